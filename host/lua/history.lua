@@ -1,0 +1,203 @@
+-- history.lua: what a training run measured, row by row.
+--
+-- A row is written whenever the run looks at itself (an epoch of windows, a validation of a text): a plain
+-- table {step, epoch, loss, val_loss, lr, seconds}, whatever was measured. `history[#history].val_loss` is the
+-- last validation loss, `history.best` the number of the best row, `history.stopped` why the run ended.
+
+local options = require "lstm.options"
+
+local history = {}
+local History = {}
+History.__index = History
+History.__name = "lstm.history"
+
+-- Columns come in this order wherever they are shown; others follow by name.
+local known = {"epoch", "step", "loss", "val_loss", "lr", "norm", "seconds"}
+
+--- A new, empty history.
+-- opts: monitor ("val_loss" where rows have it, else "loss"): the column that decides which row is best;
+--   mode "min" (default) or "max"; min_delta 0: an improvement must be larger than this.
+-- Raises on unknown options.
+function history.new(opts)
+  opts = options.check(opts, {
+    monitor = {type = "string"}, mode = {type = "string", default = "min", choices = {"min", "max"}},
+    min_delta = {type = "number", default = 0, min = 0},
+  }, "history")
+  return setmetatable({monitor = opts.monitor, mode = opts.mode, min_delta = opts.min_delta, waited = 0}, History)
+end
+
+--- Adds a row (a table of numbers by column name; it is kept, not copied). Returns whether it is the best so far.
+-- NaN and infinity are never the best. `history.waited` counts the rows since the best one, for `patience`.
+-- Raises where the row lacks the monitored column, naming those it has.
+function History:add(row)
+  if not self.monitor then self.monitor = row.val_loss and "val_loss" or "loss" end
+  local value = row[self.monitor]
+  if value == nil then
+    local names = {}
+    for name in pairs(row) do names[#names + 1] = name end
+    table.sort(names)
+    error("history: " .. options.unknown("monitor", self.monitor, names), 2)
+  end
+  self[#self + 1] = row
+  return self:judge(#self, value)
+end
+
+-- Whether the value of row i is an improvement; keeps best, best_value and waited up to date.
+function History:judge(i, value)
+  local finite = value == value and value > -math.huge and value < math.huge
+  local gain = finite and self.best and (self.mode == "min" and self.best_value - value or value - self.best_value)
+  if finite and (not self.best or gain > self.min_delta) then
+    self.best, self.best_value, self.waited = i, value, 0
+    return true
+  end
+  self.waited = self.waited + 1
+  return false
+end
+
+--- The names of the columns that any row has, the usual ones first.
+function History:columns()
+  local seen, names, rest = {}, {}, {}
+  for _, row in ipairs(self) do
+    for name in pairs(row) do seen[name] = true end
+  end
+  for _, name in ipairs(known) do
+    if seen[name] then names[#names + 1] = name end
+    seen[name] = nil
+  end
+  for name in pairs(seen) do rest[#rest + 1] = name end
+  table.sort(rest)
+  for _, name in ipairs(rest) do names[#names + 1] = name end
+  return names
+end
+
+--- One column as a table of #history numbers, NaN where a row has no such value.
+-- Raises for a column that no row has, naming those that exist (an empty history has every column).
+function History:column(name)
+  local values, found = {}, #self == 0
+  for i, row in ipairs(self) do
+    found = found or row[name] ~= nil
+    values[i] = row[name] or 0 / 0
+  end
+  if not found then error("history: " .. options.unknown("column", name, self:columns()), 2) end
+  return values
+end
+
+-- 17 digits give every double back; whole numbers stay whole.
+local function exact(value)
+  if value == nil then return "" end
+  if value ~= value then return "nan" end
+  if value == math.huge then return "inf" elseif value == -math.huge then return "-inf" end
+  if value == math.floor(value) and math.abs(value) < 1e15 then return ("%.0f"):format(value) end
+  return ("%.17g"):format(value)
+end
+
+local specials = {nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge}
+
+local function split(line, separator)
+  local fields = {}
+  for field in (line .. separator):gmatch("(.-)" .. separator) do fields[#fields + 1] = field end
+  return fields
+end
+
+--- The rows as text: a header line and one line a row, comma separated, numbers exact. Opens in any spreadsheet.
+function History:csv()
+  local names = self:columns()
+  local lines = {table.concat(names, ",")}
+  for _, row in ipairs(self) do
+    local cells = {}
+    for j, name in ipairs(names) do cells[j] = exact(row[name]) end
+    lines[#lines + 1] = table.concat(cells, ",")
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+--- The whole history as one string for a checkpoint; `history.frommeta` reads it.
+function History:tometa()
+  local head = ("monitor=%s mode=%s min_delta=%s"):format(self.monitor or "", self.mode, exact(self.min_delta))
+  return head .. "\n" .. self:csv()
+end
+
+-- "12" -> 12, an integer where the language has them; "" -> nil; false for what is no number.
+local function number(cell)
+  if cell == "" then return nil end
+  if specials[cell] then return specials[cell] end
+  return tonumber(cell) or false
+end
+
+--- A history from the string of `:tometa()`: the same rows, best row and patience count.
+-- Returns nil, message, "format" where the text is not one.
+function history.frommeta(text)
+  local monitor, mode, delta, rest = text:match("^monitor=(%S*) mode=(%a+) min_delta=(%S+)\n(.*)$")
+  if not monitor or not tonumber(delta) or mode ~= "min" and mode ~= "max" then
+    return nil, "not a history: the first line must state monitor, mode and min_delta", "format"
+  end
+  local result = history.new{monitor = monitor ~= "" and monitor or nil, mode = mode, min_delta = tonumber(delta)}
+  local names
+  for line in rest:gmatch("([^\n]*)\n") do
+    local cells = split(line, ",")
+    if not names then
+      names = cells
+    else
+      local row = {}
+      for j, name in ipairs(names) do
+        row[name] = number(cells[j] or "")
+        if row[name] == false then return nil, ('not a history: "%s" is not a number'):format(cells[j]), "format" end
+      end
+      result[#result + 1] = row
+      result:judge(#result, row[result.monitor] or 0 / 0)
+    end
+  end
+  return result
+end
+
+--- Compares the first and last thirds of the curve. Returns one plain sentence of advice, or nil for a short run.
+function History:advice()
+  local n = #self
+  local last, best = self[n], self.best and self[self.best]
+  if last and last.loss and last.loss ~= last.loss then
+    return "the loss became NaN: try a smaller lr, or clip"
+  end
+  if n < 3 or not best then return nil end
+  if best.val_loss and last.val_loss and self.best <= n * 2 / 3 and last.val_loss > best.val_loss * 1.02 then
+    return "validation got worse while training went on (overfitting): more data, dropout, or a smaller model may help"
+  end
+  if self.best == n and not self[n].val_loss then return nil end
+  if self.best == n and self[n - 1].val_loss and last.val_loss < self[n - 1].val_loss * 0.995 then
+    return "validation was still improving at the end: train longer"
+  end
+  return nil
+end
+
+-- Figures for people: 4 significant digits, whole numbers as they are.
+local function figure(value)
+  if value == nil then return "-" end
+  if value == math.floor(value) and math.abs(value) < 1e9 then return ("%.0f"):format(value) end
+  return ("%.4g"):format(value)
+end
+
+--- A table for the terminal: every row of a short history, the first, some, and the last of a long one; * = best.
+function History:__tostring()
+  local names, n = self:columns(), #self
+  local lines, last = {}, 0
+  local every = math.max(1, math.ceil(n / 20))
+  local function row_text(cells, mark)
+    for j, cell in ipairs(cells) do cells[j] = ("%10s"):format(cell) end
+    return table.concat(cells) .. (mark or "")
+  end
+  local heads = {}
+  for j, name in ipairs(names) do heads[j] = name end
+  lines[1] = row_text(heads)
+  for i = 1, n do
+    if i % every == 0 or i == 1 or i == n or i == self.best then
+      local cells = {}
+      for j, name in ipairs(names) do cells[j] = figure(self[i][name]) end
+      lines[#lines + 1] = row_text(cells, i == self.best and " *" or "")
+      last = i
+    end
+  end
+  if last == 0 then return "history: empty" end
+  if self.stopped then lines[#lines + 1] = "stopped: " .. tostring(self.stopped) end
+  return table.concat(lines, "\n")
+end
+
+return history

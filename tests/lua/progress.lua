@@ -1,0 +1,187 @@
+-- The progress line on a terminal that the test plays, and in a log.
+local lu = require "luaunit"
+local progress = require "lstm.progress"
+
+-- A sink with a clock that the test moves.
+local function sink(fields)
+  local s = {tty = true, color = false, utf8 = false, time = 0, width = 80, out = {}}
+  for k, v in pairs(fields or {}) do s[k] = v end
+  s.write = function(text) s.out[#s.out + 1] = text end
+  s.now = function() return s.time end
+  s.columns = function() return s.width end
+  s.text = function() return table.concat(s.out) end
+  return s
+end
+
+-- Updates 1..n, dt seconds apart.
+local function run(s, n, dt, opts)
+  opts = opts or {}
+  opts.sink, opts.total = s, n
+  local bar = progress.new(opts)
+  for i = 1, n do
+    s.time = s.time + dt
+    bar:update(i, {loss = 2 - i / n, val_loss = 1.5})
+  end
+  bar:close()
+  return bar
+end
+
+local TestTerminal = {}
+
+function TestTerminal.testAtMostTenUpdatesASecond()
+  local s = sink()
+  run(s, 1000, 0.001)
+  lu.assertTrue(#s.out <= 13, #s.out)
+end
+
+function TestTerminal.testShowsWhatMatters()
+  local s = sink{width = 100}
+  run(s, 100, 0.1, {title = "training"})
+  local text = s.text()
+  lu.assertStrContains(text, "training")
+  lu.assertStrContains(text, "100/100 steps")
+  lu.assertStrContains(text, "loss 1.0000  val 1.5000")
+  lu.assertStrContains(text, "10/s")
+  lu.assertStrContains(text, "100%")
+  lu.assertEquals(text:sub(-1), "\n")
+end
+
+function TestTerminal.testNeverWiderThanTheTerminal()
+  for width = 20, 140, 7 do
+    local s = sink{width = width, utf8 = width % 2 == 0}
+    run(s, 30, 0.2, {title = "training"})
+    for _, line in ipairs(s.out) do
+      local _, continuation = line:gsub("[\128-\191]", "")
+      lu.assertTrue(#line:gsub("[\r\n]", "") - continuation < width, line)
+    end
+  end
+end
+
+function TestTerminal.testEta()
+  local s = sink()
+  local bar = progress.new{sink = s, total = 100}
+  for i = 1, 50 do
+    s.time = i
+    bar:update(i)
+  end
+  lu.assertStrContains(s.out[#s.out], "[0:50<0:50, 1/s]")
+end
+
+function TestTerminal.testAShorterLineCoversTheLongerOne()
+  local s = sink()
+  local bar = progress.new{sink = s}
+  bar:update(1, {loss = 1, longname = 123.25})
+  s.time = 1
+  bar.values = {}
+  bar:update(2)
+  lu.assertTrue(#s.out[2] >= #s.out[1])
+end
+
+function TestTerminal.testColorAndAscii()
+  local s = sink{color = true, utf8 = true}
+  run(s, 3, 0.2)
+  lu.assertStrContains(s.text(), "\27[36m")
+  s = sink()
+  run(s, 3, 0.2)
+  lu.assertNil(s.text():find("[\128-\255\27]"))
+  lu.assertStrContains(s.text(), "###")
+end
+
+function TestTerminal.testResumedRun()
+  local s = sink()
+  local bar = progress.new{sink = s, total = 100, start = 90}
+  s.time = 1
+  bar:update(91)
+  lu.assertStrContains(s.out[1], "<0:09, 1/s")
+end
+
+function TestTerminal.testBudgetFollowsTheClock()
+  local s = sink()
+  local bar = progress.new{sink = s, budget = 60}
+  s.time = 30
+  bar:update(12345)
+  lu.assertStrContains(s.out[1], " 50% ")
+  lu.assertStrContains(s.out[1], "[0:30<0:30")
+end
+
+function TestTerminal.testSayStandsAboveTheLine()
+  local s = sink()
+  local bar = progress.new{sink = s, total = 2}
+  bar:update(1)
+  bar:say("saved")
+  lu.assertStrMatches(s.out[2], "\rsaved *\n")
+end
+
+local TestLog = {}
+
+function TestLog.testNoControlCharacters()
+  local s = sink{tty = false}
+  run(s, 1000, 0.1, {title = "t"})
+  lu.assertNil(s.text():gsub("\n", ""):find("%c"))
+  lu.assertEquals(#s.out, 4)              -- 30, 60, 90 seconds and the end
+end
+
+function TestLog.testALineForEachReport()
+  local s = sink{tty = false}
+  local bar = progress.new{sink = s, total = 4}
+  for i = 1, 4 do
+    s.time = 2 * i
+    bar:report(i, {loss = 1, val_loss = 2})
+  end
+  bar:close()
+  lu.assertEquals(#s.out, 4)
+  lu.assertStrContains(s.out[4], "4/4 steps")
+end
+
+function TestLog.testFastReportsAreThinned()
+  local s = sink{tty = false}
+  local bar = progress.new{sink = s, total = 100}
+  for i = 1, 100 do
+    s.time = s.time + 0.01
+    bar:report(i, {loss = 1})
+  end
+  bar:close()
+  lu.assertTrue(#s.out <= 3)
+  lu.assertStrContains(s.out[#s.out], "100/100")
+end
+
+function TestLog.testVerbose()
+  local s = sink{tty = false}
+  local bar = run(s, 100, 1, {verbose = 0})
+  bar:report(100)
+  bar:say("x")
+  lu.assertEquals(#s.out, 0)
+  s = sink()
+  bar = progress.new{sink = s, total = 10, verbose = 2}
+  for i = 1, 10 do bar:report(i, {loss = i}) end
+  local _, lines = s.text():gsub("\n", "")
+  lu.assertEquals(lines, 10)
+end
+
+local TestUse = {}
+
+function TestUse.testIterator()
+  local core = package.loaded["lstm.core"]
+  package.loaded["lstm.core"] = {isatty = function() return false end, columns = function() return 80 end,
+    now = function() return 0 end, eprint = function() end}
+  local seen = {}
+  for i in progress(3, "counting") do seen[#seen + 1] = i end
+  package.loaded["lstm.core"] = core
+  lu.assertEquals(seen, {1, 2, 3})
+end
+
+function TestUse.testUnknownOption()
+  lu.assertErrorMsgContains('did you mean "title"', progress.new, {titel = "x"})
+end
+
+function TestUse.testNan()
+  local s = sink()
+  progress.new{sink = s, total = 2}:update(1, {loss = 0 / 0})
+  lu.assertStrContains(s.text(), "loss nan")
+end
+
+os.exit(lu.LuaUnit.new():runSuiteByInstances{
+  {"TestTerminal", TestTerminal},
+  {"TestLog", TestLog},
+  {"TestUse", TestUse},
+}, true)
