@@ -1,0 +1,222 @@
+# lstm.h: build, tests and checks. GNU make. `make help` lists what there is.
+#
+# Everything is made in $(BUILD), except the host program ./lstm. Nothing is looked for when this file is read: Lua and
+# cmocka are looked for when a recipe that needs them begins, so that `make setup test` works on a bare machine.
+
+BUILD   ?= build
+CC      ?= cc
+OPT     ?= -O2
+EXTRA   ?=
+PREFIX  ?= /usr/local
+TIME    ?= 60
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+
+ifeq ($(origin CC),default)
+CC := cc
+endif
+
+# The warnings that lstm.h promises to be free of (make check: with gcc, clang, g++ and clang++).
+WARN    := -Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wcast-align -Wundef \
+           -Wdouble-promotion
+CFLAGS  ?= -std=c99 $(OPT) $(WARN)
+DEPS     = -MMD -MP
+
+# ./lstm belongs to the ordinary build; a build elsewhere (sanitizers) keeps its own.
+LSTM    := $(if $(filter build,$(BUILD)),./lstm,$(BUILD)/lstm)
+MODULE  := $(BUILD)/lstm.so
+
+# Homebrew keeps Lua 5.4 out of the way of its newest Lua.
+export PKG_CONFIG_PATH := $(PKG_CONFIG_PATH):/opt/homebrew/opt/lua@5.4/lib/pkgconfig:/usr/local/opt/lua@5.4/lib/pkgconfig
+
+# Lua 5.4 goes by several names in pkg-config. Each variable below is worked out once, at its first use in a recipe.
+LUA_PC      = $(eval LUA_PC := $$(shell $$(find_lua)))$(LUA_PC)
+LUA_CFLAGS  = $(eval LUA_CFLAGS := $$(shell pkg-config --cflags $$(LUA_PC) 2>/dev/null))$(LUA_CFLAGS)
+LUA_LIBS    = $(eval LUA_LIBS := $$(shell pkg-config --libs $$(LUA_PC) 2>/dev/null))$(LUA_LIBS)
+CMOCKA_CFLAGS = $(eval CMOCKA_CFLAGS := $$(shell pkg-config --cflags cmocka 2>/dev/null))$(CMOCKA_CFLAGS)
+CMOCKA_LIBS = $(eval CMOCKA_LIBS := $$(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka))$(CMOCKA_LIBS)
+find_lua    = for p in lua5.4 lua-5.4 lua54 lua; do \
+                case $$(pkg-config --modversion $$p 2>/dev/null) in 5.4*) echo $$p; break;; esac; done
+
+UNAME := $(shell uname -s)
+ifeq ($(UNAME),Darwin)
+MODULE_LINK := -bundle -undefined dynamic_lookup
+HOST_LINK   :=
+else
+MODULE_LINK := -shared
+HOST_LINK   := -Wl,-E
+endif
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+HOST_C    := $(filter-out host/embed.c,$(wildcard host/*.c))
+HOST_LUA  := $(wildcard host/lua/*.lua)
+HOST_O    := $(HOST_C:host/%.c=$(BUILD)/host/%.o) $(BUILD)/host/embedded.o
+MODULE_O  := $(filter-out $(BUILD)/host/main.o,$(HOST_O))
+
+TEST_DIRS := unit kernels gradcheck golden isa learn io fault threads
+TEST_C    := $(foreach d,$(TEST_DIRS),$(wildcard tests/$(d)/*.c))
+FUZZ_C    := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
+TEST_SH   := $(foreach d,$(TEST_DIRS) lua compile,$(wildcard tests/$(d)/test_*.sh))
+TEST_LUA  := $(wildcard tests/lua/*.lua)
+
+name       = $(subst /,_,$(basename $(1:tests/%=%)))
+TEST_BIN  := $(foreach t,$(TEST_C),$(BUILD)/tests/$(call name,$(t)))
+FUZZ_BIN  := $(foreach t,$(FUZZ_C),$(BUILD)/tests/$(call name,$(t)))
+RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+FORCE:
+.PHONY: FORCE all setup setup-dev demo test check sanitize tsan valgrind fuzz cross golden bench install uninstall clean \
+        help need-lua need-cmocka need-luaunit test-programs test-run
+
+# `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
+ifneq ($(filter setup setup-dev,$(MAKECMDGOALS)),)
+AFTER_SETUP := $(filter setup setup-dev,$(MAKECMDGOALS))
+need-lua need-cmocka need-luaunit: | $(AFTER_SETUP)
+endif
+
+help: ## list what this Makefile can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+all: $(LSTM) $(MODULE) ## build ./lstm (the host) and build/lstm.so (the Lua module)
+
+setup: ## install what building and testing need (Lua 5.4, cmocka, luaunit), if it is missing
+	@sh scripts/setup.sh
+
+setup-dev: ## install what `make check` and its kin need, if it is missing
+	@sh scripts/setup.sh --dev
+
+demo: $(LSTM) ## train a text model and forecast temperatures (SHORT=1: a few seconds)
+	@$(LSTM) scripts/demo.lua $(if $(SHORT),--short)
+
+# --- what must be there ----------------------------------------------------------------------------------------------
+
+need-lua:
+	@test -n "$(LUA_LIBS)" || { echo "The headers of Lua 5.4 were not found. To install them: make setup" >&2; exit 1; }
+
+need-cmocka:
+	@printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h | \
+	  $(CC) $(CMOCKA_CFLAGS) -fsyntax-only -x c - 2>/dev/null || \
+	  { echo "The test library cmocka was not found. To install it: make setup" >&2; exit 1; }
+
+need-luaunit: $(LSTM)
+	@$(LSTM) -e 'require "luaunit"' 2>/dev/null || \
+	  { echo "The test library luaunit was not found for Lua 5.4. To install it: make setup" >&2; exit 1; }
+
+# --- the host --------------------------------------------------------------------------------------------------------
+
+$(LSTM): $(HOST_O)
+	$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) -lpthread
+
+$(MODULE): $(MODULE_O)
+	$(CC) $(EXTRA) $(LDFLAGS) $(MODULE_LINK) -o $@ $(MODULE_O) -lpthread
+
+$(BUILD)/host/%.o: host/%.c Makefile | need-lua
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+# The Lua part of the host, as C: made by a little program of ours.
+$(BUILD)/embed: host/embed.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(DEPS) -o $@ $<
+
+$(BUILD)/embedded.c: $(BUILD)/embed $(HOST_LUA)
+	$(BUILD)/embed $(HOST_LUA) > $@
+
+$(BUILD)/host/embedded.o: $(BUILD)/embedded.c | need-lua
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+# One program per file. A run writes $(BUILD)/results/NAME.txt, whatever happens; the summary reads them all.
+
+define program # source, binary, further sources
+$(2): $(1) $(3) Makefile | need-cmocka
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(EXTRA) $$(DEPS) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) -o $$@ $(1) $(3) $$(LDFLAGS) \
+	  $$(CMOCKA_LIBS) -lpthread
+endef
+$(foreach t,$(TEST_C),$(eval $(call program,$(t),$(BUILD)/tests/$(call name,$(t)))))
+$(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(BUILD)/tests/$(call name,$(t)),tests/fuzz/replay.c)))
+
+define run # source, what it needs, command
+$(BUILD)/results/$(call name,$(1)).txt: FORCE $(2)
+	@mkdir -p $$(@D)
+	@LSTM=$(LSTM) BUILD=$(BUILD) CC="$$(CC)" sh tests/run.sh $(call name,$(1)) $$@ $(3)
+endef
+$(foreach t,$(TEST_C),$(eval $(call run,$(t),$(BUILD)/tests/$(call name,$(t)),$$(WRAP) $(BUILD)/tests/$(call name,$(t)))))
+$(foreach t,$(FUZZ_C),$(eval $(call run,$(t),$(BUILD)/tests/$(call name,$(t)),$$(WRAP) \
+  $(BUILD)/tests/$(call name,$(t)) tests/fuzz/corpus/$(basename $(notdir $(t))))))
+$(foreach t,$(TEST_SH),$(eval $(call run,$(t),$(LSTM) $(MODULE),sh $(t))))
+$(foreach t,$(TEST_LUA),$(eval $(call run,$(t),need-luaunit $(MODULE),$$(WRAP) $(LSTM) $(t) -v)))
+
+ONLY ?= $(TEST_C) $(FUZZ_C) $(TEST_SH) $(TEST_LUA)
+test-run: $(call RESULTS,$(ONLY))
+
+test: $(AFTER_SETUP) ## run every test that needs no Python, node or emulator (ONLY="tests/unit/x.c ...": just these)
+	@rm -rf $(BUILD)/results
+	@$(MAKE) --no-print-directory -k $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS)) test-run || true
+	@sh tests/summary.sh $(BUILD)/results $(foreach t,$(ONLY),$(call name,$(t)))
+
+SANITIZE := -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+sanitize: ## the tests and the host with AddressSanitizer and UndefinedBehaviorSanitizer
+	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 $(MAKE) --no-print-directory test BUILD=build/sanitize \
+	  OPT=-O1 EXTRA="$(SANITIZE) -fsanitize=address,undefined"
+
+tsan: ## the thread tests with ThreadSanitizer
+	@$(MAKE) --no-print-directory test BUILD=build/tsan OPT=-O1 EXTRA="-g -fsanitize=thread" \
+	  ONLY="$(wildcard tests/threads/*.c)"
+
+valgrind: $(LSTM) ## the Lua tests under valgrind
+	@$(MAKE) --no-print-directory test ONLY="$(TEST_LUA)" \
+	  WRAP="valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99"
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+check: $(LSTM) ## zero warnings on every compiler and standard, macros, symbols, header rules, linters
+	@mkdir -p $(BUILD)
+	@LSTM=$(LSTM) BUILD=$(BUILD) WARN="$(WARN)" LUA_CFLAGS="$(LUA_CFLAGS)" JOBS=$(JOBS) sh tests/compile/check.sh
+
+cross: $(LSTM) ## compile for other targets with clang; run on aarch64 where qemu-user is installed
+	@BUILD=$(BUILD) WARN="$(WARN)" sh tests/compile/check_cross.sh
+
+golden: $(LSTM) ## make the golden numbers again with PyTorch and compare; files to and from PyTorch
+	@LSTM=$(LSTM) BUILD=$(BUILD) sh tests/golden/check_pytorch.sh
+
+fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
+	@for t in $(FUZZ_C); do n=$$(basename $$t .c); mkdir -p $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n; \
+	  echo "fuzz $$n for $(TIME) s"; \
+	  clang -std=c99 -O1 -g -I. -Itests -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $(BUILD)/fuzz/$$n $$t \
+	  && $(BUILD)/fuzz/$$n -max_total_time=$(TIME) -timeout=20 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+	     -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n \
+	  && echo "ok fuzz $$n" || { echo "not ok fuzz $$n"; exit 1; }; done
+
+BENCH_C := $(wildcard tests/bench/*.c)
+bench: $(LSTM) $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%) ## measure; prints a table and writes build/bench.json
+	@for b in $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%); do $$b $(BENCH_ARGS) || exit 1; done
+
+$(BUILD)/bench/%: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(DEPS) -I. -o $@ $< -lpthread
+
+# --- install ---------------------------------------------------------------------------------------------------------
+
+LUA_MODULES := $(PREFIX)/lib/lua/5.4
+install: all ## copy to PREFIX (/usr/local), below DESTDIR
+	mkdir -p "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(LUA_MODULES)" \
+	  "$(DESTDIR)$(PREFIX)/share/lstm/scripts"
+	install -m 755 $(LSTM) "$(DESTDIR)$(PREFIX)/bin/lstm"
+	install -m 644 lstm.h "$(DESTDIR)$(PREFIX)/include/lstm.h"
+	install -m 755 $(MODULE) "$(DESTDIR)$(LUA_MODULES)/lstm.so"
+	install -m 644 scripts/*.lua "$(DESTDIR)$(PREFIX)/share/lstm/scripts/"
+
+uninstall: ## remove what install copied
+	rm -f "$(DESTDIR)$(PREFIX)/bin/lstm" "$(DESTDIR)$(PREFIX)/include/lstm.h" "$(DESTDIR)$(LUA_MODULES)/lstm.so"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/lstm"
+
+clean: ## remove everything that was built
+	rm -rf build lstm
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/host/*.d $(BUILD)/tests/*.d $(BUILD)/bench/*.d)

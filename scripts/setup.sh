@@ -1,0 +1,180 @@
+#!/bin/sh
+# Installs what building and testing need and what is not there yet; does nothing when everything is there.
+# usage: sh scripts/setup.sh [--dev]      (make setup, make setup-dev)
+# A C compiler and make are assumed. --dev adds what `make check`, sanitize, fuzz, cross and valgrind use.
+set -u
+
+say() { echo "setup: $*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+cc=${CC:-cc}
+# Homebrew keeps Lua 5.4 out of the way of its newest Lua
+export PKG_CONFIG_PATH="${PKG_CONFIG_PATH:-}:/opt/homebrew/opt/lua@5.4/lib/pkgconfig:/usr/local/opt/lua@5.4/lib/pkgconfig"
+
+# --- what is there? --------------------------------------------------------------------------------------------------
+
+compiles() { # stdin: C source; arguments: flags
+  "$cc" "$@" -fsyntax-only -x c - 2>/dev/null
+}
+lua_package() {
+  for p in lua5.4 lua-5.4 lua54 lua; do
+    case $(pkg-config --modversion $p 2>/dev/null) in 5.4*) echo $p; return ;; esac
+  done
+}
+has_libc() { echo '#include <stdlib.h>' | compiles; }
+has_pkgconfig() { have pkg-config; }
+has_lua() { p=$(lua_package) && [ -n "$p" ] && echo '#include <lua.h>' | compiles $(pkg-config --cflags "$p"); }
+has_cmocka() {
+  printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h |
+    compiles $(pkg-config --cflags cmocka 2>/dev/null)
+}
+has_luaunit() { # where Lua 5.4 looks for modules
+  for d in /usr/share/lua/5.4 /usr/local/share/lua/5.4 /opt/homebrew/share/lua/5.4; do
+    [ -f $d/luaunit.lua ] && return 0
+  done
+  return 1
+}
+has_clang() { # with its run-time libraries: the fuzzer needs them
+  have clang && have clang++ &&
+    echo 'int LLVMFuzzerTestOneInput(const unsigned char*d,unsigned long n){return d&&n>9;}' |
+    clang -w -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null
+}
+has_gxx() { have g++; }
+has_clang_tidy() { have clang-tidy; }
+has_cppcheck() { have cppcheck; }
+has_luacheck() { have luacheck; }
+has_valgrind() { have valgrind; }
+has_qemu() { have qemu-aarch64 || have qemu-aarch64-static; }
+has_cross() { have aarch64-linux-gnu-gcc; }
+
+# --- what are they called? -------------------------------------------------------------------------------------------
+
+package() { # manager, thing -> package names (nothing: the manager does not have it)
+  case $1:$2 in
+    apt-get:libc) echo libc6-dev ;;
+    apt-get:pkgconfig) echo pkg-config ;;
+    apt-get:lua) echo liblua5.4-dev ;;
+    apt-get:cmocka) echo libcmocka-dev ;;
+    apt-get:luaunit) echo lua-unit ;;
+    apt-get:clang) echo clang "$(apt_runtime)" ;;
+    apt-get:gxx) echo g++ ;;
+    apt-get:clang_tidy) echo clang-tidy ;;
+    apt-get:luacheck) echo lua-check ;;
+    apt-get:qemu) echo qemu-user ;;
+    apt-get:cross) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+    dnf:libc) echo glibc-devel ;;
+    dnf:pkgconfig) echo pkgconf-pkg-config ;;
+    dnf:lua) echo lua-devel ;;
+    dnf:cmocka) echo libcmocka-devel ;;
+    dnf:luaunit | pacman:luaunit | brew:luaunit) echo luarocks ;;
+    dnf:clang) echo clang compiler-rt ;;
+    dnf:gxx) echo gcc-c++ ;;
+    dnf:clang_tidy) echo clang-tools-extra ;;
+    dnf:luacheck) ;;
+    dnf:qemu) echo qemu-user ;;
+    dnf:cross) echo gcc-aarch64-linux-gnu ;;
+    pacman:libc) echo glibc ;;
+    pacman:pkgconfig) echo pkgconf ;;
+    pacman:lua) echo lua54 ;;
+    pacman:clang) echo clang compiler-rt ;;
+    pacman:gxx) echo gcc ;;
+    pacman:clang_tidy) echo clang ;;
+    pacman:luacheck) echo luacheck ;;
+    pacman:qemu) echo qemu-user ;;
+    pacman:cross) echo aarch64-linux-gnu-gcc ;;
+    apk:libc) echo musl-dev ;;
+    apk:pkgconfig) echo pkgconf ;;
+    apk:lua) echo lua5.4-dev ;;
+    apk:cmocka) echo cmocka-dev ;;
+    apk:luaunit) echo luarocks5.4 ;;
+    apk:clang) echo clang compiler-rt ;;
+    apk:clang_tidy) echo clang-extra-tools ;;
+    apk:luacheck | apk:cross) ;;
+    apk:qemu) echo qemu-aarch64 ;;
+    brew:pkgconfig) echo pkgconf ;;
+    brew:lua) echo lua@5.4 ;;
+    brew:libc | brew:clang | brew:gxx | brew:clang_tidy | brew:valgrind | brew:qemu | brew:cross) ;;
+    *:gxx) echo g++ ;;
+    *) echo "$2" ;;
+  esac
+}
+apt_runtime() { # the sanitizers' and the fuzzer's libraries go by the compiler's version
+  apt-cache search --names-only '^libclang-rt-[0-9]+-dev$' 2>/dev/null | awk '{print $1}' |
+    grep -x "libclang-rt-$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)-dev"
+}
+
+# --- install ---------------------------------------------------------------------------------------------------------
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"
+  elif have sudo; then sudo "$@"
+  else
+    say "this needs root: install sudo, or run as root: $*"
+    return 1
+  fi
+}
+install() { # manager, packages
+  manager=$1
+  shift
+  case $manager in
+    apt-get) as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -y -qq \
+      --no-install-recommends install "$@" ;;
+    dnf) as_root dnf -y -q install "$@" ;;
+    pacman) as_root pacman -Sy --noconfirm --needed "$@" ;;
+    apk) as_root apk add -q "$@" ;;
+    brew) brew install -q "$@" ;; # refuses to run as root
+  esac
+}
+missing() {
+  for t in "$@"; do "has_$t" || printf '%s ' "$t"; done
+}
+
+things="libc pkgconfig lua cmocka luaunit"
+[ "${1:-}" = "--dev" ] && things="$things gxx clang clang_tidy cppcheck luacheck valgrind qemu cross"
+
+todo=$(missing $things)
+if [ -z "$todo" ]; then
+  say "everything is there"
+  exit 0
+fi
+say "missing: $todo"
+
+manager=
+for m in apt-get dnf pacman apk brew; do have $m && manager=$m && break; done
+if [ -z "$manager" ]; then
+  say "none of apt-get, dnf, pacman, apk and brew was found: please install these by hand"
+  exit 1
+fi
+if [ "$manager" = apt-get ]; then
+  say "apt-get update"
+  as_root apt-get -o DPkg::Lock::Timeout=300 -qq update || say "the update failed, going on with the lists that are there"
+fi
+
+for t in $todo; do
+  names=$(package $manager "$t")
+  if [ -z "$names" ]; then
+    say "$t: $manager has no package for it"
+    continue
+  fi
+  "has_$t" && continue # came with an earlier one
+  say "$manager install $names"
+  install $manager $names >/dev/null || say "$t could not be installed"
+done
+
+# luaunit is a package of its own only in some systems; luarocks has it everywhere
+if ! has_luaunit && [ "$manager" != apt-get ]; then
+  for l in luarocks luarocks-5.4 luarocks5.4; do
+    if have $l; then
+      say "$l install luaunit"
+      if [ "$manager" = brew ]; then $l --lua-version 5.4 install luaunit >/dev/null
+      else as_root $l --lua-version 5.4 install luaunit >/dev/null; fi && break
+    fi
+  done
+fi
+
+todo=$(missing $things)
+case " $todo" in
+  " ") say "done" ;;
+  *) say "still missing: $todo"
+     for t in $todo; do case " libc pkgconfig lua cmocka luaunit " in *" $t "*) exit 1 ;; esac; done ;;
+esac
+exit 0
