@@ -1,0 +1,283 @@
+-- vocab.lua: from text to token ids and back.
+--
+-- A vocabulary is the list of symbols that a text is made of: bytes, or the code points of UTF-8. Symbol number i has
+-- the id i - 1; ids are what a model eats. A vocabulary travels in the model file as a string (`tometa`, `frommeta`).
+
+local core = require "lstm.core"
+local options = require "lstm.options"
+
+local vocab = {}
+local Vocab = {}
+Vocab.__index = Vocab
+Vocab.__name = "lstm.vocab"
+local Tokens = {}
+Tokens.__index = Tokens
+Tokens.__name = "lstm.tokens"
+
+local MAX_SYMBOLS = 65536          -- a larger vocabulary is an accident: a binary file, or hashes
+
+-- The length of the well-formed UTF-8 character at byte i of text, or nil (RFC 3629: no overlong forms, no
+-- surrogates, nothing above U+10FFFF).
+local function character_length(text, i)
+  local a, b, c, d = text:byte(i, i + 3)
+  local function tail(x) return x and x >= 0x80 and x <= 0xBF end
+  if a < 0x80 then return 1 end
+  if a >= 0xC2 and a <= 0xDF then return tail(b) and 2 or nil end
+  if a >= 0xE0 and a <= 0xEF then
+    local low, high = a == 0xE0 and 0xA0 or 0x80, a == 0xED and 0x9F or 0xBF
+    return b and b >= low and b <= high and tail(c) and 3 or nil
+  end
+  if a >= 0xF0 and a <= 0xF4 then
+    local low, high = a == 0xF0 and 0x90 or 0x80, a == 0xF4 and 0x8F or 0xBF
+    return b and b >= low and b <= high and tail(c) and tail(d) and 4 or nil
+  end
+  return nil
+end
+
+-- The position of the first byte that is not UTF-8, or nil.
+local function broken_at(text)
+  local i = 1
+  while true do
+    i = text:find("[\128-\255]", i)
+    if not i then return nil end
+    local length = character_length(text, i)
+    if not length then return i end
+    i = i + length
+  end
+end
+
+-- Iterates over the characters of well-formed UTF-8: position, character.
+local function characters(text)
+  local i = 1
+  return function()
+    if i > #text then return nil end
+    local at, length = i, character_length(text, i)
+    i = i + length
+    return at, text:sub(at, i - 1)
+  end
+end
+
+-- "line 3, column 7 (byte 52)": columns count bytes.
+local function place(text, position)
+  local before = text:sub(1, position - 1)
+  local _, newlines = before:gsub("\n", "")
+  local column = position - (before:match("^.*()\n") or 0)
+  return ("line %d, column %d (byte %d)"):format(newlines + 1, column, position)
+end
+
+-- A symbol for a message: printable as it is, anything else as its bytes.
+local function shown(symbol)
+  if symbol:find("^[\33-\126]+$") or #symbol > 1 and not broken_at(symbol) then return '"' .. symbol .. '"' end
+  return "0x" .. symbol:gsub(".", function(c) return ("%02X"):format(c:byte()) end)
+end
+
+local function distinct_bytes(text)
+  local symbols = {}
+  for byte = 0, 255 do
+    local c = string.char(byte)
+    if text:find(c, 1, true) then symbols[#symbols + 1] = c end
+  end
+  return symbols
+end
+
+-- Bytes of UTF-8 sort as their code points do.
+local function distinct_characters(text, level)
+  local bad = broken_at(text)
+  if bad then
+    error(("vocab: the text is not UTF-8 at %s: %s; the \"bytes\" vocabulary takes any text"):format(
+      place(text, bad), shown(text:sub(bad, bad))), level + 1)
+  end
+  local seen, symbols = {}, {}
+  for _, c in characters(text) do
+    if not seen[c] then
+      seen[c] = true
+      symbols[#symbols + 1] = c
+    end
+  end
+  if #symbols > MAX_SYMBOLS then
+    error(("vocab: %d different characters (at most %d make sense)"):format(#symbols, MAX_SYMBOLS), level + 1)
+  end
+  table.sort(symbols)
+  return symbols
+end
+
+local function new(kind, symbols)
+  local self = setmetatable({kind = kind, symbols = symbols, ids = {}}, Vocab)
+  for i, symbol in ipairs(symbols) do self.ids[symbol] = i - 1 end
+  return self
+end
+
+-- lstm.vocab(text [, kind]): the vocabulary of a text.
+-- kind: "bytes" (default): its distinct bytes; "utf8": its distinct code points. Sorted either way.
+-- Raises for an empty text, an unknown kind, text that is not UTF-8 (with the place).
+local function of_text(_, text, kind)
+  kind = kind or "bytes"
+  if type(text) ~= "string" then error("vocab: text must be a string, got " .. options.show(text), 2) end
+  if kind ~= "bytes" and kind ~= "utf8" then
+    error("vocab: " .. options.unknown("kind of vocabulary", kind, {"bytes", "utf8"}), 2)
+  end
+  if text == "" then error("vocab: the text is empty, there is nothing to learn from", 2) end
+  return new(kind, kind == "bytes" and distinct_bytes(text) or distinct_characters(text, 2))
+end
+
+--- How many symbols there are.
+function Vocab:size() return #self.symbols end
+
+Vocab.__len = Vocab.size
+
+--- The symbol (a string) of an id from 0 to size - 1. Raises for any other.
+function Vocab:symbol(id)
+  return self.symbols[id + 1] or
+    error(("vocab: id %s is outside 0..%d"):format(tostring(id), #self.symbols - 1), 2)
+end
+
+--- The id (from 0) of a symbol, or nil where the vocabulary does not have it.
+function Vocab:id(symbol) return self.ids[symbol] end
+
+--- A list of all symbols in the order of their ids (a copy, 1-based: pieces()[id + 1]).
+function Vocab:pieces()
+  local pieces = {}
+  for i, symbol in ipairs(self.symbols) do pieces[i] = symbol end
+  return pieces
+end
+
+local function raise_unknown(self, text, position, symbol, level)
+  error(("encode: %s at %s is not in the vocabulary of %d %s"):format(shown(symbol), place(text, position),
+    #self.symbols, self.kind == "bytes" and "bytes" or "characters"), level + 1)
+end
+
+local function encode_bytes(self, text, level)
+  if not self.map then
+    local map = {}
+    for byte = 0, 255 do map[byte + 1] = self.ids[string.char(byte)] or -1 end
+    self.map = core.array(map, "int32")
+  end
+  local ids, position = core.encode_bytes(text, self.map)
+  if not ids then raise_unknown(self, text, position, text:sub(position, position), level + 1) end
+  return ids
+end
+
+local function encode_utf8(self, text, level)
+  local bad = broken_at(text)
+  if bad then error("encode: the text is not UTF-8 at " .. place(text, bad), level + 1) end
+  local ids, n = {}, 0
+  for at, c in characters(text) do
+    n = n + 1
+    ids[n] = self.ids[c]
+    if not ids[n] then raise_unknown(self, text, at, c, level + 1) end
+  end
+  return core.array(ids, "int32")
+end
+
+--- The ids of a text: a token sequence (fields kind = "tokens", ids = int32 array [n] from 0, vocab) with `#`,
+-- `:split(fraction, ...)` and `:decode()`.
+-- Raises for an empty text and for a symbol that is not in the vocabulary, with the symbol and its place.
+function Vocab:encode(text)
+  if type(text) ~= "string" then error("encode: text must be a string, got " .. options.show(text), 2) end
+  if text == "" then error("encode: the text is empty", 2) end
+  local ids = self.kind == "bytes" and encode_bytes(self, text, 2) or encode_utf8(self, text, 2)
+  return setmetatable({kind = "tokens", ids = ids, vocab = self}, Tokens)
+end
+
+--- The text of ids: an int32 array [n], a table of ids from 0, or a token sequence. Raises for an id out of range.
+function Vocab:decode(ids)
+  if getmetatable(ids) == Tokens then ids = ids.ids end
+  if ids.totable then ids = ids:totable() end
+  local pieces = {}
+  for i, id in ipairs(ids) do
+    pieces[i] = self.symbols[id + 1]
+    if not pieces[i] then
+      error(("decode: id %s at position %d is outside 0..%d"):format(tostring(id), i, #self.symbols - 1), 2)
+    end
+  end
+  return table.concat(pieces)
+end
+
+--- Whether two vocabularies have the same symbols in the same order.
+function Vocab.__eq(a, b)
+  return a.kind == b.kind and table.concat(a.symbols, "\255") == table.concat(b.symbols, "\255")
+end
+
+local function to_hex(text) return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
+local function from_hex(hex) return (hex:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)) end
+
+--- The vocabulary as one string of UTF-8 for a model file: its kind and its symbols, in hex where they are no text.
+function Vocab:tometa()
+  local all = table.concat(self.symbols)
+  if all:find("%z") or broken_at(all) then return self.kind .. "-hex " .. to_hex(all) end
+  return self.kind .. " " .. all
+end
+
+--- The vocabulary of a string made by `:tometa()`. Returns nil, message, "format" for anything else.
+function vocab.frommeta(text)
+  local kind, hex, all = text:match("^(%l+%d?)(%-?%l*) (.+)$")
+  if not (kind == "bytes" or kind == "utf8") or hex ~= "" and hex ~= "-hex" then
+    return nil, "not a vocabulary: it must start with bytes or utf8", "format"
+  end
+  if hex ~= "" then
+    if #all % 2 == 1 or all:find("%X") then return nil, "not a vocabulary: broken hexadecimal digits", "format" end
+    all = from_hex(all)
+  end
+  local symbols = {}
+  if kind == "bytes" then
+    for c in all:gmatch(".") do symbols[#symbols + 1] = c end
+  else
+    if broken_at(all) then return nil, "not a vocabulary: broken UTF-8", "format" end
+    for _, c in characters(all) do symbols[#symbols + 1] = c end
+  end
+  for i = 2, #symbols do
+    if symbols[i - 1] >= symbols[i] then return nil, "not a vocabulary: its symbols are not sorted", "format" end
+  end
+  return new(kind, symbols)
+end
+
+--- Whether a value is a vocabulary.
+function vocab.is(value) return type(value) == "table" and getmetatable(value) == Vocab end
+
+function Vocab:__tostring()
+  return ("vocabulary of %d %s"):format(#self.symbols, self.kind == "bytes" and "bytes" or "characters")
+end
+
+--- How many tokens there are.
+function Tokens:__len() return #self.ids end
+
+--- Cuts the sequence by position: `split(0.9)` gives the first 90 % and the rest, `split(0.8, 0.1)` three parts.
+-- The parts are views. Raises for fractions that do not leave something for every part.
+function Tokens:split(...)
+  local ends = vocab.cuts("split", #self, "tokens", ...)
+  local parts, from = {}, 1
+  for i, to in ipairs(ends) do
+    parts[i] = setmetatable({kind = "tokens", ids = self.ids:slice(from, to), vocab = self.vocab}, Tokens)
+    from = to + 1
+  end
+  return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
+end
+
+--- The text again.
+function Tokens:decode() return self.vocab:decode(self.ids) end
+
+function Tokens:__tostring() return ("%d tokens of a %s"):format(#self.ids, tostring(self.vocab)) end
+
+--- Where parts of a sequence of n end: fractions 0.8, 0.1 of 100 -> {80, 90, 100}. For `split` methods; raises at
+-- the caller of the method that calls it. unit: what is counted, for messages.
+function vocab.cuts(where, n, unit, ...)
+  local fractions, ends, sum = {...}, {}, 0
+  if #fractions == 0 then error(where .. ": give a fraction, as in split(0.9)", 3) end
+  for i, fraction in ipairs(fractions) do
+    if type(fraction) ~= "number" or not (fraction > 0 and fraction < 1) then
+      error(("%s: fraction %d must be between 0 and 1, got %s"):format(where, i, options.show(fraction)), 3)
+    end
+    sum = sum + fraction
+    ends[i] = math.floor(n * sum + 1e-6)             -- 0.29 * 100 is a hair below 29
+  end
+  if sum >= 1 - 1e-9 then error(where .. ": the fractions leave nothing for the last part", 3) end
+  ends[#ends + 1] = n
+  for i, to in ipairs(ends) do
+    if to <= (ends[i - 1] or 0) then
+      error(("%s: part %d of %d %s would be empty"):format(where, i, n, unit), 3)
+    end
+  end
+  return ends
+end
+
+return setmetatable(vocab, {__call = of_text})
