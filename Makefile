@@ -130,13 +130,14 @@ $(BUILD)/host/embedded.o: $(BUILD)/embedded.c | need-lua
 	$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
 
 # --- tests -----------------------------------------------------------------------------------------------------------
-# One program per file. A run writes $(BUILD)/results/NAME.txt, whatever happens; the summary reads them all.
+# One program per file; -lm is for the tests' own references, never for lstm.h. A run writes
+# $(BUILD)/results/NAME.txt, whatever happens; the summary reads them all.
 
 define program # source, binary, further sources
 $(2): $(1) $(3) Makefile | need-cmocka
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(EXTRA) $$(DEPS) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) -o $$@ $(1) $(3) $$(LDFLAGS) \
-	  $$(CMOCKA_LIBS) -lpthread
+	  $$(CMOCKA_LIBS) -lpthread -lm
 endef
 $(foreach t,$(TEST_C),$(eval $(call program,$(t),$(BUILD)/tests/$(call name,$(t)))))
 $(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(BUILD)/tests/$(call name,$(t)),tests/fuzz/replay.c)))
