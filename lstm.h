@@ -491,3 +491,1978 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 
 #endif /* LSTM_SINGLE_HEADER_H */
 #endif /* LSTM__PASS */
+
+/* ---------------------------- stop here if you only need the API: the implementation follows ---------------------------- */
+
+#if defined(LSTM_IMPLEMENTATION) && !defined(LSTM__PASS) && !defined(LSTM__IMPLEMENTED)
+#define LSTM__IMPLEMENTED
+
+/* [SECTION] Platform
+   ===================================================================================================================== */
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#if defined(LSTM_MALLOC) != defined(LSTM_FREE)
+#error "lstm.h: define both LSTM_MALLOC and LSTM_FREE, or neither"
+#endif
+#ifndef LSTM_MALLOC
+#include <stdlib.h>
+#define LSTM_MALLOC(size) malloc(size)
+#define LSTM_FREE(pointer) free(pointer)
+#endif
+#ifndef LSTM_ASSERT
+#define LSTM_ASSERT(condition) ((void)0)
+#endif
+#ifndef LSTM_HEADER
+#define LSTM_HEADER "lstm.h" /* the name by which this file can include itself */
+#endif
+
+#ifndef LSTM_MAX_SIZE
+#define LSTM_MAX_SIZE (1 << 20) /* units of a layer, features, tokens */
+#endif
+#ifndef LSTM_MAX_LAYERS
+#define LSTM_MAX_LAYERS 64
+#endif
+#ifndef LSTM_MAX_LANES
+#define LSTM_MAX_LANES (1 << 20)
+#endif
+#ifndef LSTM_MAX_SEQ_LEN
+#define LSTM_MAX_SEQ_LEN (1 << 20)
+#endif
+#ifndef LSTM_MAX_PARAMETERS
+#define LSTM_MAX_PARAMETERS ((size_t)1 << 30)
+#endif
+#ifndef LSTM_MAX_TOKEN_TABLE
+#define LSTM_MAX_TOKEN_TABLE ((size_t)16 << 20) /* bytes of a stored product of embedding and weight_ih */
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define LSTM__FORCE_INLINE static inline __attribute__((always_inline))
+#define LSTM__UNUSED __attribute__((unused))
+#elif defined(_MSC_VER)
+#define LSTM__FORCE_INLINE static __forceinline
+#define LSTM__UNUSED
+#else
+#define LSTM__FORCE_INLINE static inline
+#define LSTM__UNUSED
+#endif
+
+/* Which instruction sets this compiler can produce here. A compiler without the headers gets scalar code. */
+#if !defined(LSTM_NO_SIMD) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5) || (defined(_MSC_VER) && _MSC_VER >= 1910))
+#if defined(__x86_64__) || defined(_M_X64) || (defined(__i386__) && defined(__SSE2__) && !defined(__MINGW32__))
+#define LSTM__X86 1
+#elif (defined(__aarch64__) || defined(_M_ARM64)) && !defined(__ARM_BIG_ENDIAN)
+#define LSTM__ARM64 1
+#elif defined(__wasm_simd128__)
+#define LSTM__WASM32 1
+#endif
+#endif
+#ifndef LSTM__X86
+#define LSTM__X86 0
+#endif
+#ifndef LSTM__ARM64
+#define LSTM__ARM64 0
+#endif
+#ifndef LSTM__WASM32
+#define LSTM__WASM32 0
+#endif
+/* LSTM_ONLY_ISA=AVX2 (or SCALAR, SSE2, ...) keeps one set of kernels, and asks no CPU: the program must run where it exists. */
+#ifdef LSTM_ONLY_ISA
+#define LSTM__ONLY_SCALAR 1
+#define LSTM__ONLY_SSE2 2
+#define LSTM__ONLY_AVX2 3
+#define LSTM__ONLY_AVX512 4
+#define LSTM__ONLY_NEON 5
+#define LSTM__ONLY_WASM 6
+#define LSTM__JOIN_(a, b) a##b
+#define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
+#define LSTM__ONLY LSTM__JOIN(LSTM__ONLY_, LSTM_ONLY_ISA)
+#else
+#define LSTM__JOIN_(a, b) a##b
+#define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
+#define LSTM__ONLY 0
+#endif
+#define LSTM__WANTED(n) (LSTM__ONLY == 0 || LSTM__ONLY == (n))
+#if LSTM__WANTED(1)
+#define LSTM__HAS_SCALAR 1
+#else
+#define LSTM__HAS_SCALAR 0
+#endif
+#if LSTM__X86 && !defined(LSTM_NO_SSE2) && LSTM__WANTED(2)
+#define LSTM__HAS_SSE2 1
+#else
+#define LSTM__HAS_SSE2 0
+#endif
+#if LSTM__X86 && !defined(LSTM_NO_AVX2) && LSTM__WANTED(3)
+#define LSTM__HAS_AVX2 1
+#else
+#define LSTM__HAS_AVX2 0
+#endif
+#if LSTM__X86 && !defined(LSTM_NO_AVX512) && LSTM__WANTED(4)
+#define LSTM__HAS_AVX512 1
+#else
+#define LSTM__HAS_AVX512 0
+#endif
+#if LSTM__ARM64 && !defined(LSTM_NO_NEON) && LSTM__WANTED(5)
+#define LSTM__HAS_NEON 1
+#else
+#define LSTM__HAS_NEON 0
+#endif
+#if LSTM__WASM32 && !defined(LSTM_NO_WASM) && LSTM__WANTED(6)
+#define LSTM__HAS_WASM 1
+#else
+#define LSTM__HAS_WASM 0
+#endif
+#if !(LSTM__HAS_SCALAR + LSTM__HAS_SSE2 + LSTM__HAS_AVX2 + LSTM__HAS_AVX512 + LSTM__HAS_NEON + LSTM__HAS_WASM)
+#error "lstm.h: LSTM_ONLY_ISA names an instruction set that this compiler cannot produce here"
+#endif
+
+#if LSTM__X86
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
+#include <immintrin.h>
+#if defined(__clang__) && defined(_MSC_VER) /* clang-cl hides these behind -mavx2 and so on */
+#include <emmintrin.h>
+#include <avxintrin.h>
+#include <avx2intrin.h>
+#include <fmaintrin.h>
+#include <avx512fintrin.h>
+#include <avx512vlintrin.h>
+#include <avx512dqintrin.h>
+#include <avx512bwintrin.h>
+#endif
+#elif LSTM__ARM64
+#include <arm_neon.h>
+#elif LSTM__WASM32
+#include <wasm_simd128.h>
+#endif
+
+typedef char lstm__int_has_32_bits[sizeof(int) == 4 && sizeof(float) == 4 ? 1 : -1];
+
+/* [SECTION] Errors
+   ===================================================================================================================== */
+
+LSTM_API const char *lstm_status_name(lstm_status status) {
+  static const char *const names[] = {
+#define LSTM__X(name, text) "LSTM_" #name,
+      LSTM_STATUS_LIST(LSTM__X)
+#undef LSTM__X
+  };
+  return (int)status >= 0 && status < LSTM_STATUS_COUNT ? names[status] : "?";
+}
+
+LSTM_API const char *lstm_status_text(lstm_status status) {
+  static const char *const texts[] = {
+#define LSTM__X(name, text) text,
+      LSTM_STATUS_LIST(LSTM__X)
+#undef LSTM__X
+  };
+  return (int)status >= 0 && status < LSTM_STATUS_COUNT ? texts[status] : "?";
+}
+
+/* A growing text in a fixed buffer: counts what would not fit, always ends in 0. */
+typedef struct lstm__text {
+  char *data;
+  size_t capacity, length;
+} lstm__text;
+
+static void lstm__put(lstm__text *t, const char *s, size_t n) {
+  size_t room = t->capacity > t->length + 1 ? t->capacity - t->length - 1 : 0;
+  size_t fits = n < room ? n : room;
+  if (fits) memcpy(t->data + t->length, s, fits);
+  if (t->capacity) t->data[t->length < t->capacity ? t->length + fits : t->capacity - 1] = 0;
+  t->length += n;
+}
+
+static void lstm__put_number(lstm__text *t, uint64_t value) {
+  char digits[20];
+  int i = 20;
+  do digits[--i] = (char)('0' + (int)(value % 10));
+  while (value /= 10);
+  lstm__put(t, digits + i, (size_t)(20 - i));
+}
+
+/* %s a string (at most 80 bytes of it), %d an int, %z a size_t, %%. No locale. */
+static void lstm__vprint(lstm__text *t, const char *format, va_list args) {
+  for (; *format; format++) {
+    if (*format != '%') {
+      lstm__put(t, format, 1);
+      continue;
+    }
+    format++;
+    if (*format == 's') {
+      const char *s = va_arg(args, const char *);
+      size_t n = 0;
+      while (s[n] && n < 80) n++;
+      lstm__put(t, s, n);
+    } else if (*format == 'd') {
+      int d = va_arg(args, int);
+      if (d < 0) lstm__put(t, "-", 1);
+      lstm__put_number(t, d < 0 ? (uint64_t)0 - (uint64_t)(int64_t)d : (uint64_t)d);
+    } else if (*format == 'z') {
+      lstm__put_number(t, va_arg(args, size_t));
+    } else {
+      lstm__put(t, "%", 1);
+    }
+  }
+}
+
+static void lstm__print(lstm__text *t, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  lstm__vprint(t, format, args);
+  va_end(args);
+}
+
+/* Writes the sentence, if anybody wants it, and returns the status. */
+static lstm_status lstm__fail(lstm_error *error, lstm_status status, const char *format, ...) {
+  if (error) {
+    lstm__text t;
+    va_list args;
+    t.data = error->message;
+    t.capacity = sizeof error->message;
+    t.length = 0;
+    va_start(args, format);
+    lstm__vprint(&t, format, args);
+    va_end(args);
+    error->status = status;
+  }
+  return status;
+}
+
+/* [SECTION] Checked arithmetic
+   ===================================================================================================================== */
+
+static int lstm__add_ok(size_t a, size_t b, size_t *out) {
+  if (a > (size_t)-1 - b) return 0;
+  *out = a + b;
+  return 1;
+}
+
+static int lstm__mul_ok(size_t a, size_t b, size_t *out) {
+  if (b && a > (size_t)-1 / b) return 0;
+  *out = a * b;
+  return 1;
+}
+
+/* Rounds up to whole vectors of 16 floats, the unit of every row in memory. */
+static int lstm__pad16(int n) { return (n + 15) & ~15; }
+static size_t lstm__size_max(size_t a, size_t b) { return a > b ? a : b; }
+static int lstm__int_min(int a, int b) { return a < b ? a : b; }
+
+/* A product that no compiler may fuse with an addition that follows it. */
+static double lstm__mul(double a, double b) {
+  volatile double product = a * b;
+  return product;
+}
+
+static int lstm__finite(double x) { return x - x == 0; }
+
+/* Correctly rounded enough for norms and deviations, the same bits everywhere: Newton's iteration from a guess by exponent. */
+static double lstm__sqrt(double x) {
+  uint64_t bits;
+  double y;
+  int i;
+  if (!(x > 0) || !lstm__finite(x)) return x > 0 || x == 0 ? x : x - x;
+  memcpy(&bits, &x, sizeof bits);
+  bits = (bits >> 1) + ((uint64_t)0x1ff8 << 48);
+  memcpy(&y, &bits, sizeof y);
+  for (i = 0; i < 6; i++) y = 0.5 * (y + x / y);
+  return y;
+}
+
+/* Natural logarithm of a positive normal number, to about 1e-15, the same bits everywhere:
+   x = 2^e m, log m = 2 atanh((m - 1) / (m + 1)). */
+static double lstm__log(double x) {
+  uint64_t bits;
+  double m, s, s2, p = 0;
+  int e, i;
+  if (!(x > 0) || !lstm__finite(x)) return x == 0 ? -1e300 * 1e10 : x - x;
+  memcpy(&bits, &x, sizeof bits);
+  e = (int)(bits >> 52) - 1023;
+  bits = (bits & (((uint64_t)1 << 52) - 1)) | ((uint64_t)1023 << 52);
+  memcpy(&m, &bits, sizeof m);
+  if (m > 1.4142135623730951) {
+    m *= 0.5;
+    e++;
+  }
+  s = (m - 1) / (m + 1);
+  s2 = lstm__mul(s, s);
+  for (i = 21; i >= 1; i -= 2) p = lstm__mul(p, s2) + 1.0 / i;
+  return lstm__mul(e, 0.69314718055994531) + lstm__mul(lstm__mul(2, s), p);
+}
+
+/* a * b + c rounded once, without the hardware: the product of two floats is exact in double; the sum is rounded to odd, so
+   that the rounding to float that follows sees what the exact value would show (Boldo and Melquiond, 2008). */
+LSTM__UNUSED static float lstm__soft_fma(float a, float b, float c) {
+  double p = (double)a * (double)b, s = p + (double)c, back = s - p;
+  double error = (p - (s - back)) + ((double)c - back);
+  uint64_t bits;
+  if (error != 0 && lstm__finite(s)) {
+    memcpy(&bits, &s, sizeof bits);
+    if (!(bits & 1)) {
+      if ((error > 0) == (s > 0)) bits++;
+      else bits--;
+      memcpy(&s, &bits, sizeof s);
+    }
+  }
+  return (float)s;
+}
+
+/* [SECTION] Memory
+   ===================================================================================================================== */
+
+static void *lstm__alloc(const lstm_allocator *a, size_t size) {
+  return a && a->alloc ? a->alloc(a->user, size) : LSTM_MALLOC(size);
+}
+
+static void lstm__free(const lstm_allocator *a, void *p) {
+  if (!p) return;
+  if (a && a->alloc) {
+    if (a->free) a->free(a->user, p);
+  } else {
+    LSTM_FREE(p);
+  }
+}
+
+/* One block, carved up by one function that runs twice: without a base it only measures. */
+typedef struct lstm__arena {
+  unsigned char *base;
+  size_t used;
+  int overflow;
+} lstm__arena;
+
+static void *lstm__carve(lstm__arena *a, size_t count, size_t size) {
+  size_t bytes, start = a->used;
+  void *p = a->base && !a->overflow ? a->base + start : NULL;
+  if (!lstm__mul_ok(count, size, &bytes) || !lstm__add_ok(bytes, LSTM_ALIGNMENT - 1, &bytes) ||
+      !lstm__add_ok(start, bytes & ~(size_t)(LSTM_ALIGNMENT - 1), &a->used)) {
+    a->overflow = 1;
+    return NULL;
+  }
+  return p;
+}
+
+static float *lstm__carve_floats(lstm__arena *a, size_t count) { return (float *)lstm__carve(a, count, sizeof(float)); }
+
+/* An aligned block from an allocator that promises 8 bytes only; *block is what to free. */
+static void *lstm__alloc_aligned(const lstm_allocator *a, size_t size, void **block) {
+  size_t total;
+  *block = NULL;
+  if (!lstm__add_ok(size, LSTM_ALIGNMENT, &total)) return NULL;
+  *block = lstm__alloc(a, total);
+  if (!*block) return NULL;
+  return (void *)(((uintptr_t)*block + LSTM_ALIGNMENT - 1) & ~(uintptr_t)(LSTM_ALIGNMENT - 1));
+}
+
+static int lstm__is_aligned(const void *p) { return ((uintptr_t)p & (LSTM_ALIGNMENT - 1)) == 0; }
+
+/* [SECTION] Random numbers
+   ===================================================================================================================== */
+
+/* Philox 4x32-10: out[4] from a counter [4] and a key [2]. */
+static void lstm__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
+  uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
+  int round;
+  for (round = 0; round < 10; round++) {
+    uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+    c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+    c1 = (uint32_t)p1;
+    c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+    c3 = (uint32_t)p0;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  out[0] = c0;
+  out[1] = c1;
+  out[2] = c2;
+  out[3] = c3;
+}
+
+/* Four numbers of a stream: block `index` of (seed, purpose). Streams of different purposes do not meet. */
+static void lstm__random_block(uint64_t seed, uint64_t purpose, uint64_t index, uint32_t out[4]) {
+  uint32_t counter[4], key[2];
+  counter[0] = (uint32_t)index;
+  counter[1] = (uint32_t)(index >> 32);
+  counter[2] = (uint32_t)purpose;
+  counter[3] = (uint32_t)(purpose >> 32);
+  key[0] = (uint32_t)seed;
+  key[1] = (uint32_t)(seed >> 32);
+  lstm__philox(counter, key, out);
+}
+
+LSTM_API uint32_t lstm_random_bits(lstm_rng *rng) {
+  uint32_t block[4];
+  lstm__random_block(rng->seed, 0, rng->counter >> 2, block);
+  return block[rng->counter++ & 3];
+}
+
+LSTM_API float lstm_random(lstm_rng *rng) { return (float)(lstm_random_bits(rng) >> 8) * (1.0f / 16777216.0f); }
+
+LSTM_API int lstm_random_index(lstm_rng *rng, int count) {
+  uint32_t n = (uint32_t)count, limit;
+  if (count < 1) return 0;
+  limit = (uint32_t)-1 - ((uint32_t)-1 % n + 1) % n; /* the largest multiple of n, less one: no index is favoured */
+  for (;;) {
+    uint32_t bits = lstm_random_bits(rng);
+    if (bits <= limit) return (int)(bits % n);
+  }
+}
+
+/* (p / top)^(1 / temperature); plain p at temperature 1. */
+static double lstm__tempered(float p, float top, float temperature) {
+  double u;
+  if (!(p > 0)) return 0;
+  if (temperature == 1.0f) return (double)p;
+  u = lstm__log((double)p) - lstm__log((double)top);
+  u = u / (double)temperature;
+  if (u < -700) return 0;
+  { /* exp(u), u <= 0: 2^n exp(r) by its series */
+    double n = lstm__mul(u, 1.4426950408889634), r, e = 1;
+    int k = (int)(n - 0.5), i;
+    uint64_t bits = (uint64_t)(1023 + k) << 52;
+    double scale;
+    memcpy(&scale, &bits, sizeof scale);
+    r = u - lstm__mul(k, 0.69314718055994531);
+    for (i = 14; i >= 1; i--) e = 1 + lstm__mul(r / i, e);
+    return lstm__mul(scale, e);
+  }
+}
+
+LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng *rng) {
+  double sum = 0, place;
+  int i, best = -1;
+  for (i = 0; i < count; i++)
+    if (p[i] > 0 && lstm__finite((double)p[i]) && (best < 0 || p[i] > p[best])) best = i;
+  if (best < 0 || !(temperature > 0)) return best;
+  for (i = 0; i < count; i++) sum += lstm__finite((double)p[i]) ? lstm__tempered(p[i], p[best], temperature) : 0;
+  place = lstm__mul((double)lstm_random(rng), sum);
+  for (i = 0; i < count; i++) {
+    double w = lstm__finite((double)p[i]) ? lstm__tempered(p[i], p[best], temperature) : 0;
+    if (w > 0 && place < w) return i;
+    place -= w;
+  }
+  return best;
+}
+
+/* [SECTION] CPU detection
+   ===================================================================================================================== */
+
+#if LSTM__X86 && (LSTM__HAS_AVX2 || LSTM__HAS_AVX512 || LSTM__HAS_SCALAR) && !LSTM__ONLY
+static void lstm__cpuid(uint32_t leaf, uint32_t out[4]) {
+#if defined(_MSC_VER)
+  int r[4], i;
+  __cpuidex(r, (int)leaf, 0);
+  for (i = 0; i < 4; i++) out[i] = (uint32_t)r[i];
+#elif defined(__i386__) && defined(__PIC__)
+  __asm__("xchgl %%ebx, %1\n\tcpuid\n\txchgl %%ebx, %1"
+          : "=a"(out[0]), "=&r"(out[1]), "=c"(out[2]), "=d"(out[3])
+          : "0"(leaf), "2"(0));
+#else
+  __asm__("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "0"(leaf), "2"(0));
+#endif
+}
+
+static uint32_t lstm__xcr0(void) {
+#if defined(_MSC_VER)
+  return (uint32_t)_xgetbv(0);
+#else
+  uint32_t low, high;
+  __asm__(".byte 0x0f, 0x01, 0xd0" : "=a"(low), "=d"(high) : "c"(0)); /* xgetbv */
+  (void)high;
+  return low;
+#endif
+}
+
+/* 1: AVX2 and FMA; 2: also AVX-512 F, DQ, BW, VL. Leaf 0, then OSXSAVE, then leaf 7, then what the system saves. */
+static int lstm__x86_level(void) {
+  uint32_t r[4], xcr0;
+  lstm__cpuid(0, r);
+  if (r[0] < 7) return 0;
+  lstm__cpuid(1, r);
+  if (!(r[2] >> 27 & 1) || !(r[2] >> 28 & 1) || !(r[2] >> 12 & 1)) return 0;
+  xcr0 = lstm__xcr0();
+  if ((xcr0 & 6) != 6) return 0;
+  lstm__cpuid(7, r);
+  if (!(r[1] >> 5 & 1)) return 0;
+  if ((xcr0 & 0xe6) != 0xe6 || !(r[1] >> 16 & 1) || !(r[1] >> 17 & 1) || !(r[1] >> 30 & 1) || !(r[1] >> 31 & 1)) return 1;
+  return 2;
+}
+#else
+LSTM__UNUSED static int lstm__x86_level(void) { return 2; }
+#endif
+
+LSTM_API int lstm_isa_usable(lstm_isa isa) {
+  switch (isa) {
+    case LSTM_ISA_AUTO: return 1;
+    case LSTM_ISA_SCALAR: return LSTM__HAS_SCALAR;
+    case LSTM_ISA_SSE2: return LSTM__HAS_SSE2;
+    case LSTM_ISA_AVX2: return LSTM__HAS_AVX2 && lstm__x86_level() >= 1;
+    case LSTM_ISA_AVX512: return LSTM__HAS_AVX512 && lstm__x86_level() >= 2;
+    case LSTM_ISA_NEON: return LSTM__HAS_NEON;
+    case LSTM_ISA_WASM: return LSTM__HAS_WASM;
+    default: return 0;
+  }
+}
+
+LSTM_API lstm_isa lstm_isa_best(void) {
+  static const lstm_isa order[] = {LSTM_ISA_AVX512, LSTM_ISA_AVX2, LSTM_ISA_NEON, LSTM_ISA_WASM, LSTM_ISA_SSE2};
+  int i;
+  for (i = 0; i < (int)(sizeof order / sizeof *order); i++)
+    if (lstm_isa_usable(order[i])) return order[i];
+  return LSTM_ISA_SCALAR;
+}
+
+static const char *const lstm__isa_names[] = {"auto", "scalar", "sse2", "avx2", "avx512", "neon", "wasm"};
+
+LSTM_API const char *lstm_isa_name(lstm_isa isa) {
+  return (int)isa >= 0 && isa < LSTM_ISA_COUNT ? lstm__isa_names[isa] : "?";
+}
+
+LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
+  int i;
+  for (i = 0; i < LSTM_ISA_COUNT; i++)
+    if (name && strcmp(name, lstm__isa_names[i]) == 0) return (lstm_isa)i;
+  return LSTM_ISA_COUNT;
+}
+
+/* [SECTION] Kernel table
+   ===================================================================================================================== */
+
+/* Rows of a matrix: row r is at p + (index ? index[r] : r) * stride. */
+typedef struct lstm__rows {
+  const float *p;
+  size_t stride;
+  const int *index;
+} lstm__rows;
+
+typedef struct lstm__out_rows {
+  float *p;
+  size_t stride;
+  const int *index;
+} lstm__out_rows;
+
+/* One timestep of an LSTM layer for `rows` rows. Packed weights: w [blocks][1 + nx + nh][4 gates][16 units], the first row
+   the bias. Without x, `start` holds the chain's value after bias and x. h and h_out must not overlap. tape.p may be NULL. */
+typedef struct lstm__cell_job {
+  int rows, blocks, nx, nh;
+  const float *w;
+  lstm__rows x, start, h, c;
+  lstm__out_rows h_out, c_out, tape; /* tape: [blocks][4][16] i, f, g, o */
+} lstm__cell_job;
+
+/* c [rows][columns] = start + a [rows][k] * w. w: panels of at most 64 columns, [panel][(1 +) k][width of the panel]. */
+typedef struct lstm__gemm_job {
+  int rows, k, columns;      /* columns: a multiple of 16 */
+  int bias;                  /* 1: each panel begins with a row of start values; else the chain starts at 0, or at c */
+  int accumulate;            /* 1: the chain starts at c */
+  const float *w;
+  lstm__rows a;
+  lstm__out_rows c;
+} lstm__gemm_job;
+
+/* What an optimiser's kernel needs of one step; see [SECTION] Optimisers. */
+typedef struct lstm__update_job {
+  float rate, decay, l2, a, one_minus_a, b, one_minus_b, epsilon, second_scale, momentum;
+} lstm__update_job;
+
+enum { LSTM__MAP_EXP = LSTM_ACTIVATION_COUNT, LSTM__MAP_COUNT };
+
+/* Every array of a kernel has a multiple of 16 floats where n is said to be padded; no alignment is needed. */
+typedef struct lstm__kernels {
+  lstm_isa isa;
+  int rows; /* the tile that suits the registers */
+  void (*cell)(const lstm__cell_job *job);
+  void (*gemm)(const lstm__gemm_job *job);
+  /* g [k][64] += sum over n rows of a [n][k] (stride lda), d [n][64] */
+  void (*outer)(int n, const float *a, size_t lda, int k, const float *d, float *g);
+  /* One row of the backward cell, n units padded: gates [n/16][4][16] in, their pre-activations' gradients out. */
+  void (*cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc);
+  void (*map)(int activation, int n, float *x);                              /* x = f(x), n padded */
+  void (*map_backward)(int activation, int n, const float *y, float *dy);    /* dy = dy f'(.) from y = f(.), n padded */
+  float (*softmax)(int n, float *z, float *top);  /* z = exp(z - *top), n not padded; returns their sum; padding becomes 0 */
+  void (*divide)(int n, float *x, float by);      /* n padded, as all below */
+  void (*scale)(int n, float *x, float by);
+  void (*clip)(int n, float *x, float limit);     /* into -limit..limit */
+  void (*add)(int n, float *y, const float *x);
+  void (*axpy)(int n, float *y, float a, const float *x); /* y += a x */
+  float (*dot)(int n, const float *a, const float *b);
+  void (*sgd)(int n, float *w, const float *g, float *m, const lstm__update_job *u);
+  void (*rmsprop)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u);
+  void (*adam)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u);
+} lstm__kernels;
+
+/* The passes: this file includes itself, once for each instruction set. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* gcc 12's avx512fintrin.h in C++: gcc bug 105593 */
+#endif
+#if LSTM__HAS_SCALAR && !LSTM__ARM64 && !(LSTM__ONLY && defined(__FMA__))
+#define LSTM__PASS 1
+#include LSTM_HEADER
+#undef LSTM__PASS
+#define LSTM__HAS_SOFT 1
+#else
+#define LSTM__HAS_SOFT 0
+#endif
+#if LSTM__HAS_SCALAR && (LSTM__ARM64 || (LSTM__X86 && (!LSTM__ONLY || defined(__FMA__))))
+#define LSTM__PASS 2
+#include LSTM_HEADER
+#undef LSTM__PASS
+#define LSTM__HAS_HARD 1
+#else
+#define LSTM__HAS_HARD 0
+#endif
+#if LSTM__HAS_SSE2
+#define LSTM__PASS 3
+#include LSTM_HEADER
+#undef LSTM__PASS
+#endif
+#if LSTM__HAS_AVX2
+#define LSTM__PASS 4
+#include LSTM_HEADER
+#undef LSTM__PASS
+#endif
+#if LSTM__HAS_AVX512
+#define LSTM__PASS 5
+#include LSTM_HEADER
+#undef LSTM__PASS
+#endif
+#if LSTM__HAS_NEON
+#define LSTM__PASS 6
+#include LSTM_HEADER
+#undef LSTM__PASS
+#endif
+#if LSTM__HAS_WASM
+#define LSTM__PASS 7
+#include LSTM_HEADER
+#undef LSTM__PASS
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+/* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is one. */
+static const lstm__kernels *lstm__kernels_of(lstm_isa isa) {
+  if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
+  if (!lstm_isa_usable(isa)) return NULL;
+  switch (isa) {
+#if LSTM__HAS_SCALAR
+    case LSTM_ISA_SCALAR:
+#if LSTM__HAS_HARD && LSTM__HAS_SOFT
+      return lstm__x86_level() >= 1 ? &lstm__kernels_hard : &lstm__kernels_soft;
+#elif LSTM__HAS_HARD
+      return &lstm__kernels_hard;
+#else
+      return &lstm__kernels_soft;
+#endif
+#endif
+#if LSTM__HAS_SSE2
+    case LSTM_ISA_SSE2: return &lstm__kernels_sse2;
+#endif
+#if LSTM__HAS_AVX2
+    case LSTM_ISA_AVX2: return &lstm__kernels_avx2;
+#endif
+#if LSTM__HAS_AVX512
+    case LSTM_ISA_AVX512: return &lstm__kernels_avx512;
+#endif
+#if LSTM__HAS_NEON
+    case LSTM_ISA_NEON: return &lstm__kernels_neon;
+#endif
+#if LSTM__HAS_WASM
+    case LSTM_ISA_WASM: return &lstm__kernels_wasm;
+#endif
+    default: return NULL;
+  }
+}
+
+/* [SECTION] Model layout
+   One function walks a description, checks it and says where everything is; create, load and save all use it.
+   ===================================================================================================================== */
+
+#define LSTM__NAME 80
+
+/* What a tensor is to its layer. */
+enum { LSTM__T_TABLE, LSTM__T_WEIGHT_IH, LSTM__T_WEIGHT_HH, LSTM__T_BIAS, LSTM__T_WEIGHT, LSTM__T_DENSE_BIAS };
+
+typedef struct lstm__tensor {
+  char name[LSTM__NAME];
+  size_t offset, count; /* floats from the beginning of params */
+  int rows, columns;    /* columns 0: a vector */
+  int layer, kind;
+} lstm__tensor;
+
+typedef struct lstm__layer {
+  lstm_layer_type type;
+  lstm_activation activation;
+  float rate;
+  int in, out;         /* widths: in floats, or tokens for an embedding */
+  int out_pad;         /* out rounded up to 16: the stride of its rows in memory */
+  int from_ids;        /* 1: when dropout is off, its input is the embedding's row of a token */
+  int recurrent;       /* 1: has a state */
+  int tensor;          /* index of the first of its tensors */
+  size_t packed;       /* floats from the beginning of `packed` to its forward weights */
+  size_t packed_count;
+  size_t state;        /* floats from the beginning of a lane's state to h [out_pad]; c [out_pad] follows */
+} lstm__layer;
+
+typedef struct lstm__plan {
+  int layers, tensors, last_recurrent; /* the last: -1 where there is none */
+  int state_size, widest;              /* S; the widest padded row */
+  int table_layer;                     /* the layer whose start values are stored for every token, or -1 */
+  size_t params, packed, table, lane;  /* floats; lane: one lane's state in memory */
+} lstm__plan;
+
+struct lstm_model {
+  lstm_model_desc desc; /* resolved; layers point into this block */
+  lstm__plan plan;
+  const lstm__kernels *kernels;
+  lstm__layer *layers;   /* [plan.layers] */
+  lstm__tensor *tensors; /* [plan.tensors] */
+  lstm_layer *described; /* [plan.layers] */
+  char (*names)[LSTM__NAME]; /* [plan.layers] of described[].name */
+  float *params;         /* [plan.params] canonical, in file order, then up to 15 zeros */
+  float *packed;         /* [plan.packed] for the kernels */
+  float *table;          /* [tokens][4 H padded], or NULL */
+  int table_valid;
+  char *meta;            /* key 0 value 0 key 0 value 0 ... */
+  size_t meta_size;
+  int meta_count;
+  uint64_t fingerprint;  /* of the architecture */
+  void *block;           /* what to free; NULL: the caller's memory */
+};
+
+static int lstm__name_ok(const char *name) {
+  size_t i;
+  for (i = 0; name[i]; i++) {
+    char c = name[i];
+    int ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    if (!ok || i >= 40) return 0;
+  }
+  return i > 0 && strncmp(name, "trainer.", 8) != 0;
+}
+
+/* Checks what can be checked of one layer alone. */
+static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurrent, lstm_error *error) {
+  if ((int)l->type <= LSTM_LAYER_NONE || l->type >= LSTM_LAYER_TYPE_COUNT)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: unknown type %d", i, (int)l->type);
+  if (l->type != LSTM_LAYER_DROPOUT && l->size < 1)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: size is %d, wanted 1 to %d", i, l->size, LSTM_MAX_SIZE);
+  if (l->size > LSTM_MAX_SIZE)
+    return lstm__fail(error, LSTM_ERR_LIMIT, "layer %d: size is %d, the limit is %d", i, l->size, LSTM_MAX_SIZE);
+  if (l->type == LSTM_LAYER_EMBEDDING && i > 0)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: an embedding can only be the first layer", i);
+  if (l->type == LSTM_LAYER_DROPOUT && !(l->rate >= 0 && l->rate < 1))
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: a dropout rate must be at least 0 and below 1", i);
+  if (l->type == LSTM_LAYER_DROPOUT && l->size != 0)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: dropout has no size", i);
+  if ((int)l->activation < 0 || l->activation >= LSTM_ACTIVATION_COUNT ||
+      (l->activation != LSTM_LINEAR && l->type != LSTM_LAYER_DENSE))
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: activation %d does not fit", i, (int)l->activation);
+  if ((int)l->read < 0 || l->read >= LSTM_READ_COUNT || (l->read != LSTM_READ_ALL && i != last_recurrent))
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: read belongs to the last recurrent layer", i);
+  if (l->type != LSTM_LAYER_DROPOUT && l->rate != 0)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: only a dropout layer has a rate", i);
+  if (l->name && (!lstm__name_ok(l->name) || l->type == LSTM_LAYER_DROPOUT))
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: the name \"%s\" will not do (1 to 40 of A-Z a-z 0-9 _ - .)", i, l->name);
+  return LSTM_OK;
+}
+
+/* The walk's memory: how to name what comes next. */
+typedef struct lstm__walk {
+  int runs, depth, run_size, denses, heads; /* runs of recurrent layers; depth within one; its hidden size */
+  const char *run_name;
+} lstm__walk;
+
+static int lstm__add_tensor(lstm__plan *p, lstm__tensor *tensors, int layer, int kind, const char *prefix, const char *suffix,
+                            int level, int rows, int columns) {
+  size_t count, total;
+  if (!lstm__mul_ok((size_t)rows, (size_t)(columns ? columns : 1), &count) || !lstm__add_ok(p->params, count, &total) ||
+      total > LSTM_MAX_PARAMETERS)
+    return 0;
+  if (tensors) {
+    lstm__tensor *t = tensors + p->tensors;
+    lstm__text name;
+    name.data = t->name;
+    name.capacity = sizeof t->name;
+    name.length = 0;
+    lstm__print(&name, "%s.%s", prefix, suffix);
+    if (level >= 0) lstm__print(&name, "%d", level);
+    t->offset = p->params;
+    t->count = count;
+    t->rows = rows;
+    t->columns = columns;
+    t->layer = layer;
+    t->kind = kind;
+  }
+  p->params = total;
+  p->tensors++;
+  return 1;
+}
+
+static void lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
+  lstm__text t;
+  t.data = out;
+  t.capacity = LSTM__NAME;
+  t.length = 0;
+  if (number >= 0) lstm__print(&t, "%s%d", word, number);
+  else lstm__print(&t, "%s", word);
+}
+
+/* PyTorch's names. An nn.LSTM has one hidden size: a run of recurrent layers ends at a dense, or where the size changes. */
+static int lstm__plan_tensors(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in, lstm__tensor *tensors) {
+  const lstm_layer *l = d->layers + i;
+  char prefix[LSTM__NAME];
+  int n = l->size;
+  switch (l->type) {
+    case LSTM_LAYER_EMBEDDING:
+      return lstm__add_tensor(p, tensors, i, LSTM__T_TABLE, l->name ? l->name : "embed", "weight", -1, in, n);
+    case LSTM_LAYER_LSTM:
+      if (w->depth == 0 || w->run_size != n || l->name) {
+        w->runs++;
+        w->depth = 0;
+        w->run_size = n;
+        w->run_name = l->name;
+      }
+      lstm__numbered(prefix, w->run_name ? w->run_name : "rnn", w->run_name || w->runs == 1 ? -1 : w->runs - 1);
+      if (n > INT_MAX / 4 / 16 || !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_IH, prefix, "weight_ih_l", w->depth, 4 * n, in) ||
+          !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_HH, prefix, "weight_hh_l", w->depth, 4 * n, n) ||
+          !lstm__add_tensor(p, tensors, i, LSTM__T_BIAS, prefix, "bias_ih_l", w->depth, 4 * n, 0))
+        return 0;
+      w->depth++;
+      return 1;
+    case LSTM_LAYER_DENSE:
+      w->depth = 0;
+      if (++w->denses == w->heads) lstm__numbered(prefix, l->name ? l->name : "head", -1);
+      else lstm__numbered(prefix, l->name ? l->name : "dense", l->name ? -1 : w->denses - 1);
+      return lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT, prefix, "weight", -1, n, in) &&
+             lstm__add_tensor(p, tensors, i, LSTM__T_DENSE_BIAS, prefix, "bias", -1, n, 0);
+    default: return 1;
+  }
+}
+
+/* Floats of a layer's packed forward weights: lstm [blocks][1 + in + out][64], dense panels [1 + in][columns]. */
+static size_t lstm__packed_count(const lstm__layer *l) {
+  if (l->type == LSTM_LAYER_LSTM) return (size_t)(l->out_pad / 16) * ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
+  if (l->type == LSTM_LAYER_DENSE) return (size_t)l->out_pad * ((size_t)1 + (size_t)l->in);
+  return 0;
+}
+
+static lstm_status lstm__check_desc(const lstm_model_desc *d, int *last_recurrent) {
+  int i;
+  if (d->layer_count < 1 || !d->layers) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs at least one layer");
+  if (d->layer_count > LSTM_MAX_LAYERS)
+    return lstm__fail(d->error, LSTM_ERR_LIMIT, "%d layers, the limit is %d", d->layer_count, LSTM_MAX_LAYERS);
+  if (d->input_size < 1) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "input_size is %d, wanted 1 to %d", d->input_size, LSTM_MAX_SIZE);
+  if (d->input_size > LSTM_MAX_SIZE)
+    return lstm__fail(d->error, LSTM_ERR_LIMIT, "input_size is %d, the limit is %d", d->input_size, LSTM_MAX_SIZE);
+  if ((int)d->output < 0 || d->output >= LSTM_OUTPUT_COUNT)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown output %d", (int)d->output);
+  if ((int)d->init < 0 || d->init >= LSTM_INIT_COUNT) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown init %d", (int)d->init);
+  *last_recurrent = -1;
+  for (i = 0; i < d->layer_count; i++)
+    if (d->layers[i].type == LSTM_LAYER_LSTM) *last_recurrent = i;
+  for (i = 0; i < d->layer_count; i++) {
+    lstm_status status = lstm__check_layer(d->layers + i, i, *last_recurrent, d->error);
+    if (status != LSTM_OK) return status;
+  }
+  return LSTM_OK;
+}
+
+/* Checks the description and fills the plan; layers and tensors too, where they are given. */
+static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm__layer *layers, lstm__tensor *tensors) {
+  lstm__walk walk;
+  int i, in = d->input_size, ids = 0;
+  lstm_status status;
+  memset(p, 0, sizeof *p);
+  memset(&walk, 0, sizeof walk);
+  p->layers = d->layer_count;
+  p->table_layer = -1;
+  status = lstm__check_desc(d, &p->last_recurrent);
+  if (status != LSTM_OK) return status;
+  for (i = 0; i < d->layer_count; i++) walk.heads += d->layers[i].type == LSTM_LAYER_DENSE;
+  for (i = 0; i < d->layer_count; i++) {
+    const lstm_layer *l = d->layers + i;
+    lstm__layer now;
+    memset(&now, 0, sizeof now);
+    now.type = l->type;
+    now.activation = l->activation;
+    now.rate = l->rate;
+    now.in = in;
+    now.out = l->type == LSTM_LAYER_DROPOUT ? in : l->size;
+    now.out_pad = lstm__pad16(now.out);
+    now.from_ids = ids;
+    now.recurrent = l->type == LSTM_LAYER_LSTM;
+    now.tensor = p->tensors;
+    now.packed = p->packed;
+    if (!lstm__plan_tensors(p, &walk, d, i, in, tensors))
+      return lstm__fail(d->error, LSTM_ERR_LIMIT, "layer %d: more than %z parameters", i, (size_t)LSTM_MAX_PARAMETERS);
+    now.packed_count = lstm__packed_count(&now);
+    if (!lstm__add_ok(p->packed, now.packed_count, &p->packed) || p->packed > 64 * LSTM_MAX_PARAMETERS)
+      return lstm__fail(d->error, LSTM_ERR_LIMIT, "layer %d: too large", i);
+    if (now.recurrent) {
+      now.state = p->lane;
+      p->lane += 2 * (size_t)now.out_pad;
+      p->state_size += 2 * now.out;
+      if (ids && (size_t)d->input_size * (size_t)now.out_pad * 4 * sizeof(float) <= LSTM_MAX_TOKEN_TABLE) {
+        p->table_layer = i;
+        p->table = (size_t)d->input_size * (size_t)now.out_pad * 4;
+      }
+    }
+    if (l->type == LSTM_LAYER_EMBEDDING) ids = 1;
+    else if (l->type != LSTM_LAYER_DROPOUT) ids = 0;
+    if (now.out_pad > p->widest) p->widest = now.out_pad;
+    if (layers) layers[i] = now;
+    in = now.out;
+  }
+  if (in < 1 || (p->layers == 1 && d->layers[0].type == LSTM_LAYER_DROPOUT))
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");
+  return LSTM_OK;
+}
+
+static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1a */
+  const unsigned char *p = (const unsigned char *)data;
+  size_t i;
+  for (i = 0; i < size; i++) h = (h ^ p[i]) * 0x100000001b3u;
+  return h;
+}
+
+static uint64_t lstm__fingerprint(const lstm_model *m) {
+  uint64_t h = lstm__hash(0xcbf29ce484222325u, &m->desc.input_size, sizeof m->desc.input_size);
+  int i;
+  for (i = 0; i < m->plan.layers; i++) {
+    int key[3];
+    if (m->layers[i].type == LSTM_LAYER_DROPOUT) continue;
+    key[0] = (int)m->layers[i].type;
+    key[1] = m->layers[i].in;
+    key[2] = m->layers[i].out;
+    h = lstm__hash(h, key, sizeof key);
+  }
+  return h;
+}
+
+/* [SECTION] Model
+   ===================================================================================================================== */
+
+static lstm_layer lstm__layer_of(lstm_layer_type type, int size, float rate) {
+  lstm_layer l;
+  memset(&l, 0, sizeof l);
+  l.type = type;
+  l.size = size;
+  l.rate = rate;
+  return l;
+}
+
+LSTM_API lstm_layer lstm_embedding(int columns) { return lstm__layer_of(LSTM_LAYER_EMBEDDING, columns, 0); }
+LSTM_API lstm_layer lstm_lstm(int hidden_size) { return lstm__layer_of(LSTM_LAYER_LSTM, hidden_size, 0); }
+LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_DENSE, outputs, 0); }
+LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
+
+/* Packs weights [rows][k] (canonical, row = output) and an optional bias into a layer's panels: for lstm, a panel is 16 units of
+   four gates; for dense, up to 64 outputs. The k of part `first` come at row `at` of every panel. */
+static void lstm__pack(float *packed, int lstm, int out, size_t panel_rows, size_t at, const float *w, int k) {
+  int out_pad = lstm__pad16(out), width = lstm ? 64 : 0, column, i;
+  int columns = lstm ? out_pad * 4 : out_pad;
+  for (column = 0; column < columns; column++) {
+    int panel = column / 64, inside = column % 64, unit = lstm ? panel * 16 + inside % 16 : column;
+    int row = lstm ? inside / 16 * out + unit : column;
+    float *to = packed + (size_t)panel * panel_rows * 64;
+    if (!lstm) width = lstm__int_min(64, out_pad - panel * 64);
+    to += at * (size_t)width + (size_t)inside;
+    for (i = 0; i < k; i++) to[(size_t)i * (size_t)width] = unit < out ? w[(size_t)row * (size_t)k + (size_t)i] : 0.0f;
+  }
+}
+
+static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int which) {
+  return m->params + m->tensors[l->tensor + which].offset;
+}
+
+static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
+  float *to = m->packed + l->packed;
+  if (l->type == LSTM_LAYER_LSTM) {
+    size_t rows = (size_t)1 + (size_t)l->in + (size_t)l->out;
+    lstm__pack(to, 1, l->out, rows, 0, lstm__param(m, l, 2), 1);
+    lstm__pack(to, 1, l->out, rows, 1, lstm__param(m, l, 0), l->in);
+    lstm__pack(to, 1, l->out, rows, (size_t)1 + (size_t)l->in, lstm__param(m, l, 1), l->out);
+  } else if (l->type == LSTM_LAYER_DENSE) {
+    lstm__pack(to, 0, l->out, (size_t)1 + (size_t)l->in, 0, lstm__param(m, l, 1), 1);
+    lstm__pack(to, 0, l->out, (size_t)1 + (size_t)l->in, 1, lstm__param(m, l, 0), l->in);
+  }
+}
+
+/* The start values of tokens from .. to - 1: bias, then the embedding's row through weight_ih; the same chain as without a table. */
+static void lstm__fill_table(lstm_model *m, int from, int to) {
+  const lstm__layer *l = m->layers + m->plan.table_layer;
+  int b, blocks = l->out_pad / 16;
+  size_t panel = ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
+  for (b = 0; b < blocks; b++) {
+    lstm__gemm_job job;
+    memset(&job, 0, sizeof job);
+    job.rows = to - from;
+    job.k = l->in;
+    job.columns = 64;
+    job.bias = 1;
+    job.w = m->packed + l->packed + (size_t)b * panel;
+    job.a.p = lstm__param(m, m->layers, 0) + (size_t)from * (size_t)l->in;
+    job.a.stride = (size_t)l->in;
+    job.c.p = m->table + (size_t)from * (size_t)l->out_pad * 4 + (size_t)b * 64;
+    job.c.stride = (size_t)l->out_pad * 4;
+    m->kernels->gemm(&job);
+  }
+}
+
+LSTM_API void lstm_model_refresh(lstm_model *m) {
+  int i;
+  for (i = 0; i < m->plan.layers; i++) lstm__pack_layer(m, m->layers + i);
+  m->table_valid = m->table != NULL;
+  if (m->table_valid) lstm__fill_table(m, 0, m->desc.input_size);
+}
+
+/* Carves a model out of an arena; the plan is known. */
+static lstm_model *lstm__carve_model(lstm__arena *a, const lstm__plan *p, size_t meta_size) {
+  lstm_model local, *m = (lstm_model *)lstm__carve(a, 1, sizeof(lstm_model));
+  lstm_model *to = m ? m : &local;
+  memset(to, 0, sizeof *to);
+  to->plan = *p;
+  to->layers = (lstm__layer *)lstm__carve(a, (size_t)p->layers, sizeof(lstm__layer));
+  to->tensors = (lstm__tensor *)lstm__carve(a, (size_t)p->tensors, sizeof(lstm__tensor));
+  to->described = (lstm_layer *)lstm__carve(a, (size_t)p->layers, sizeof(lstm_layer));
+  to->names = (char (*)[LSTM__NAME])lstm__carve(a, (size_t)p->layers, LSTM__NAME);
+  to->meta = (char *)lstm__carve(a, meta_size, 1);
+  to->params = lstm__carve_floats(a, p->params + 16);
+  to->packed = lstm__carve_floats(a, p->packed);
+  to->table = p->table ? lstm__carve_floats(a, p->table) : NULL;
+  to->meta_size = meta_size;
+  return m;
+}
+
+/* Fills a carved model from its description, all weights zero. */
+static void lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, const lstm__kernels *kernels) {
+  lstm__plan again;
+  int i;
+  m->desc = *d;
+  m->desc.error = NULL;
+  m->desc.layers = m->described;
+  m->desc.isa = kernels->isa;
+  m->kernels = kernels;
+  for (i = 0; i < d->layer_count; i++) {
+    m->described[i] = d->layers[i];
+    memset(m->names[i], 0, LSTM__NAME);
+    if (d->layers[i].name) {
+      lstm__numbered(m->names[i], d->layers[i].name, -1);
+      m->described[i].name = m->names[i];
+    }
+  }
+  (void)lstm__make_plan(d, &again, m->layers, m->tensors);
+  memset(m->params, 0, (m->plan.params + 16) * sizeof(float));
+  m->fingerprint = lstm__fingerprint(m);
+}
+
+/* Where an object comes from: its size is measured, then it is carved out of the caller's memory or of one allocation. */
+static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, void *memory, size_t memory_size, lstm__arena *arena,
+                               void **block, lstm_error *error) {
+  memset(arena, 0, sizeof *arena);
+  *block = NULL;
+  if (memory) {
+    if (memory_size < size)
+      return lstm__fail(error, LSTM_ERR_MEMORY, "%z bytes of memory given, %z are needed", memory_size, size);
+    if (!lstm__is_aligned(memory))
+      return lstm__fail(error, LSTM_ERR_ARGUMENT, "the memory given is not aligned to %d bytes", LSTM_ALIGNMENT);
+    arena->base = (unsigned char *)memory;
+    return LSTM_OK;
+  }
+  arena->base = (unsigned char *)lstm__alloc_aligned(allocator, size, block);
+  return arena->base ? LSTM_OK : lstm__fail(error, LSTM_ERR_MEMORY, "out of memory: %z bytes", size);
+}
+
+static lstm_status lstm__measure_model(const lstm_model_desc *d, size_t meta_size, lstm__plan *plan, size_t *size) {
+  lstm__arena arena;
+  lstm_status status = lstm__make_plan(d, plan, NULL, NULL);
+  if (status != LSTM_OK) return status;
+  memset(&arena, 0, sizeof arena);
+  (void)lstm__carve_model(&arena, plan, meta_size);
+  *size = arena.used;
+  return arena.overflow ? lstm__fail(d->error, LSTM_ERR_LIMIT, "the model is too large for this machine") : LSTM_OK;
+}
+
+/* The one way in which models come to be: all weights zero, nothing packed, room for meta_size bytes of metadata.
+   memory NULL: from the description's allocator. */
+static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size, void *memory, size_t memory_size, lstm_model **out) {
+  lstm__plan plan;
+  lstm__arena arena;
+  const lstm__kernels *kernels;
+  size_t size;
+  void *block;
+  lstm_status status;
+  *out = NULL;
+  status = lstm__measure_model(d, meta_size, &plan, &size);
+  if (status != LSTM_OK) return status;
+  kernels = (int)d->isa >= 0 && d->isa < LSTM_ISA_COUNT ? lstm__kernels_of(d->isa) : NULL;
+  if (!kernels) return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "the instruction set %s is not usable here", lstm_isa_name(d->isa));
+  status = lstm__place(&d->allocator, size, memory, memory_size, &arena, &block, d->error);
+  if (status != LSTM_OK) return status;
+  *out = lstm__carve_model(&arena, &plan, meta_size);
+  lstm__set_up_model(*out, d, kernels);
+  (*out)->block = block;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_model_size(const lstm_model_desc *desc, size_t *size) {
+  lstm__plan plan;
+  if (!size) return LSTM_ERR_ARGUMENT;
+  *size = 0;
+  return desc ? lstm__measure_model(desc, 0, &plan, size) : LSTM_ERR_ARGUMENT;
+}
+
+/* Uniform in -limit..limit. Each tensor is a stream of its own, so that adding a layer leaves the others' weights alone. */
+static void lstm__init_uniform(float *w, size_t count, float limit, uint64_t seed, uint64_t stream) {
+  uint32_t block[4];
+  size_t i;
+  for (i = 0; i < count; i++) {
+    if (i % 4 == 0) lstm__random_block(seed, stream, i / 4, block);
+    w[i] = (float)lstm__mul((double)((float)(block[i % 4] >> 8) * (1.0f / 8388608.0f) - 1.0f), (double)limit);
+  }
+}
+
+/* Normal numbers by Marsaglia's polar method; each pair tries until it hits the disc. */
+static void lstm__init_normal(float *w, size_t count, uint64_t seed, uint64_t stream) {
+  uint64_t index = 0;
+  size_t i = 0;
+  while (i < count) {
+    uint32_t block[4];
+    int half;
+    lstm__random_block(seed, stream, index++, block);
+    for (half = 0; half < 2 && i < count; half++) {
+      double u = (double)block[2 * half] * (2.0 / 4294967296.0) - 1, v = (double)block[2 * half + 1] * (2.0 / 4294967296.0) - 1;
+      double s = lstm__mul(u, u) + lstm__mul(v, v), scale;
+      if (s >= 1 || s == 0) continue;
+      scale = lstm__sqrt(lstm__mul(-2, lstm__log(s)) / s);
+      w[i++] = (float)lstm__mul(u, scale);
+      if (i < count) w[i++] = (float)lstm__mul(v, scale);
+    }
+  }
+}
+
+/* Orthonormal columns: Gram-Schmidt on normal numbers, each vector twice ("twice is enough"). w [rows][columns]; scratch holds the
+   columns, [columns][rows padded]. */
+static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, int columns, float *scratch, uint64_t seed,
+                                  uint64_t stream) {
+  int n = lstm__pad16(rows), i, j, pass, r;
+  for (i = 0; i < columns; i++) {
+    float *v = scratch + (size_t)i * (size_t)n;
+    memset(v, 0, (size_t)n * sizeof(float));
+    lstm__init_normal(v, (size_t)rows, seed, stream + ((uint64_t)(i + 1) << 32));
+    for (pass = 0; pass < 2; pass++) {
+      double length;
+      for (j = 0; j < i; j++) k->axpy(n, v, -k->dot(n, v, scratch + (size_t)j * (size_t)n), scratch + (size_t)j * (size_t)n);
+      length = lstm__sqrt((double)k->dot(n, v, v));
+      k->divide(n, v, (float)length);
+    }
+    for (r = 0; r < rows; r++) w[(size_t)r * (size_t)columns + (size_t)i] = v[r];
+  }
+}
+
+static float lstm__root_of(double x) { return (float)lstm__sqrt(x); }
+
+static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
+  const lstm__layer *l = m->layers + t->layer;
+  float *w = m->params + t->offset;
+  size_t i;
+  if (t->kind == LSTM__T_TABLE) {
+    lstm__init_normal(w, t->count, m->desc.seed, stream);
+    return;
+  }
+  lstm__init_uniform(w, t->count, lstm__root_of(1.0 / (l->type == LSTM_LAYER_LSTM ? l->out : l->in)), m->desc.seed, stream);
+  if (t->kind != LSTM__T_BIAS) return;
+  { /* PyTorch has two biases, each drawn; here is their sum. The second draw borrows the packed weights' memory, still unused. */
+    float *second = m->packed;
+    lstm__init_uniform(second, t->count, lstm__root_of(1.0 / l->out), m->desc.seed, stream + ((uint64_t)1 << 32));
+    for (i = 0; i < t->count; i++) w[i] = w[i] + second[i];
+  }
+}
+
+/* Glorot and Bengio, 2010; Saxe et al., 2014 (orthogonal); Gers et al., 2000 and Jozefowicz et al., 2015 (forget bias 1). */
+static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
+  const lstm__layer *l = m->layers + t->layer;
+  float *w = m->params + t->offset;
+  int i;
+  switch (t->kind) {
+    case LSTM__T_TABLE: lstm__init_normal(w, t->count, m->desc.seed, stream); break;
+    case LSTM__T_WEIGHT_HH: /* the packed weights' memory has the room and is still unused */
+      lstm__init_orthogonal(m->kernels, w, t->rows, t->columns, m->packed + l->packed, m->desc.seed, stream);
+      break;
+    case LSTM__T_BIAS:
+      for (i = 0; i < l->out; i++) w[l->out + i] = 1.0f;
+      break;
+    case LSTM__T_DENSE_BIAS: break;
+    default:
+      lstm__init_uniform(w, t->count, lstm__root_of(6.0 / ((double)t->rows + (double)t->columns)), m->desc.seed, stream);
+      break;
+  }
+}
+
+static lstm_status lstm__create_model(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out) {
+  lstm_status status = lstm__build_model(desc, 0, memory, size, out);
+  int i;
+  if (status != LSTM_OK) return status;
+  for (i = 0; i < (*out)->plan.tensors && desc->init != LSTM_INIT_ZERO; i++) {
+    const lstm__tensor *t = (*out)->tensors + i;
+    if (desc->init == LSTM_INIT_PYTORCH) lstm__init_pytorch(*out, t, (uint64_t)(i + 1));
+    else lstm__init_default(*out, t, (uint64_t)(i + 1));
+  }
+  lstm_model_refresh(*out);
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_model_create(const lstm_model_desc *desc, lstm_model **out) {
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  return desc ? lstm__create_model(desc, NULL, 0, out) : LSTM_ERR_ARGUMENT;
+}
+
+LSTM_API lstm_status lstm_model_create_in(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out) {
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  if (!desc || !memory) return LSTM_ERR_ARGUMENT;
+  return lstm__create_model(desc, memory, size, out);
+}
+
+LSTM_API void lstm_model_destroy(lstm_model *model) {
+  lstm_allocator allocator;
+  if (!model || !model->block) return;
+  allocator = model->desc.allocator;
+  lstm__free(&allocator, model->block);
+}
+
+LSTM_API const lstm_model_desc *lstm_model_desc_of(const lstm_model *model) { return &model->desc; }
+LSTM_API int lstm_model_input_size(const lstm_model *model) { return model->desc.input_size; }
+LSTM_API int lstm_model_output_size(const lstm_model *model) { return model->layers[model->plan.layers - 1].out; }
+LSTM_API int lstm_model_takes_ids(const lstm_model *model) { return model->layers[0].type == LSTM_LAYER_EMBEDDING; }
+LSTM_API int lstm_model_state_size(const lstm_model *model) { return model->plan.state_size; }
+LSTM_API lstm_isa lstm_model_isa(const lstm_model *model) { return model->kernels->isa; }
+LSTM_API lstm_output lstm_model_output(const lstm_model *model) { return model->desc.output; }
+LSTM_API size_t lstm_model_parameter_count(const lstm_model *model) { return model->plan.params; }
+LSTM_API int lstm_model_tensor_count(const lstm_model *model) { return model->plan.tensors; }
+
+LSTM_API int lstm_model_reads_last(const lstm_model *model) {
+  return model->plan.last_recurrent >= 0 && model->described[model->plan.last_recurrent].read == LSTM_READ_LAST;
+}
+
+static lstm_status lstm__tensor_view(const lstm_model *m, int i, float *base, lstm_tensor *out) {
+  const lstm__tensor *t;
+  if (!out) return LSTM_ERR_ARGUMENT;
+  memset(out, 0, sizeof *out);
+  if (i < 0 || i >= m->plan.tensors) return LSTM_ERR_ARGUMENT;
+  t = m->tensors + i;
+  out->rows = t->rows;
+  out->columns = t->columns;
+  out->count = t->count;
+  out->data = base + t->offset;
+  out->name = t->name;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_model_tensor(const lstm_model *model, int i, lstm_tensor *out) {
+  return lstm__tensor_view(model, i, model->params, out);
+}
+
+LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *from) {
+  if (!to || !from) return LSTM_ERR_ARGUMENT;
+  if (to->fingerprint != from->fingerprint || to->plan.params != from->plan.params) return LSTM_ERR_MISMATCH;
+  memcpy(to->params, from->params, from->plan.params * sizeof(float));
+  lstm_model_refresh(to);
+  return LSTM_OK;
+}
+
+static const char *const lstm__layer_names[] = {"?", "embedding", "lstm", "dense", "dropout"};
+static const char *const lstm__activation_names[] = {"linear", "tanh", "sigmoid", "relu"};
+static const char *const lstm__output_names[] = {"open", "linear", "softmax", "sigmoid"};
+
+LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t capacity) {
+  lstm__text t;
+  int i, j;
+  t.data = text;
+  t.capacity = capacity;
+  t.length = 0;
+  lstm__print(&t, "input      %d%s\n", model->desc.input_size, lstm_model_takes_ids(model) ? " tokens" : "");
+  for (i = 0; i < model->plan.layers; i++) {
+    const lstm__layer *l = model->layers + i;
+    size_t count = 0;
+    for (j = 0; j < model->plan.tensors; j++)
+      if (model->tensors[j].layer == i) count += model->tensors[j].count;
+    lstm__print(&t, "%s", lstm__layer_names[l->type]);
+    for (j = (int)strlen(lstm__layer_names[l->type]); j < 11; j++) lstm__print(&t, " ");
+    if (l->type == LSTM_LAYER_DROPOUT) {
+      int percent = (int)lstm__mul((double)l->rate, 1000);
+      lstm__print(&t, "rate 0.%s%s%d\n", percent < 100 ? "0" : "", percent < 10 ? "0" : "", percent);
+      continue;
+    }
+    lstm__print(&t, "%d -> %d", l->in, l->out);
+    if (l->activation != LSTM_LINEAR) lstm__print(&t, ", %s", lstm__activation_names[l->activation]);
+    if (model->described[i].read == LSTM_READ_LAST) lstm__print(&t, ", read last");
+    lstm__print(&t, "   %z parameters\n", count);
+  }
+  lstm__print(&t, "output     %d, %s\n%z parameters, %z bytes, runs on %s\n", lstm_model_output_size(model),
+              lstm__output_names[model->desc.output], model->plan.params, model->plan.params * sizeof(float),
+              lstm_isa_name(model->kernels->isa));
+  return t.length;
+}
+
+LSTM_API int lstm_model_meta_count(const lstm_model *model) { return model->meta_count; }
+
+/* Pair i begins after 2 i strings. */
+static const char *lstm__meta_string(const lstm_model *m, int number) {
+  const char *s = m->meta;
+  if (number < 0 || number >= 2 * m->meta_count) return NULL;
+  while (number--) s += strlen(s) + 1;
+  return s;
+}
+
+LSTM_API const char *lstm_model_meta_key(const lstm_model *model, int i) {
+  return i < 0 || i >= model->meta_count ? NULL : lstm__meta_string(model, 2 * i);
+}
+
+LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i) {
+  return i < 0 || i >= model->meta_count ? NULL : lstm__meta_string(model, 2 * i + 1);
+}
+
+LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
+  int i;
+  for (i = 0; key && i < model->meta_count; i++)
+    if (strcmp(lstm_model_meta_key(model, i), key) == 0) return lstm_model_meta_value(model, i);
+  return NULL;
+}
+
+#elif defined(LSTM__PASS)
+
+/* [SECTION] Vector vocabulary
+   One block per instruction set. V is a vector of VL floats; all loads and stores are unaligned. V_MIN and V_MAX return their
+   second operand where one is NaN. V_POW2(t) makes 2^n from t = n + 1.5 * 2^23 + 127. V_POS(d, y) is d where y > 0, else 0.
+   ===================================================================================================================== */
+#if LSTM__PASS == 1 || LSTM__PASS == 2 /* scalar: 1 emulates the fused multiply-add, 2 has it in hardware */
+#define VL 1
+#define V float
+#define V_LD(p) (*(p))
+#define V_ST(p, v) (*(p) = (v))
+#define V_SET(x) (x)
+#define V_ADD(a, b) ((a) + (b))
+#define V_SUB(a, b) ((a) - (b))
+#define V_MUL(a, b) ((a) * (b))
+#define V_DIV(a, b) ((a) / (b))
+#define V_FNMA(a, b, c) V_FMA(-(a), b, c)
+#define V_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define V_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define V_SQRT(a) K(scalar_sqrt)(a)
+#define V_ABS(a) K(from_bits)(K(to_bits)(a) & 0x7fffffffu)
+#define V_SIGN(a, s) K(from_bits)(K(to_bits)(a) | (K(to_bits)(s) & 0x80000000u))
+#define V_POW2(t) K(from_bits)(K(to_bits)(t) << 23)
+#define V_POS(d, y) ((y) > 0 ? (d) : 0.0f)
+#define LSTM__TILE_ROWS 2
+#if LSTM__PASS == 1
+#define LSTM__SUFFIX soft
+#define LSTM__TARGET
+#define V_FMA(a, b, c) lstm__soft_fma(a, b, c)
+#elif LSTM__X86
+#define LSTM__SUFFIX hard
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LSTM__TARGET
+#else
+#define LSTM__TARGET __attribute__((target("fma")))
+#endif
+#define V_FMA(a, b, c) _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)))
+#else
+#define LSTM__SUFFIX hard
+#define LSTM__TARGET
+#define V_FMA(a, b, c) __builtin_fmaf(a, b, c)
+#endif
+
+#elif LSTM__PASS == 3
+#define LSTM__SUFFIX sse2
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LSTM__TARGET
+#else
+#define LSTM__TARGET __attribute__((target("sse2")))
+#endif
+#define VL 4
+#define V __m128
+#define V_LD(p) _mm_loadu_ps(p)
+#define V_ST(p, v) _mm_storeu_ps(p, v)
+#define V_SET(x) _mm_set1_ps(x)
+#define V_ADD(a, b) _mm_add_ps(a, b)
+#define V_SUB(a, b) _mm_sub_ps(a, b)
+#define V_MUL(a, b) _mm_mul_ps(a, b)
+#define V_DIV(a, b) _mm_div_ps(a, b)
+#define V_FMA(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c) /* not fused: SSE2 has no such operation */
+#define V_FNMA(a, b, c) _mm_sub_ps(c, _mm_mul_ps(a, b))
+#define V_MIN(a, b) _mm_min_ps(a, b)
+#define V_MAX(a, b) _mm_max_ps(a, b)
+#define V_SQRT(a) _mm_sqrt_ps(a)
+#define V_ABS(a) _mm_andnot_ps(_mm_set1_ps(-0.0f), a)
+#define V_SIGN(a, s) _mm_or_ps(a, _mm_and_ps(s, _mm_set1_ps(-0.0f)))
+#define V_POW2(t) _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(t), 23))
+#define V_POS(d, y) _mm_and_ps(d, _mm_cmpgt_ps(y, _mm_setzero_ps()))
+#define LSTM__TILE_ROWS 3
+
+#elif LSTM__PASS == 4
+#define LSTM__SUFFIX avx2
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LSTM__TARGET
+#else
+#define LSTM__TARGET __attribute__((target("avx2,fma")))
+#endif
+#define VL 8
+#define V __m256
+#define V_LD(p) _mm256_loadu_ps(p)
+#define V_ST(p, v) _mm256_storeu_ps(p, v)
+#define V_SET(x) _mm256_set1_ps(x)
+#define V_ADD(a, b) _mm256_add_ps(a, b)
+#define V_SUB(a, b) _mm256_sub_ps(a, b)
+#define V_MUL(a, b) _mm256_mul_ps(a, b)
+#define V_DIV(a, b) _mm256_div_ps(a, b)
+#define V_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define V_FNMA(a, b, c) _mm256_fnmadd_ps(a, b, c)
+#define V_MIN(a, b) _mm256_min_ps(a, b)
+#define V_MAX(a, b) _mm256_max_ps(a, b)
+#define V_SQRT(a) _mm256_sqrt_ps(a)
+#define V_ABS(a) _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a)
+#define V_SIGN(a, s) _mm256_or_ps(a, _mm256_and_ps(s, _mm256_set1_ps(-0.0f)))
+#define V_POW2(t) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23))
+#define V_POS(d, y) _mm256_and_ps(d, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ))
+#define LSTM__TILE_ROWS 3
+
+#elif LSTM__PASS == 5
+#define LSTM__SUFFIX avx512
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LSTM__TARGET
+#else
+#define LSTM__TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw")))
+#endif
+#define VL 16
+#define V __m512
+#define V_LD(p) _mm512_loadu_ps(p)
+#define V_ST(p, v) _mm512_storeu_ps(p, v)
+#define V_SET(x) _mm512_set1_ps(x)
+#define V_ADD(a, b) _mm512_add_ps(a, b)
+#define V_SUB(a, b) _mm512_sub_ps(a, b)
+#define V_MUL(a, b) _mm512_mul_ps(a, b)
+#define V_DIV(a, b) _mm512_div_ps(a, b)
+#define V_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define V_FNMA(a, b, c) _mm512_fnmadd_ps(a, b, c)
+#define V_MIN(a, b) _mm512_min_ps(a, b)
+#define V_MAX(a, b) _mm512_max_ps(a, b)
+#define V_SQRT(a) _mm512_sqrt_ps(a)
+#define V_ABS(a) _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a)
+#define V_SIGN(a, s) _mm512_or_ps(a, _mm512_and_ps(s, _mm512_set1_ps(-0.0f)))
+#define V_POW2(t) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23))
+#define V_POS(d, y) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), d)
+#define LSTM__TILE_ROWS 6
+
+#elif LSTM__PASS == 6
+#define LSTM__SUFFIX neon
+#define LSTM__TARGET
+#define VL 4
+#define V float32x4_t
+#define V_LD(p) vld1q_f32(p)
+#define V_ST(p, v) vst1q_f32(p, v)
+#define V_SET(x) vdupq_n_f32(x)
+#define V_ADD(a, b) vaddq_f32(a, b)
+#define V_SUB(a, b) vsubq_f32(a, b)
+#define V_MUL(a, b) vmulq_f32(a, b)
+#define V_DIV(a, b) vdivq_f32(a, b)
+#define V_FMA(a, b, c) vfmaq_f32(c, a, b)
+#define V_FNMA(a, b, c) vfmsq_f32(c, a, b)
+#define V_MIN(a, b) vbslq_f32(vcltq_f32(a, b), a, b)
+#define V_MAX(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
+#define V_SQRT(a) vsqrtq_f32(a)
+#define V_ABS(a) vabsq_f32(a)
+#define V_SIGN(a, s) vbslq_f32(vdupq_n_u32(0x80000000u), s, a)
+#define V_POW2(t) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(t), 23))
+#define V_POS(d, y) vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(d), vcgtq_f32(y, vdupq_n_f32(0.0f))))
+#define LSTM__TILE_ROWS 6
+
+#elif LSTM__PASS == 7
+#define LSTM__SUFFIX wasm
+#define LSTM__TARGET
+#define VL 4
+#define V v128_t
+#define V_LD(p) wasm_v128_load(p)
+#define V_ST(p, v) wasm_v128_store(p, v)
+#define V_SET(x) wasm_f32x4_splat(x)
+#define V_ADD(a, b) wasm_f32x4_add(a, b)
+#define V_SUB(a, b) wasm_f32x4_sub(a, b)
+#define V_MUL(a, b) wasm_f32x4_mul(a, b)
+#define V_DIV(a, b) wasm_f32x4_div(a, b)
+#define V_FMA(a, b, c) wasm_f32x4_add(wasm_f32x4_mul(a, b), c) /* not fused */
+#define V_FNMA(a, b, c) wasm_f32x4_sub(c, wasm_f32x4_mul(a, b))
+#define V_MIN(a, b) wasm_f32x4_pmin(b, a)
+#define V_MAX(a, b) wasm_f32x4_pmax(b, a)
+#define V_SQRT(a) wasm_f32x4_sqrt(a)
+#define V_ABS(a) wasm_f32x4_abs(a)
+#define V_SIGN(a, s) wasm_v128_or(a, wasm_v128_and(s, wasm_f32x4_splat(-0.0f)))
+#define V_POW2(t) wasm_i32x4_shl(t, 23)
+#define V_POS(d, y) wasm_v128_and(d, wasm_f32x4_gt(y, wasm_f32x4_splat(0.0f)))
+#define LSTM__TILE_ROWS 3
+#endif
+
+#define K(name) LSTM__JOIN(lstm__##name##_, LSTM__SUFFIX)
+#define FN LSTM__TARGET static
+#define IN LSTM__TARGET LSTM__FORCE_INLINE
+
+/* [SECTION] Kernels
+   Written once over the vocabulary. K(name) is the name for this instruction set. What is not an explicit V_FMA is never a
+   product that feeds a sum, so that no compiler has anything to fuse.
+   ===================================================================================================================== */
+
+#if VL == 1
+IN uint32_t K(to_bits)(float x) {
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  return u;
+}
+IN float K(from_bits)(uint32_t u) {
+  float x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+/* Correctly rounded: a float's root in double is never near enough to a midpoint of floats to be rounded wrongly. */
+IN float K(scalar_sqrt)(float x) {
+#if LSTM__X86
+  return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+#else
+  return (float)lstm__sqrt((double)x);
+#endif
+}
+#endif
+
+/* --- exp, expm1, sigmoid, tanh: x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 = r + r^2 q(r) ------------------------------- */
+
+/* Returns e^r - 1; *scale = 2^n. |x| <= 87. */
+IN V K(reduce)(V x, V *scale) {
+  const V magic = V_SET(12583039.0f); /* 1.5 * 2^23 + 127: adding it rounds to an integer and biases the exponent */
+  V t = V_FMA(x, V_SET(1.44269504f), magic), n = V_SUB(t, magic), r, q;
+  r = V_FNMA(n, V_SET(0.693359375f), x);
+  r = V_FNMA(n, V_SET(-2.12194440e-4f), r);
+  q = V_SET(0.0001984588598134f);
+  q = V_FMA(q, r, V_SET(0.00139407196547836f));
+  q = V_FMA(q, r, V_SET(0.008333389647305f));
+  q = V_FMA(q, r, V_SET(0.0416663587093353f));
+  q = V_FMA(q, r, V_SET(0.16666665673256f));
+  q = V_FMA(q, r, V_SET(0.5f));
+  *scale = V_POW2(t);
+  return V_FMA(q, V_MUL(r, r), r);
+}
+
+/* Within 2 ulp on -87..87, constant beyond; NaN stays NaN. */
+IN V K(exp)(V x) {
+  V scale, e;
+  x = V_MIN(V_SET(87.0f), V_MAX(V_SET(-87.0f), x));
+  e = K(reduce)(x, &scale);
+  return V_MUL(V_ADD(e, V_SET(1.0f)), scale);
+}
+
+/* 1 + e^-x, the reciprocal of the sigmoid; `limit` bounds |x|. With 43 the product of two of them is finite. */
+IN V K(one_plus_exp)(V x, float limit) {
+  V scale, e;
+  x = V_MIN(V_SET(limit), V_MAX(V_SET(-limit), x));
+  e = K(reduce)(V_SUB(V_SET(0.0f), x), &scale);
+  return V_FMA(V_ADD(e, V_SET(1.0f)), scale, V_SET(1.0f));
+}
+
+/* e^(2|x|) - 1, to a few ulp also near 0; tanh |x| = it / (it + 2). Beyond 9.1 tanh is 1 in float. */
+IN V K(expm1_of_tanh)(V x) {
+  V scale, e, a = V_MIN(V_SET(9.1f), V_ABS(x));
+  e = K(reduce)(V_ADD(a, a), &scale);
+  return V_FMA(e, scale, V_SUB(scale, V_SET(1.0f)));
+}
+
+IN V K(sigmoid)(V x) { return V_DIV(V_SET(1.0f), K(one_plus_exp)(x, 87.0f)); }
+
+IN V K(tanh)(V x) {
+  V e = K(expm1_of_tanh)(x);
+  return V_SIGN(V_DIV(e, V_ADD(e, V_SET(2.0f))), x);
+}
+
+/* --- chains: R rows of up to four accumulators, always in registers --------------------------------------------------- */
+
+typedef struct K(quad) { V a, b, c, d; } K(quad);
+
+/* Columns 0, 16, 32, 48 at p; nw of them. */
+IN K(quad) K(load4)(const int nw, const float *p) {
+  K(quad) q;
+  q.a = V_LD(p);
+  q.b = nw > 1 ? V_LD(p + 16) : q.a;
+  q.c = nw > 2 ? V_LD(p + 32) : q.a;
+  q.d = nw > 3 ? V_LD(p + 48) : q.a;
+  return q;
+}
+
+IN void K(store4)(const int nw, float *p, K(quad) q) {
+  V_ST(p, q.a);
+  if (nw > 1) V_ST(p + 16, q.b);
+  if (nw > 2) V_ST(p + 32, q.c);
+  if (nw > 3) V_ST(p + 48, q.d);
+}
+
+IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
+  V v = V_SET(x);
+  q.a = V_FMA(v, w.a, q.a);
+  if (nw > 1) q.b = V_FMA(v, w.b, q.b);
+  if (nw > 2) q.c = V_FMA(v, w.c, q.c);
+  if (nw > 3) q.d = V_FMA(v, w.d, q.d);
+  return q;
+}
+
+/* acc[r] += sum over k < n of a[r][k * step] * w[k], R rows (a constant), nw columns of VL lanes, w's rows `stride` apart. */
+IN void K(chains)(const int R, const int nw, const float *const *a, size_t step, int n, const float *w, size_t stride,
+                  K(quad) *acc) {
+  const float *a0 = a[0], *a1 = a[R > 1 ? 1 : 0], *a2 = a[R > 2 ? 2 : 0], *a3 = a[R > 3 ? 3 : 0], *a4 = a[R > 4 ? 4 : 0],
+              *a5 = a[R > 5 ? 5 : 0];
+  K(quad) q0 = acc[0], q1 = acc[R > 1 ? 1 : 0], q2 = acc[R > 2 ? 2 : 0], q3 = acc[R > 3 ? 3 : 0], q4 = acc[R > 4 ? 4 : 0],
+          q5 = acc[R > 5 ? 5 : 0];
+  size_t k = 0;
+  int i;
+  for (i = 0; i < n; i++, k += step, w += stride) {
+    K(quad) wk = K(load4)(nw, w);
+    q0 = K(fma4)(nw, a0[k], wk, q0);
+    if (R > 1) q1 = K(fma4)(nw, a1[k], wk, q1);
+    if (R > 2) q2 = K(fma4)(nw, a2[k], wk, q2);
+    if (R > 3) q3 = K(fma4)(nw, a3[k], wk, q3);
+    if (R > 4) q4 = K(fma4)(nw, a4[k], wk, q4);
+    if (R > 5) q5 = K(fma4)(nw, a5[k], wk, q5);
+  }
+  acc[0] = q0;
+  if (R > 1) acc[1] = q1;
+  if (R > 2) acc[2] = q2;
+  if (R > 3) acc[3] = q3;
+  if (R > 4) acc[4] = q4;
+  if (R > 5) acc[5] = q5;
+}
+
+IN const float *K(row)(const lstm__rows *m, int r) { return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride; }
+IN float *K(out_row)(const lstm__out_rows *m, int r) { return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride; }
+
+/* Calls a tile for all rows: as many of LSTM__TILE_ROWS as fit, then 4, 2, 1. */
+#define LSTM__EACH_TILE(rows, CALL)                                                                                      \
+  do {                                                                                                                   \
+    int r_ = 0;                                                                                                          \
+    for (; r_ + LSTM__TILE_ROWS <= (rows); r_ += LSTM__TILE_ROWS) CALL(LSTM__TILE_ROWS, r_);                               \
+    if (LSTM__TILE_ROWS > 4)                                                                                             \
+      for (; r_ + 4 <= (rows); r_ += 4) CALL(4, r_);                                                                     \
+    if (LSTM__TILE_ROWS > 2)                                                                                             \
+      for (; r_ + 2 <= (rows); r_ += 2) CALL(2, r_);                                                                     \
+    for (; r_ < (rows); r_++) CALL(1, r_);                                                                               \
+  } while (0)
+
+/* --- the cell ----------------------------------------------------------------------------------------------------------
+   i = sigmoid(z.a), f = sigmoid(z.b), g = tanh(z.c), o = sigmoid(z.d); c = f c' + i g; h = o tanh(c).
+   i and g share a division, and so do f and o: 1/a = b / (a b). */
+IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape) {
+  const V one = V_SET(1.0f);
+  V di = K(one_plus_exp)(z.a, 43.0f), df = K(one_plus_exp)(z.b, 43.0f), dO = K(one_plus_exp)(z.d, 43.0f);
+  V eg = K(expm1_of_tanh)(z.c), dg = V_ADD(eg, V_SET(2.0f));
+  V ig = V_DIV(one, V_MUL(di, dg)), fo = V_DIV(one, V_MUL(df, dO));
+  V i = V_MUL(ig, dg), g = V_SIGN(V_MUL(eg, V_MUL(ig, di)), z.c), f = V_MUL(fo, dO), o = V_MUL(fo, df);
+  V c = V_FMA(f, V_LD(c_prev), V_MUL(i, g));
+  V_ST(c_out, c);
+  V_ST(h_out, V_MUL(o, K(tanh)(c)));
+  if (tape) {
+    K(quad) q;
+    q.a = i;
+    q.b = f;
+    q.c = g;
+    q.d = o;
+    K(store4)(4, tape, q);
+  }
+}
+
+/* R rows from r0, block b of 16 units. */
+IN void K(cell_tile)(const int R, const lstm__cell_job *job, int b, int r0) {
+  const float *x[6], *h[6];
+  const float *w = job->w + (size_t)b * (size_t)(1 + job->nx + job->nh) * 64;
+  int r, j;
+  for (r = 0; r < R; r++) {
+    x[r] = job->nx ? K(row)(&job->x, r0 + r) : NULL;
+    h[r] = K(row)(&job->h, r0 + r);
+  }
+  for (j = 0; j < 16; j += VL) {
+    K(quad) acc[6];
+    const float *wj = w + j;
+    for (r = 0; r < R; r++) acc[r] = K(load4)(4, job->start.p ? K(row)(&job->start, r0 + r) + (size_t)b * 64 + j : wj);
+    wj += 64;
+    if (job->nx && !job->start.p) K(chains)(R, 4, x, 1, job->nx, wj, 64, acc);
+    wj += (size_t)job->nx * 64;
+    K(chains)(R, 4, h, 1, job->nh, wj, 64, acc);
+    for (r = 0; r < R; r++) {
+      size_t u = (size_t)b * 16 + (size_t)j;
+      float *tape = job->tape.p ? K(out_row)(&job->tape, r0 + r) + (size_t)b * 64 + j : NULL;
+      K(gates)(acc[r], K(row)(&job->c, r0 + r) + u, K(out_row)(&job->c_out, r0 + r) + u, K(out_row)(&job->h_out, r0 + r) + u,
+               tape);
+    }
+  }
+}
+
+FN void K(cell)(const lstm__cell_job *job) {
+  int b;
+  for (b = 0; b < job->blocks; b++) {
+#define LSTM__CALL(R, r) K(cell_tile)(R, job, b, r)
+    LSTM__EACH_TILE(job->rows, LSTM__CALL);
+#undef LSTM__CALL
+  }
+}
+
+/* Given dh and dc at this step: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc' = dc f;
+   through the activations: dz_i = di i (1 - i), dz_f = df f (1 - f), dz_g = dg (1 - g^2), dz_o = do o (1 - o). */
+FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
+  const V one = V_SET(1.0f);
+  int u, j;
+  for (u = 0; u < n; u += 16, gates += 64) {
+    for (j = 0; j < 16; j += VL) {
+      K(quad) q = K(load4)(4, gates + j);
+      V t = K(tanh)(V_LD(c + u + j)), h = V_LD(dh + u + j);
+      V d = V_FMA(V_MUL(h, q.d), V_FNMA(t, t, one), V_LD(dc + u + j));
+      V_ST(dc + u + j, V_MUL(d, q.b));
+      q.d = V_MUL(V_MUL(V_MUL(h, t), q.d), V_SUB(one, q.d));
+      q.b = V_MUL(V_MUL(V_MUL(d, V_LD(c_prev + u + j)), q.b), V_SUB(one, q.b));
+      h = V_MUL(V_MUL(V_MUL(d, q.c), q.a), V_SUB(one, q.a));
+      q.c = V_MUL(V_MUL(d, q.a), V_FNMA(q.c, q.c, one));
+      q.a = h;
+      K(store4)(4, gates + j, q);
+    }
+  }
+}
+
+/* --- matrix products --------------------------------------------------------------------------------------------------- */
+
+/* R rows from r0 of one panel of nw * 16 columns that begins at column p * 64. */
+IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const float *w, int p, int r0) {
+  const float *a[6];
+  float *c[6];
+  int r, j;
+  for (r = 0; r < R; r++) {
+    a[r] = K(row)(&job->a, r0 + r);
+    c[r] = K(out_row)(&job->c, r0 + r) + (size_t)p * 64;
+  }
+  for (j = 0; j < 16; j += VL) {
+    K(quad) acc[6];
+    const float *wj = w + j;
+    for (r = 0; r < R; r++) {
+      K(quad) zero;
+      zero.a = zero.b = zero.c = zero.d = V_SET(0.0f);
+      acc[r] = job->bias ? K(load4)(nw, wj) : job->accumulate ? K(load4)(nw, c[r] + j) : zero;
+    }
+    if (job->bias) wj += nw * 16;
+    K(chains)(R, nw, a, 1, job->k, wj, (size_t)nw * 16, acc);
+    for (r = 0; r < R; r++) K(store4)(nw, c[r] + j, acc[r]);
+  }
+}
+
+IN void K(gemm_panel)(const int nw, const lstm__gemm_job *job, const float *w, int p) {
+#define LSTM__CALL(R, r) K(gemm_tile)(R, nw, job, w, p, r)
+  LSTM__EACH_TILE(job->rows, LSTM__CALL);
+#undef LSTM__CALL
+}
+
+FN void K(gemm)(const lstm__gemm_job *job) {
+  int p, panels = job->columns / 64;
+  const float *w = job->w;
+  for (p = 0; p < panels; p++, w += (size_t)(job->k + job->bias) * 64) K(gemm_panel)(4, job, w, p);
+  switch (job->columns / 16 % 4) {
+    case 1: K(gemm_panel)(1, job, w, p); break;
+    case 2: K(gemm_panel)(2, job, w, p); break;
+    case 3: K(gemm_panel)(3, job, w, p); break;
+    default: break;
+  }
+}
+
+/* R consecutive k: g[k][64] += sum over n of a[n][k] d[n][64]. */
+IN void K(outer_tile)(const int R, int n, const float *a, size_t lda, const float *d, float *g) {
+  const float *column[6];
+  int r, j;
+  for (r = 0; r < R; r++) column[r] = a + r;
+  for (j = 0; j < 16; j += VL) {
+    K(quad) acc[6];
+    for (r = 0; r < R; r++) acc[r] = K(load4)(4, g + r * 64 + j);
+    K(chains)(R, 4, column, lda, n, d + j, 64, acc);
+    for (r = 0; r < R; r++) K(store4)(4, g + r * 64 + j, acc[r]);
+  }
+}
+
+FN void K(outer)(int n, const float *a, size_t lda, int k, const float *d, float *g) {
+#define LSTM__CALL(R, r) K(outer_tile)(R, n, a + (r), lda, d, g + (size_t)(r) * 64)
+  LSTM__EACH_TILE(k, LSTM__CALL);
+#undef LSTM__CALL
+}
+
+/* --- element by element -------------------------------------------------------------------------------------------------- */
+
+FN void K(map)(int activation, int n, float *x) {
+  int i;
+  switch (activation) {
+    case LSTM_TANH:
+      for (i = 0; i < n; i += VL) V_ST(x + i, K(tanh)(V_LD(x + i)));
+      break;
+    case LSTM_SIGMOID:
+      for (i = 0; i < n; i += VL) V_ST(x + i, K(sigmoid)(V_LD(x + i)));
+      break;
+    case LSTM_RELU:
+      for (i = 0; i < n; i += VL) V_ST(x + i, V_MAX(V_SET(0.0f), V_LD(x + i)));
+      break;
+    case LSTM__MAP_EXP:
+      for (i = 0; i < n; i += VL) V_ST(x + i, K(exp)(V_LD(x + i)));
+      break;
+    default: break;
+  }
+}
+
+FN void K(map_backward)(int activation, int n, const float *y, float *dy) {
+  const V one = V_SET(1.0f);
+  int i;
+  for (i = 0; i < n; i += VL) {
+    V f = V_LD(y + i), d = V_LD(dy + i);
+    if (activation == LSTM_TANH) d = V_MUL(d, V_FNMA(f, f, one));
+    if (activation == LSTM_SIGMOID) d = V_MUL(V_MUL(d, f), V_SUB(one, f));
+    if (activation == LSTM_RELU) d = V_POS(d, f);
+    V_ST(dy + i, d);
+  }
+}
+
+/* The fixed tree by which 16 lanes become one. */
+FN float K(tree)(float *lane) {
+  int width, j;
+  for (width = 8; width; width /= 2)
+    for (j = 0; j < width; j++) lane[j] = lane[j] + lane[j + width];
+  return lane[0];
+}
+
+FN float K(softmax)(int n, float *z, float *top) {
+  int i, j, padded = (n + 15) & ~15;
+  float best = z[0], lane[16];
+  for (i = 1; i < n; i++)
+    if (!(z[i] <= best)) best = z[i];
+  for (i = n; i < padded; i++) z[i] = best;
+  for (j = 0; j < 16; j++) lane[j] = 0;
+  for (i = 0; i < padded; i += VL) V_ST(z + i, K(exp)(V_SUB(V_LD(z + i), V_SET(best))));
+  for (i = n; i < padded; i++) z[i] = 0;
+  for (i = 0; i < padded; i += 16)
+    for (j = 0; j < 16; j += VL) V_ST(lane + j, V_ADD(V_LD(lane + j), V_LD(z + i + j)));
+  *top = best;
+  return K(tree)(lane);
+}
+
+FN void K(divide)(int n, float *x, float by) {
+  int i;
+  for (i = 0; i < n; i += VL) V_ST(x + i, V_DIV(V_LD(x + i), V_SET(by)));
+}
+
+FN void K(scale)(int n, float *x, float by) {
+  int i;
+  for (i = 0; i < n; i += VL) V_ST(x + i, V_MUL(V_LD(x + i), V_SET(by)));
+}
+
+FN void K(clip)(int n, float *x, float limit) {
+  int i;
+  for (i = 0; i < n; i += VL) V_ST(x + i, V_MIN(V_SET(limit), V_MAX(V_SET(-limit), V_LD(x + i))));
+}
+
+FN void K(add)(int n, float *y, const float *x) {
+  int i;
+  for (i = 0; i < n; i += VL) V_ST(y + i, V_ADD(V_LD(y + i), V_LD(x + i)));
+}
+
+FN void K(axpy)(int n, float *y, float a, const float *x) {
+  int i;
+  for (i = 0; i < n; i += VL) V_ST(y + i, V_FMA(V_SET(a), V_LD(x + i), V_LD(y + i)));
+}
+
+FN float K(dot)(int n, const float *a, const float *b) {
+  int i, j;
+  float lane[16];
+  for (j = 0; j < 16; j++) lane[j] = 0;
+  for (i = 0; i < n; i += 16)
+    for (j = 0; j < 16; j += VL) V_ST(lane + j, V_FMA(V_LD(a + i + j), V_LD(b + i + j), V_LD(lane + j)));
+  return K(tree)(lane);
+}
+
+/* --- optimisers: the equations are in [SECTION] Optimisers -------------------------------------------------------------- */
+
+FN void K(sgd)(int n, float *w, const float *g, float *m, const lstm__update_job *u) {
+  int i;
+  for (i = 0; i < n; i += VL) {
+    V d = V_FMA(V_SET(u->l2), V_LD(w + i), V_LD(g + i));
+    d = V_FMA(V_SET(u->momentum), V_LD(m + i), d);
+    V_ST(m + i, d);
+    V_ST(w + i, V_FNMA(V_SET(u->rate), d, V_LD(w + i)));
+  }
+}
+
+FN void K(rmsprop)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
+  int i;
+  for (i = 0; i < n; i += VL) {
+    V d = V_FMA(V_SET(u->l2), V_LD(w + i), V_LD(g + i));
+    V s = V_FMA(V_SET(u->b), V_LD(v + i), V_MUL(V_MUL(V_SET(u->one_minus_b), d), d));
+    V_ST(v + i, s);
+    d = V_DIV(d, V_ADD(V_SQRT(s), V_SET(u->epsilon)));
+    d = V_FMA(V_SET(u->momentum), V_LD(m + i), d);
+    V_ST(m + i, d);
+    V_ST(w + i, V_FNMA(V_SET(u->rate), d, V_LD(w + i)));
+  }
+}
+
+FN void K(adam)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
+  int i;
+  for (i = 0; i < n; i += VL) {
+    V x = V_LD(w + i), d = V_FMA(V_SET(u->l2), x, V_LD(g + i));
+    V s = V_FMA(V_SET(u->b), V_LD(v + i), V_MUL(V_MUL(V_SET(u->one_minus_b), d), d));
+    d = V_FMA(V_SET(u->a), V_LD(m + i), V_MUL(V_SET(u->one_minus_a), d));
+    V_ST(v + i, s);
+    V_ST(m + i, d);
+    d = V_DIV(d, V_FMA(V_SQRT(s), V_SET(u->second_scale), V_SET(u->epsilon)));
+    V_ST(w + i, V_FNMA(V_SET(u->rate), d, V_MUL(x, V_SET(u->decay))));
+  }
+}
+
+static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
+#if LSTM__PASS <= 2
+    LSTM_ISA_SCALAR,
+#elif LSTM__PASS == 3
+    LSTM_ISA_SSE2,
+#elif LSTM__PASS == 4
+    LSTM_ISA_AVX2,
+#elif LSTM__PASS == 5
+    LSTM_ISA_AVX512,
+#elif LSTM__PASS == 6
+    LSTM_ISA_NEON,
+#else
+    LSTM_ISA_WASM,
+#endif
+    LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(map), K(map_backward), K(softmax), K(divide), K(scale),
+    K(clip), K(add), K(axpy), K(dot), K(sgd), K(rmsprop), K(adam)};
+
+#undef VL
+#undef V
+#undef V_LD
+#undef V_ST
+#undef V_SET
+#undef V_ADD
+#undef V_SUB
+#undef V_MUL
+#undef V_DIV
+#undef V_FMA
+#undef V_FNMA
+#undef V_MIN
+#undef V_MAX
+#undef V_SQRT
+#undef V_ABS
+#undef V_SIGN
+#undef V_POW2
+#undef V_POS
+#undef K
+#undef FN
+#undef IN
+#undef LSTM__TILE_ROWS
+#undef LSTM__EACH_TILE
+#undef LSTM__SUFFIX
+#undef LSTM__TARGET
+
+#endif /* LSTM__PASS */
