@@ -5,6 +5,7 @@
 
 local core = require "lstm.core"
 local options = require "lstm.options"
+local cuts = require "lstm.split"
 
 local vocab = {}
 local Vocab = {}
@@ -244,7 +245,7 @@ function Tokens:__len() return #self.ids end
 --- Cuts the sequence by position: `split(0.9)` gives the first 90 % and the rest, `split(0.8, 0.1)` three parts.
 -- The parts are views. Raises for fractions that do not leave something for every part.
 function Tokens:split(...)
-  local ends = vocab.cuts("split", #self, "tokens", ...)
+  local ends = cuts("split", #self, "tokens", ...)
   local parts, from = {}, 1
   for i, to in ipairs(ends) do
     parts[i] = setmetatable({kind = "tokens", ids = self.ids:slice(from, to), vocab = self.vocab}, Tokens)
@@ -257,27 +258,5 @@ end
 function Tokens:decode() return self.vocab:decode(self.ids) end
 
 function Tokens:__tostring() return ("%d tokens of a %s"):format(#self.ids, tostring(self.vocab)) end
-
---- Where parts of a sequence of n end: fractions 0.8, 0.1 of 100 -> {80, 90, 100}. For `split` methods; raises at
--- the caller of the method that calls it. unit: what is counted, for messages.
-function vocab.cuts(where, n, unit, ...)
-  local fractions, ends, sum = {...}, {}, 0
-  if #fractions == 0 then error(where .. ": give a fraction, as in split(0.9)", 3) end
-  for i, fraction in ipairs(fractions) do
-    if type(fraction) ~= "number" or not (fraction > 0 and fraction < 1) then
-      error(("%s: fraction %d must be between 0 and 1, got %s"):format(where, i, options.show(fraction)), 3)
-    end
-    sum = sum + fraction
-    ends[i] = math.floor(n * sum + 1e-6)             -- 0.29 * 100 is a hair below 29
-  end
-  if sum >= 1 - 1e-9 then error(where .. ": the fractions leave nothing for the last part", 3) end
-  ends[#ends + 1] = n
-  for i, to in ipairs(ends) do
-    if to <= (ends[i - 1] or 0) then
-      error(("%s: part %d of %d %s would be empty"):format(where, i, n, unit), 3)
-    end
-  end
-  return ends
-end
 
 return setmetatable(vocab, {__call = of_text})
