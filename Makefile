@@ -26,7 +26,9 @@ LSTM    := $(if $(filter build,$(BUILD)),./lstm,$(BUILD)/lstm)
 MODULE  := $(BUILD)/lstm.so
 
 # Homebrew keeps Lua 5.4 out of the way of its newest Lua.
-export PKG_CONFIG_PATH := $(PKG_CONFIG_PATH):/opt/homebrew/opt/lua@5.4/lib/pkgconfig:/usr/local/opt/lua@5.4/lib/pkgconfig
+BREW_LUA := opt/lua@5.4/lib/pkgconfig
+export PKG_CONFIG_PATH := $(PKG_CONFIG_PATH):/opt/homebrew/$(BREW_LUA):/usr/local/$(BREW_LUA)
+export WARN
 
 # Lua 5.4 goes by several names in pkg-config. Each variable below is worked out once, at its first use in a recipe.
 LUA_PC      = $(eval LUA_PC := $$(shell $$(find_lua)))$(LUA_PC)
@@ -46,7 +48,7 @@ MODULE_LINK := -shared
 HOST_LINK   := -Wl,-E
 endif
 
-# --- sources ---------------------------------------------------------------------------------------------------------
+# --- sources --------------------------------------------------------------------------------------------------------
 
 HOST_C    := $(filter-out host/embed.c,$(wildcard host/*.c))
 HOST_LUA  := $(wildcard host/lua/*.lua)
@@ -60,16 +62,15 @@ TEST_SH   := $(foreach d,$(TEST_DIRS) lua compile,$(wildcard tests/$(d)/test_*.s
 TEST_LUA  := $(wildcard tests/lua/*.lua)
 
 name       = $(subst /,_,$(basename $(1:tests/%=%)))
-TEST_BIN  := $(foreach t,$(TEST_C),$(BUILD)/tests/$(call name,$(t)))
-FUZZ_BIN  := $(foreach t,$(FUZZ_C),$(BUILD)/tests/$(call name,$(t)))
+binary     = $(BUILD)/tests/$(call name,$(1))
 RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
 FORCE:
-.PHONY: FORCE all setup setup-dev demo test check sanitize tsan valgrind fuzz cross golden bench install uninstall clean \
-        help need-lua need-cmocka need-luaunit test-programs test-run
+.PHONY: FORCE all setup setup-dev demo test check sanitize tsan valgrind fuzz cross golden bench install uninstall \
+        clean help need-lua need-cmocka need-luaunit test-programs test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
 ifneq ($(filter setup setup-dev,$(MAKECMDGOALS)),)
@@ -91,7 +92,7 @@ setup-dev: ## install what `make check` and its kin need, if it is missing
 demo: $(LSTM) ## train a text model and forecast temperatures (SHORT=1: a few seconds)
 	@$(LSTM) scripts/demo.lua $(if $(SHORT),--short)
 
-# --- what must be there ----------------------------------------------------------------------------------------------
+# --- what must be there ---------------------------------------------------------------------------------------------
 
 need-lua:
 	@test -n "$(LUA_LIBS)" || { echo "The headers of Lua 5.4 were not found. To install them: make setup" >&2; exit 1; }
@@ -105,7 +106,7 @@ need-luaunit: $(LSTM)
 	@$(LSTM) -e 'require "luaunit"' 2>/dev/null || \
 	  { echo "The test library luaunit was not found for Lua 5.4. To install it: make setup" >&2; exit 1; }
 
-# --- the host --------------------------------------------------------------------------------------------------------
+# --- the host -------------------------------------------------------------------------------------------------------
 
 $(LSTM): $(HOST_O)
 	$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) -lpthread
@@ -129,7 +130,7 @@ $(BUILD)/host/embedded.o: $(BUILD)/embedded.c | need-lua
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
 
-# --- tests -----------------------------------------------------------------------------------------------------------
+# --- tests ----------------------------------------------------------------------------------------------------------
 # One program per file; -lm is for the tests' own references, never for lstm.h. A run writes
 # $(BUILD)/results/NAME.txt, whatever happens; the summary reads them all.
 
@@ -139,17 +140,17 @@ $(2): $(1) $(3) Makefile | need-cmocka
 	$$(CC) $$(CFLAGS) $$(EXTRA) $$(DEPS) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) -o $$@ $(1) $(3) $$(LDFLAGS) \
 	  $$(CMOCKA_LIBS) -lpthread -lm
 endef
-$(foreach t,$(TEST_C),$(eval $(call program,$(t),$(BUILD)/tests/$(call name,$(t)))))
-$(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(BUILD)/tests/$(call name,$(t)),tests/fuzz/replay.c)))
+$(foreach t,$(TEST_C),$(eval $(call program,$(t),$(call binary,$(t)))))
+$(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(call binary,$(t)),tests/fuzz/replay.c)))
 
 define run # source, what it needs, command
 $(BUILD)/results/$(call name,$(1)).txt: FORCE $(2)
 	@mkdir -p $$(@D)
 	@LSTM=$(LSTM) BUILD=$(BUILD) CC="$$(CC)" sh tests/run.sh $(call name,$(1)) $$@ $(3)
 endef
-$(foreach t,$(TEST_C),$(eval $(call run,$(t),$(BUILD)/tests/$(call name,$(t)),$$(WRAP) $(BUILD)/tests/$(call name,$(t)))))
-$(foreach t,$(FUZZ_C),$(eval $(call run,$(t),$(BUILD)/tests/$(call name,$(t)),$$(WRAP) \
-  $(BUILD)/tests/$(call name,$(t)) tests/fuzz/corpus/$(basename $(notdir $(t))))))
+$(foreach t,$(TEST_C),$(eval $(call run,$(t),$(call binary,$(t)),$(call binary,$(t)))))
+$(foreach t,$(FUZZ_C),$(eval $(call run,$(t),$(call binary,$(t)),\
+  $(call binary,$(t)) tests/fuzz/corpus/$(basename $(notdir $(t))))))
 $(foreach t,$(TEST_SH),$(eval $(call run,$(t),$(LSTM) $(MODULE),sh $(t))))
 $(foreach t,$(TEST_LUA),$(eval $(call run,$(t),need-luaunit $(MODULE),$$(WRAP) $(LSTM) $(t) -v)))
 
@@ -174,7 +175,7 @@ valgrind: $(LSTM) ## the Lua tests under valgrind
 	@$(MAKE) --no-print-directory test ONLY="$(TEST_LUA)" \
 	  WRAP="valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99"
 
-# --- checks ----------------------------------------------------------------------------------------------------------
+# --- checks ---------------------------------------------------------------------------------------------------------
 
 check: $(LSTM) ## zero warnings on every compiler and standard, macros, symbols, header rules, linters
 	@mkdir -p $(BUILD)
@@ -189,7 +190,8 @@ golden: $(LSTM) ## make the golden numbers again with PyTorch and compare; files
 fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 	@for t in $(FUZZ_C); do n=$$(basename $$t .c); mkdir -p $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n; \
 	  echo "fuzz $$n for $(TIME) s"; \
-	  clang -std=c99 -O1 -g -I. -Itests -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $(BUILD)/fuzz/$$n $$t \
+	  clang -std=c99 -O1 -g -I. -Itests -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	    -o $(BUILD)/fuzz/$$n $$t \
 	  && $(BUILD)/fuzz/$$n -max_total_time=$(TIME) -timeout=20 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
 	     -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n \
 	  && echo "ok fuzz $$n" || { echo "not ok fuzz $$n"; exit 1; }; done
@@ -202,7 +204,7 @@ $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(DEPS) -I. -o $@ $< -lpthread
 
-# --- install ---------------------------------------------------------------------------------------------------------
+# --- install --------------------------------------------------------------------------------------------------------
 
 LUA_MODULES := $(PREFIX)/lib/lua/5.4
 install: all ## copy to PREFIX (/usr/local), below DESTDIR

@@ -8,9 +8,10 @@ say() { echo "setup: $*"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 cc=${CC:-cc}
 # Homebrew keeps Lua 5.4 out of the way of its newest Lua
-export PKG_CONFIG_PATH="${PKG_CONFIG_PATH:-}:/opt/homebrew/opt/lua@5.4/lib/pkgconfig:/usr/local/opt/lua@5.4/lib/pkgconfig"
+brew_lua=opt/lua@5.4/lib/pkgconfig
+export PKG_CONFIG_PATH="${PKG_CONFIG_PATH:-}:/opt/homebrew/$brew_lua:/usr/local/$brew_lua"
 
-# --- what is there? --------------------------------------------------------------------------------------------------
+# --- what is there? -------------------------------------------------------------------------------------------------
 
 compiles() { # stdin: C source; arguments: flags
   "$cc" "$@" -fsyntax-only -x c - 2>/dev/null
@@ -46,7 +47,7 @@ has_valgrind() { have valgrind; }
 has_qemu() { have qemu-aarch64 || have qemu-aarch64-static; }
 has_cross() { have aarch64-linux-gnu-gcc; }
 
-# --- what are they called? -------------------------------------------------------------------------------------------
+# --- what are they called? ------------------------------------------------------------------------------------------
 
 package() { # manager, thing -> package names (nothing: the manager does not have it)
   case $1:$2 in
@@ -98,11 +99,11 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
   esac
 }
 apt_runtime() { # the sanitizers' and the fuzzer's libraries go by the compiler's version
-  apt-cache search --names-only '^libclang-rt-[0-9]+-dev$' 2>/dev/null | awk '{print $1}' |
-    grep -x "libclang-rt-$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)-dev"
+  version=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+  apt-cache search --names-only "^libclang-rt-$version-dev\$" 2>/dev/null | awk '{print $1}'
 }
 
-# --- install ---------------------------------------------------------------------------------------------------------
+# --- install --------------------------------------------------------------------------------------------------------
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"
@@ -146,7 +147,8 @@ if [ -z "$manager" ]; then
 fi
 if [ "$manager" = apt-get ]; then
   say "apt-get update"
-  as_root apt-get -o DPkg::Lock::Timeout=300 -qq update || say "the update failed, going on with the lists that are there"
+  as_root apt-get -o DPkg::Lock::Timeout=300 -qq update ||
+    say "the update failed, going on with the lists that are there"
 fi
 
 for t in $todo; do

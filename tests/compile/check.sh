@@ -1,0 +1,123 @@
+# make check: what the sources promise about compilers, symbols, macros and style. From the root, after `make setup-dev`.
+# A tool that is missing skips its part with a reason. Prints "N passed, N failed" last.
+# In: LSTM (the host), BUILD, WARN (warning flags), LUA_CFLAGS, JOBS.
+set -u
+dir=$BUILD/compile
+tasks=$dir/tasks
+log=$dir/check.txt
+rm -rf "$dir"
+mkdir -p "$tasks"
+: >"$log"
+number=1000
+
+task() { # name, command: kept in a file of its own, run at the end
+  number=$((number + 1))
+  printf '%s\n%s\n' "$1" "$2" >"$tasks/$number"
+}
+skip() { echo "skip $1: $2" >>"$log"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+flags="$WARN -Werror -I."
+smoke=tests/compile/smoke.c
+
+# --- every compiler, every standard: no warning, with the implementation and without --------------------------------
+
+compilers() { # standards, compilers...
+  standards=$1 language=$2
+  shift 2
+  for c in "$@"; do
+    have "$c" || { skip "$c" "not installed"; continue; }
+    for s in $standards; do
+      task "$c -std=$s" "$c -x $language -std=$s -O2 $flags -c -o $dir/$c-$s.o $smoke"
+      task "$c -std=$s, declarations" "echo '#include \"lstm.h\"' | $c -x $language -std=$s $flags -fsyntax-only -"
+    done
+  done
+}
+compilers "c99 c11 c17" c gcc clang
+compilers "c++11 c++14 c++17 c++20" c++ g++ clang++
+for o in -O0 -O3 -Os "-O3 -march=native"; do
+  task "gcc $o" "gcc -std=c99 $o $flags -c -o $dir/gcc$(echo "$o" | tr -d ' =').o $smoke"
+done
+
+# --- every configuration macro: no warning, links without -lm, runs -------------------------------------------------
+
+macro() { # name, flags
+  task "$1" "gcc -std=c99 -O1 $flags $2 -o $dir/$1 $smoke && $dir/$1"
+}
+custom="-include tests/compile/custom.h"
+macro plain ""
+macro LSTM_STATIC "-DLSTM_STATIC"
+macro LSTM_API "'-DLSTM_API=extern __attribute__((visibility(\"default\")))' -fvisibility=hidden"
+macro LSTM_MALLOC "$custom -DLSTM_MALLOC=custom_malloc -DLSTM_FREE=custom_free -Wno-unused-function"
+macro LSTM_ASSERT "$custom '-DLSTM_ASSERT(x)=custom_assert((x)?1:0)' -Wno-unused-function"
+macro NDEBUG "-DNDEBUG"
+cp lstm.h "$dir/renamed.h"
+macro LSTM_HEADER "-I$dir '-DLSTM_HEADER=\"renamed.h\"' '-DSMOKE_HEADER=\"renamed.h\"'"
+for m in NO_STDIO NO_FILES NO_TRAINING NO_SIMD NO_SSE2 NO_AVX2 NO_AVX512 NO_NEON NO_WASM; do
+  macro LSTM_$m "-DLSTM_$m"
+done
+macro LSTM_NO_everything "-DLSTM_NO_STDIO -DLSTM_NO_FILES -DLSTM_NO_TRAINING -DLSTM_NO_SIMD"
+for m in $(grep -o '^#ifndef LSTM_MAX_[A-Z_]*' lstm.h | awk '{print $2}'); do
+  value=$(sed -n "s/^#define $m \([0-9]*\).*/\1/p" lstm.h)
+  [ "${value:-0}" -ge 4 ] && macro "$m" "-D$m=$((value / 2))"
+done
+for isa in SCALAR SSE2 AVX2 AVX512; do
+  task "LSTM_ONLY_ISA $isa" "gcc -std=c99 -O1 $flags -DLSTM_ONLY_ISA=LSTM_ISA_$isa -c -o $dir/only_$isa.o $smoke"
+done
+task "-ffast-math is noticed" "! echo '#define LSTM_IMPLEMENTATION
+#include \"lstm.h\"' | gcc -x c -std=c99 -ffast-math -Werror -fsyntax-only -I. -"
+
+# --- translation units and symbols ----------------------------------------------------------------------------------
+
+task "two units, C" "gcc -std=c99 $flags -o $dir/two $smoke tests/compile/second.c && $dir/two"
+task "two units, each its own copy" "gcc -std=c99 $flags -DLSTM_STATIC -o $dir/two_static $smoke tests/compile/second.c"
+if have g++; then
+  task "implementation in C, use in C++" "gcc -std=c99 -O1 -I. -c -DLSTM_IMPLEMENTATION -x c -o $dir/c.o lstm.h &&
+    g++ -std=c++11 $flags -DSMOKE_NO_IMPLEMENTATION -x c++ $smoke tests/compile/second.c -x none $dir/c.o \
+      -o $dir/mixed && $dir/mixed"
+fi
+task "symbols" "sh tests/compile/symbols.sh gcc $dir"
+have clang && task "symbols, clang" "sh tests/compile/symbols.sh clang $dir"
+task "macros" "sh tests/compile/macros.sh gcc"
+for t in tests/compile/test_*.sh; do
+  task "$(basename "$t")" "if sh $t >$dir/$(basename "$t").txt; then :; else cat $dir/$(basename "$t").txt; exit 1; fi"
+done
+
+# --- linters --------------------------------------------------------------------------------------------------------
+
+tests_c=$(ls tests/*/*.c | grep -v '^tests/compile/')
+hosts_c=$(ls host/*.c 2>/dev/null)
+if have luacheck; then
+  task luacheck "luacheck --quiet --no-color --std lua54 --max-line-length 120 --ignore 212/self 212/_.* \
+    -- host/lua scripts tests/lua tests/compile"
+else skip luacheck "not installed"; fi
+if have cppcheck; then # the header once, the host, the tests: the header itself is not looked at again in each
+  task cppcheck "cppcheck --quiet --enable=warning,performance,portability --std=c99 --inline-suppr --error-exitcode=1 \
+    --max-configs=1 --suppress=missingInclude --suppress=missingIncludeSystem --suppress=*:lstm.h \
+    --suppress=*:*cmocka.h -I. -Ihost -Itests $LUA_CFLAGS $hosts_c $tests_c examples"
+  task "cppcheck lstm.h" "cppcheck --quiet --enable=warning,performance,portability --std=c99 --inline-suppr \
+    --error-exitcode=1 --max-configs=1 --language=c -DLSTM_IMPLEMENTATION -D__x86_64__ -D__GNUC__=12 \
+    --suppress=missingIncludeSystem --suppress=missingInclude lstm.h"
+else skip cppcheck "not installed"; fi
+if have clang-tidy; then
+  tidy="-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions"
+  tidy="$tidy,-bugprone-implicit-widening-of-multiplication-result,-bugprone-macro-parentheses"
+  tidy="$tidy,-bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,-bugprone-suspicious-include"
+  tidy="$tidy,-clang-analyzer-security.insecureAPI.*"
+  for f in $hosts_c $tests_c examples/*.c; do
+    task "clang-tidy $f" "clang-tidy --quiet --warnings-as-errors='*' --checks='$tidy' $f -- -std=c99 -I. -Ihost -Itests \
+      $LUA_CFLAGS 2>/dev/null"
+  done
+else skip clang-tidy "not installed"; fi
+task "setup.sh is sh" "sh -n scripts/setup.sh && bash -n .ci/run"
+
+# --- run ------------------------------------------------------------------------------------------------------------
+
+find "$tasks" -type f | sort | xargs -n 1 -P "${JOBS:-2}" sh tests/compile/task.sh | tee -a "$log"
+"$LSTM" tests/compile/header.lua lstm.h host/*.c host/*.h host/lua/*.lua scripts/* examples/*.c tests/*/*.c \
+  tests/*/*.h tests/*/*.lua tests/*.sh tests/*/*.sh README.md CHANGELOG.md Makefile 2>&1 | tee -a "$log"
+grep '^skip ' "$log"
+passed=$(grep -c '^ok ' "$log")
+failed=$(grep -c '^not ok ' "$log")
+grep -q '^ok one version everywhere' "$log" || grep -q '^not ok one version' "$log" || failed=$((failed + 1))
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

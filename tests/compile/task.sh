@@ -1,0 +1,4 @@
+# Runs one task of check.sh, a file with a name in its first line and a command in the others: prints "ok name", or
+# "not ok name" and what the command said.
+name=$(head -n 1 "$1")
+if said=$(tail -n +2 "$1" | sh 2>&1); then echo "ok $name"; else printf 'not ok %s\n%s\n' "$name" "$said"; fi

@@ -1,0 +1,50 @@
+# Compiles and links every C example of the manual and of the README, in C and in C++, with the strict flags.
+# Those that are whole programs and need no file are run as well.
+set -u
+dir=${BUILD:-build}/snippets
+warn="${WARN:--Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow} -Werror"
+warn="$warn -Wno-unused-function -Wno-unused-variable -Wno-unused-but-set-variable"
+cc=${CC:-cc}
+rm -rf "$dir"
+mkdir -p "$dir"
+status=0
+fail() { printf 'not ok %s\n%s\n' "$1" "$2"; status=1; }
+
+$cc -std=c99 -O1 -I. -DLSTM_IMPLEMENTATION -x c -c -o "$dir/lstm.o" lstm.h || status=1
+
+one() { # compiler, flags, language, file
+  name="$(basename "$4") ($1)"
+  wrapped=$4
+  main=
+  implementation="$dir/lstm.o"
+  if grep -q 'int main' "$4"; then
+    if grep -q LSTM_IMPLEMENTATION "$4"; then implementation=; fi
+  else # a fragment: statements, or functions that name themselves
+    wrapped=${4%.*}_wrapped.${4##*.}
+    { echo '#include "tests/compile/fragment.h"'
+      if grep -qE '^(static )?[a-z_]+ [*a-z_]+\(.*\) \{' "$4"; then cat "$4"
+      else echo 'int fragment(lstm_model *model, lstm_state *state, lstm_trainer *trainer, float *x, float *y);'
+        echo 'int fragment(lstm_model *model, lstm_state *state, lstm_trainer *trainer, float *x, float *y) {'
+        cat "$4"
+        echo '(void)model; (void)state; (void)trainer; (void)x; (void)y; return 0; }'; fi
+      echo 'int main(void) { return 0; }'; } >"$wrapped"
+  fi
+  said=$($1 $2 -O1 $warn -I. -x $3 "$wrapped" -x none $implementation -o "${4%.*}_$3" 2>&1) || { fail "$name" "$said"; return; }
+  if grep -q 'int main' "$4" && ! grep -q '_file(' "$4"; then
+    said=$("${4%.*}_$3" 2>&1) || { fail "$name, run" "$said"; return; }
+  fi
+  echo "ok $name"
+}
+
+for source in lstm.h README.md; do
+  prefix=$(basename "$source" | tr . _)
+  for file in $(awk -v dir="$dir" -v prefix="$prefix" -f tests/compile/extract.awk "$source"); do
+    one "$cc" -std=c99 c "$file"
+  done
+  if command -v c++ >/dev/null 2>&1; then
+    for file in $(awk -v dir="$dir" -v prefix="$prefix" -v cpp=1 -f tests/compile/extract.awk "$source"); do
+      one c++ -std=c++11 c++ "$file"
+    done
+  else echo "skip $source in C++: no c++ compiler"; fi
+done
+exit $status
