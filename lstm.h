@@ -1834,6 +1834,628 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
   return NULL;
 }
 
+/* [SECTION] State
+   ===================================================================================================================== */
+
+#define LSTM__GROUP 48 /* rows that go through the layers together: bounds scratch, and the length of a task */
+
+/* What persists: this head, then [lanes][lane_floats]: for each recurrent layer h [H padded], c [H padded]. A tail with what
+   belongs to this object alone, and scratch, come after saved_size bytes. */
+struct lstm_state {
+  uint64_t fingerprint; /* the model's */
+  uint64_t saved_size;
+  uint64_t lane_floats;
+  uint32_t lanes, version;
+};
+
+#define LSTM__STATE_HEAD LSTM_ALIGNMENT
+#define LSTM__STATE_VERSION 1
+
+typedef struct lstm__state_tail {
+  lstm_allocator allocator;
+  void *block;
+  int tasks, group, widest;
+  size_t slot; /* floats of one task's scratch */
+} lstm__state_tail;
+
+typedef struct lstm__sums {
+  double loss, weight, targets, correct;
+} lstm__sums;
+
+/* Offsets in bytes of a state's parts. */
+typedef struct lstm__state_layout {
+  size_t saved, tail, sums, scratch, slot, total;
+  int lanes, tasks, group;
+} lstm__state_layout;
+
+static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *d, lstm__state_layout *s) {
+  lstm__arena a;
+  size_t floats = 0;
+  lstm_error *error = d ? d->error : NULL;
+  memset(s, 0, sizeof *s);
+  memset(&a, 0, sizeof a);
+  s->lanes = d && d->lanes ? d->lanes : 1;
+  s->tasks = d && d->tasks ? d->tasks : 1;
+  if (s->lanes < 1 || s->tasks < 1)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "a state of %d lanes for %d tasks", s->lanes, s->tasks);
+  if (s->lanes > LSTM_MAX_LANES) return lstm__fail(error, LSTM_ERR_LIMIT, "%d lanes, the limit is %d", s->lanes, LSTM_MAX_LANES);
+  s->tasks = lstm__int_min(s->tasks, s->lanes);
+  s->group = lstm__int_min(s->lanes, LSTM__GROUP);
+  s->slot = (2 * (size_t)s->group + 1) * (size_t)m->plan.widest;
+  (void)lstm__carve(&a, 1, LSTM__STATE_HEAD);
+  if (!lstm__mul_ok((size_t)s->lanes, m->plan.lane, &floats)) a.overflow = 1;
+  (void)lstm__carve(&a, floats, sizeof(float));
+  s->saved = s->tail = a.used;
+  (void)lstm__carve(&a, 1, sizeof(lstm__state_tail));
+  s->sums = a.used;
+  (void)lstm__carve(&a, (size_t)s->lanes, sizeof(lstm__sums));
+  s->scratch = a.used;
+  if (!lstm__mul_ok((size_t)s->tasks, s->slot, &floats)) a.overflow = 1;
+  (void)lstm__carve(&a, floats, sizeof(float));
+  s->total = a.used;
+  return a.overflow ? lstm__fail(error, LSTM_ERR_LIMIT, "the state is too large for this machine") : LSTM_OK;
+}
+
+static float *lstm__lane(lstm_state *s, int lane) {
+  return (float *)(void *)((unsigned char *)s + LSTM__STATE_HEAD) + (size_t)lane * (size_t)s->lane_floats;
+}
+
+static const float *lstm__const_lane(const lstm_state *s, int lane) {
+  return (const float *)(const void *)((const unsigned char *)s + LSTM__STATE_HEAD) + (size_t)lane * (size_t)s->lane_floats;
+}
+
+static lstm__state_tail *lstm__tail(lstm_state *s) { return (lstm__state_tail *)(void *)((unsigned char *)s + s->saved_size); }
+
+static size_t lstm__round64(size_t n) { return (n + LSTM_ALIGNMENT - 1) & ~(size_t)(LSTM_ALIGNMENT - 1); }
+
+static lstm__sums *lstm__state_sums(lstm_state *s) {
+  return (lstm__sums *)(void *)((unsigned char *)s + s->saved_size + lstm__round64(sizeof(lstm__state_tail)));
+}
+
+static float *lstm__scratch(lstm_state *s, int task) {
+  unsigned char *sums = (unsigned char *)lstm__state_sums(s);
+  return (float *)(void *)(sums + lstm__round64((size_t)s->lanes * sizeof(lstm__sums))) + (size_t)task * lstm__tail(s)->slot;
+}
+
+static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc *d, void *memory, size_t size, lstm_state **out) {
+  lstm__state_layout layout;
+  lstm__arena arena;
+  lstm__state_tail *tail;
+  void *block;
+  lstm_status status = lstm__lay_out_state(m, d, &layout);
+  if (status != LSTM_OK) return status;
+  status = lstm__place(d ? &d->allocator : NULL, layout.total, memory, size, &arena, &block, d ? d->error : NULL);
+  if (status != LSTM_OK) return status;
+  memset(arena.base, 0, layout.total);
+  *out = (lstm_state *)(void *)arena.base;
+  (*out)->fingerprint = m->fingerprint;
+  (*out)->saved_size = layout.saved;
+  (*out)->lane_floats = m->plan.lane;
+  (*out)->lanes = (uint32_t)layout.lanes;
+  (*out)->version = LSTM__STATE_VERSION;
+  tail = lstm__tail(*out);
+  if (d) tail->allocator = d->allocator;
+  tail->block = block;
+  tail->tasks = layout.tasks;
+  tail->group = layout.group;
+  tail->widest = m->plan.widest;
+  tail->slot = layout.slot;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_desc *desc, size_t *size) {
+  lstm__state_layout layout;
+  lstm_status status;
+  if (!size) return LSTM_ERR_ARGUMENT;
+  *size = 0;
+  if (!model) return LSTM_ERR_ARGUMENT;
+  status = lstm__lay_out_state(model, desc, &layout);
+  if (status == LSTM_OK) *size = layout.total;
+  return status;
+}
+
+LSTM_API lstm_status lstm_state_create(const lstm_model *model, const lstm_state_desc *desc, lstm_state **out) {
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  return model ? lstm__create_state(model, desc, NULL, 0, out) : LSTM_ERR_ARGUMENT;
+}
+
+LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory, size_t size,
+                                          lstm_state **out) {
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  return model && memory ? lstm__create_state(model, desc, memory, size, out) : LSTM_ERR_ARGUMENT;
+}
+
+LSTM_API void lstm_state_destroy(lstm_state *state) {
+  lstm_allocator allocator;
+  if (!state || !lstm__tail(state)->block) return;
+  allocator = lstm__tail(state)->allocator;
+  lstm__free(&allocator, lstm__tail(state)->block);
+}
+
+LSTM_API int lstm_state_lanes(const lstm_state *state) { return (int)state->lanes; }
+LSTM_API size_t lstm_state_saved_size(const lstm_state *state) { return (size_t)state->saved_size; }
+
+LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state) {
+  if (!model || !state) return LSTM_ERR_ARGUMENT;
+  return state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane && state->version == LSTM__STATE_VERSION
+             ? LSTM_OK
+             : LSTM_ERR_MISMATCH;
+}
+
+LSTM_API void lstm_state_reset(lstm_state *state) {
+  memset(lstm__lane(state, 0), 0, (size_t)state->lanes * (size_t)state->lane_floats * sizeof(float));
+}
+
+LSTM_API lstm_status lstm_state_reset_lane(lstm_state *state, int lane) {
+  if (!state || lane < 0 || lane >= (int)state->lanes) return LSTM_ERR_ARGUMENT;
+  memset(lstm__lane(state, lane), 0, (size_t)state->lane_floats * sizeof(float));
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_state_copy_lane(lstm_state *to, int to_lane, const lstm_state *from, int from_lane) {
+  if (!to || !from || to_lane < 0 || to_lane >= (int)to->lanes || from_lane < 0 || from_lane >= (int)from->lanes)
+    return LSTM_ERR_ARGUMENT;
+  if (to->fingerprint != from->fingerprint || to->lane_floats != from->lane_floats) return LSTM_ERR_MISMATCH;
+  memmove(lstm__lane(to, to_lane), lstm__const_lane(from, from_lane), (size_t)to->lane_floats * sizeof(float));
+  return LSTM_OK;
+}
+
+/* Between a lane in memory (padded) and its values [S]: for each recurrent layer h [H], c [H]. */
+static void lstm__pack_lane(const lstm_model *m, float *lane, const float *values) {
+  int i;
+  for (i = 0; i < m->plan.layers; i++) {
+    const lstm__layer *l = m->layers + i;
+    if (!l->recurrent) continue;
+    memcpy(lane + l->state, values, (size_t)l->out * sizeof(float));
+    memcpy(lane + l->state + l->out_pad, values + l->out, (size_t)l->out * sizeof(float));
+    values += 2 * l->out;
+  }
+}
+
+LSTM_API lstm_status lstm_state_set(const lstm_model *model, lstm_state *state, int lane, const float *values) {
+  if (!model || !state || !values || lane < 0 || lane >= (int)state->lanes) return LSTM_ERR_ARGUMENT;
+  if (lstm_state_check(model, state) != LSTM_OK) return LSTM_ERR_MISMATCH;
+  lstm__pack_lane(model, lstm__lane(state, lane), values);
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *state, int lane, float *values) {
+  int i;
+  if (!model || !state || !values || lane < 0 || lane >= (int)state->lanes) return LSTM_ERR_ARGUMENT;
+  if (lstm_state_check(model, state) != LSTM_OK) return LSTM_ERR_MISMATCH;
+  for (i = 0; i < model->plan.layers; i++) {
+    const lstm__layer *l = model->layers + i;
+    const float *h = lstm__const_lane(state, lane) + l->state;
+    if (!l->recurrent) continue;
+    memcpy(values, h, (size_t)l->out * sizeof(float));
+    memcpy(values + l->out, h + l->out_pad, (size_t)l->out * sizeof(float));
+    values += 2 * l->out;
+  }
+  return LSTM_OK;
+}
+
+/* [SECTION] Forward
+   ===================================================================================================================== */
+
+static lstm__rows lstm__rows_at(const float *p, size_t stride, const int *index) {
+  lstm__rows r;
+  r.p = p;
+  r.stride = stride;
+  r.index = index;
+  return r;
+}
+
+static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *index) {
+  lstm__out_rows r;
+  r.p = p;
+  r.stride = stride;
+  r.index = index;
+  return r;
+}
+
+/* One step of an LSTM layer for n rows whose lanes are lanes[r] (NULL: `first` + r). */
+static lstm__rows lstm__infer_lstm(const lstm_model *m, lstm_state *s, const lstm__layer *l, float *scratch, int n, const int *lanes,
+                                   int first, lstm__rows in, const int *tokens) {
+  size_t stride = (size_t)s->lane_floats, width = (size_t)l->out_pad;
+  float *h = lstm__lane(s, lanes ? 0 : first) + l->state;
+  lstm__cell_job job;
+  int r;
+  memset(&job, 0, sizeof job);
+  job.rows = n;
+  job.blocks = l->out_pad / 16;
+  job.nx = l->in;
+  job.nh = l->out;
+  job.w = m->packed + l->packed;
+  job.x = in;
+  if (m->table_valid && l == m->layers + m->plan.table_layer) job.start = lstm__rows_at(m->table, width * 4, tokens);
+  job.h = lstm__rows_at(h, stride, lanes);
+  job.c = lstm__rows_at(h + width, stride, lanes);
+  job.c_out = lstm__out_rows_at(h + width, stride, lanes);
+  job.h_out = lstm__out_rows_at(scratch, width, NULL);
+  m->kernels->cell(&job);
+  for (r = 0; r < n; r++)
+    memcpy(h + (size_t)(lanes ? lanes[r] : r) * stride, scratch + (size_t)r * width, width * sizeof(float));
+  return lstm__rows_at(h, stride, lanes);
+}
+
+static lstm__rows lstm__infer_dense(const lstm_model *m, const lstm__layer *l, float *to, int n, lstm__rows in) {
+  lstm__gemm_job job;
+  memset(&job, 0, sizeof job);
+  job.rows = n;
+  job.k = l->in;
+  job.columns = l->out_pad;
+  job.bias = 1;
+  job.w = m->packed + l->packed;
+  job.a = in;
+  job.c = lstm__out_rows_at(to, (size_t)l->out_pad, NULL);
+  m->kernels->gemm(&job);
+  m->kernels->map((int)l->activation, n * l->out_pad, to);
+  return lstm__rows_at(to, (size_t)l->out_pad, NULL);
+}
+
+/* One step of n <= group rows through layers 0 .. layers - 1; returns where their outputs are. */
+static lstm__rows lstm__infer(const lstm_model *m, lstm_state *s, float *scratch, int n, const int *lanes, int first, lstm__rows in,
+                              const int *tokens, int layers) {
+  size_t half = (size_t)lstm__tail(s)->group * (size_t)m->plan.widest;
+  int i, flip = 0;
+  for (i = 0; i < layers; i++) {
+    const lstm__layer *l = m->layers + i;
+    switch (l->type) {
+      case LSTM_LAYER_EMBEDDING: in = lstm__rows_at(lstm__param(m, l, 0), (size_t)l->out, tokens); break;
+      case LSTM_LAYER_LSTM: in = lstm__infer_lstm(m, s, l, scratch, n, lanes, first, in, tokens); break;
+      case LSTM_LAYER_DENSE:
+        flip = !flip;
+        in = lstm__infer_dense(m, l, scratch + (flip ? half : 0), n, in);
+        break;
+      default: break;
+    }
+  }
+  return in;
+}
+
+static const float *lstm__row(const lstm__rows *m, int r) { return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride; }
+
+/* A row of logits or linear outputs into what the user sees: y [O]. row: one padded row of scratch. */
+static void lstm__emit(const lstm_model *m, const float *z, float *row, float *y) {
+  int o = lstm_model_output_size(m), pad = lstm__pad16(o);
+  if (m->desc.output == LSTM_OUTPUT_SOFTMAX) {
+    float top;
+    memcpy(row, z, (size_t)o * sizeof(float));
+    m->kernels->divide(pad, row, m->kernels->softmax(o, row, &top));
+    z = row;
+  } else if (m->desc.output == LSTM_OUTPUT_SIGMOID) {
+    memset(row, 0, (size_t)pad * sizeof(float));
+    memcpy(row, z, (size_t)o * sizeof(float));
+    m->kernels->map(LSTM_SIGMOID, pad, row);
+    z = row;
+  }
+  memcpy(y, z, (size_t)o * sizeof(float));
+}
+
+static const int *lstm__as_ints(const int32_t *ids) { return (const int *)(const void *)ids; }
+
+/* A step of n rows; lanes NULL: lanes 0 .. n - 1. Arguments are checked. */
+static void lstm__step_rows(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x, const int32_t *ids,
+                            float *y) {
+  const lstm__state_tail *tail = lstm__tail(s);
+  float *scratch = lstm__scratch(s, 0), *row = scratch + tail->slot - (size_t)m->plan.widest;
+  size_t in = (size_t)m->desc.input_size, out = (size_t)lstm_model_output_size(m);
+  int base, r;
+  for (base = 0; base < n; base += tail->group) {
+    int count = lstm__int_min(n - base, tail->group);
+    lstm__rows z = lstm__infer(m, s, scratch, count, lanes ? lanes + base : NULL, base,
+                               lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL), ids ? lstm__as_ints(ids) + base : NULL,
+                               y ? m->plan.layers : m->plan.last_recurrent + 1);
+    for (r = 0; y && r < count; r++) lstm__emit(m, lstm__row(&z, r), row, y + (size_t)(base + r) * out);
+  }
+}
+
+static lstm_status lstm__check_step(const lstm_model *m, const lstm_state *s, const int *lanes, int n, const float *x,
+                                    const int32_t *ids, int wants_ids) {
+  int r;
+  if (!m || !s || n < 0) return LSTM_ERR_ARGUMENT;
+  if (lstm_state_check(m, s) != LSTM_OK) return LSTM_ERR_MISMATCH;
+  if (lstm_model_takes_ids(m) != wants_ids) return LSTM_ERR_UNSUPPORTED;
+  if (n && (wants_ids ? !ids : !x)) return LSTM_ERR_ARGUMENT;
+  for (r = 0; lanes && r < n; r++)
+    if (lanes[r] < 0 || lanes[r] >= (int)s->lanes) return LSTM_ERR_ARGUMENT;
+  for (r = 0; ids && r < n; r++)
+    if (ids[r] < 0 || ids[r] >= m->desc.input_size) return LSTM_ERR_ARGUMENT;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_step(const lstm_model *model, lstm_state *state, const float *x, float *y) {
+  lstm_status status = lstm__check_step(model, state, NULL, 0, x, NULL, 0);
+  if (status != LSTM_OK || !x) return status != LSTM_OK ? status : LSTM_ERR_ARGUMENT;
+  lstm__step_rows(model, state, NULL, (int)state->lanes, x, NULL, y);
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n, const float *x, float *y) {
+  lstm_status status = lanes || !n ? lstm__check_step(model, state, lanes, n, x, NULL, 0) : LSTM_ERR_ARGUMENT;
+  if (status == LSTM_OK) lstm__step_rows(model, state, lanes, n, x, NULL, y);
+  return status;
+}
+
+LSTM_API lstm_status lstm_step_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, float *y) {
+  lstm_status status = lstm__check_step(model, state, NULL, state ? (int)state->lanes : 0, NULL, ids, 1);
+  if (status == LSTM_OK) lstm__step_rows(model, state, NULL, (int)state->lanes, NULL, ids, y);
+  return status;
+}
+
+LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n, const int32_t *ids,
+                                         float *y) {
+  lstm_status status = lanes || !n ? lstm__check_step(model, state, lanes, n, NULL, ids, 1) : LSTM_ERR_ARGUMENT;
+  if (status == LSTM_OK) lstm__step_rows(model, state, lanes, n, NULL, ids, y);
+  return status;
+}
+
+/* Checks a batch against a model, and fills in its sizes. Targets are not looked at. */
+static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *given, int max_lanes, int max_steps, lstm_batch *b) {
+  int t, lane, ids = lstm_model_takes_ids(m);
+  lstm_error *e = given->error;
+  *b = *given;
+  if (!b->seq_len) b->seq_len = max_steps;
+  if (!b->batch_size) b->batch_size = max_lanes;
+  if (b->seq_len < 1 || b->seq_len > max_steps)
+    return lstm__fail(e, LSTM_ERR_SHAPE, "the batch has %d steps, wanted 1 to %d", b->seq_len, max_steps);
+  if (b->batch_size < 1 || b->batch_size > max_lanes)
+    return lstm__fail(e, LSTM_ERR_SHAPE, "the batch has %d lanes, wanted 1 to %d", b->batch_size, max_lanes);
+  if (ids ? !b->ids : !b->x)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, ids ? "a token model needs batch.ids" : "this model needs batch.x");
+  for (lane = 0; b->lengths && lane < b->batch_size; lane++)
+    if (b->lengths[lane] < 0 || b->lengths[lane] > b->seq_len)
+      return lstm__fail(e, LSTM_ERR_ARGUMENT, "lengths[%d] is %d, wanted 0 to %d", lane, b->lengths[lane], b->seq_len);
+  for (t = 0; ids && t < b->seq_len; t++)
+    for (lane = 0; lane < b->batch_size; lane++) {
+      int32_t id = b->ids[(size_t)t * (size_t)b->batch_size + (size_t)lane];
+      if (b->lengths && t >= b->lengths[lane]) continue;
+      if (id < 0 || id >= m->desc.input_size)
+        return lstm__fail(e, LSTM_ERR_ARGUMENT, "the token at step %d of lane %d is %d, wanted 0 to %d", t, lane, (int)id,
+                          m->desc.input_size - 1);
+    }
+  return LSTM_OK;
+}
+
+/* [SECTION] Losses
+   ===================================================================================================================== */
+
+/* L = -log softmax(z)[id]; dL/dz = softmax(z) - onehot(id). */
+static double lstm__cross_entropy(const lstm__kernels *k, int n, float *z, int id, int *correct) {
+  float top, at = z[id], sum;
+  int i;
+  *correct = 1;
+  for (i = 0; i < n; i++)
+    if (z[i] > at || (z[i] == at && i < id)) *correct = 0;
+  sum = k->softmax(n, z, &top);
+  k->divide(lstm__pad16(n), z, sum);
+  z[id] = z[id] - 1.0f;
+  return lstm__log((double)sum) + ((double)top - (double)at);
+}
+
+/* L = mean of max(z, 0) - z t + log(1 + e^-|z|); dL/dz = (sigmoid(z) - t) / n. */
+static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z, const float *target, int *correct) {
+  double loss = 0;
+  int i, j;
+  *correct = 1;
+  for (i = 0; i < n; i += 16) {
+    float e[16];
+    int count = lstm__int_min(16, n - i);
+    for (j = 0; j < 16; j++) e[j] = j < count ? (z[i + j] > 0 ? -z[i + j] : z[i + j]) : 0;
+    k->map(LSTM__MAP_EXP, 16, e);
+    for (j = 0; j < count; j++) {
+      float v = z[i + j], t = target[i + j], p = (v >= 0 ? 1.0f : e[j]) / (1.0f + e[j]);
+      if ((v > 0) != (t > 0.5f)) *correct = 0;
+      loss += (v > 0 ? (double)v : v == v ? 0.0 : (double)v) - lstm__mul((double)v, (double)t) + lstm__log(1.0 + (double)e[j]);
+      z[i + j] = (p - t) / (float)n;
+    }
+  }
+  return loss / n;
+}
+
+/* L = mean of (z - t)^2; dL/dz = 2 (z - t) / n. */
+static double lstm__squared_error(int n, float *z, const float *target, int *correct) {
+  double loss = 0;
+  int i;
+  *correct = 0;
+  for (i = 0; i < n; i++) {
+    float d = z[i] - target[i];
+    loss += lstm__mul((double)d, (double)d);
+    z[i] = 2.0f * d / (float)n;
+  }
+  return loss / n;
+}
+
+/* The loss of one row z [n, padded], which becomes dL/dz; target row `at` of the batch. */
+static double lstm__row_loss(const lstm__kernels *k, lstm_loss loss, int n, float *z, const lstm_batch *b, size_t at, int *correct) {
+  switch (loss) {
+    case LSTM_CROSS_ENTROPY: return lstm__cross_entropy(k, n, z, (int)b->target_ids[at], correct);
+    case LSTM_BINARY_CROSS_ENTROPY: return lstm__binary_cross_entropy(k, n, z, b->targets + at * (size_t)n, correct);
+    case LSTM_MSE: return lstm__squared_error(n, z, b->targets + at * (size_t)n, correct);
+    default: *correct = 0; return 0;
+  }
+}
+
+/* The weight of target row `at` of lane `lane` at step t: 0 in padding and where there is no target. */
+static double lstm__row_weight(const lstm_batch *b, lstm_loss loss, int reads_last, int t, int lane) {
+  size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
+  if (b->lengths && (reads_last ? b->lengths[lane] == 0 : t >= b->lengths[lane])) return 0;
+  if (loss == LSTM_CROSS_ENTROPY && b->target_ids[at] < 0) return 0;
+  return b->weights ? (double)b->weights[at] : 1.0;
+}
+
+static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b, lstm_loss loss) {
+  int t, lane, o = lstm_model_output_size(m), last = lstm_model_reads_last(m), steps = last ? 1 : b->seq_len;
+  if ((int)loss <= LSTM_LOSS_NONE || loss >= LSTM_LOSS_COUNT) return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
+  if (loss == LSTM_CROSS_ENTROPY ? !b->target_ids : !b->targets)
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "this loss needs batch.%s", loss == LSTM_CROSS_ENTROPY ? "target_ids" : "targets");
+  for (t = 0; t < steps; t++)
+    for (lane = 0; lane < b->batch_size; lane++) {
+      size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
+      if (b->weights && !(b->weights[at] >= 0 && lstm__finite((double)b->weights[at])))
+        return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the weight at step %d of lane %d is negative or not finite", t, lane);
+      if (lstm__row_weight(b, loss, last, t, lane) > 0 && loss == LSTM_CROSS_ENTROPY && b->target_ids[at] >= o)
+        return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the target at step %d of lane %d is %d, wanted below %d", t, lane,
+                          (int)b->target_ids[at], o);
+    }
+  return LSTM_OK;
+}
+
+/* [SECTION] Batches
+   ===================================================================================================================== */
+
+/* A forward pass over a batch by tasks: each takes a share of the lanes, group by group. */
+typedef struct lstm__batch_run {
+  const lstm_model *m;
+  lstm_state *s;
+  lstm_batch b;
+  float *y;
+  lstm_loss loss;
+  int tasks;
+} lstm__batch_run;
+
+static void lstm__serial(void *user, int count, void (*task)(void *context, int index), void *context) {
+  int i;
+  (void)user;
+  for (i = 0; i < count; i++) task(context, i);
+}
+
+static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *context, int index), void *context) {
+  if (count == 1) task(context, 0);
+  else if (e && e->run && e->width > 1) e->run(e->user, count, task, context);
+  else lstm__serial(NULL, count, task, context);
+}
+
+/* What a row of outputs is for: y, or the loss. */
+static void lstm__take_row(lstm__batch_run *run, const float *z, float *row, int t, int lane) {
+  size_t o = (size_t)lstm_model_output_size(run->m), at = (size_t)t * (size_t)run->b.batch_size + (size_t)lane;
+  if (run->y) lstm__emit(run->m, z, row, run->y + at * o);
+  if (run->loss != LSTM_LOSS_NONE) {
+    double weight = lstm__row_weight(&run->b, run->loss, lstm_model_reads_last(run->m), t, lane);
+    lstm__sums *sums = lstm__state_sums(run->s) + lane;
+    int correct;
+    if (!(weight > 0)) return;
+    memcpy(row, z, o * sizeof(float));
+    sums->loss += lstm__mul(weight, lstm__row_loss(run->m->kernels, run->loss, (int)o, row, &run->b, at, &correct));
+    sums->weight += weight;
+    sums->targets += 1;
+    sums->correct += correct;
+  }
+}
+
+/* All steps of lanes first .. first + count - 1. */
+static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int count) {
+  const lstm_model *m = run->m;
+  const lstm_batch *b = &run->b;
+  size_t in = (size_t)m->desc.input_size, width = (size_t)b->batch_size;
+  float *row = scratch + lstm__tail(run->s)->slot - (size_t)m->plan.widest;
+  int t, r, last = lstm_model_reads_last(m), ids = lstm_model_takes_ids(m);
+  for (t = 0; t < b->seq_len; t++) {
+    int lanes[LSTM__GROUP], tokens[LSTM__GROUP], n = 0, wanted = 0;
+    lstm__rows z;
+    for (r = first; r < first + count; r++) {
+      int length = b->lengths ? b->lengths[r] : b->seq_len;
+      if (t >= length) continue;
+      if (ids) tokens[n] = (int)b->ids[(size_t)t * width + (size_t)r];
+      lanes[n++] = r;
+      wanted |= !last || t == length - 1;
+    }
+    if (n == 0) break;
+    wanted = wanted && (run->y || run->loss != LSTM_LOSS_NONE);
+    z = lstm__infer(m, run->s, scratch, n, lanes, 0, lstm__rows_at(ids ? NULL : b->x + (size_t)t * width * in, in, lanes),
+                    ids ? tokens : NULL, wanted ? m->plan.layers : m->plan.last_recurrent + 1);
+    for (r = 0; wanted && r < n; r++)
+      if (!last || t == (b->lengths ? b->lengths[lanes[r]] : b->seq_len) - 1)
+        lstm__take_row(run, lstm__row(&z, r), row, last ? 0 : t, lanes[r]);
+  }
+}
+
+static void lstm__batch_task(void *context, int index) {
+  lstm__batch_run *run = (lstm__batch_run *)context;
+  int lanes = run->b.batch_size, share = (lanes + run->tasks - 1) / run->tasks, first = index * share, group = lstm__tail(run->s)->group;
+  int end = lstm__int_min(first + share, lanes);
+  for (; first < end; first += group) lstm__run_group(run, lstm__scratch(run->s, index), first, lstm__int_min(group, end - first));
+}
+
+static void lstm__begin_lanes(const lstm_model *m, lstm_state *s, const lstm_batch *b) {
+  int lane;
+  for (lane = 0; lane < b->batch_size; lane++) {
+    if (b->initial) (void)lstm_state_set(m, s, lane, b->initial + (size_t)lane * (size_t)m->plan.state_size);
+    else if (b->reset && b->reset[lane]) (void)lstm_state_reset_lane(s, lane);
+  }
+}
+
+static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lstm_batch *batch, lstm_loss loss, float *y,
+                                   const lstm_executor *executor) {
+  lstm__batch_run run;
+  lstm_status status;
+  if (!m || !s || !batch) return LSTM_ERR_ARGUMENT;
+  if (lstm_state_check(m, s) != LSTM_OK)
+    return lstm__fail(batch->error, LSTM_ERR_MISMATCH, "the state belongs to a model of another architecture");
+  status = lstm__check_batch(m, batch, (int)s->lanes, LSTM_MAX_SEQ_LEN, &run.b);
+  if (status == LSTM_OK && !batch->seq_len) status = lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "batch.seq_len is 0");
+  if (status == LSTM_OK && loss != LSTM_LOSS_NONE) status = lstm__check_targets(m, &run.b, loss);
+  if (status != LSTM_OK) return status;
+  run.m = m;
+  run.s = s;
+  run.y = y;
+  run.loss = loss;
+  run.tasks = executor && executor->width > 1 ? lstm__int_min(executor->width, lstm__tail(s)->tasks) : 1;
+  run.tasks = lstm__int_min(run.tasks, run.b.batch_size);
+  lstm__begin_lanes(m, s, &run.b);
+  if (y && run.b.lengths) {
+    size_t steps = lstm_model_reads_last(m) ? 1 : (size_t)run.b.seq_len;
+    memset(y, 0, steps * (size_t)run.b.batch_size * (size_t)lstm_model_output_size(m) * sizeof(float));
+  }
+  lstm__execute(executor, run.tasks, lstm__batch_task, &run);
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_forward_batch(const lstm_model *model, lstm_state *state, const lstm_batch *batch, float *y,
+                                        const lstm_executor *executor) {
+  return lstm__run_batch(model, state, batch, LSTM_LOSS_NONE, y, executor);
+}
+
+LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, const lstm_batch *batch, lstm_loss loss,
+                                   lstm_metrics *metrics, const lstm_executor *executor) {
+  lstm_status status;
+  uint32_t lane;
+  if (!model || !state || !batch || !metrics) return LSTM_ERR_ARGUMENT;
+  memset(lstm__state_sums(state), 0, (size_t)state->lanes * sizeof(lstm__sums));
+  if (loss == LSTM_LOSS_NONE) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
+  status = lstm__run_batch(model, state, batch, loss, NULL, executor);
+  if (status != LSTM_OK) return status;
+  for (lane = 0; lane < state->lanes; lane++) {
+    const lstm__sums *sums = lstm__state_sums(state) + lane;
+    metrics->loss += sums->loss;
+    metrics->weight += sums->weight;
+    metrics->targets += sums->targets;
+    metrics->correct += sums->correct;
+  }
+  return LSTM_OK;
+}
+
+static lstm_status lstm__forward(const lstm_model *m, lstm_state *s, const float *x, const int32_t *ids, int seq_len, float *y) {
+  lstm_batch b;
+  if (!m || !s) return LSTM_ERR_ARGUMENT;
+  if (lstm_model_takes_ids(m) != (ids != NULL)) return LSTM_ERR_UNSUPPORTED;
+  memset(&b, 0, sizeof b);
+  b.seq_len = seq_len;
+  b.x = x;
+  b.ids = ids;
+  return lstm__run_batch(m, s, &b, LSTM_LOSS_NONE, y, NULL);
+}
+
+LSTM_API lstm_status lstm_forward(const lstm_model *model, lstm_state *state, const float *x, int seq_len, float *y) {
+  return x ? lstm__forward(model, state, x, NULL, seq_len, y) : LSTM_ERR_ARGUMENT;
+}
+
+LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len, float *y) {
+  return ids ? lstm__forward(model, state, NULL, ids, seq_len, y) : LSTM_ERR_ARGUMENT;
+}
+
 #elif defined(LSTM__PASS)
 
 /* [SECTION] Vector vocabulary
