@@ -1,4 +1,4 @@
-# make check: what the sources promise about compilers, symbols, macros and style. From the root, after `make setup-dev`.
+# make check: what the sources promise about compilers, symbols, macros and style. From the root.
 # A tool that is missing skips its part with a reason. Prints "N passed, N failed" last.
 # In: LSTM (the host), BUILD, WARN (warning flags), LUA_CFLAGS, JOBS.
 set -u
@@ -104,8 +104,8 @@ if have clang-tidy; then
   tidy="$tidy,-bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,-bugprone-suspicious-include"
   tidy="$tidy,-clang-analyzer-security.insecureAPI.*"
   for f in $hosts_c $tests_c examples/*.c; do
-    task "clang-tidy $f" "clang-tidy --quiet --warnings-as-errors='*' --checks='$tidy' $f -- -std=c99 -I. -Ihost -Itests \
-      $LUA_CFLAGS 2>/dev/null"
+    task "clang-tidy $f" "clang-tidy --quiet --warnings-as-errors='*' --checks='$tidy' $f -- -std=c99 -I. -Ihost \
+      -Itests $LUA_CFLAGS 2>/dev/null"
   done
 else skip clang-tidy "not installed"; fi
 task "setup.sh is sh" "sh -n scripts/setup.sh && bash -n .ci/run"

@@ -1,5 +1,6 @@
 # make cross: compiles lstm.h for other targets with clang, and runs examples/train.c on emulated aarch64: the same text
-# and the same bits as here. Prints "N passed, N failed" last. tests/compile/libc stands in for the targets' C libraries.
+# and the same bits as here. Prints "N passed, N failed" last. The headers in
+# tests/compile/libc stand in for those of the targets.
 set -u
 dir=$BUILD/cross
 rm -rf "$dir"

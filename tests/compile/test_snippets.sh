@@ -29,7 +29,8 @@ one() { # compiler, flags, language, file
         echo '(void)model; (void)state; (void)trainer; (void)x; (void)y; return 0; }'; fi
       echo 'int main(void) { return 0; }'; } >"$wrapped"
   fi
-  said=$($1 $2 -O1 $warn -I. -x $3 "$wrapped" -x none $implementation -o "${4%.*}_$3" 2>&1) || { fail "$name" "$said"; return; }
+  said=$($1 $2 -O1 $warn -I. -x $3 "$wrapped" -x none $implementation -o "${4%.*}_$3" 2>&1) ||
+    { fail "$name" "$said"; return; }
   if grep -q 'int main' "$4" && ! grep -q '_file(' "$4"; then
     said=$("${4%.*}_$3" 2>&1) || { fail "$name, run" "$said"; return; }
   fi
