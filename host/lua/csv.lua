@@ -199,7 +199,8 @@ local function parse(text, opts, name)
   if #records == 0 then return bad(1, "there are column names, but no rows") end
   for _, row in ipairs(records) do
     if #row.fields ~= #names then
-      return bad(row.line, ("%d cell%s, but there are %d columns"):format(#row.fields, #row.fields == 1 and "" or "s", #names))
+      local cells = #row.fields == 1 and "1 cell" or #row.fields .. " cells"
+      return bad(row.line, ("%s, but there are %d columns"):format(cells, #names))
     end
   end
   local wanted = opts.columns or numeric_columns(names, records)

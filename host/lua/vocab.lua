@@ -6,6 +6,7 @@
 local core = require "lstm.core"
 local options = require "lstm.options"
 local cuts = require "lstm.split"
+local utf = require "lstm.utf"
 
 local vocab = {}
 local Vocab = {}
@@ -17,58 +18,9 @@ Tokens.__name = "lstm.tokens"
 
 local MAX_SYMBOLS = 65536          -- a larger vocabulary is an accident: a binary file, or hashes
 
--- The length of the well-formed UTF-8 character at byte i of text, or nil (RFC 3629: no overlong forms, no
--- surrogates, nothing above U+10FFFF).
-local function character_length(text, i)
-  local a, b, c, d = text:byte(i, i + 3)
-  local function tail(x) return x and x >= 0x80 and x <= 0xBF end
-  if a < 0x80 then return 1 end
-  if a >= 0xC2 and a <= 0xDF then return tail(b) and 2 or nil end
-  if a >= 0xE0 and a <= 0xEF then
-    local low, high = a == 0xE0 and 0xA0 or 0x80, a == 0xED and 0x9F or 0xBF
-    return b and b >= low and b <= high and tail(c) and 3 or nil
-  end
-  if a >= 0xF0 and a <= 0xF4 then
-    local low, high = a == 0xF0 and 0x90 or 0x80, a == 0xF4 and 0x8F or 0xBF
-    return b and b >= low and b <= high and tail(c) and tail(d) and 4 or nil
-  end
-  return nil
-end
-
--- The position of the first byte that is not UTF-8, or nil.
-local function broken_at(text)
-  local i = 1
-  while true do
-    i = text:find("[\128-\255]", i)
-    if not i then return nil end
-    local length = character_length(text, i)
-    if not length then return i end
-    i = i + length
-  end
-end
-
--- Iterates over the characters of well-formed UTF-8: position, character.
-local function characters(text)
-  local i = 1
-  return function()
-    if i > #text then return nil end
-    local at, length = i, character_length(text, i)
-    i = i + length
-    return at, text:sub(at, i - 1)
-  end
-end
-
--- "line 3, column 7 (byte 52)": columns count bytes.
-local function place(text, position)
-  local before = text:sub(1, position - 1)
-  local _, newlines = before:gsub("\n", "")
-  local column = position - (before:match("^.*()\n") or 0)
-  return ("line %d, column %d (byte %d)"):format(newlines + 1, column, position)
-end
-
 -- A symbol for a message: printable as it is, anything else as its bytes.
 local function shown(symbol)
-  if symbol:find("^[\33-\126]+$") or #symbol > 1 and not broken_at(symbol) then return '"' .. symbol .. '"' end
+  if symbol:find("^[\33-\126]+$") or #symbol > 1 and not utf.broken_at(symbol) then return '"' .. symbol .. '"' end
   return "0x" .. symbol:gsub(".", function(c) return ("%02X"):format(c:byte()) end)
 end
 
@@ -83,13 +35,13 @@ end
 
 -- Bytes of UTF-8 sort as their code points do.
 local function distinct_characters(text, level)
-  local bad = broken_at(text)
+  local bad = utf.broken_at(text)
   if bad then
     error(("vocab: the text is not UTF-8 at %s: %s; the \"bytes\" vocabulary takes any text"):format(
-      place(text, bad), shown(text:sub(bad, bad))), level + 1)
+      utf.place(text, bad), shown(text:sub(bad, bad))), level + 1)
   end
   local seen, symbols = {}, {}
-  for _, c in characters(text) do
+  for _, c in utf.characters(text) do
     if not seen[c] then
       seen[c] = true
       symbols[#symbols + 1] = c
@@ -143,7 +95,7 @@ function Vocab:pieces()
 end
 
 local function raise_unknown(self, text, position, symbol, level)
-  error(("encode: %s at %s is not in the vocabulary of %d %s"):format(shown(symbol), place(text, position),
+  error(("encode: %s at %s is not in the vocabulary of %d %s"):format(shown(symbol), utf.place(text, position),
     #self.symbols, self.kind == "bytes" and "bytes" or "characters"), level + 1)
 end
 
@@ -159,10 +111,10 @@ local function encode_bytes(self, text, level)
 end
 
 local function encode_utf8(self, text, level)
-  local bad = broken_at(text)
-  if bad then error("encode: the text is not UTF-8 at " .. place(text, bad), level + 1) end
+  local bad = utf.broken_at(text)
+  if bad then error("encode: the text is not UTF-8 at " .. utf.place(text, bad), level + 1) end
   local ids, n = {}, 0
-  for at, c in characters(text) do
+  for at, c in utf.characters(text) do
     n = n + 1
     ids[n] = self.ids[c]
     if not ids[n] then raise_unknown(self, text, at, c, level + 1) end
@@ -205,7 +157,7 @@ local function from_hex(hex) return (hex:gsub("%x%x", function(h) return string.
 --- The vocabulary as one string of UTF-8 for a model file: its kind and its symbols, in hex where they are no text.
 function Vocab:tometa()
   local all = table.concat(self.symbols)
-  if all:find("%z") or broken_at(all) then return self.kind .. "-hex " .. to_hex(all) end
+  if all:find("%z") or utf.broken_at(all) then return self.kind .. "-hex " .. to_hex(all) end
   return self.kind .. " " .. all
 end
 
@@ -223,8 +175,8 @@ function vocab.frommeta(text)
   if kind == "bytes" then
     for c in all:gmatch(".") do symbols[#symbols + 1] = c end
   else
-    if broken_at(all) then return nil, "not a vocabulary: broken UTF-8", "format" end
-    for _, c in characters(all) do symbols[#symbols + 1] = c end
+    if utf.broken_at(all) then return nil, "not a vocabulary: broken UTF-8", "format" end
+    for _, c in utf.characters(all) do symbols[#symbols + 1] = c end
   end
   for i = 2, #symbols do
     if symbols[i - 1] >= symbols[i] then return nil, "not a vocabulary: its symbols are not sorted", "format" end

@@ -1,0 +1,216 @@
+-- args.lua: the command line of a script, declared once: names, defaults, types, ranges and help.
+--
+--   local opt = lstm.args{
+--     about = "Learn the style of a text.",
+--     {"file", help = "text to learn from"},
+--     {"--hidden", default = 128, min = 1, help = "cells per layer"},
+--     {"--quiet", flag = true, help = "no progress line"},
+--   }
+--   print(opt.file, opt.hidden, opt.quiet)
+
+local options = require "lstm.options"
+
+local args = {}
+
+local declared = {
+  "help", "default", "type", "min", "max", "above", "below", "choices", "flag", "optional", "value", "alias",
+  ["#"] = true,
+}
+
+-- "--validate-every" -> "validate_every": the field the value is found in.
+local function field_of(name) return (name:gsub("^%-+", ""):gsub("%-", "_")) end
+
+local function kind_of(default)
+  if type(default) ~= "number" then return type(default or "") end
+  return default == math.floor(default) and not tostring(default):find("[.eE]") and "integer" or "number"
+end
+
+-- Reads the declarations: a list of positionals, options by spelling, and all spellings in order.
+local function read_spec(spec)
+  local parser = {about = spec.about, positionals = {}, options = {}, by_name = {}, names = {}}
+  for _, given in ipairs(spec) do
+    local item = options.check(given, declared, "args", 4)
+    item.name, item.field = given[1], field_of(given[1])
+    item.type = item.type or kind_of(item.default)
+    if given[1]:sub(1, 1) ~= "-" then
+      parser.positionals[#parser.positionals + 1] = item
+    else
+      parser.options[#parser.options + 1] = item
+      local spellings = {given[1]}
+      for _, alias in ipairs(type(item.alias) == "string" and {item.alias} or item.alias or {}) do
+        spellings[#spellings + 1] = alias
+      end
+      for _, name in ipairs(spellings) do
+        parser.by_name[name] = item
+        parser.names[#parser.names + 1] = name
+      end
+    end
+  end
+  return parser
+end
+
+-- Text from the command line as the value the item wants, or nil and the sentence.
+local function convert(item, text)
+  local value = text
+  if item.type ~= "string" then value = tonumber(text) end
+  if item.type ~= "string" and text:find("[xX]") then value = nil end       -- decimal only
+  local checked, want = options.value(value, {type = item.type, min = item.min, max = item.max, above = item.above,
+    below = item.below, choices = item.choices})
+  if value == nil or checked == nil then
+    return nil, ('%s must be %s, got "%s"'):format(item.name, want, text)
+  end
+  return checked
+end
+
+local function unknown(parser, name)
+  local near = options.nearest(name, parser.names)
+  if near then near = parser.by_name[near].name end
+  return ("unknown option %s%s"):format(name, near and ", did you mean " .. near .. "?" or "; --help lists them all")
+end
+
+-- One option at argv[i]; returns the index of the last word it used, or nil and the sentence.
+local function read_option(parser, argv, i, result, given)
+  local name, attached = argv[i]:match("^(%-[^=]*)=(.*)$")
+  name = name or argv[i]
+  local item = parser.by_name[name] or parser.by_name[(name:gsub("_", "-"))]
+  if not item then return nil, unknown(parser, name) end
+  given[item.field] = true
+  if item.flag then
+    if attached then return nil, name .. " takes no value" end
+    result[item.field] = true
+    return i
+  end
+  local text = attached
+  if not text then
+    i = i + 1
+    text = argv[i]
+    if text == nil then return nil, name .. " needs a value" end
+  end
+  local value, problem = convert(item, text)
+  if value == nil then return nil, problem end
+  result[item.field] = value
+  return i
+end
+
+--- Reads a command line. Returns a table of values by name (dashes become underscores, flags are true or false) and a
+-- table of the names that were given, or nil and one sentence, or nil, nil, text for --help.
+-- spec: about = text, then one table for each argument: {"name", ...} a positional, {"--name", ...} an option, with
+--   help, default, type ("string", "integer", "number"; default: that of the default value), min, max, above, below,
+--   choices, flag = true (no value), optional = true (a positional that may be left out), alias (other spellings),
+--   value (what to call the value in the help).
+-- argv: a list of strings, [0] = the script's name.
+function args.parse(spec, argv)
+  local parser = read_spec(spec)
+  local result, given, words = {}, {}, {}
+  for _, item in ipairs(parser.options) do
+    result[item.field] = item.default
+    if item.flag then result[item.field] = item.default or false end
+  end
+  local i, only_words = 1, false
+  while argv[i] do
+    local word = argv[i]
+    if not only_words and (word == "--help" or word == "-h" or word == "-help") and not parser.by_name[word] then
+      return nil, nil, args.help(spec, argv[0])
+    elseif not only_words and word == "--" then
+      only_words = true
+    elseif not only_words and word:find("^%-.") then
+      local last, problem = read_option(parser, argv, i, result, given)
+      if not last then return nil, problem end
+      i = last
+    else
+      words[#words + 1] = word
+    end
+    i = i + 1
+  end
+  for k, item in ipairs(parser.positionals) do
+    if words[k] == nil then
+      if not item.optional and item.default == nil then return nil, item.name:upper() .. " is missing" end
+      result[item.field] = item.default
+    else
+      local value, problem = convert(item, words[k])
+      if value == nil then return nil, problem end
+      result[item.field], given[item.field] = value, true
+    end
+  end
+  if #words > #parser.positionals then
+    return nil, ('"%s" is one argument too many'):format(words[#parser.positionals + 1])
+  end
+  return result, given
+end
+
+-- Words of text in lines of at most `width`, each after the first indented.
+local function wrap(text, width, indent)
+  local lines, line = {}, ""
+  for word in text:gmatch("%S+") do
+    if line ~= "" and #line + 1 + #word > width then
+      lines[#lines + 1], line = line, word
+    else
+      line = line == "" and word or line .. " " .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n" .. (" "):rep(indent))
+end
+
+local LEFT, WIDTH = 24, 96
+
+-- "default 128", "one of adam and sgd": what the help adds about an item.
+local function remarks(item)
+  local notes = {}
+  if item.choices then notes[1] = "one of " .. options.list(item.choices) end
+  if item.default ~= nil and item.default ~= "" and not item.flag then
+    notes[#notes + 1] = "default " .. (item.type == "number" and ("%g"):format(item.default) or tostring(item.default))
+  end
+  if type(item.alias) == "string" then item.alias = {item.alias} end
+  if item.alias then notes[#notes + 1] = "also " .. table.concat(item.alias, ", ") end
+  return #notes > 0 and " (" .. table.concat(notes, "; ") .. ")" or ""
+end
+
+local function help_line(left, text)
+  left = "  " .. left
+  local gap = #left < LEFT and (" "):rep(LEFT - #left) or "\n" .. (" "):rep(LEFT)
+  return left .. gap .. wrap(text, WIDTH - LEFT, LEFT)
+end
+
+--- The help text of a declaration. program: the script's path (default "script.lua").
+function args.help(spec, program)
+  local parser = read_spec(spec)
+  local usage = {"usage: lstm", program or "script.lua"}
+  for _, item in ipairs(parser.positionals) do
+    local name = item.name:upper()
+    usage[#usage + 1] = (item.optional or item.default ~= nil) and "[" .. name .. "]" or name
+  end
+  usage[#usage + 1] = #parser.options > 0 and "[options]" or nil
+  local lines = {table.concat(usage, " "), ""}
+  if parser.about then
+    lines[#lines + 1] = wrap(parser.about, WIDTH, 0)
+    lines[#lines + 1] = ""
+  end
+  for _, item in ipairs(parser.positionals) do
+    lines[#lines + 1] = help_line(item.name:upper(), (item.help or "") .. remarks(item))
+  end
+  if #parser.positionals > 0 then lines[#lines + 1] = "" end
+  local words = {integer = "N", number = "X", string = "TEXT"}
+  for _, item in ipairs(parser.options) do
+    local left = item.name .. (item.flag and "" or " " .. (item.value or words[item.type] or "VALUE"))
+    lines[#lines + 1] = help_line(left, (item.help or "") .. remarks(item))
+  end
+  lines[#lines + 1] = help_line("-h, --help", "this text")
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- lstm.args(spec [, argv]): reads the script's command line (argv defaults to the global `arg`).
+-- --help prints the help and ends the program with code 0; a mistake prints one sentence and ends it with code 2.
+local function run(_, spec, argv)
+  argv = argv or arg or {}
+  local result, second, help = args.parse(spec, argv)
+  if result then return result, second end
+  if help then
+    io.stdout:write(help)
+    os.exit(0, true)
+  end
+  io.stderr:write(("%s: %s\n"):format(argv[0] or "lstm", second))
+  os.exit(2, true)
+end
+
+return setmetatable(args, {__call = run})

@@ -1,0 +1,117 @@
+-- Command lines: spellings, types, ranges, help, and the sentence for a mistake.
+local lu = require "luaunit"
+local args = require "lstm.args"
+
+local spec = {
+  about = "Learn a text.",
+  {"file", help = "text to learn from"},
+  {"model", optional = true},
+  {"--hidden", default = 128, min = 1, alias = "-rnn_size", help = "cells per layer"},
+  {"--lr", default = 2e-3, above = 0},
+  {"--rate", type = "number", default = 1},
+  {"--init", default = "default", choices = {"default", "pytorch"}},
+  {"--out", type = "string", value = "FILE", help = "where the model goes"},
+  {"--validate-every", default = 100},
+  {"--quiet", flag = true},
+}
+
+local function parse(...)
+  return args.parse(spec, {[0] = "chars.lua", ...})
+end
+
+local function mistake(...)
+  local result, message = parse(...)
+  lu.assertNil(result)
+  return message
+end
+
+local TestParse = {}
+
+function TestParse.testDefaults()
+  local opt = assert(parse("a.txt"))
+  lu.assertEquals(opt, {file = "a.txt", hidden = 128, lr = 2e-3, rate = 1, init = "default", validate_every = 100,
+    quiet = false})
+end
+
+function TestParse.testSpellings()
+  local opt = assert(parse("--hidden", "64", "a.txt", "--lr=0.5", "--out=", "--quiet"))
+  lu.assertEquals({opt.hidden, opt.lr, opt.out, opt.quiet}, {64, 0.5, "", true})
+  opt = assert(parse("a.txt", "-rnn_size", "32"))
+  lu.assertEquals(opt.hidden, 32)
+  lu.assertEquals(assert(parse("a.txt", "-rnn_size=16")).hidden, 16)
+  lu.assertEquals(assert(parse("a.txt", "--validate_every", "5")).validate_every, 5)
+end
+
+function TestParse.testNumbers()
+  lu.assertEquals(assert(parse("a", "--lr", "1e-3")).lr, 1e-3)
+  lu.assertEquals(assert(parse("a", "--rate", "-2")).rate, -2)
+  lu.assertEquals(assert(parse("a", "--rate", "2.5")).rate, 2.5)
+  lu.assertEquals(tostring(assert(parse("a", "--hidden", "64")).hidden), "64")
+end
+
+function TestParse.testGiven()
+  local _, given = parse("a", "--lr", "1", "-rnn_size", "3")
+  lu.assertEquals(given, {file = true, lr = true, hidden = true})
+end
+
+function TestParse.testDoubleDash()
+  local opt = assert(parse("--", "--strange-name", "m"))
+  lu.assertEquals({opt.file, opt.model}, {"--strange-name", "m"})
+  lu.assertEquals(assert(parse("-")).file, "-")
+end
+
+local TestMistakes = {}
+
+function TestMistakes.testUnknown()
+  lu.assertEquals(mistake("a", "--hiden", "3"), "unknown option --hiden, did you mean --hidden?")
+  lu.assertEquals(mistake("a", "-rnn_siz", "3"), "unknown option -rnn_siz, did you mean --hidden?")
+  lu.assertEquals(mistake("a", "--zzzzzz"), "unknown option --zzzzzz; --help lists them all")
+end
+
+function TestMistakes.testValues()
+  lu.assertEquals(mistake("a", "--hidden", "many"), '--hidden must be a whole number of at least 1, got "many"')
+  lu.assertEquals(mistake("a", "--hidden", "1.5"), '--hidden must be a whole number of at least 1, got "1.5"')
+  lu.assertEquals(mistake("a", "--hidden", "0x10"), '--hidden must be a whole number of at least 1, got "0x10"')
+  lu.assertEquals(mistake("a", "--hidden=0"), '--hidden must be a whole number of at least 1, got "0"')
+  lu.assertEquals(mistake("a", "--lr", "0"), '--lr must be a number above 0, got "0"')
+  lu.assertEquals(mistake("a", "--lr", "nan"), '--lr must be a number above 0, got "nan"')
+  lu.assertEquals(mistake("a", "--init", "x"), '--init must be one of "default" and "pytorch", got "x"')
+  lu.assertEquals(mistake("a", "--hidden"), "--hidden needs a value")
+  lu.assertEquals(mistake("a", "--quiet=1"), "--quiet takes no value")
+end
+
+function TestMistakes.testWords()
+  lu.assertEquals(mistake(), "FILE is missing")
+  lu.assertEquals(mistake("a", "b", "c"), '"c" is one argument too many')
+end
+
+function TestMistakes.testBadDeclaration()
+  lu.assertErrorMsgContains('unknown option "defualt", did you mean "default"?', args.parse, {{"--x", defualt = 1}}, {})
+end
+
+local TestHelp = {}
+
+function TestHelp.testAsked()
+  for _, word in ipairs{"--help", "-h", "-help"} do
+    local result, message, help = parse("--hidden", "3", word)
+    lu.assertNil(result)
+    lu.assertNil(message)
+    lu.assertStrContains(help, "usage: lstm chars.lua FILE [MODEL] [options]")
+  end
+end
+
+function TestHelp.testText()
+  local help = args.help(spec, "chars.lua")
+  lu.assertStrContains(help, "Learn a text.")
+  lu.assertStrContains(help, "  --hidden N            cells per layer (default 128; also -rnn_size)\n")
+  lu.assertStrContains(help, "  --out FILE            where the model goes\n")
+  lu.assertStrContains(help, "one of default and pytorch; default default")
+  lu.assertStrContains(help, "  --quiet  ")
+  for line in help:gmatch("[^\n]+") do lu.assertTrue(#line <= 96) end
+end
+
+os.exit(lu.LuaUnit.new():runSuiteByInstances{
+  {"TestParse", TestParse},
+  {"TestMistakes", TestMistakes},
+  {"TestHelp", TestHelp},
+}, true)
