@@ -1,0 +1,580 @@
+/* array.c: lstm.array, numbers in one block inside a userdata. */
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "host.h"
+
+#define ARRAY "lstm.array"
+
+static const char *const kind_names[] = {"float32", "int32", NULL};
+
+/* --- making --------------------------------------------------------------------------------------------------------- */
+
+static size_t count_of(lua_State *L, int dims, const int *shape) {
+  size_t count = 1;
+  int d;
+  for (d = 0; d < dims; d++) {
+    if (shape[d] != 0 && count > (size_t)PTRDIFF_MAX / 8 / (size_t)shape[d]) {
+      host_raise(L, "array: too many elements");
+    }
+    count *= (size_t)shape[d];
+  }
+  return count;
+}
+
+static host_array *push_header(lua_State *L, host_kind kind, int dims, const int *shape, size_t count, size_t bytes) {
+  host_array *a = (host_array *)host_newuserdata(L, sizeof(host_array) + bytes, bytes ? 0 : 1);
+  a->kind = kind;
+  a->dims = dims;
+  memset(a->shape, 0, sizeof a->shape);
+  memcpy(a->shape, shape, (size_t)dims * sizeof *shape);
+  a->count = count;
+  a->data.bytes = NULL;
+  luaL_setmetatable(L, ARRAY);
+  return a;
+}
+
+host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *shape) {
+  size_t count = count_of(L, dims, shape);
+  size_t bytes = count ? count * 4 : 4;
+  host_array *a = push_header(L, kind, dims, shape, count, bytes);
+  a->data.bytes = a + 1;
+  memset(a->data.bytes, 0, bytes);
+  return a;
+}
+
+/* A view of another array's elements, from element `first` on. It keeps the block's owner alive. */
+static host_array *push_view(lua_State *L, int arg, int dims, const int *shape, size_t first) {
+  const host_array *from = host_toarray(L, arg);
+  int is_view = from->data.bytes != (const void *)(from + 1);
+  host_array *a;
+  arg = lua_absindex(L, arg);
+  a = push_header(L, from->kind, dims, shape, count_of(L, dims, shape), 0);
+  a->data.f = from->data.f + first;
+  if (is_view) host_getvalue(L, arg, 1);
+  else lua_pushvalue(L, arg);
+  host_setvalue(L, -2, 1);
+  return a;
+}
+
+host_array *host_toarray(lua_State *L, int arg) { return (host_array *)luaL_testudata(L, arg, ARRAY); }
+
+static host_array *check(lua_State *L, int arg) { return (host_array *)luaL_checkudata(L, arg, ARRAY); }
+
+void host_pushshape(lua_State *L, int dims, const int *shape) {
+  int d;
+  lua_pushliteral(L, "");
+  for (d = 0; d < dims; d++) {
+    if (shape[d] < 0) lua_pushfstring(L, "[any]");
+    else lua_pushfstring(L, "[%d]", shape[d]);
+    lua_concat(L, 2);
+  }
+}
+
+host_array *host_checkarray(lua_State *L, int arg, host_kind kind, int dims, const char *name) {
+  host_array *a = host_toarray(L, arg);
+  if (!a) {
+    host_raise(L, "%s: %s array expected, got %s", name, kind_names[kind], luaL_typename(L, arg));
+    return NULL;
+  }
+  if (a->kind != kind) host_raise(L, "%s: %s array expected, got %s", name, kind_names[kind], kind_names[a->kind]);
+  if (dims > 0 && a->dims != dims) {
+    host_pushshape(L, a->dims, a->shape);
+    host_raise(L, "%s: an array with %d dimension%s expected, got %s", name, dims, dims == 1 ? "" : "s",
+               lua_tostring(L, -1));
+  }
+  return a;
+}
+
+void host_checkshape(lua_State *L, const host_array *a, int dims, const int *shape, const char *name) {
+  int d, same = a->dims == dims;
+  for (d = 0; same && d < dims; d++) same = shape[d] < 0 || a->shape[d] == shape[d];
+  if (same) return;
+  host_pushshape(L, dims, shape);
+  host_pushshape(L, a->dims, a->shape);
+  host_raise(L, "%s: shape %s expected, got %s", name, lua_tostring(L, -2), lua_tostring(L, -1));
+}
+
+static host_kind opt_kind(lua_State *L, int arg) { return (host_kind)luaL_checkoption(L, arg, "float32", kind_names); }
+
+/* --- from Lua values ------------------------------------------------------------------------------------------------- */
+
+static void store(lua_State *L, host_array *a, size_t at, int value) {
+  lua_Number n;
+  if (lua_type(L, value) != LUA_TNUMBER) {
+    host_raise(L, "array: number expected, got %s", luaL_typename(L, value));
+  }
+  n = lua_tonumber(L, value);
+  if (a->kind == HOST_FLOAT32) {
+    a->data.f[at] = (float)n;
+  } else {
+    if (!(n >= INT32_MIN && n <= INT32_MAX) || n != floor(n)) {
+      host_raise(L, "array: %f does not fit an int32", n);
+    }
+    a->data.i[at] = (int32_t)n;
+  }
+}
+
+/* The shape of nested tables, by their first elements. */
+static int shape_of(lua_State *L, int table, int *shape) {
+  int dims = 0;
+  lua_pushvalue(L, table);
+  do {
+    size_t n = lua_rawlen(L, -1);
+    if (dims == HOST_MAX_DIMS) host_raise(L, "array: more than %d dimensions", HOST_MAX_DIMS);
+    if (n > INT_MAX) host_raise(L, "array: too many elements");
+    shape[dims++] = (int)n;
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+  } while (lua_istable(L, -1));
+  lua_pop(L, 1);
+  return dims;
+}
+
+/* Copies the table on the top into a, from element *at on. */
+static void fill(lua_State *L, host_array *a, int depth, size_t *at) {
+  int i, n = a->shape[depth], last = depth == a->dims - 1;
+  if (!lua_istable(L, -1)) host_raise(L, "array: a table of %d expected, got %s", n, luaL_typename(L, -1));
+  if ((size_t)n != lua_rawlen(L, -1)) {
+    host_raise(L, "array: rows differ in length: %d and %d", n, (int)lua_rawlen(L, -1));
+  }
+  luaL_checkstack(L, 4, "array");
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, -1, i);
+    if (last) store(L, a, (*at)++, -1);
+    else fill(L, a, depth + 1, at);
+    lua_pop(L, 1);
+  }
+}
+
+static int array_new(lua_State *L) {
+  host_kind kind = opt_kind(L, 2);
+  int shape[HOST_MAX_DIMS] = {1, 0, 0, 0}, dims = 1;
+  size_t at = 0;
+  host_array *a;
+  if (lua_type(L, 1) == LUA_TNUMBER) {
+    a = host_newarray(L, kind, 1, shape);
+    store(L, a, 0, 1);
+    return 1;
+  }
+  luaL_checktype(L, 1, LUA_TTABLE);
+  dims = shape_of(L, 1, shape);
+  a = host_newarray(L, kind, dims, shape);
+  lua_pushvalue(L, 1);
+  fill(L, a, 0, &at);
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* A shape given as {3, 4}. */
+static int check_shape(lua_State *L, int arg, int *shape) {
+  int d, dims;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  dims = (int)lua_rawlen(L, arg);
+  if (dims < 1 || dims > HOST_MAX_DIMS) {
+    host_raise(L, "array: a shape of 1 to %d sizes expected, got %d", HOST_MAX_DIMS, dims);
+  }
+  for (d = 0; d < dims; d++) {
+    lua_rawgeti(L, arg, d + 1);
+    shape[d] = host_checkint(L, -1, 0, INT_MAX);
+    lua_pop(L, 1);
+  }
+  return dims;
+}
+
+static int array_zeros(lua_State *L) {
+  int shape[HOST_MAX_DIMS];
+  int dims = 1;
+  if (lua_type(L, 1) == LUA_TNUMBER) shape[0] = host_checkint(L, 1, 0, INT_MAX);
+  else dims = check_shape(L, 1, shape);
+  host_newarray(L, opt_kind(L, 2), dims, shape);
+  return 1;
+}
+
+static int array_frombytes(lua_State *L) {
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  host_kind kind = opt_kind(L, 2);
+  int shape[HOST_MAX_DIMS] = {0, 0, 0, 0}, dims = 1;
+  host_array *a;
+  if (size % 4 != 0 || size / 4 > INT_MAX) host_raise(L, "frombytes: %d bytes are not whole elements", (int)size);
+  shape[0] = (int)(size / 4);
+  if (!lua_isnoneornil(L, 3)) dims = check_shape(L, 3, shape);
+  a = host_newarray(L, kind, dims, shape);
+  if (a->count != size / 4) host_raise(L, "frombytes: the shape needs %d bytes, got %d", (int)(a->count * 4), (int)size);
+  memcpy(a->data.bytes, bytes, size);
+  return 1;
+}
+
+/* --- elements and views ------------------------------------------------------------------------------------------------ */
+
+static void push_element(lua_State *L, const host_array *a, size_t at) {
+  if (a->kind == HOST_FLOAT32) lua_pushnumber(L, (lua_Number)a->data.f[at]);
+  else lua_pushinteger(L, a->data.i[at]);
+}
+
+static double element(const host_array *a, size_t at) {
+  return a->kind == HOST_FLOAT32 ? (double)a->data.f[at] : (double)a->data.i[at];
+}
+
+static size_t row_size(const host_array *a) { return a->shape[0] ? a->count / (size_t)a->shape[0] : 0; }
+
+static int check_index(lua_State *L, const host_array *a, int arg) {
+  lua_Number n = lua_tonumber(L, arg);
+  if (!(n >= 1 && n <= a->shape[0]) || n != floor(n)) {
+    lua_pushvalue(L, arg);
+    host_raise(L, "array: index %s is out of range, there are 1 to %d", lua_tostring(L, -1), a->shape[0]);
+  }
+  return (int)n - 1;
+}
+
+static int array_index(lua_State *L) {
+  const host_array *a = check(L, 1);
+  int i;
+  if (lua_type(L, 2) != LUA_TNUMBER) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(1));
+    if (lua_isnil(L, -1)) {
+      host_raise(L, "array: there is no method \"%s\"", lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?");
+    }
+    return 1;
+  }
+  i = check_index(L, a, 2);
+  if (a->dims == 1) push_element(L, a, (size_t)i);
+  else push_view(L, 1, a->dims - 1, a->shape + 1, (size_t)i * row_size(a));
+  return 1;
+}
+
+/* a[i] = number, or a row: a number for all of it, an array, or a table. */
+static int array_newindex(lua_State *L) {
+  host_array *a = check(L, 1);
+  const host_array *from = host_toarray(L, 3);
+  size_t n = row_size(a), at, k;
+  if (lua_type(L, 2) != LUA_TNUMBER) host_raise(L, "array: index must be a number, got %s", luaL_typename(L, 2));
+  at = (size_t)check_index(L, a, 2) * n;
+  if (from) {
+    host_checkshape(L, from, a->dims - 1, a->shape + 1, "row");
+    for (k = 0; k < n; k++) {
+      push_element(L, from, k);
+      store(L, a, at + k, -1);
+      lua_pop(L, 1);
+    }
+  } else if (lua_istable(L, 3) && a->dims > 1) {
+    lua_pushvalue(L, 3);
+    fill(L, a, 1, &at);
+  } else {
+    for (k = 0; k < n; k++) store(L, a, at + k, 3);
+  }
+  return 0;
+}
+
+static int array_len(lua_State *L) {
+  lua_pushinteger(L, check(L, 1)->shape[0]);
+  return 1;
+}
+
+static int array_shape(lua_State *L) {
+  const host_array *a = check(L, 1);
+  int d;
+  for (d = 0; d < a->dims; d++) lua_pushinteger(L, a->shape[d]);
+  return a->dims;
+}
+
+static int array_kind(lua_State *L) {
+  lua_pushstring(L, kind_names[check(L, 1)->kind]);
+  return 1;
+}
+
+/* slice(from [, to]): both ends belong to it; negative counts from the end; slice(n + 1, n) is empty. */
+static int array_slice(lua_State *L) {
+  const host_array *a = check(L, 1);
+  int n = a->shape[0], shape[HOST_MAX_DIMS];
+  int from = host_checkint(L, 2, -INT_MAX, INT_MAX);
+  int to = lua_isnoneornil(L, 3) ? n : host_checkint(L, 3, -INT_MAX, INT_MAX);
+  if (from < 0) from += n + 1;
+  if (to < 0) to += n + 1;
+  if (from < 1 || to > n || from > to + 1) {
+    host_raise(L, "slice: from %d to %d is out of range, there are 1 to %d", from, to, n);
+  }
+  memcpy(shape, a->shape, sizeof shape);
+  shape[0] = to - from + 1;
+  push_view(L, 1, a->dims, shape, (size_t)(from - 1) * row_size(a));
+  return 1;
+}
+
+static int array_column(lua_State *L) {
+  const host_array *a = check(L, 1);
+  int i, j, width = a->shape[1];
+  host_array *out;
+  if (a->dims != 2) host_raise(L, "column: the array must have 2 dimensions, it has %d", a->dims);
+  j = host_checkint(L, 2, 1, width) - 1;
+  out = host_newarray(L, a->kind, 1, a->shape);
+  for (i = 0; i < a->shape[0]; i++) {
+    memcpy(out->data.f + i, a->data.f + (size_t)i * (size_t)width + (size_t)j, 4);
+  }
+  return 1;
+}
+
+static int array_reshape(lua_State *L) {
+  const host_array *a = check(L, 1);
+  int shape[HOST_MAX_DIMS], dims = check_shape(L, 2, shape);
+  if (count_of(L, dims, shape) != a->count) {
+    host_pushshape(L, dims, shape);
+    host_pushshape(L, a->dims, a->shape);
+    host_raise(L, "reshape: %s has another number of elements than %s", lua_tostring(L, -2), lua_tostring(L, -1));
+  }
+  push_view(L, 1, dims, shape, 0);
+  return 1;
+}
+
+static int array_copy(lua_State *L) {
+  const host_array *a = check(L, 1);
+  host_array *out = host_newarray(L, a->kind, a->dims, a->shape);
+  memcpy(out->data.bytes, a->data.bytes, a->count * 4);
+  return 1;
+}
+
+static int array_bytes(lua_State *L) {
+  const host_array *a = check(L, 1);
+  lua_pushlstring(L, (const char *)a->data.bytes, a->count * 4);
+  return 1;
+}
+
+static void push_table(lua_State *L, const host_array *a, int depth, size_t *at) {
+  int i, n = a->shape[depth];
+  luaL_checkstack(L, 4, "array");
+  lua_createtable(L, n, 0);
+  for (i = 1; i <= n; i++) {
+    if (depth == a->dims - 1) push_element(L, a, (*at)++);
+    else push_table(L, a, depth + 1, at);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+static int array_totable(lua_State *L) {
+  size_t at = 0;
+  push_table(L, check(L, 1), 0, &at);
+  return 1;
+}
+
+static int array_fill(lua_State *L) {
+  host_array *a = check(L, 1);
+  size_t k;
+  for (k = 0; k < a->count; k++) store(L, a, k, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* --- arithmetic -------------------------------------------------------------------------------------------------------- */
+
+/* One side of an operation: a number, or an array whose elements repeat after `period`. */
+typedef struct operand {
+  const host_array *array;
+  double number;
+  size_t period;
+} operand;
+
+static operand read_operand(lua_State *L, int arg) {
+  operand o = {NULL, 0, 1};
+  o.array = host_toarray(L, arg);
+  if (o.array) {
+    o.period = o.array->count;
+  } else if (lua_type(L, arg) == LUA_TNUMBER) {
+    o.number = lua_tonumber(L, arg);
+  } else {
+    host_raise(L, "array: arithmetic with a %s", luaL_typename(L, arg));
+  }
+  return o;
+}
+
+static double operand_value(const operand *o, size_t k) {
+  return o->array ? element(o->array, k % o->period) : o->number;
+}
+
+static int same_shape(const host_array *a, const host_array *b) {
+  return a->dims == b->dims && memcmp(a->shape, b->shape, (size_t)a->dims * sizeof *a->shape) == 0;
+}
+
+static int is_row_of(const host_array *row, const host_array *a) {
+  return row->dims == 1 && row->shape[0] == a->shape[a->dims - 1];
+}
+
+static const host_array *result_shape(lua_State *L, const host_array *a, const host_array *b) {
+  if (!a) return b;
+  if (!b || same_shape(a, b) || is_row_of(b, a)) return a;
+  if (is_row_of(a, b)) return b;
+  host_pushshape(L, a->dims, a->shape);
+  host_pushshape(L, b->dims, b->shape);
+  host_raise(L, "array: shapes %s and %s do not fit", lua_tostring(L, -2), lua_tostring(L, -1));
+  return NULL;
+}
+
+static int arithmetic(lua_State *L, char op) {
+  operand a = read_operand(L, 1), b = read_operand(L, 2);
+  const host_array *like = result_shape(L, a.array, b.array);
+  host_array *out = host_newarray(L, HOST_FLOAT32, like->dims, like->shape);
+  size_t k;
+  for (k = 0; k < out->count; k++) {
+    double x = operand_value(&a, k), y = operand_value(&b, k);
+    out->data.f[k] = (float)(op == '+' ? x + y : op == '-' ? x - y : op == '*' ? x * y : x / y);
+  }
+  return 1;
+}
+
+static int array_add(lua_State *L) { return arithmetic(L, '+'); }
+static int array_sub(lua_State *L) { return arithmetic(L, '-'); }
+static int array_mul(lua_State *L) { return arithmetic(L, '*'); }
+static int array_div(lua_State *L) { return arithmetic(L, '/'); }
+
+static int array_unm(lua_State *L) {
+  lua_pushnumber(L, -1);
+  lua_replace(L, 2);
+  return arithmetic(L, '*');
+}
+
+static int array_eq(lua_State *L) {
+  const host_array *a = host_toarray(L, 1), *b = host_toarray(L, 2);
+  size_t k;
+  int same = a && b && a->kind == b->kind && same_shape(a, b);
+  for (k = 0; same && k < a->count; k++) same = element(a, k) == element(b, k);
+  lua_pushboolean(L, same);
+  return 1;
+}
+
+/* --- reductions -------------------------------------------------------------------------------------------------------- */
+
+typedef enum reduction { SUM, MEAN, MIN, MAX } reduction;
+
+/* NaN wins over every number, so that it is not lost. */
+static double reduce(const host_array *a, reduction what, size_t first, size_t stride, size_t n) {
+  double sum = 0, best = element(a, first);
+  size_t k;
+  for (k = 0; k < n; k++) {
+    double x = element(a, first + k * stride);
+    sum += x;
+    if (x != x || (best == best && (what == MIN ? x < best : x > best))) best = x;
+  }
+  return what == SUM ? sum : what == MEAN ? sum / (double)n : best;
+}
+
+static void push_result(lua_State *L, const host_array *a, reduction what, double value) {
+  if (a->kind == HOST_INT32 && what != MEAN) lua_pushinteger(L, (lua_Integer)value);
+  else lua_pushnumber(L, value);
+}
+
+static int reduction_of(lua_State *L, reduction what) {
+  const host_array *a = check(L, 1);
+  int j, axis = lua_isnoneornil(L, 2) ? 0 : host_checkint(L, 2, 1, 2);
+  size_t width;
+  host_array *out;
+  if (axis != 0 && a->dims != 2) host_raise(L, "array: an axis needs 2 dimensions, this array has %d", a->dims);
+  if (a->count == 0) {
+    if (what != SUM || axis != 0) host_raise(L, "array: it is empty");
+    lua_pushnumber(L, 0);
+    return 1;
+  }
+  if (axis == 0) {
+    push_result(L, a, what, reduce(a, what, 0, 1, a->count));
+    return 1;
+  }
+  width = (size_t)a->shape[1];
+  out = host_newarray(L, HOST_FLOAT32, 1, axis == 1 ? &a->shape[1] : &a->shape[0]);
+  for (j = 0; j < out->shape[0]; j++) {
+    double value = axis == 1 ? reduce(a, what, (size_t)j, width, (size_t)a->shape[0])
+                             : reduce(a, what, (size_t)j * width, 1, width);
+    out->data.f[j] = (float)value;
+  }
+  return 1;
+}
+
+static int array_sum(lua_State *L) { return reduction_of(L, SUM); }
+static int array_mean(lua_State *L) { return reduction_of(L, MEAN); }
+static int array_min(lua_State *L) { return reduction_of(L, MIN); }
+static int array_max(lua_State *L) { return reduction_of(L, MAX); }
+
+/* argmax() -> place (1-based) and value of the largest element of the whole array. */
+static int array_argmax(lua_State *L) {
+  const host_array *a = check(L, 1);
+  size_t k, best = 0;
+  if (a->count == 0) host_raise(L, "argmax: the array is empty");
+  for (k = 1; k < a->count; k++) {
+    if (element(a, k) > element(a, best)) best = k;
+  }
+  lua_pushinteger(L, (lua_Integer)best + 1);
+  push_element(L, a, best);
+  return 2;
+}
+
+/* finite() -> true, or false and the place of the first NaN or infinity. */
+static int array_finite(lua_State *L) {
+  const host_array *a = check(L, 1);
+  size_t k;
+  for (k = 0; a->kind == HOST_FLOAT32 && k < a->count; k++) {
+    if (!isfinite(a->data.f[k])) {
+      lua_pushboolean(L, 0);
+      lua_pushinteger(L, (lua_Integer)k + 1);
+      return 2;
+    }
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* --- as text ------------------------------------------------------------------------------------------------------------ */
+
+static void add_row(lua_State *L, luaL_Buffer *b, const host_array *a, size_t first, size_t n) {
+  char text[32];
+  size_t k;
+  (void)L;
+  for (k = 0; k < n && k < 8; k++) {
+    snprintf(text, sizeof text, " %.6g", element(a, first + k));
+    luaL_addstring(b, text);
+  }
+  if (n > 8) luaL_addstring(b, " ...");
+}
+
+static int array_tostring(lua_State *L) {
+  const host_array *a = check(L, 1);
+  size_t row, width = (size_t)a->shape[a->dims - 1], rows = width ? a->count / width : 0;
+  luaL_Buffer b;
+  lua_settop(L, 1);
+  host_pushshape(L, a->dims, a->shape);
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, kind_names[a->kind]);
+  luaL_addchar(&b, ' ');
+  luaL_addstring(&b, lua_tostring(L, 2));
+  for (row = 0; row < rows && row < 8; row++) {
+    if (a->dims > 1) luaL_addchar(&b, '\n');
+    add_row(L, &b, a, row * width, width);
+  }
+  if (rows > 8) luaL_addstring(&b, "\n ...");
+  luaL_pushresult(&b);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"shape", array_shape},     {"kind", array_kind},     {"slice", array_slice},   {"column", array_column},
+    {"reshape", array_reshape}, {"copy", array_copy},     {"bytes", array_bytes},   {"totable", array_totable},
+    {"fill", array_fill},       {"sum", array_sum},       {"mean", array_mean},     {"min", array_min},
+    {"max", array_max},         {"argmax", array_argmax}, {"finite", array_finite}, {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {
+    {"__newindex", array_newindex}, {"__len", array_len}, {"__add", array_add}, {"__sub", array_sub},
+    {"__mul", array_mul},           {"__div", array_div}, {"__unm", array_unm}, {"__eq", array_eq},
+    {"__tostring", array_tostring}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"array", array_new}, {"zeros", array_zeros}, {"frombytes", array_frombytes}, {NULL, NULL}};
+
+void host_open_array(lua_State *L, int core) {
+  host_newtype(L, ARRAY, methods, NULL);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_getfield(L, -1, "__index");
+  lua_pushcclosure(L, array_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_pushvalue(L, core);
+  luaL_setfuncs(L, functions, 0);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,155 @@
+/* host.h: what the parts of the Lua host share: checked arguments, errors, and the bound types.
+
+   Rules of the binding. The userdata comes first and the resource second, so that nothing leaks when Lua runs out of memory;
+   __gc, __close and :close() are one function; no memory of the library is held across a call that may raise. A programmer's
+   mistake raises, at the line of the script that made it; the world's faults (files, memory, interrupts) return nil, a
+   message and a status name. */
+#ifndef LSTM_HOST_H
+#define LSTM_HOST_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "compat.h"
+#include "lstm.h"
+
+/* --- errors and arguments (module.c) --------------------------------------------------------------------------------- */
+
+/* Raises with the position of the innermost script line, past the helpers that are embedded in the host. */
+int host_raise(lua_State *L, const char *format, ...);
+/* nil, message, status name. The message is on the top of the stack and is replaced. */
+int host_fault(lua_State *L, lstm_status status);
+/* After a library call failed: raises for a mistake, else leaves nil, message, status name and returns 3.
+   `what` names the file or call, may be NULL. */
+int host_failed(lua_State *L, lstm_status status, const lstm_error *error, const char *what);
+/* The same for calls that only programmers' mistakes and the lack of memory make fail. */
+void host_check(lua_State *L, lstm_status status, const lstm_error *error);
+/* Clears an error that is not always filled in. */
+lstm_error host_no_error(void);
+
+int host_checkint(lua_State *L, int arg, int min, int max);
+uint64_t host_checkseed(lua_State *L, int arg);
+
+/* Fields of an options table; a missing field gives the default. */
+int host_field_int(lua_State *L, int table, const char *name, int missing, int min, int max);
+double host_field_number(lua_State *L, int table, const char *name, double missing);
+int host_field_bool(lua_State *L, int table, const char *name, int missing);
+/* The place of the field's string among names (NULL-terminated). */
+int host_field_choice(lua_State *L, int table, const char *name, int missing, const char *const names[]);
+uint64_t host_field_seed(lua_State *L, int table, const char *name);
+
+/* A metatable with methods, and with __gc, __close and close where `close` is not NULL; left on the stack. */
+void host_newtype(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
+
+/* --- memory (module.c) ----------------------------------------------------------------------------------------------- */
+
+/* Library objects come from Lua's own allocator, so that a limit set on Lua covers the weights too. Lives in the userdata
+   that owns the object. */
+typedef struct host_memory {
+  lua_Alloc alloc;
+  void *user;
+} host_memory;
+
+lstm_allocator host_allocator(lua_State *L, host_memory *memory);
+/* Lets the collector know that `bytes` outside its view were taken. */
+void host_collect(lua_State *L, size_t bytes);
+
+/* --- arrays (array.c) ------------------------------------------------------------------------------------------------ */
+
+enum { HOST_MAX_DIMS = 4 };
+typedef enum host_kind { HOST_FLOAT32, HOST_INT32 } host_kind;
+
+typedef struct host_array {
+  host_kind kind;
+  int dims;                 /* 1..HOST_MAX_DIMS */
+  int shape[HOST_MAX_DIMS]; /* row-major */
+  size_t count;
+  union {
+    void *bytes;
+    float *f;
+    int32_t *i;
+  } data; /* inside this userdata, or inside the one in the user value (a view) */
+} host_array;
+
+/* A new array of zeros, pushed. */
+host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *shape);
+host_array *host_toarray(lua_State *L, int arg); /* NULL if it is none */
+/* An array of this kind, and of this many dimensions if dims > 0. `name` is for messages. */
+host_array *host_checkarray(lua_State *L, int arg, host_kind kind, int dims, const char *name);
+/* Raises unless the array has this shape; a negative size means any. */
+void host_checkshape(lua_State *L, const host_array *a, int dims, const int *shape, const char *name);
+void host_pushshape(lua_State *L, int dims, const int *shape); /* "[3][4]" */
+void host_open_array(lua_State *L, int core);
+
+/* --- files, gathering, random numbers (data.c) ------------------------------------------------------------------------ */
+
+/* Writes a file through a temporary name, so that a crash leaves the old one or the new one. `write` gets a writer; it
+   must not call Lua. Returns 0 or the number of results of host_fault. */
+int host_write_file(lua_State *L, const char *path, int (*write)(void *context, FILE *file), void *context);
+/* An open file in a userdata (pushed), closed by the collector if nobody does; NULL with nil, message, status pushed. */
+FILE **host_open_file(lua_State *L, const char *path);
+lstm_rng *host_checkrng(lua_State *L, int arg);
+void host_open_data(lua_State *L, int core);
+
+/* --- models, states, trainers ------------------------------------------------------------------------------------------ */
+
+typedef struct host_model {
+  lstm_model *model; /* NULL: not made yet, or gone */
+  host_memory memory;
+  int trainers;      /* that point at the model: it is freed when the last has gone */
+  int closed;
+} host_model;
+
+host_model *host_checkmodel(lua_State *L, int arg);
+void host_release_model(host_model *box); /* frees a closed model that no trainer needs any more */
+/* Fills a batch from x, y (0: none) and an options table (0: none) with lengths, reset, weights, initial. Temporary
+   values are left on the stack. */
+void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_loss loss, int options, lstm_batch *batch);
+extern const char *const host_loss_names[];
+extern const char *const host_output_names[];
+void host_open_model(lua_State *L, int core);
+void host_open_state(lua_State *L, int core);
+void host_open_trainer(lua_State *L, int core);
+
+/* Pairs of a table of strings as metadata; the array is a userdata that is pushed, and the strings stay in the table. */
+int host_readmeta(lua_State *L, int table, lstm_meta **meta);
+
+/* --- threads (pool.c) -------------------------------------------------------------------------------------------------- */
+
+/* The pool of this Lua state as an executor; a userdata that keeps it alive is pushed. */
+lstm_executor host_executor(lua_State *L);
+void host_open_pool(lua_State *L, int core);
+
+/* --- the command line (main.c, module.c) ------------------------------------------------------------------------------- */
+
+extern volatile sig_atomic_t host_interrupted; /* set by Ctrl-C */
+extern volatile sig_atomic_t host_holding;     /* somebody polls host_interrupted: do not raise in plain code */
+
+/* Calls the function below `arguments` values on the stack; the message of an error gets the script's traceback. */
+int host_call(lua_State *L, int arguments, int results);
+int host_report(lua_State *L, int status); /* prints the error on the top, if any; returns the exit code */
+int host_prompt(lua_State *L);             /* reads and runs lines until the input ends */
+
+typedef struct host_file {
+  const char *name;
+  const unsigned char *text;
+  size_t size;
+} host_file;
+extern const host_file host_files[]; /* the embedded Lua files; ends with a NULL name */
+
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+int luaopen_lstm(lua_State *L);
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+int luaopen_lstm_core(lua_State *L);
+
+#endif

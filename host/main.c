@@ -1,0 +1,286 @@
+/* main.c: the command line of lstm: options, one script or a prompt, and how it ended. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host.h"
+
+enum { FINE = 0, FAILED = 1, USAGE = 2, INTERRUPTED = 130 };
+
+static const char usage[] =
+    "usage: lstm [options] [script [arguments]]\n"
+    "  -e CHUNK      run a piece of Lua\n"
+    "  -l NAME       require NAME and keep it in a global of that name\n"
+    "  -i            a prompt, after the script if there is one\n"
+    "  -             the script is standard input\n"
+    "  --            no more options\n"
+    "  --threads N   calculate with N threads (all cores if not given)\n"
+    "  --isa NAME    calculate with this instruction set: scalar, sse2, avx2, avx512, neon\n"
+    "  --seed N      where random numbers begin (1 if not given)\n"
+    "  -v            print the version\n"
+    "  -h, --help    print this\n"
+    "Without a script: a prompt on a terminal, else the script is standard input.\n"
+    "Exit codes: 0 fine, 1 the script failed, 2 wrong usage, 130 Ctrl-C. LSTM_TRACE=1 shows the whole traceback.\n";
+
+static lua_State *main_state;
+
+/* --- Ctrl-C ---------------------------------------------------------------------------------------------------------------- */
+
+static void raise_interrupt(lua_State *L, lua_Debug *info) {
+  (void)info;
+  lua_sethook(L, NULL, 0, 0);
+  host_raise(L, "interrupted");
+}
+
+/* The first one asks; the second one does not. Nothing but a flag and a hook may be touched here. */
+static void on_interrupt(int number) {
+  (void)number;
+  if (host_interrupted) _exit(INTERRUPTED);
+  host_interrupted = 1;
+  if (!host_holding) {
+    lua_sethook(main_state, raise_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  }
+}
+
+static void catch_interrupts(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_interrupt;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+}
+
+/* --- errors ------------------------------------------------------------------------------------------------------------------ */
+
+static int shows_all(void) {
+  const char *all = getenv("LSTM_TRACE");
+  return all && *all && strcmp(all, "0") != 0;
+}
+
+/* C functions and the host's own Lua are of no use to a user. */
+static int is_of_script(lua_State *L, lua_Debug *info) {
+  lua_getinfo(L, "Sln", info);
+  return info->currentline > 0 && strncmp(info->source, "=lstm/", 6) != 0;
+}
+
+/* The places in scripts that led here, innermost first. A single one is in the message already. */
+static void add_traceback(lua_State *L, luaL_Buffer *b) {
+  lua_Debug info;
+  char line[64];
+  int level, shown = 0, count = 0;
+  for (level = 1; lua_getstack(L, level, &info); level++) count += is_of_script(L, &info);
+  for (level = 1; count > 1 && lua_getstack(L, level, &info) && shown < 20; level++) {
+    if (!is_of_script(L, &info)) continue;
+    luaL_addstring(b, shown++ ? "\n  " : "\ncalled from:\n  ");
+    luaL_addstring(b, info.short_src);
+    snprintf(line, sizeof line, ":%d", info.currentline);
+    luaL_addstring(b, line);
+    if (info.name) {
+      luaL_addstring(b, ": in ");
+      luaL_addstring(b, info.name);
+    }
+  }
+}
+
+static int on_error(lua_State *L) {
+  luaL_Buffer b;
+  if (!lua_isstring(L, 1)) {
+    if (!luaL_callmeta(L, 1, "__tostring")) lua_pushfstring(L, "(an error that is a %s)", luaL_typename(L, 1));
+    lua_replace(L, 1);
+  }
+  lua_settop(L, 1);
+  if (shows_all()) {
+    luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    return 1;
+  }
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, lua_tostring(L, 1));
+  add_traceback(L, &b);
+  luaL_pushresult(&b);
+  return 1;
+}
+
+int host_report(lua_State *L, int status) {
+  if (status == 0) return FINE;
+  fflush(stdout);
+  fprintf(stderr, "lstm: %s\n", lua_tostring(L, -1) ? lua_tostring(L, -1) : "unknown error");
+  lua_pop(L, 1);
+  return host_interrupted ? INTERRUPTED : FAILED;
+}
+
+/* Calls the function below `arguments` values on the stack. */
+int host_call(lua_State *L, int arguments, int results) {
+  int handler = lua_gettop(L) - arguments, status;
+  lua_pushcfunction(L, on_error);
+  lua_insert(L, handler);
+  status = lua_pcall(L, arguments, results, handler);
+  lua_remove(L, handler);
+  return status;
+}
+
+/* --- options ------------------------------------------------------------------------------------------------------------------ */
+
+static int wrong_usage(const char *problem, const char *what) {
+  fprintf(stderr, "lstm: %s%s\n%s", problem, what, usage);
+  return USAGE;
+}
+
+/* Calls lstm[name](value) for --threads, --isa and --seed. */
+static int set_option(lua_State *L, const char *name, const char *value) {
+  char *end;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lstm");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, name);
+  if (strcmp(name, "isa") == 0) {
+    lua_pushstring(L, value);
+  } else {
+    lua_pushinteger(L, (lua_Integer)strtoll(value, &end, 10));
+    if (*end || end == value) return wrong_usage("a whole number expected, got ", value);
+  }
+  if (lua_pcall(L, 1, 0, 0) != 0) return wrong_usage("", lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return FINE;
+}
+
+static int run_chunk(lua_State *L, const char *chunk) {
+  int status = luaL_loadbuffer(L, chunk, strlen(chunk), "=(command line)");
+  return host_report(L, status ? status : host_call(L, 0, 0));
+}
+
+static int require_name(lua_State *L, const char *name) {
+  int status;
+  lua_getglobal(L, "require");
+  lua_pushstring(L, name);
+  status = host_call(L, 1, 1);
+  if (status == 0) lua_setglobal(L, name);
+  return host_report(L, status);
+}
+
+/* arg[0] is the script, arg[1] ... its arguments, what comes before is negative, as in lua. */
+static void set_arg(lua_State *L, int argc, char **argv, int script) {
+  int i;
+  lua_createtable(L, argc, 0);
+  for (i = 0; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i - script);
+  }
+  lua_setglobal(L, "arg");
+}
+
+static int run_script(lua_State *L, int argc, char **argv, int script) {
+  const char *name = argv[script];
+  int i, status = luaL_loadfile(L, strcmp(name, "-") == 0 ? NULL : name);
+  if (status == 0) {
+    luaL_checkstack(L, argc, "too many arguments");
+    for (i = script + 1; i < argc; i++) lua_pushstring(L, argv[i]);
+    status = host_call(L, argc - script - 1, 0);
+  }
+  return host_report(L, status);
+}
+
+/* --- main -------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct command_line {
+  int argc, script, interactive, ran;
+  char **argv;
+  int result;
+} command_line;
+
+/* One option at *i; options with a value move *i on. Returns an exit code, or -1 to go on. */
+static int option(lua_State *L, command_line *c, int *i) {
+  const char *name = c->argv[*i], *value = NULL, *rest;
+  char letter = name[1];
+  int result;
+  if (strcmp(name, "-i") == 0) return c->interactive = 1, -1;
+  if (strcmp(name, "-v") == 0) return printf("lstm %s, %s\n", LSTM_VERSION_STRING, LUA_RELEASE), c->ran = 1, -1;
+  if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) return fputs(usage, stdout), FINE;
+  if (letter != '-' && letter != 'e' && letter != 'l') return wrong_usage("unknown option ", name);
+  rest = letter == '-' ? strchr(name, '=') : name[2] ? name + 1 : NULL;
+  if (rest) value = rest + 1;
+  else if (*i + 1 < c->argc) value = c->argv[++*i];
+  if (letter == '-') {
+    static const char *const names[] = {"threads", "isa", "seed"};
+    size_t k, n = strcspn(name + 2, "=");
+    for (k = 0; k < 3 && (strlen(names[k]) != n || strncmp(names[k], name + 2, n) != 0); k++) continue;
+    if (k == 3) return wrong_usage("unknown option ", name);
+    if (!value) return wrong_usage("a value is missing after ", name);
+    result = set_option(L, names[k], value);
+    return result == FINE ? -1 : result;
+  }
+  if (!value) return wrong_usage("a value is missing after ", name);
+  result = letter == 'e' ? (c->ran = 1, run_chunk(L, value)) : require_name(L, value);
+  return result == FINE ? -1 : result;
+}
+
+static int run(lua_State *L, command_line *c) {
+  static char input[] = "-";
+  int i, result;
+  set_arg(L, c->argc, c->argv, c->script);
+  for (i = 1; i < c->script; i++) {
+    if (strcmp(c->argv[i], "--") == 0) break;
+    result = option(L, c, &i);
+    if (result >= 0) return result;
+  }
+  if (c->script < c->argc) {
+    result = run_script(L, c->argc, c->argv, c->script);
+    if (result != FINE) return result;
+  } else if (!c->ran && !c->interactive) {
+    char *only[] = {input};
+    if (!isatty(0)) return run_script(L, 1, only, 0);
+    c->interactive = 1;
+  }
+  return c->interactive ? host_prompt(L) : host_interrupted ? INTERRUPTED : FINE;
+}
+
+static int protected_main(lua_State *L) {
+  command_line *c = (command_line *)lua_touserdata(L, 1);
+  luaL_openlibs(L);
+  lua_pushcfunction(L, luaopen_lstm);
+  lua_call(L, 0, 1);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "loaded");
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "lstm");
+  lua_settop(L, 0);
+  catch_interrupts();
+  c->result = run(L, c);
+  return 0;
+}
+
+/* The first argument that is neither an option nor an option's value. */
+static int find_script(int argc, char **argv) {
+  int i;
+  for (i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+    const char *a = argv[i];
+    if (strcmp(a, "--") == 0) return i + 1;
+    if (strcmp(a, "-e") == 0 || strcmp(a, "-l") == 0 || strcmp(a, "--threads") == 0 || strcmp(a, "--isa") == 0 ||
+        strcmp(a, "--seed") == 0) {
+      i++;
+    }
+  }
+  return i < argc ? i : argc;
+}
+
+int main(int argc, char **argv) {
+  command_line c;
+  lua_State *L = luaL_newstate();
+  memset(&c, 0, sizeof c);
+  if (!L) return fputs("lstm: out of memory\n", stderr), FAILED;
+  c.argc = argc;
+  c.argv = argv;
+  c.script = find_script(argc, argv);
+  main_state = L;
+  lua_pushcfunction(L, protected_main);
+  lua_pushlightuserdata(L, &c);
+  if (host_call(L, 1, 0) != 0) c.result = host_report(L, 1);
+  signal(SIGINT, SIG_DFL);
+  lua_close(L);
+  return c.result;
+}

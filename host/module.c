@@ -1,0 +1,326 @@
+/* module.c: the module's entry points, and the helpers that all bound types share. */
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+
+volatile sig_atomic_t host_interrupted, host_holding;
+
+/* --- errors -------------------------------------------------------------------------------------------------------------- */
+
+/* Pushes "file:line: " of the innermost function that a user wrote: not C, and not one of the embedded helpers. */
+static void push_position(lua_State *L) {
+  lua_Debug info;
+  int level;
+  for (level = 0; lua_getstack(L, level, &info); level++) {
+    lua_getinfo(L, "Sl", &info);
+    if (info.currentline > 0 && strncmp(info.source, "=lstm/", 6) != 0) {
+      lua_pushfstring(L, "%s:%d: ", info.short_src, info.currentline);
+      return;
+    }
+  }
+  lua_pushliteral(L, "");
+}
+
+int host_raise(lua_State *L, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  push_position(L);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* raise(message): error() at the line of the user's script, for the embedded helpers. */
+static int core_raise(lua_State *L) { return host_raise(L, "%s", luaL_checkstring(L, 1)); }
+
+/* LSTM_ERR_NOT_FINITE -> "not_finite" */
+static void push_status(lua_State *L, lstm_status status) {
+  const char *name = lstm_status_name(status);
+  char text[32];
+  size_t k;
+  if (strncmp(name, "LSTM_ERR_", 9) == 0) name += 9;
+  for (k = 0; name[k] && k < sizeof text - 1; k++) {
+    text[k] = name[k] >= 'A' && name[k] <= 'Z' ? (char)(name[k] - 'A' + 'a') : name[k];
+  }
+  text[k] = 0;
+  lua_pushstring(L, text);
+}
+
+int host_fault(lua_State *L, lstm_status status) {
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  push_status(L, status);
+  return 3;
+}
+
+lstm_error host_no_error(void) {
+  lstm_error error;
+  memset(&error, 0, sizeof error);
+  return error;
+}
+
+static int is_mistake(lstm_status status) {
+  return status == LSTM_ERR_ARGUMENT || status == LSTM_ERR_SHAPE;
+}
+
+int host_failed(lua_State *L, lstm_status status, const lstm_error *error, const char *what) {
+  const char *message = error && error->message[0] ? error->message : lstm_status_text(status);
+  const char *colon = what ? ": " : "";
+  if (is_mistake(status)) return host_raise(L, "%s%s%s", what ? what : "", colon, message);
+  lua_pushfstring(L, "%s%s%s", what ? what : "", colon, message);
+  return host_fault(L, status);
+}
+
+void host_check(lua_State *L, lstm_status status, const lstm_error *error) {
+  if (status == LSTM_OK) return;
+  host_raise(L, "%s", error && error->message[0] ? error->message : lstm_status_text(status));
+}
+
+/* --- arguments ------------------------------------------------------------------------------------------------------------ */
+
+static int whole(lua_State *L, int index, double min, double max) {
+  lua_Number n = lua_tonumber(L, index);
+  return lua_type(L, index) == LUA_TNUMBER && n == floor(n) && n >= min && n <= max;
+}
+
+int host_checkint(lua_State *L, int arg, int min, int max) {
+  if (!whole(L, arg, min, max)) {
+    const char *got = luaL_typename(L, arg);
+    if (lua_type(L, arg) == LUA_TNUMBER) {
+      lua_pushvalue(L, arg);
+      got = lua_tostring(L, -1);
+    }
+    host_raise(L, "a whole number from %d to %d expected, got %s", min, max, got);
+  }
+  return (int)lua_tonumber(L, arg);
+}
+
+uint64_t host_checkseed(lua_State *L, int arg) {
+  if (lua_isinteger(L, arg)) return (uint64_t)lua_tointeger(L, arg);
+  if (!whole(L, arg, -9007199254740992.0, 9007199254740992.0)) host_raise(L, "a seed must be a whole number");
+  return (uint64_t)(int64_t)lua_tonumber(L, arg);
+}
+
+int host_field_int(lua_State *L, int table, const char *name, int missing, int min, int max) {
+  int value = missing;
+  lua_getfield(L, table, name);
+  if (!lua_isnil(L, -1)) {
+    if (!whole(L, -1, min, max)) {
+      host_raise(L, "option \"%s\" must be a whole number from %d to %d, got %s", name, min, max,
+                 lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1));
+    }
+    value = (int)lua_tonumber(L, -1);
+  }
+  lua_pop(L, 1);
+  return value;
+}
+
+double host_field_number(lua_State *L, int table, const char *name, double missing) {
+  double value = missing;
+  lua_getfield(L, table, name);
+  if (!lua_isnil(L, -1)) {
+    if (lua_type(L, -1) != LUA_TNUMBER) {
+      host_raise(L, "option \"%s\" must be a number, got a %s", name, luaL_typename(L, -1));
+    }
+    value = lua_tonumber(L, -1);
+    if (!isfinite(value)) host_raise(L, "option \"%s\" must be finite", name);
+  }
+  lua_pop(L, 1);
+  return value;
+}
+
+int host_field_bool(lua_State *L, int table, const char *name, int missing) {
+  int value = missing;
+  lua_getfield(L, table, name);
+  if (!lua_isnil(L, -1)) value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static int raise_choice(lua_State *L, const char *name, const char *const names[]) {
+  int i;
+  lua_pushliteral(L, "");
+  for (i = 0; names[i]; i++) {
+    lua_pushfstring(L, "%s\"%s\"", i == 0 ? "" : names[i + 1] ? ", " : " or ", names[i]);
+    lua_concat(L, 2);
+  }
+  return host_raise(L, "option \"%s\" must be %s, got %s", name, lua_tostring(L, -1),
+                    lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2));
+}
+
+int host_field_choice(lua_State *L, int table, const char *name, int missing, const char *const names[]) {
+  int i;
+  lua_getfield(L, table, name);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return missing;
+  }
+  for (i = 0; names[i]; i++) {
+    if (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), names[i]) == 0) {
+      lua_pop(L, 1);
+      return i;
+    }
+  }
+  return raise_choice(L, name, names);
+}
+
+uint64_t host_field_seed(lua_State *L, int table, const char *name) {
+  uint64_t seed = 0;
+  lua_getfield(L, table, name);
+  if (!lua_isnil(L, -1)) seed = host_checkseed(L, -1);
+  lua_pop(L, 1);
+  return seed;
+}
+
+void host_newtype(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
+  luaL_newmetatable(L, name);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  if (close) {
+    lua_pushcfunction(L, close);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "close");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -4, "__gc");
+    lua_setfield(L, -3, "__close");
+  }
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__metatable"); /* scripts cannot reach __gc */
+}
+
+/* --- memory --------------------------------------------------------------------------------------------------------------- */
+
+/* Lua's allocators want to know a block's size when it is freed: it stands in front of the block. */
+enum { PREFIX = 16 };
+
+static void *allocate(void *user, size_t size) {
+  const host_memory *memory = (const host_memory *)user;
+  char *block;
+  if (size > SIZE_MAX - PREFIX) return NULL;
+  block = (char *)memory->alloc(memory->user, NULL, 0, size + PREFIX);
+  if (!block) return NULL;
+  memcpy(block, &size, sizeof size);
+  return block + PREFIX;
+}
+
+static void release(void *user, void *pointer) {
+  const host_memory *memory = (const host_memory *)user;
+  size_t size;
+  char *block;
+  if (!pointer) return;
+  block = (char *)pointer - PREFIX;
+  memcpy(&size, block, sizeof size);
+  memory->alloc(memory->user, block, size + PREFIX, 0);
+}
+
+lstm_allocator host_allocator(lua_State *L, host_memory *memory) {
+  lstm_allocator allocator = {NULL, NULL, NULL};
+  memory->alloc = lua_getallocf(L, &memory->user);
+  allocator.alloc = allocate;
+  allocator.free = release;
+  allocator.user = memory;
+  return allocator;
+}
+
+/* Small objects are left to the collector's own pace. */
+void host_collect(lua_State *L, size_t bytes) {
+  size_t kilobytes = bytes / 1024;
+  if (kilobytes >= 16) lua_gc(L, LUA_GCSTEP, kilobytes < 1024 * 1024 ? (int)kilobytes : 1024 * 1024);
+}
+
+/* --- the module ------------------------------------------------------------------------------------------------------------ */
+
+/* isa([name]) -> the instruction set that new models run on; with a name, chooses it. */
+static int core_isa(lua_State *L) {
+  lstm_isa isa;
+  if (!lua_isnoneornil(L, 1)) {
+    const char *name = luaL_checkstring(L, 1);
+    isa = lstm_isa_from_name(name);
+    if (isa == LSTM_ISA_COUNT) return host_raise(L, "unknown instruction set \"%s\"", name);
+    if (!lstm_isa_usable(isa)) return host_raise(L, "this machine or build cannot run \"%s\"", name);
+    lua_pushinteger(L, isa);
+    lua_setfield(L, LUA_REGISTRYINDEX, "lstm.isa");
+  }
+  lua_getfield(L, LUA_REGISTRYINDEX, "lstm.isa");
+  isa = (lstm_isa)lua_tointeger(L, -1);
+  lua_pushstring(L, lstm_isa_name(isa == LSTM_ISA_AUTO ? lstm_isa_best() : isa));
+  return 1;
+}
+
+static int core_isas(lua_State *L) {
+  int isa, n = 0;
+  lua_newtable(L);
+  for (isa = LSTM_ISA_AUTO + 1; isa < LSTM_ISA_COUNT; isa++) {
+    if (!lstm_isa_usable((lstm_isa)isa)) continue;
+    lua_pushstring(L, lstm_isa_name((lstm_isa)isa));
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"raise", core_raise}, {"isa", core_isa}, {"isas", core_isas}, {NULL, NULL}};
+
+int luaopen_lstm_core(lua_State *L) {
+  int core;
+  lua_settop(L, 0);
+  lua_newtable(L);
+  core = lua_gettop(L);
+  luaL_setfuncs(L, functions, 0);
+  lua_pushliteral(L, LSTM_VERSION_STRING);
+  lua_setfield(L, core, "version");
+  host_open_pool(L, core);
+  host_open_array(L, core);
+  host_open_data(L, core);
+  host_open_model(L, core);
+  host_open_state(L, core);
+  host_open_trainer(L, core);
+  lua_settop(L, core);
+  return 1;
+}
+
+/* Loads the embedded file whose number is the upvalue, and runs it. */
+static int load_embedded(lua_State *L) {
+  const host_file *file = &host_files[lua_tointeger(L, lua_upvalueindex(1))];
+  const char *text = (const char *)file->text;
+  lua_pushfstring(L, "=lstm/%s.lua", file->name);
+  if (luaL_loadbuffer(L, text, file->size, lua_tostring(L, -1)) != 0) return lua_error(L);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* Puts lstm.core and the embedded files into package.preload; returns the place of init.lua. */
+static int preload(lua_State *L) {
+  int i, init = -1;
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, luaopen_lstm_core);
+  lua_setfield(L, -2, "lstm.core");
+  for (i = 0; host_files[i].name; i++) {
+    if (strcmp(host_files[i].name, "init") == 0) init = i;
+    lua_pushinteger(L, i);
+    lua_pushcclosure(L, load_embedded, 1);
+    lua_pushfstring(L, "lstm.%s", host_files[i].name);
+    lua_insert(L, -2);
+    lua_settable(L, -3);
+  }
+  lua_pop(L, 2);
+  return init;
+}
+
+int luaopen_lstm(lua_State *L) {
+  int init = preload(L);
+  lua_settop(L, 0);
+  lua_pushliteral(L, "lstm");
+  lua_pushinteger(L, init);
+  lua_pushcclosure(L, load_embedded, 1);
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}

@@ -1,0 +1,392 @@
+/* state.c: streams of a model: step, forward, evaluate, and the values inside. */
+#include <limits.h>
+#include <string.h>
+
+#include "host.h"
+
+#define STATE "lstm.state"
+
+/* User value 1: the core model. User value 2: the public model (model.lua), or nil. */
+typedef struct host_state {
+  lstm_state *state; /* NULL: not made yet, or closed */
+  host_memory memory;
+  const host_model *model;
+  int lanes, inputs, outputs, stepped;
+  float *x, *y; /* [lanes][I], [lanes][O], behind this struct: a step makes no garbage */
+  int32_t *ids; /* [lanes] */
+} host_state;
+
+static host_state *check(lua_State *L) {
+  host_state *s = (host_state *)luaL_checkudata(L, 1, STATE);
+  if (!s->state) host_raise(L, "the state is closed");
+  if (s->model->closed) host_raise(L, "the state's model is closed");
+  return s;
+}
+
+static int state_close(lua_State *L) {
+  host_state *s = (host_state *)luaL_checkudata(L, 1, STATE);
+  lstm_state_destroy(s->state);
+  s->state = NULL;
+  return 0;
+}
+
+static host_state *push_state(lua_State *L, int model_arg, int lanes) {
+  const host_model *model = host_checkmodel(L, model_arg);
+  size_t inputs = (size_t)(lstm_model_takes_ids(model->model) ? 1 : lstm_model_input_size(model->model));
+  size_t outputs = (size_t)lstm_model_output_size(model->model), n = (size_t)lanes;
+  host_state *s;
+  if (n > (size_t)PTRDIFF_MAX / 16 / (inputs + outputs + 1)) host_raise(L, "state: too many lanes");
+  s = (host_state *)host_newuserdata(L, sizeof *s + n * (inputs + outputs) * sizeof(float) + n * sizeof(int32_t), 2);
+  memset(s, 0, sizeof *s);
+  s->model = model;
+  s->lanes = lanes;
+  s->inputs = (int)inputs;
+  s->outputs = (int)outputs;
+  s->x = (float *)(void *)(s + 1);
+  s->y = s->x + n * inputs;
+  s->ids = (int32_t *)(void *)(s->y + n * outputs);
+  memset(s->x, 0, n * (inputs + outputs) * sizeof(float));
+  luaL_setmetatable(L, STATE);
+  lua_pushvalue(L, model_arg);
+  host_setvalue(L, -2, 1);
+  return s;
+}
+
+static void create(lua_State *L, host_state *s, int tasks) {
+  lstm_error error = host_no_error();
+  lstm_state_desc desc;
+  lstm_status status;
+  memset(&desc, 0, sizeof desc);
+  desc.lanes = s->lanes;
+  desc.tasks = tasks;
+  desc.error = &error;
+  desc.allocator = host_allocator(L, &s->memory);
+  status = lstm_state_create(s->model->model, &desc, &s->state);
+  if (status == LSTM_ERR_MEMORY) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    status = lstm_state_create(s->model->model, &desc, &s->state);
+  }
+  host_check(L, status, &error);
+  host_collect(L, lstm_state_saved_size(s->state));
+}
+
+/* state(model, owner [, lanes [, tasks]]) */
+static int state_new(lua_State *L) {
+  int lanes = lua_isnoneornil(L, 3) ? 1 : host_checkint(L, 3, 1, INT_MAX / 4);
+  int tasks = lua_isnoneornil(L, 4) ? 1 : host_checkint(L, 4, 1, 1024);
+  host_state *s = push_state(L, 1, lanes);
+  lua_pushvalue(L, 2);
+  host_setvalue(L, -2, 2);
+  create(L, s, tasks);
+  return 1;
+}
+
+/* --- steps ------------------------------------------------------------------------------------------------------------------- */
+
+static void step(lua_State *L, host_state *s, const float *x, const int32_t *ids) {
+  const lstm_model *model = s->model->model;
+  lstm_status status = ids ? lstm_step_ids(model, s->state, ids, s->y) : lstm_step(model, s->state, x, s->y);
+  if (status == LSTM_ERR_ARGUMENT && ids) host_raise(L, "step: an id is out of range, there are %d tokens",
+                                                     lstm_model_input_size(model));
+  host_check(L, status, NULL);
+  s->stepped = 1;
+}
+
+/* The last outputs: [O], or [N][O] for several lanes. */
+static int push_outputs(lua_State *L, const host_state *s) {
+  int shape[2];
+  host_array *y;
+  shape[0] = s->lanes;
+  shape[1] = s->outputs;
+  y = s->lanes == 1 ? host_newarray(L, HOST_FLOAT32, 1, shape + 1) : host_newarray(L, HOST_FLOAT32, 2, shape);
+  memcpy(y->data.f, s->y, y->count * sizeof(float));
+  return 1;
+}
+
+static int step_array(lua_State *L, host_state *s, const host_array *a) {
+  int takes_ids = lstm_model_takes_ids(s->model->model);
+  size_t wanted = (size_t)s->lanes * (size_t)s->inputs;
+  (void)host_checkarray(L, 2, takes_ids ? HOST_INT32 : HOST_FLOAT32, 0, "step");
+  if (a->count != wanted) {
+    host_raise(L, "step: %d value%s expected, got an array of %d", (int)wanted, wanted == 1 ? "" : "s", (int)a->count);
+  }
+  step(L, s, a->data.f, takes_ids ? a->data.i : NULL);
+  return push_outputs(L, s);
+}
+
+/* Numbers in, numbers out: no garbage in a game's loop. */
+static int step_numbers(lua_State *L, host_state *s) {
+  int i, n = lua_gettop(L) - 1;
+  if (s->lanes != 1) return host_raise(L, "step: a state of %d lanes takes an array", s->lanes);
+  if (n != s->inputs) return host_raise(L, "step: %d number%s expected, got %d", s->inputs, s->inputs == 1 ? "" : "s", n);
+  for (i = 0; i < n; i++) {
+    if (lua_type(L, i + 2) != LUA_TNUMBER) {
+      return host_raise(L, "step: number expected as input %d, got %s", i + 1, luaL_typename(L, i + 2));
+    }
+    s->x[i] = (float)lua_tonumber(L, i + 2);
+  }
+  step(L, s, s->x, NULL);
+  luaL_checkstack(L, s->outputs, "step");
+  for (i = 0; i < s->outputs; i++) lua_pushnumber(L, (lua_Number)s->y[i]);
+  return s->outputs;
+}
+
+/* A number for a token model is a class, 1-based as best() returns it. */
+static int step_token(lua_State *L, host_state *s) {
+  if (s->lanes != 1) return host_raise(L, "step: a state of %d lanes takes an array", s->lanes);
+  s->ids[0] = (int32_t)(host_checkint(L, 2, 1, lstm_model_input_size(s->model->model)) - 1);
+  step(L, s, NULL, s->ids);
+  return push_outputs(L, s);
+}
+
+static int state_step(lua_State *L) {
+  host_state *s = check(L);
+  const host_array *a = host_toarray(L, 2);
+  if (a) return step_array(L, s, a);
+  return lstm_model_takes_ids(s->model->model) ? step_token(L, s) : step_numbers(L, s);
+}
+
+/* feed(id): one token, 0-based, without making an array of the outputs. */
+static int state_feed(lua_State *L) {
+  host_state *s = check(L);
+  s->ids[0] = (int32_t)host_checkint(L, 2, 0, lstm_model_input_size(s->model->model) - 1);
+  if (s->lanes != 1) host_raise(L, "feed: the state has %d lanes", s->lanes);
+  step(L, s, NULL, s->ids);
+  return 0;
+}
+
+static void check_stepped(lua_State *L, const host_state *s) {
+  if (!s->stepped) host_raise(L, "the state has no output yet: step it first");
+}
+
+static int state_output(lua_State *L) {
+  host_state *s = check(L);
+  check_stepped(L, s);
+  return push_outputs(L, s);
+}
+
+/* argmax([lane]) -> place of the largest output, 1-based, and its value */
+static int state_argmax(lua_State *L) {
+  host_state *s = check(L);
+  int i, best = 0, lane = lua_isnoneornil(L, 2) ? 1 : host_checkint(L, 2, 1, s->lanes);
+  const float *y = s->y + (size_t)(lane - 1) * (size_t)s->outputs;
+  check_stepped(L, s);
+  for (i = 1; i < s->outputs; i++) {
+    if (y[i] > y[best]) best = i;
+  }
+  lua_pushinteger(L, best + 1);
+  lua_pushnumber(L, (lua_Number)y[best]);
+  return 2;
+}
+
+/* sample(temperature, rng) -> place, 1-based, drawn from the last outputs */
+static int state_sample(lua_State *L) {
+  host_state *s = check(L);
+  double temperature = luaL_checknumber(L, 2);
+  int place;
+  check_stepped(L, s);
+  place = lstm_sample(s->y, s->outputs, (float)temperature, host_checkrng(L, 3));
+  if (place < 0) host_raise(L, "sample: no probability is positive and finite");
+  lua_pushinteger(L, place + 1);
+  return 1;
+}
+
+/* --- sequences ---------------------------------------------------------------------------------------------------------------- */
+
+/* forward(x [T][I] or [T][N][I], or ids [T] or [T][N]) -> y of the same leading sizes; where the model reads the last step
+   only [O] or [N][O]. */
+static int state_forward(lua_State *L) {
+  host_state *s = check(L);
+  const lstm_model *model = s->model->model;
+  int takes_ids = lstm_model_takes_ids(model), last = lstm_model_reads_last(model);
+  const host_array *x = host_checkarray(L, 2, takes_ids ? HOST_INT32 : HOST_FLOAT32, 0, "forward");
+  int full = takes_ids ? 2 : 3, shape[3], n = 0;
+  int wanted[3];
+  host_array *y;
+  lstm_status status;
+  wanted[0] = -1, wanted[1] = s->lanes, wanted[2] = s->inputs;
+  if (x->dims == full || s->lanes > 1) host_checkshape(L, x, full, wanted, "forward");
+  else if (takes_ids) host_checkshape(L, x, 1, wanted, "forward");
+  else wanted[1] = s->inputs, host_checkshape(L, x, 2, wanted, "forward");
+  if (!last) shape[n++] = x->shape[0];
+  if (x->dims == full) shape[n++] = s->lanes;
+  shape[n++] = s->outputs;
+  y = host_newarray(L, HOST_FLOAT32, n, shape);
+  status = takes_ids ? lstm_forward_ids(model, s->state, x->data.i, x->shape[0], y->data.f)
+                     : lstm_forward(model, s->state, x->data.f, x->shape[0], y->data.f);
+  if (status == LSTM_ERR_ARGUMENT) host_raise(L, "forward: an id is out of range, or the sequence is empty");
+  host_check(L, status, NULL);
+  return 1;
+}
+
+/* forward_batch(x [T][B][I] or ids [T][B], options) -> y [T][B][O], or [1][B][O] where the model reads the last step */
+static int state_forward_batch(lua_State *L) {
+  host_state *s = check(L);
+  lstm_error error = host_no_error();
+  lstm_executor executor;
+  lstm_batch batch;
+  lstm_status status;
+  host_array *y;
+  int shape[3], options = lua_istable(L, 3) ? 3 : 0;
+  host_readbatch(L, s->model->model, 2, 0, LSTM_LOSS_NONE, options, &batch);
+  shape[0] = lstm_model_reads_last(s->model->model) ? 1 : batch.seq_len;
+  shape[1] = batch.batch_size;
+  shape[2] = s->outputs;
+  executor = host_executor(L);
+  y = host_newarray(L, HOST_FLOAT32, 3, shape);
+  batch.error = &error;
+  status = lstm_forward_batch(s->model->model, s->state, &batch, y->data.f, &executor);
+  host_check(L, status, &error);
+  return 1;
+}
+
+/* evaluate(x, y, loss [, options]) -> sum of losses, of weights, targets, correct */
+static int state_evaluate(lua_State *L) {
+  host_state *s = check(L);
+  lstm_loss loss = (lstm_loss)luaL_checkoption(L, 4, NULL, host_loss_names);
+  lstm_error error = host_no_error();
+  lstm_metrics metrics;
+  lstm_executor executor;
+  lstm_batch batch;
+  lstm_status status;
+  int options = lua_istable(L, 5) ? 5 : 0;
+  memset(&metrics, 0, sizeof metrics);
+  host_readbatch(L, s->model->model, 2, 3, loss, options, &batch);
+  executor = host_executor(L);
+  batch.error = &error;
+  status = lstm_evaluate(s->model->model, s->state, &batch, loss, &metrics, &executor);
+  host_check(L, status, &error);
+  lua_pushnumber(L, metrics.loss);
+  lua_pushnumber(L, metrics.weight);
+  lua_pushnumber(L, metrics.targets);
+  lua_pushnumber(L, metrics.correct);
+  return 4;
+}
+
+/* --- what is inside ------------------------------------------------------------------------------------------------------------- */
+
+static int lane_arg(lua_State *L, const host_state *s, int arg) {
+  return lua_isnoneornil(L, arg) ? 0 : host_checkint(L, arg, 1, s->lanes) - 1;
+}
+
+static int state_reset(lua_State *L) {
+  host_state *s = check(L);
+  if (lua_isnoneornil(L, 2)) lstm_state_reset(s->state);
+  else host_check(L, lstm_state_reset_lane(s->state, lane_arg(L, s, 2)), NULL);
+  s->stepped = s->stepped && s->lanes > 1 && !lua_isnoneornil(L, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* values([lane]) -> [S]: for each recurrent layer h, then c */
+static int state_values(lua_State *L) {
+  host_state *s = check(L);
+  int lane = lane_arg(L, s, 2), shape[1];
+  host_array *out;
+  shape[0] = lstm_model_state_size(s->model->model);
+  out = host_newarray(L, HOST_FLOAT32, 1, shape);
+  host_check(L, lstm_state_get(s->model->model, s->state, lane, out->data.f), NULL);
+  return 1;
+}
+
+/* set_values(array [S] [, lane]) */
+static int state_set_values(lua_State *L) {
+  host_state *s = check(L);
+  const host_array *from = host_checkarray(L, 2, HOST_FLOAT32, 1, "values");
+  int shape[1];
+  shape[0] = lstm_model_state_size(s->model->model);
+  host_checkshape(L, from, 1, shape, "values");
+  host_check(L, lstm_state_set(s->model->model, s->state, lane_arg(L, s, 3), from->data.f), NULL);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int state_lanes(lua_State *L) {
+  lua_pushinteger(L, check(L)->lanes);
+  return 1;
+}
+
+static int state_clone(lua_State *L) {
+  host_state *s = check(L), *copy;
+  host_getvalue(L, 1, 1);
+  copy = push_state(L, lua_gettop(L), s->lanes);
+  host_getvalue(L, 1, 2);
+  host_setvalue(L, -2, 2);
+  create(L, copy, 1);
+  memcpy(copy->state, s->state, lstm_state_saved_size(s->state));
+  memcpy(copy->y, s->y, (size_t)s->lanes * (size_t)s->outputs * sizeof(float));
+  copy->stepped = s->stepped;
+  return 1;
+}
+
+/* bytes() -> a string for restore(); of this version and machine. */
+static int state_bytes(lua_State *L) {
+  const host_state *s = check(L);
+  lua_pushlstring(L, (const char *)s->state, lstm_state_saved_size(s->state));
+  return 1;
+}
+
+/* restore(string) -> true, or nil, message, status where it belongs to another model */
+static int state_restore(lua_State *L) {
+  host_state *s = check(L);
+  size_t size, wanted = lstm_state_saved_size(s->state);
+  const char *bytes = luaL_checklstring(L, 2, &size);
+  lstm_status status = size == wanted ? LSTM_OK : LSTM_ERR_MISMATCH;
+  void *before = host_newuserdata(L, wanted, 0);
+  memcpy(before, s->state, wanted);
+  if (status == LSTM_OK) {
+    memcpy(s->state, bytes, wanted);
+    status = lstm_state_check(s->model->model, s->state);
+    if (status == LSTM_OK && lstm_state_lanes(s->state) != s->lanes) status = LSTM_ERR_MISMATCH;
+  }
+  if (status != LSTM_OK) {
+    memcpy(s->state, before, wanted);
+    return host_failed(L, LSTM_ERR_MISMATCH, NULL, "restore");
+  }
+  s->stepped = 0;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int state_model(lua_State *L) {
+  (void)luaL_checkudata(L, 1, STATE);
+  host_getvalue(L, 1, 2);
+  return 1;
+}
+
+static int state_tostring(lua_State *L) {
+  const host_state *s = (const host_state *)luaL_checkudata(L, 1, STATE);
+  if (!s->state) lua_pushliteral(L, "state (closed)");
+  else lua_pushfstring(L, "state of %d lane%s", s->lanes, s->lanes == 1 ? "" : "s");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"step", state_step},
+                                   {"feed", state_feed},
+                                   {"output", state_output},
+                                   {"argmax", state_argmax},
+                                   {"sample", state_sample},
+                                   {"forward", state_forward},
+                                   {"forward_batch", state_forward_batch},
+                                   {"evaluate", state_evaluate},
+                                   {"reset", state_reset},
+                                   {"values", state_values},
+                                   {"set_values", state_set_values},
+                                   {"lanes", state_lanes},
+                                   {"clone", state_clone},
+                                   {"bytes", state_bytes},
+                                   {"restore", state_restore},
+                                   {"model", state_model},
+                                   {NULL, NULL}};
+
+/* core.state(...) makes one; core.states is the table of methods, which model.lua adds to. */
+void host_open_state(lua_State *L, int core) {
+  host_newtype(L, STATE, methods, state_close);
+  lua_pushcfunction(L, state_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, core, "states");
+  lua_pop(L, 1);
+  lua_pushcfunction(L, state_new);
+  lua_setfield(L, core, "state");
+}
