@@ -1,19 +1,19 @@
-/* reference.h - what lstm.h computes, a second time and on purpose without any cleverness: double precision, one lane and
-   one step after the other, plain loops, no packing and no vectors. It is the yardstick of tests/gradcheck (where its own
-   derivatives are first checked against central differences) and of any test that needs the right numbers.
+/* reference.h - what lstm.h computes, a second time and on purpose without any cleverness: double precision, one lane
+   and one step after the other, plain loops, no packing and no vectors. It is the yardstick of tests/gradcheck (where
+   its own derivatives are first checked against central differences) and of any test that needs the right numbers.
 
-   It knows a model only through the public API: the layers from lstm_model_desc_of, the weights from lstm_model_tensor, by
-   their PyTorch names. Include it after lstm.h; link with -lm.
+   It knows a model only through the public API: the layers from lstm_model_desc_of, the weights from
+   lstm_model_tensor, by their PyTorch names. Include it after lstm.h; link with -lm.
 
      ref_net net;    ref_net_open(&net, model);                  layers and a double copy of every tensor
      ref_pass pass;  ref_pass_open(&pass, &net, &batch, NULL);   one window, its inputs and initial states in double
      ref_forward(&pass);                                         pass.y, pass.final
      ref_loss(&pass, LSTM_MSE);                                  pass.loss, pass.weight, ...; sets pass.d_y
-     ref_backward(&pass, d_output, d_final);                     adds to net.tensors[].gradient; pass.d_x, pass.d_initial
+     ref_backward(&pass, d_output, d_final);                     adds to net.tensors[].gradient; pass.d_x, .d_initial
      ref_pass_close(&pass); ref_net_close(&net);
 
-   Shapes: x [T][B][I], y [T'][B][O] (T' is 1 where the model reads the last step), states [B][S], for each recurrent layer
-   h [H], c [H]. Steps at or after a lane's length are padding: nothing is computed there and y is 0. */
+   Shapes: x [T][B][I], y [T'][B][O] (T' is 1 where the model reads the last step), states [B][S], for each recurrent
+   layer h [H], c [H]. Steps at or after a lane's length are padding: nothing is computed there and y is 0. */
 #ifndef TESTS_REFERENCE_H
 #define TESTS_REFERENCE_H
 
@@ -38,8 +38,8 @@ typedef struct ref_layer {
   size_t inputs, outputs;
   lstm_layer_type type;
   lstm_activation activation;
-  size_t state;                           /* lstm: where its h begins in a lane's [S]; c follows h */
-  ref_tensor *weight, *weight_hh, *bias;  /* embedding: weight [V][E]; lstm: all, weight is weight_ih; dense: weight, bias */
+  size_t state;                          /* lstm: where its h begins in a lane's [S]; c follows h */
+  ref_tensor *weight, *weight_hh, *bias; /* embedding: weight; lstm: all, weight is weight_ih; dense: weight, bias */
 } ref_layer;
 
 typedef struct ref_net {
@@ -71,7 +71,7 @@ typedef struct ref_pass {
   ref_trace traces[REF_MAX_LAYERS];
 } ref_pass;
 
-/* --- helpers ---------------------------------------------------------------------------------------------------------- */
+/* --- helpers ------------------------------------------------------------------------------------------------------ */
 
 static inline void *ref_alloc(size_t count, size_t size) {
   void *memory = calloc(count ? count : 1, size);
@@ -111,7 +111,7 @@ static inline void ref_fill(ref_rng *rng, float *values, size_t count, float siz
   for (size_t i = 0; i < count; i++) values[i] = ref_value(rng, size);
 }
 
-/* --- network: names and shapes ---------------------------------------------------------------------------------------- */
+/* --- network: names and shapes ------------------------------------------------------------------------------------ */
 
 static inline ref_tensor *ref_tensor_named(ref_net *net, const char *name) {
   for (size_t i = 0; i < net->tensor_count; i++)
@@ -254,7 +254,7 @@ static inline void ref_zero_gradients(ref_net *net) {
     memset(net->tensors[i].gradient, 0, net->tensors[i].count * sizeof(double));
 }
 
-/* --- one window ------------------------------------------------------------------------------------------------------- */
+/* --- one window --------------------------------------------------------------------------------------------------- */
 
 /* 1: layer l works on the last steps only. */
 static inline int ref_after_read(const ref_net *net, size_t l) { return net->reads_last && l > net->last_recurrent; }
@@ -289,8 +289,8 @@ static inline void ref_trace_open(ref_pass *pass, size_t l) {
   trace->d_last = ref_doubles(pass->B * layer->outputs);
 }
 
-/* Prepares a window. Initial states: the batch's, else `carried` [B][S] except in lanes that reset, else zero. seq_len and
-   batch_size must be set. */
+/* Prepares a window. Initial states: the batch's, else `carried` [B][S] except in lanes that reset, else zero. seq_len
+   and batch_size must be set. */
 static inline void ref_pass_open(ref_pass *pass, ref_net *net, const lstm_batch *batch, const double *carried) {
   memset(pass, 0, sizeof *pass);
   pass->net = net;
@@ -331,7 +331,7 @@ static inline void ref_pass_close(ref_pass *pass) {
   memset(pass, 0, sizeof *pass);
 }
 
-/* --- dense: y = act(W x + b) ------------------------------------------------------------------------------------------ */
+/* --- dense: y = act(W x + b) -------------------------------------------------------------------------------------- */
 
 static inline double ref_activate(lstm_activation activation, double x) {
   switch (activation) {
@@ -361,8 +361,9 @@ static inline void ref_dense_row(const ref_layer *layer, const double *x, double
   }
 }
 
-/* dy [O] -> dx [I] (may be NULL), both added to, and the gradients of W and b. */
-static inline void ref_dense_row_back(ref_layer *layer, const double *x, const double *y, const double *dy, double *dx) {
+/* dy [O] -> dx [I], added to, and the gradients of W and b. */
+static inline void ref_dense_row_back(ref_layer *layer, const double *x, const double *y, const double *dy,
+                                      double *dx) {
   for (size_t j = 0; j < layer->outputs; j++) {
     double d = dy[j] * ref_slope(layer->activation, y[j]);
     layer->bias->gradient[j] += d;
@@ -373,7 +374,7 @@ static inline void ref_dense_row_back(ref_layer *layer, const double *x, const d
   }
 }
 
-/* --- lstm: gates i, f, g, o ------------------------------------------------------------------------------------------- */
+/* --- lstm: gates i, f, g, o --------------------------------------------------------------------------------------- */
 
 /* c = f c' + i g;  h = o tanh(c).   x [I], h', c' [H] -> gates [4H], c, h [H] */
 static inline void ref_lstm_row(const ref_layer *layer, const double *x, const double *h_before, const double *c_before,
@@ -417,7 +418,7 @@ static inline void ref_matrix_back(ref_tensor *weight, size_t n, const double *d
     }
 }
 
-/* --- layers over a window --------------------------------------------------------------------------------------------- */
+/* --- layers over a window ----------------------------------------------------------------------------------------- */
 
 static inline void ref_lstm_forward(ref_pass *pass, size_t l) {
   const ref_layer *layer = &pass->net->layers[l];
@@ -438,8 +439,8 @@ static inline void ref_lstm_forward(ref_pass *pass, size_t l) {
   }
 }
 
-/* Through one lane, from its last step to its first. dh and dc [H] enter as those of the final state and leave as those of
-   the initial one. */
+/* Through one lane, from its last step to its first. dh and dc [H] enter as those of the final state and leave as
+   those of the initial one. */
 static inline void ref_lstm_lane_back(ref_pass *pass, size_t l, size_t b, double *dh, double *dc, double *d_gates) {
   ref_layer *layer = &pass->net->layers[l];
   ref_trace *trace = &pass->traces[l];
@@ -518,9 +519,10 @@ static inline void ref_forward(ref_pass *pass) {
   }
 }
 
-/* --- losses ----------------------------------------------------------------------------------------------------------- */
+/* --- losses ------------------------------------------------------------------------------------------------------- */
 
-/* Softmax cross-entropy: log sum exp(y) - y[target]; its derivative is softmax(y) - onehot. Returns the loss; fills d [O]. */
+/* Softmax cross-entropy: log sum exp(y) - y[target]; its derivative is softmax(y) - onehot. Returns the loss; fills d
+   [O]. */
 static inline double ref_cross_entropy(const double *y, size_t O, size_t target, double *d) {
   double top = y[0], sum = 0;
   for (size_t j = 1; j < O; j++) top = y[j] > top ? y[j] : top;
@@ -560,7 +562,7 @@ static inline int ref_correct(lstm_loss kind, const double *y, size_t O, size_t 
   }
   if (kind != LSTM_BINARY_CROSS_ENTROPY) return 0;
   for (size_t j = 0; j < O; j++)
-    if ((y[j] >= 0) != (targets[j] >= 0.5f)) return 0;
+    if ((y[j] > 0) != (targets[j] > 0.5f)) return 0;
   return 1;
 }
 
@@ -571,6 +573,7 @@ static inline void ref_loss_at(ref_pass *pass, lstm_loss kind, size_t row) {
   double *d = pass->d_y + row * O, w = pass->batch.weights ? (double)pass->batch.weights[row] : 1, loss;
   const float *targets = pass->batch.targets ? pass->batch.targets + row * O : NULL;
   size_t target = 0;
+  if (w <= 0) return; /* no target */
   if (kind == LSTM_CROSS_ENTROPY) {
     if (pass->batch.target_ids[row] < 0) return;
     target = (size_t)pass->batch.target_ids[row];
@@ -611,7 +614,7 @@ static inline void ref_probabilities(lstm_output output, double *y, size_t O) {
   for (size_t j = 0; j < O; j++) y[j] /= sum;
 }
 
-/* --- backward --------------------------------------------------------------------------------------------------------- */
+/* --- backward ----------------------------------------------------------------------------------------------------- */
 
 /* After ref_forward and ref_loss. d_output [T'][B][O] (added to the loss's) and d_final [B][S] may be NULL. */
 static inline void ref_backward(ref_pass *pass, const double *d_output, const double *d_final) {
@@ -631,7 +634,7 @@ static inline void ref_backward(ref_pass *pass, const double *d_output, const do
   }
 }
 
-/* --- comparing -------------------------------------------------------------------------------------------------------- */
+/* --- comparing ---------------------------------------------------------------------------------------------------- */
 
 static inline double ref_largest(const double *values, size_t count) {
   double largest = 0;
