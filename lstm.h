@@ -2456,6 +2456,2178 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
   return ids ? lstm__forward(model, state, NULL, ids, seq_len, y) : LSTM_ERR_ARGUMENT;
 }
 
+/* [SECTION] File format
+   =====================================================================================================================
+   A model file is a safetensors file: 8 bytes of header length N (little-endian), N bytes of JSON, the tensors' bytes.
+   Reading goes in this order, so that nothing is allocated before what asks for it has been compared with the file: the
+   header becomes two tables (tensors, metadata pairs) that point into the file; the tables are checked; the layers come
+   from the layer lines, the caller or the names; the layout of these layers, made by the function that create uses, is
+   matched with the table; only then is a model built and filled. */
+#ifndef LSTM_NO_FILES
+#ifndef LSTM_NO_STDIO
+#include <errno.h>
+#include <stdio.h>
+#endif
+
+#ifndef LSTM_MAX_TENSORS
+#define LSTM_MAX_TENSORS 1024 /* in a file */
+#endif
+#ifndef LSTM_MAX_META
+#define LSTM_MAX_META 1024 /* metadata pairs in a file */
+#endif
+#ifndef LSTM_MAX_FILE_BYTES
+#define LSTM_MAX_FILE_BYTES ((uint64_t)1 << 36)
+#endif
+
+#define LSTM__LINE 192 /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
+
+/* --- little-endian numbers ---------------------------------------------------------------------------------------- */
+
+static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
+  uint64_t v = 0;
+  while (bytes--) v = v << 8 | p[bytes];
+  return v;
+}
+
+static void lstm__to_le(unsigned char *p, uint64_t v, int bytes) {
+  int i;
+  for (i = 0; i < bytes; ++i) p[i] = (unsigned char)(v >> (8 * i) & 255);
+}
+
+static int lstm__host_is_little(void) {
+  const uint32_t one = 1;
+  unsigned char low;
+  memcpy(&low, &one, 1);
+  return low == 1;
+}
+
+static float lstm__float_of_bits(uint32_t bits) {
+  float f;
+  memcpy(&f, &bits, 4);
+  return f;
+}
+
+static uint32_t lstm__bits_of_float(float f) {
+  uint32_t bits;
+  memcpy(&bits, &f, 4);
+  return bits;
+}
+
+static int lstm__all_finite(const float *p, size_t count) {
+  uint32_t bad = 0;
+  size_t i;
+  for (i = 0; i < count; ++i) bad |= (uint32_t)((lstm__bits_of_float(p[i]) & 0x7f800000u) == 0x7f800000u);
+  return !bad;
+}
+
+/* --- text --------------------------------------------------------------------------------------------------------- */
+
+/* Part of the file's header, or any text that does not end in 0. */
+typedef struct lstm__piece {
+  const char *at;
+  size_t size;
+} lstm__piece;
+
+static lstm__piece lstm__piece_of(const char *text) {
+  lstm__piece p;
+  p.at = text;
+  p.size = strlen(text);
+  return p;
+}
+
+/* A text in `data`; NULL only counts. */
+static lstm__text lstm__text_in(char *data, size_t capacity) {
+  lstm__text t;
+  t.data = data;
+  t.capacity = data ? capacity : 0;
+  t.length = 0;
+  if (t.capacity) data[0] = 0;
+  return t;
+}
+
+static void lstm__put_char(lstm__text *t, char c) { lstm__put(t, &c, 1); }
+static void lstm__put_string(lstm__text *t, const char *s) { lstm__put(t, s, strlen(s)); }
+static void lstm__put_piece(lstm__text *t, lstm__piece p) { lstm__put(t, p.at, p.size); }
+
+static void lstm__put_int(lstm__text *t, int v) {
+  if (v < 0) lstm__put_char(t, '-');
+  lstm__put_number(t, v < 0 ? (uint64_t)0 - (uint64_t)(int64_t)v : (uint64_t)v);
+}
+
+static int lstm__piece_is(lstm__piece p, const char *text) {
+  size_t i;
+  for (i = 0; i < p.size; ++i)
+    if (!text[i] || text[i] != p.at[i]) return 0;
+  return !text[i];
+}
+
+static int lstm__begins(lstm__piece p, const char *text) {
+  size_t n = strlen(text);
+  return p.size >= n && !memcmp(p.at, text, n);
+}
+
+/* For messages: what fits into `buffer`, with "..." where it was cut. */
+static const char *lstm__show(lstm__piece p, char buffer[64]) {
+  lstm__text o = lstm__text_in(buffer, 64);
+  size_t kept = p.size < 60 ? p.size : 60;
+  size_t i;
+  for (i = 0; i < kept; ++i) lstm__put_char(&o, p.at[i]);
+  if (kept < p.size) lstm__put_string(&o, "...");
+  return buffer;
+}
+
+/* --- floats as decimal text --------------------------------------------------------------------------------------- */
+
+/* A non-negative number in units of 2^-256. Every float, and every nine-digit number times a power of ten in a float's
+   range, fits; what divisions lose below is kept as one sticky bit. */
+typedef struct lstm__wide {
+  uint32_t limb[16]; /* least significant first; limb[8] begins the integer part */
+  int sticky;
+} lstm__wide;
+
+static void lstm__wide_times_ten(lstm__wide *w) {
+  uint64_t carry = 0;
+  int i;
+  for (i = 0; i < 16; ++i) {
+    carry += (uint64_t)w->limb[i] * 10;
+    w->limb[i] = (uint32_t)(carry & 0xffffffffu);
+    carry >>= 32;
+  }
+}
+
+static void lstm__wide_by_ten(lstm__wide *w) {
+  uint64_t rest = 0;
+  int i;
+  for (i = 15; i >= 0; --i) {
+    rest = rest << 32 | w->limb[i];
+    w->limb[i] = (uint32_t)(rest / 10);
+    rest %= 10;
+  }
+  w->sticky |= rest != 0;
+}
+
+static void lstm__wide_scale(lstm__wide *w, int power) {
+  for (; power > 0; --power) lstm__wide_times_ten(w);
+  for (; power < 0; ++power) lstm__wide_by_ten(w);
+}
+
+static uint32_t lstm__wide_bit(const lstm__wide *w, int i) { return w->limb[i / 32] >> (i % 32) & 1u; }
+
+/* The float nearest to digits * 10^power, ties to even; bits of infinity if it is too large. |power| <= 60. */
+static uint32_t lstm__decimal_to_bits(uint32_t digits, int power) {
+  lstm__wide w;
+  uint32_t mantissa = 0, half, below;
+  int top = 511, low, i;
+  memset(&w, 0, sizeof w);
+  w.limb[8] = digits;
+  lstm__wide_scale(&w, power);
+  while (top > 0 && !lstm__wide_bit(&w, top)) --top;
+  low = top - 23 > 107 ? top - 23 : 107; /* 2^-149, the last bit of a subnormal, is bit 107 */
+  for (i = top; i >= low; --i) mantissa = mantissa << 1 | lstm__wide_bit(&w, i);
+  half = lstm__wide_bit(&w, low - 1);
+  below = (uint32_t)w.sticky;
+  for (i = 0; i < low - 1 && !below; ++i) below = lstm__wide_bit(&w, i);
+  if (low - 107 > 253) return 0x7f800000u;
+  mantissa += (uint32_t)(low - 107) << 23;
+  return mantissa + (half & (below | (mantissa & 1u)));
+}
+
+/* value * 10^power, rounded to an integer. */
+static uint32_t lstm__float_digits(uint32_t bits, int power, int *too_large) {
+  lstm__wide w;
+  int exponent = (int)(bits >> 23), shift, i;
+  uint32_t mantissa = bits & 0x7fffffu;
+  memset(&w, 0, sizeof w);
+  if (exponent) mantissa |= 0x800000u;
+  shift = 107 + (exponent ? exponent - 1 : 0);
+  for (i = 0; i < 24; ++i) w.limb[(shift + i) / 32] |= (mantissa >> i & 1u) << ((shift + i) % 32);
+  lstm__wide_scale(&w, power);
+  *too_large = 0;
+  for (i = 9; i < 16; ++i) *too_large |= w.limb[i] != 0;
+  return w.limb[8] + (w.limb[7] >> 31);
+}
+
+static void lstm__put_decimal(lstm__text *o, uint32_t digits, int power) {
+  char text[16];
+  lstm__text t = lstm__text_in(text, sizeof text);
+  int n, point, i;
+  while (digits % 10 == 0) {
+    digits /= 10;
+    ++power;
+  }
+  lstm__put_number(&t, digits);
+  n = (int)t.length;
+  point = n + power; /* the value is 0.DIGITS * 10^point */
+  if (point < -4 || point > 9) point = 1;
+  if (point <= 0) lstm__put_string(o, "0.");
+  for (i = point; i < 0; ++i) lstm__put_char(o, '0');
+  for (i = 0; i < n || i < point; ++i) {
+    if (i > 0 && i == point) lstm__put_char(o, '.');
+    lstm__put_char(o, i < n ? text[i] : '0');
+  }
+  if (n + power != point) {
+    lstm__put_char(o, 'e');
+    lstm__put_int(o, n + power - point);
+  }
+}
+
+/* The shortest decimal that reads back as the same float. */
+static void lstm__put_float(lstm__text *o, float f) {
+  uint32_t bits = lstm__bits_of_float(f), digits = 0;
+  int power = -39, count, large = 1;
+  if (bits >> 31) lstm__put_char(o, '-');
+  bits &= 0x7fffffffu;
+  if (bits >= 0x7f800000u) {
+    lstm__put_string(o, bits > 0x7f800000u ? "nan" : "inf");
+    return;
+  }
+  if (!bits) {
+    lstm__put_char(o, '0');
+    return;
+  }
+  while (power < 46 && lstm__float_digits(bits, power, &large) == 0 && !large) ++power;
+  if (power > -39) --power; /* the digit that rounding made may stand one place too high: begin with no digit at all */
+  for (count = 0; count < 11; ++count) {
+    digits = lstm__float_digits(bits, power + count, &large);
+    if (digits && digits < 1000000000u && !large && lstm__decimal_to_bits(digits, -(power + count)) == bits) break;
+  }
+  lstm__put_decimal(o, digits, -(power + count));
+}
+
+/* Reads [-]digits[.digits][e[-]digits], at most nine significant digits. Returns 0 where it is something else. */
+static int lstm__parse_float(lstm__piece p, float *out) {
+  uint32_t digits = 0, sign = 0, bits;
+  int power = 0, seen = 0, exponent = 0, minus = 0;
+  size_t i = 0, start;
+  if (i < p.size && p.at[i] == '-') sign = 0x80000000u, ++i;
+  for (start = i; i < p.size && p.at[i] >= '0' && p.at[i] <= '9'; ++i) {
+    if (digits >= 100000000u) return 0;
+    digits = digits * 10 + (uint32_t)(p.at[i] - '0');
+  }
+  seen = i > start;
+  if (i < p.size && p.at[i] == '.') {
+    for (start = ++i; i < p.size && p.at[i] >= '0' && p.at[i] <= '9'; ++i, --power) {
+      if (digits >= 100000000u || power < -40) return 0;
+      digits = digits * 10 + (uint32_t)(p.at[i] - '0');
+    }
+    seen = seen && i > start;
+  }
+  if (seen && i < p.size && p.at[i] == 'e') {
+    ++i;
+    if (i < p.size && p.at[i] == '-') minus = 1, ++i;
+    for (start = i; i < p.size && p.at[i] >= '0' && p.at[i] <= '9' && exponent < 100; ++i)
+      exponent = exponent * 10 + (p.at[i] - '0');
+    seen = i > start;
+    power += minus ? -exponent : exponent;
+  }
+  if (!seen || i != p.size || power > 60 || power < -60) return 0;
+  bits = digits ? lstm__decimal_to_bits(digits, power) : 0;
+  if (bits >= 0x7f800000u) return 0;
+  *out = lstm__float_of_bits(bits | sign);
+  return 1;
+}
+
+static int lstm__parse_uint(lstm__piece p, uint64_t *out) {
+  uint64_t v = 0;
+  size_t i;
+  if (!p.size || (p.size > 1 && p.at[0] == '0')) return 0;
+  for (i = 0; i < p.size; ++i) {
+    unsigned digit = (unsigned)(unsigned char)p.at[i] - '0';
+    if (digit > 9 || v > (UINT64_MAX - digit) / 10) return 0;
+    v = v * 10 + digit;
+  }
+  *out = v;
+  return 1;
+}
+
+/* --- JSON --------------------------------------------------------------------------------------------------------- */
+
+/* What a header needs of JSON: one object of strings and of flat objects, read in place, without recursion. */
+typedef struct lstm__json {
+  const char *at, *end;
+} lstm__json;
+
+static void lstm__json_space(lstm__json *j) {
+  while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r')) ++j->at;
+}
+
+static int lstm__json_take(lstm__json *j, char c) {
+  lstm__json_space(j);
+  if (j->at == j->end || *j->at != c) return 0;
+  ++j->at;
+  return 1;
+}
+
+/* Strict UTF-8: no overlong forms, no surrogates. Returns the bytes used, 0 where it is malformed. */
+static size_t lstm__utf8_read(const char *at, const char *end, uint32_t *out) {
+  uint32_t c = (unsigned char)*at;
+  static const uint32_t least[4] = {0, 0x80, 0x800, 0x10000};
+  size_t more, i;
+  if (c < 0x80) {
+    *out = c;
+    return 1;
+  }
+  more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+  if (c < 0xc2 || c > 0xf4 || (size_t)(end - at) <= more) return 0;
+  c &= 0x3fu >> more;
+  for (i = 1; i <= more; ++i) {
+    uint32_t next = (unsigned char)at[i];
+    if ((next & 0xc0) != 0x80) return 0;
+    c = c << 6 | (next & 0x3f);
+  }
+  if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return 0;
+  *out = c;
+  return more + 1;
+}
+
+static void lstm__put_utf8(lstm__text *o, uint32_t c) {
+  if (c < 0x80) {
+    lstm__put_char(o, (char)c);
+    return;
+  }
+  if (c >= 0x10000) {
+    lstm__put_char(o, (char)(unsigned char)(0xf0 | c >> 18));
+    lstm__put_char(o, (char)(unsigned char)(0x80 | (c >> 12 & 0x3f)));
+  } else if (c >= 0x800) {
+    lstm__put_char(o, (char)(unsigned char)(0xe0 | c >> 12));
+  }
+  if (c >= 0x800) lstm__put_char(o, (char)(unsigned char)(0x80 | (c >> 6 & 0x3f)));
+  else lstm__put_char(o, (char)(unsigned char)(0xc0 | c >> 6));
+  lstm__put_char(o, (char)(unsigned char)(0x80 | (c & 0x3f)));
+}
+
+/* Four hexadecimal digits; 0 (which no string may hold) where they are not. */
+static uint32_t lstm__json_hex(const char *at, const char *end) {
+  uint32_t v = 0;
+  int i;
+  if (end - at < 4) return 0;
+  for (i = 0; i < 4; ++i) {
+    char c = at[i];
+    if (c >= '0' && c <= '9') v = v << 4 | (uint32_t)(c - '0');
+    else if (c >= 'a' && c <= 'f') v = v << 4 | (uint32_t)(c - 'a' + 10);
+    else if (c >= 'A' && c <= 'F') v = v << 4 | (uint32_t)(c - 'A' + 10);
+    else return 0;
+  }
+  return v;
+}
+
+/* What follows a backslash. Returns the bytes used, 0 where it is malformed. */
+static size_t lstm__json_escape(const char *at, const char *end, uint32_t *out) {
+  static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+  uint32_t c, low;
+  int i;
+  if (at == end) return 0;
+  for (i = 0; names[i]; ++i)
+    if (*at == names[i]) {
+      *out = (unsigned char)values[i];
+      return 1;
+    }
+  if (*at != 'u' || (c = lstm__json_hex(at + 1, end)) == 0 || (c >= 0xdc00 && c < 0xe000)) return 0;
+  *out = c;
+  if (c < 0xd800 || c >= 0xe000) return 5;
+  if (end - at < 11 || at[5] != '\\' || at[6] != 'u') return 0;
+  low = lstm__json_hex(at + 7, end);
+  if (low < 0xdc00 || low >= 0xe000) return 0;
+  *out = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+  return 11;
+}
+
+/* Decodes a string cut out of its quotes. Returns 0 where it is malformed (a zero character counts as that). */
+static int lstm__json_decode(lstm__piece p, lstm__text *o) {
+  const char *at = p.at, *end = p.at + p.size;
+  while (at < end) {
+    uint32_t c = 0;
+    size_t used;
+    if (*at == '\\') used = lstm__json_escape(at + 1, end, &c), used += used != 0;
+    else used = lstm__utf8_read(at, end, &c);
+    if (!used) return 0;
+    at += used;
+    lstm__put_utf8(o, c);
+  }
+  return 1;
+}
+
+static int lstm__json_string(lstm__json *j, lstm__piece *out) {
+  lstm__text nowhere = lstm__text_in(NULL, 0);
+  if (!lstm__json_take(j, '"')) return 0;
+  out->at = j->at;
+  while (j->at < j->end && *j->at != '"') {
+    if ((unsigned char)*j->at < 0x20) return 0;
+    if (*j->at == '\\' && ++j->at == j->end) return 0;
+    ++j->at;
+  }
+  if (j->at == j->end) return 0;
+  out->size = (size_t)(j->at++ - out->at);
+  return lstm__json_decode(*out, &nowhere);
+}
+
+static int lstm__json_uint(lstm__json *j, uint64_t *out) {
+  lstm__piece p;
+  lstm__json_space(j);
+  p.at = j->at;
+  while (j->at < j->end && *j->at >= '0' && *j->at <= '9') ++j->at;
+  p.size = (size_t)(j->at - p.at);
+  return lstm__parse_uint(p, out);
+}
+
+/* --- the header's tables ------------------------------------------------------------------------------------------ */
+
+enum { LSTM__F32, LSTM__F16, LSTM__BF16, LSTM__OTHER_TYPE };
+
+typedef struct lstm__entry { /* a tensor in a file */
+  lstm__piece name;
+  const char *to;    /* foreign files: `to` instead of the first `skip` bytes of the name */
+  size_t skip;
+  uint64_t shape[2]; /* the first two; 1 where there are fewer */
+  uint64_t count;    /* of elements */
+  size_t begin, end; /* bytes of the data part */
+  int rank, type, used;
+  lstm__piece type_name;
+} lstm__entry;
+
+typedef struct lstm__pair { /* one metadata string, as in the file: still with its escapes */
+  lstm__piece key, value;
+} lstm__pair;
+
+/* A file while it is being read. Everything is in one block, `work`. */
+typedef struct lstm__file {
+  const unsigned char *data; /* the data part */
+  size_t size;
+  lstm__entry *entries;      /* [entry_count], in the header's order */
+  lstm__pair *pairs;         /* [pair_count] */
+  int *order;                /* [the larger of both] for sorting */
+  lstm_layer *layers;        /* [layer_capacity] */
+  char (*names)[LSTM__NAME]; /* [layer_capacity], the layers' own names */
+  lstm__tensor *tensors;     /* [tensor_count] what the layers make */
+  int *source;               /* [tensor_count][2] entries that fill a tensor (a bias comes in two); -1: none */
+  int entry_count, entry_capacity, pair_count, pair_capacity, layer_count, layer_capacity, tensor_count;
+  int input_size, max_size;
+  lstm_output output;
+  lstm__text assumed;
+  lstm_load_desc desc;       /* zero where there is none */
+  lstm_error *error;
+} lstm__file;
+
+static const struct {
+  const char *name;
+  int bytes, type;
+} lstm__dtypes[] = {{"F32", 4, LSTM__F32},        {"F16", 2, LSTM__F16},        {"BF16", 2, LSTM__BF16},
+                    {"F64", 8, LSTM__OTHER_TYPE}, {"I64", 8, LSTM__OTHER_TYPE}, {"I32", 4, LSTM__OTHER_TYPE},
+                    {"I16", 2, LSTM__OTHER_TYPE}, {"I8", 1, LSTM__OTHER_TYPE},  {"U64", 8, LSTM__OTHER_TYPE},
+                    {"U32", 4, LSTM__OTHER_TYPE}, {"U16", 2, LSTM__OTHER_TYPE}, {"U8", 1, LSTM__OTHER_TYPE},
+                    {"BOOL", 1, LSTM__OTHER_TYPE}};
+
+static int lstm__dtype(lstm__piece name, int *bytes, int *type) {
+  size_t i;
+  for (i = 0; i < sizeof lstm__dtypes / sizeof lstm__dtypes[0]; ++i)
+    if (lstm__piece_is(name, lstm__dtypes[i].name)) {
+      *bytes = lstm__dtypes[i].bytes;
+      *type = lstm__dtypes[i].type;
+      return 1;
+    }
+  return 0;
+}
+
+static int lstm__read_shape(lstm__json *j, lstm__entry *e) {
+  uint64_t dim;
+  int first = 1, empty = 0;
+  e->count = e->shape[0] = e->shape[1] = 1;
+  if (!lstm__json_take(j, '[')) return 0;
+  for (; !lstm__json_take(j, ']'); first = 0) {
+    if ((!first && !lstm__json_take(j, ',')) || !lstm__json_uint(j, &dim) || e->rank == 8) return 0;
+    if (e->rank < 2) e->shape[e->rank] = dim;
+    ++e->rank;
+    if (dim == 0) empty = 1;
+    else if (e->count > UINT64_MAX / dim) return 0;
+    else e->count *= dim;
+  }
+  if (empty) e->count = 0;
+  return 1;
+}
+
+static int lstm__read_offsets(lstm__json *j, uint64_t *begin, uint64_t *end) {
+  return lstm__json_take(j, '[') && lstm__json_uint(j, begin) && lstm__json_take(j, ',') && lstm__json_uint(j, end) &&
+         lstm__json_take(j, ']');
+}
+
+/* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, each once, in any order. */
+static int lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t *begin, uint64_t *end) {
+  int seen = 0;
+  if (!lstm__json_take(j, '{')) return 0;
+  while (seen != 7) {
+    lstm__piece key;
+    int bit = 0, ok;
+    if ((seen && !lstm__json_take(j, ',')) || !lstm__json_string(j, &key) || !lstm__json_take(j, ':')) return 0;
+    if (lstm__piece_is(key, "dtype")) bit = 1, ok = lstm__json_string(j, &e->type_name);
+    else if (lstm__piece_is(key, "shape")) bit = 2, ok = lstm__read_shape(j, e);
+    else if (lstm__piece_is(key, "data_offsets")) bit = 4, ok = lstm__read_offsets(j, begin, end);
+    else return 0;
+    if (!ok || (seen & bit)) return 0;
+    seen |= bit;
+  }
+  return lstm__json_take(j, '}');
+}
+
+static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece name) {
+  lstm__entry *e = &f->entries[f->entry_count];
+  char shown[64], dtype[64];
+  uint64_t begin = 0, end = 0;
+  int bytes = 0;
+  if (f->entry_count == f->entry_capacity)
+    return lstm__fail(f->error, LSTM_ERR_LIMIT, "the file has more than %d tensors", f->entry_capacity);
+  memset(e, 0, sizeof *e);
+  e->name = name;
+  lstm__show(name, shown);
+  if (memchr(name.at, '\\', name.size))
+    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: escapes in a name are not supported", shown);
+  if (!lstm__read_fields(j, e, &begin, &end))
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: its entry in the header is malformed", shown);
+  if (!lstm__dtype(e->type_name, &bytes, &e->type))
+    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: unknown dtype %s", shown, lstm__show(e->type_name,
+                      dtype));
+  if (end > f->size)
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: the file ends before it: truncated", shown);
+  if (begin > end || (end - begin) % (unsigned)bytes || e->count != (end - begin) / (unsigned)bytes)
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: its shape and its place in the file differ in size",
+                      shown);
+  e->begin = (size_t)begin;
+  e->end = (size_t)end;
+  ++f->entry_count;
+  return LSTM_OK;
+}
+
+static lstm_status lstm__read_pairs(lstm__json *j, lstm__file *f) {
+  int first = 1;
+  if (!lstm__json_take(j, '{')) return lstm__fail(f->error, LSTM_ERR_FORMAT, "__metadata__: expected an object");
+  for (; !lstm__json_take(j, '}'); first = 0) {
+    lstm__pair *p = &f->pairs[f->pair_count];
+    if (f->pair_count == f->pair_capacity)
+      return lstm__fail(f->error, LSTM_ERR_LIMIT, "the file has more than %d metadata strings", f->pair_capacity);
+    if ((!first && !lstm__json_take(j, ',')) || !lstm__json_string(j, &p->key) || !lstm__json_take(j, ':') ||
+        !lstm__json_string(j, &p->value))
+      return lstm__fail(f->error, LSTM_ERR_FORMAT, "__metadata__ is malformed");
+    if (memchr(p->key.at, '\\', p->key.size))
+      return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "metadata: escapes in a key are not supported");
+    ++f->pair_count;
+  }
+  return LSTM_OK;
+}
+
+static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t size) {
+  lstm_status status = LSTM_OK;
+  lstm__json j;
+  int first = 1, metadata = 0;
+  j.at = text;
+  j.end = text + size;
+  if (!size || *text != '{') return lstm__fail(f->error, LSTM_ERR_FORMAT, "this is not a safetensors file");
+  for (++j.at; status == LSTM_OK && !lstm__json_take(&j, '}'); first = 0) {
+    lstm__piece name;
+    if ((!first && !lstm__json_take(&j, ',')) || !lstm__json_string(&j, &name) || !lstm__json_take(&j, ':'))
+      return lstm__fail(f->error, LSTM_ERR_FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
+    if (!lstm__piece_is(name, "__metadata__")) status = lstm__read_entry(&j, f, name);
+    else if (metadata++) status = lstm__fail(f->error, LSTM_ERR_FORMAT, "__metadata__ is there twice");
+    else status = lstm__read_pairs(&j, f);
+  }
+  lstm__json_space(&j);
+  if (status == LSTM_OK && j.at != j.end)
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
+  return status;
+}
+
+/* --- no duplicates, no holes, no overlap -------------------------------------------------------------------------- */
+
+static int lstm__piece_before(lstm__piece a, lstm__piece b) {
+  int d = memcmp(a.at, b.at, a.size < b.size ? a.size : b.size);
+  return d < 0 || (d == 0 && a.size < b.size);
+}
+
+enum { LSTM__BY_NAME, LSTM__BY_PLACE, LSTM__BY_KEY };
+
+static int lstm__before(const lstm__file *f, int by, int a, int b) {
+  const lstm__entry *x = f->entries + a, *y = f->entries + b;
+  if (by == LSTM__BY_KEY) return lstm__piece_before(f->pairs[a].key, f->pairs[b].key);
+  if (by == LSTM__BY_NAME) return lstm__piece_before(x->name, y->name);
+  return x->begin < y->begin || (x->begin == y->begin && x->end < y->end);
+}
+
+/* Heapsort: no recursion, and no input makes it slow. */
+static void lstm__sort(lstm__file *f, int by, int count) {
+  int *o = f->order, start = count / 2, end = count, i;
+  for (i = 0; i < count; ++i) o[i] = i;
+  while (end > 1) {
+    int root, child, moved;
+    if (start > 0) moved = o[--start];
+    else moved = o[--end], o[end] = o[0];
+    for (root = start; (child = 2 * root + 1) < end; root = child) {
+      if (child + 1 < end && lstm__before(f, by, o[child], o[child + 1])) ++child;
+      if (!lstm__before(f, by, moved, o[child])) break;
+      o[root] = o[child];
+    }
+    o[root] = moved;
+  }
+}
+
+static lstm_status lstm__check_tables(lstm__file *f) {
+  char shown[64];
+  size_t place = 0;
+  int i;
+  lstm__sort(f, LSTM__BY_KEY, f->pair_count);
+  for (i = 1; i < f->pair_count; ++i)
+    if (!lstm__before(f, LSTM__BY_KEY, f->order[i - 1], f->order[i]))
+      return lstm__fail(f->error, LSTM_ERR_FORMAT, "metadata %s is there twice",
+                        lstm__show(f->pairs[f->order[i]].key, shown));
+  lstm__sort(f, LSTM__BY_NAME, f->entry_count);
+  for (i = 1; i < f->entry_count; ++i)
+    if (!lstm__before(f, LSTM__BY_NAME, f->order[i - 1], f->order[i]))
+      return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s is there twice",
+                        lstm__show(f->entries[f->order[i]].name, shown));
+  lstm__sort(f, LSTM__BY_PLACE, f->entry_count);
+  for (i = 0; i < f->entry_count; ++i) {
+    const lstm__entry *e = &f->entries[f->order[i]];
+    if (e->begin != place)
+      return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: its place leaves a hole or overlaps another tensor",
+                        lstm__show(e->name, shown));
+    place = e->end;
+  }
+  if (place != f->size)
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "the tensors end at byte %z of %z", place, f->size);
+  return LSTM_OK;
+}
+
+/* --- metadata ----------------------------------------------------------------------------------------------------- */
+
+static const lstm__pair *lstm__find_pair(const lstm__file *f, const char *key) {
+  int i;
+  for (i = 0; i < f->pair_count; ++i)
+    if (lstm__piece_is(f->pairs[i].key, key)) return &f->pairs[i];
+  return NULL;
+}
+
+/* The library's own values are short; a longer one cannot be valid. Returns 0 where it is missing or too long. */
+static int lstm__own_value(const lstm__file *f, const char *key, char value[LSTM__LINE]) {
+  const lstm__pair *p = lstm__find_pair(f, key);
+  lstm__text o = lstm__text_in(value, LSTM__LINE);
+  return p && lstm__json_decode(p->value, &o) && o.length < LSTM__LINE;
+}
+
+static int lstm__is_own_key(lstm__piece key) { return lstm__begins(key, "lstm.") || lstm__begins(key, "trainer."); }
+
+static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
+  lstm__text o = lstm__text_in(key, LSTM__LINE);
+  lstm__put_string(&o, "lstm.layer.");
+  lstm__put_int(&o, i);
+  return key;
+}
+
+/* --- layer lines -------------------------------------------------------------------------------------------------- */
+
+static const char *const lstm__size_words[] = {"", "size", "hidden", "size", ""};
+static const char *const lstm__read_words[] = {"all", "last"};
+static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
+
+static int lstm__word_index(lstm__piece word, const char *const *words, int count) {
+  int i;
+  for (i = 0; i < count; ++i)
+    if (lstm__piece_is(word, words[i])) return i;
+  return -1;
+}
+
+static void lstm__put_option(lstm__text *o, const char *key, const char *value) {
+  lstm__put_char(o, ' ');
+  lstm__put_string(o, key);
+  lstm__put_char(o, '=');
+  lstm__put_string(o, value);
+}
+
+/* "lstm hidden=128 read=last": what is at its default is left out. */
+static void lstm__put_layer(lstm__text *o, const lstm_layer *layer) {
+  lstm__put_string(o, lstm__layer_names[layer->type]);
+  if (layer->type == LSTM_LAYER_DROPOUT) {
+    lstm__put_option(o, "rate", "");
+    lstm__put_float(o, layer->rate);
+    return;
+  }
+  lstm__put_option(o, lstm__size_words[layer->type], "");
+  lstm__put_int(o, layer->size);
+  if (layer->type == LSTM_LAYER_DENSE && layer->activation)
+    lstm__put_option(o, "activation", lstm__activation_names[layer->activation]);
+  if (layer->type == LSTM_LAYER_LSTM && layer->read) lstm__put_option(o, "read", lstm__read_words[layer->read]);
+  if (layer->name) lstm__put_option(o, "name", layer->name);
+}
+
+/* The next word of a line, up to a space. */
+static lstm__piece lstm__next_word(const char **line) {
+  lstm__piece p;
+  while (**line == ' ') ++*line;
+  p.at = *line;
+  while (**line && **line != ' ') ++*line;
+  p.size = (size_t)(*line - p.at);
+  return p;
+}
+
+static lstm_status lstm__read_size(lstm__file *f, const char *where, lstm__piece text, int *out) {
+  uint64_t v;
+  if (!lstm__parse_uint(text, &v) || v == 0) return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s: bad size", where);
+  if (v > (uint64_t)f->max_size)
+    return lstm__fail(f->error, LSTM_ERR_LIMIT, "%s: a size is over the limit of %d", where, f->max_size);
+  *out = (int)v;
+  return LSTM_OK;
+}
+
+static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece word, lstm_layer *layer,
+                                     char name[LSTM__NAME]) {
+  const char *equals = (const char *)memchr(word.at, '=', word.size);
+  char shown[64];
+  lstm__text o = lstm__text_in(name, LSTM__NAME);
+  lstm__piece option, value;
+  int n = -1;
+  option.at = word.at;
+  option.size = equals ? (size_t)(equals - word.at) : word.size;
+  value.at = equals ? equals + 1 : word.at + word.size;
+  value.size = (size_t)(word.at + word.size - value.at);
+  if (layer->type != LSTM_LAYER_DROPOUT && lstm__piece_is(option, lstm__size_words[layer->type]))
+    return lstm__read_size(f, key, value, &layer->size);
+  if (layer->type == LSTM_LAYER_DROPOUT && lstm__piece_is(option, "rate")) {
+    n = lstm__parse_float(value, &layer->rate) ? 0 : -1;
+  } else if (layer->type == LSTM_LAYER_DENSE && lstm__piece_is(option, "activation")) {
+    n = lstm__word_index(value, lstm__activation_names, LSTM_ACTIVATION_COUNT);
+    if (n >= 0) layer->activation = (lstm_activation)n;
+  } else if (layer->type == LSTM_LAYER_LSTM && lstm__piece_is(option, "read")) {
+    n = lstm__word_index(value, lstm__read_words, LSTM_READ_COUNT);
+    if (n >= 0) layer->read = (lstm_read)n;
+  } else if (layer->type != LSTM_LAYER_DROPOUT && lstm__piece_is(option, "name") && value.size &&
+             value.size < LSTM__NAME) {
+    lstm__put_piece(&o, value);
+    layer->name = name;
+    n = 0;
+  }
+  if (n >= 0) return LSTM_OK;
+  return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "%s: unknown option %s", key, lstm__show(word, shown));
+}
+
+static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *line) {
+  lstm_layer *layer = &f->layers[f->layer_count];
+  char again[LSTM__LINE], shown[64];
+  const char *at = line;
+  lstm__text o = lstm__text_in(again, sizeof again);
+  lstm__piece word = lstm__next_word(&at);
+  int type = lstm__word_index(word, lstm__layer_names, LSTM_LAYER_TYPE_COUNT);
+  memset(layer, 0, sizeof *layer);
+  if (type <= LSTM_LAYER_NONE)
+    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "%s: unknown layer %s", key, lstm__show(word, shown));
+  layer->type = (lstm_layer_type)type;
+  while (*at) {
+    lstm_status status;
+    word = lstm__next_word(&at);
+    status = lstm__read_option(f, key, word, layer, f->names[f->layer_count]);
+    if (status) return status;
+  }
+  lstm__put_layer(&o, layer);
+  if (o.length >= sizeof again || strcmp(again, line))
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s: expected \"%s\", the file has \"%s\"", key, again, line);
+  ++f->layer_count;
+  return LSTM_OK;
+}
+
+static lstm_status lstm__read_input_output(lstm__file *f) {
+  char value[LSTM__LINE];
+  lstm__piece p;
+  int n = -1;
+  p.at = value;
+  if (!lstm__own_value(f, "lstm.output", value)) return lstm__fail(f->error, LSTM_ERR_FORMAT, "lstm.output is missing");
+  p.size = strlen(value);
+  n = lstm__word_index(p, lstm__output_words, LSTM_OUTPUT_COUNT);
+  if (n < 0) return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "lstm.output: unknown output %s", value);
+  f->output = (lstm_output)n;
+  if (!lstm__own_value(f, "lstm.input", value)) return lstm__fail(f->error, LSTM_ERR_FORMAT, "lstm.input is missing");
+  p.size = strlen(value);
+  return lstm__read_size(f, "lstm.input", p, &f->input_size);
+}
+
+static int lstm__is_known_key(const lstm__file *f, lstm__piece key) {
+  static const char *const known[] = {
+      "lstm.version",          "lstm.input",       "lstm.output",       "trainer.batch_size",   "trainer.seq_len",
+      "trainer.loss",          "trainer.optimizer", "trainer.momentum", "trainer.carry_state",  "trainer.beta1",
+      "trainer.learning_rate", "trainer.beta2",    "trainer.alpha",     "trainer.weight_decay", "trainer.epsilon",
+      "trainer.clip_norm",     "trainer.clip_value", "trainer.seed",    "trainer.steps",        "trainer.windows",
+      "trainer.rate",          "trainer.best"};
+  uint64_t layer;
+  if (lstm__word_index(key, known, (int)(sizeof known / sizeof known[0])) >= 0) return 1;
+  if (!lstm__begins(key, "lstm.layer.")) return 0;
+  key.at += 11;
+  key.size -= 11;
+  return lstm__parse_uint(key, &layer) && layer < (uint64_t)f->layer_count;
+}
+
+/* A metadata key of the library's must be one that this version knows: it could not honour another. */
+static lstm_status lstm__check_keys(const lstm__file *f) {
+  char shown[64];
+  int i;
+  for (i = 0; i < f->pair_count; ++i)
+    if (lstm__is_own_key(f->pairs[i].key) && !lstm__is_known_key(f, f->pairs[i].key))
+      return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "unknown metadata %s", lstm__show(f->pairs[i].key, shown));
+  return LSTM_OK;
+}
+
+static lstm_status lstm__read_layers(lstm__file *f) {
+  char key[LSTM__LINE], value[LSTM__LINE];
+  lstm_status status = lstm__read_input_output(f);
+  while (!status && lstm__find_pair(f, lstm__layer_key(f->layer_count, key))) {
+    if (f->layer_count == f->layer_capacity)
+      return lstm__fail(f->error, LSTM_ERR_LIMIT, "the file has more than %d layers", f->layer_capacity);
+    if (!lstm__own_value(f, key, value)) return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s: the line is too long", key);
+    status = lstm__read_line(f, key, value);
+  }
+  return status ? status : lstm__check_keys(f);
+}
+
+/* --- our files: everything is as the layer lines say -------------------------------------------------------------- */
+
+/* "bias_ih" in a tensor's name becomes "bias_hh". */
+static void lstm__hidden_bias_name(const char *name, char out[LSTM__NAME]) {
+  size_t n = strlen(name);
+  memcpy(out, name, n + 1);
+  while (n-- > 7)
+    if (!memcmp(out + n - 7, "bias_ih", 7)) {
+      out[n - 2] = out[n - 1] = 'h';
+      return;
+    }
+}
+
+static const char *lstm__slot_name(const lstm__tensor *t, int half, char buffer[LSTM__NAME]) {
+  if (!half) return t->name;
+  lstm__hidden_bias_name(t->name, buffer);
+  return buffer;
+}
+
+static int lstm__halves(const lstm__tensor *t) { return t->kind == LSTM__T_BIAS ? 2 : 1; }
+
+static void lstm__put_shape(lstm__text *o, uint64_t rows, uint64_t columns, int rank) {
+  lstm__put_char(o, '[');
+  if (rank > 0) lstm__put_number(o, rows);
+  lstm__put_char(o, ']');
+  if (rank > 1) {
+    lstm__put_char(o, '[');
+    lstm__put_number(o, columns);
+    lstm__put_char(o, ']');
+  }
+  if (rank > 2) lstm__put_string(o, "[...]");
+}
+
+static lstm_status lstm__check_shape(const lstm__file *f, const lstm__entry *e, const char *name, uint64_t rows,
+                                     uint64_t columns) {
+  char wanted[64], found[64];
+  lstm__text w = lstm__text_in(wanted, sizeof wanted), o = lstm__text_in(found, sizeof found);
+  int rank = columns ? 2 : 1;
+  if (e->rank == rank && e->shape[0] == rows && (rank == 1 || e->shape[1] == columns)) return LSTM_OK;
+  lstm__put_shape(&w, rows, columns, rank);
+  lstm__put_shape(&o, e->shape[0], e->shape[1], e->rank);
+  return lstm__fail(f->error, LSTM_ERR_SHAPE, "tensor %s: expected %s, the file has %s", name, wanted, found);
+}
+
+/* Entry i must have this name, shape and place, and be F32. */
+static lstm_status lstm__check_entry(const lstm__file *f, int i, const char *name, size_t rows, size_t columns,
+                                     size_t *place) {
+  const lstm__entry *e = &f->entries[i];
+  char shown[64];
+  lstm_status status;
+  if (i >= f->entry_count) return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s is missing", name);
+  if (!lstm__piece_is(e->name, name))
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "expected tensor %s, the file has %s", name, lstm__show(e->name,
+                      shown));
+  status = lstm__check_shape(f, e, name, rows, columns);
+  if (status) return status;
+  if (e->type != LSTM__F32)
+    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: expected F32, the file has %s", name,
+                      lstm__show(e->type_name, shown));
+  if (e->begin != *place) return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: it is not at its place", name);
+  *place = e->end;
+  return LSTM_OK;
+}
+
+/* Matches the model's tensors with the first entries; *next is the first entry after them. */
+static lstm_status lstm__match_own(lstm__file *f, const lstm__tensor *tensors, int count, int *next, size_t *place) {
+  lstm_status status = LSTM_OK;
+  char buffer[LSTM__NAME];
+  int i, half;
+  *next = 0;
+  *place = 0;
+  for (i = 0; i < count && !status; ++i)
+    for (half = 0; half < lstm__halves(&tensors[i]) && !status; ++half) {
+      const lstm__tensor *t = &tensors[i];
+      const char *name = lstm__slot_name(t, half, buffer);
+      status = lstm__check_entry(f, *next, name, (size_t)t->rows, (size_t)t->columns, place);
+      f->source[2 * i + half] = (*next)++;
+    }
+  return status;
+}
+
+/* What a checkpoint adds comes after the model's tensors, in this order, each at most once. */
+static const char *const lstm__run_tensors[] = {"trainer.weights", "trainer.moment1", "trainer.moment2",
+"trainer.carry"};
+
+static lstm_status lstm__check_run_entries(lstm__file *f, int next) {
+  char shown[64];
+  int i;
+  for (i = 0; i < 4 && next < f->entry_count; ++i) next += lstm__piece_is(f->entries[next].name, lstm__run_tensors[i]);
+  if (next == f->entry_count) return LSTM_OK;
+  return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s is left over", lstm__show(f->entries[next].name, shown));
+}
+
+static lstm_status lstm__check_version(lstm__file *f) {
+  char value[LSTM__LINE];
+  lstm__piece p;
+  uint64_t version;
+  p.at = value;
+  if (!lstm__own_value(f, "lstm.version", value))
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "lstm.version is missing");
+  p.size = strlen(value);
+  if (!lstm__parse_uint(p, &version) || version == 0)
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "lstm.version: bad version %s", value);
+  if (version > LSTM_FILE_VERSION)
+    return lstm__fail(f->error, LSTM_ERR_VERSION, "the file has version %s of the format, this library reads up to %d",
+                      value,
+                      LSTM_FILE_VERSION);
+  return LSTM_OK;
+}
+
+/* --- foreign files: PyTorch state dicts --------------------------------------------------------------------------- */
+
+/* Is this what a foreign tensor is called here: `to`, then what follows the first `skip` bytes? */
+static int lstm__entry_is(const lstm__entry *e, const char *name) {
+  const char *to = e->to ? e->to : "";
+  size_t n = strlen(to);
+  lstm__piece rest;
+  rest.at = e->name.at + e->skip;
+  rest.size = e->name.size - e->skip;
+  return !strncmp(name, to, n) && lstm__piece_is(rest, name + n);
+}
+
+static int lstm__find_entry(const lstm__file *f, const char *name) {
+  int i;
+  for (i = 0; i < f->entry_count; ++i)
+    if (lstm__entry_is(&f->entries[i], name)) return i;
+  return -1;
+}
+
+static void lstm__map_names(lstm__file *f) {
+  int i, k;
+  for (i = 0; i < f->entry_count; ++i)
+    for (k = 0; k < f->desc.prefix_count; ++k)
+      if (lstm__begins(f->entries[i].name, f->desc.prefixes[k].from)) {
+        f->entries[i].to = f->desc.prefixes[k].to;
+        f->entries[i].skip = strlen(f->desc.prefixes[k].from);
+        break;
+      }
+}
+
+/* "tensor X is WHAT; the file has a [4][2], b [4], ...": as much of the list as fits. */
+static lstm_status lstm__refuse_foreign(const lstm__file *f, lstm_status status, const char *name, const char *what) {
+  char shown[64];
+  lstm__text t;
+  int i;
+  if (!f->error) return status;
+  f->error->status = status;
+  t = lstm__text_in(f->error->message, sizeof f->error->message);
+  lstm__print(&t, "tensor %s %s; the file has", name, what);
+  for (i = 0; i < f->entry_count; ++i) {
+    const lstm__entry *e = &f->entries[i];
+    if (t.length + 100 > t.capacity) {
+      lstm__put_string(&t, ", ...");
+      break;
+    }
+    lstm__print(&t, "%s %s ", i ? "," : "", lstm__show(e->name, shown));
+    lstm__put_shape(&t, e->shape[0], e->shape[1], e->rank);
+  }
+  return status;
+}
+
+/* A recurrent module's tensor: PREFIX.weight_ih_l0, also without a prefix. */
+typedef struct lstm__part {
+  size_t prefix; /* length, with its point */
+  int kind;      /* index into lstm__part_words; -1: not of a recurrent module */
+  int layer, reverse;
+} lstm__part;
+
+static const char *const lstm__part_words[] = {"weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l", "weight_hr_l"};
+
+static lstm__part lstm__part_of(const lstm__entry *e) {
+  lstm__piece name = e->name;
+  lstm__part part = {0, -1, 0, 0};
+  int k;
+  if (name.size > 255) return part;
+  for (part.prefix = name.size; part.prefix > 0 && name.at[part.prefix - 1] != '.';) --part.prefix;
+  name.at += part.prefix;
+  name.size -= part.prefix;
+  for (k = 0; k < 5; ++k) {
+    lstm__piece number = name;
+    uint64_t layer;
+    size_t n = strlen(lstm__part_words[k]);
+    if (!lstm__begins(name, lstm__part_words[k])) continue;
+    number.at += n;
+    number.size -= n;
+    if (number.size > 8 && !memcmp(number.at + number.size - 8, "_reverse", 8)) number.size -= 8, part.reverse = 1;
+    if (!lstm__parse_uint(number, &layer) || layer >= LSTM_MAX_TENSORS) continue;
+    part.kind = k;
+    part.layer = (int)layer;
+  }
+  return part;
+}
+
+/* Finds the one recurrent module, and refuses what it cannot be. *prefix: an entry that has its prefix. */
+static lstm_status lstm__find_recurrent(lstm__file *f, const lstm__entry **module, size_t *prefix, int *layers) {
+  char shown[64];
+  int i;
+  *module = NULL;
+  *layers = 0;
+  for (i = 0; i < f->entry_count; ++i) {
+    const lstm__entry *e = &f->entries[i];
+    lstm__part part = lstm__part_of(e);
+    if (part.kind < 0) continue;
+    lstm__show(e->name, shown);
+    if (part.reverse)
+      return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: bidirectional LSTMs are not supported", shown);
+    if (part.kind == 4)
+      return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: projections are not supported", shown);
+    if (*module && (part.prefix != *prefix || memcmp(e->name.at, (*module)->name.at, *prefix)))
+      return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, shown,
+                                  "is of a second recurrent module: describe the layers in lstm_load_desc");
+    *module = e;
+    *prefix = part.prefix;
+    if (part.layer >= *layers) *layers = part.layer + 1;
+  }
+  if (*module) return LSTM_OK;
+  return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, "weight_ih_l0", "is missing (no recurrent layer)");
+}
+
+/* Can be a layer's name, so that what is saved fits the PyTorch module again. */
+static int lstm__copy_name(lstm__piece prefix, char name[LSTM__NAME]) {
+  lstm__text t = lstm__text_in(name, LSTM__NAME);
+  if (prefix.size && prefix.at[prefix.size - 1] == '.') --prefix.size;
+  if (prefix.size >= LSTM__NAME) return 0;
+  lstm__put_piece(&t, prefix);
+  return lstm__name_ok(name);
+}
+
+/* Appends a layer. Its tensors' names begin with the first `prefix` bytes of e's: kept, or mapped to `standard`. */
+static lstm_status lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *e, size_t prefix,
+                                   const char *standard) {
+  lstm__piece text;
+  int i;
+  text.at = e->name.at;
+  text.size = prefix;
+  if (f->layer_count == f->layer_capacity)
+    return lstm__fail(f->error, LSTM_ERR_LIMIT, "the file has more than %d layers", f->layer_capacity);
+  if (!lstm__piece_is(text, standard) && lstm__copy_name(text, f->names[f->layer_count])) {
+    layer.name = f->names[f->layer_count];
+  } else {
+    for (i = 0; i < f->entry_count; ++i) {
+      lstm__entry *other = &f->entries[i];
+      if (other->name.size <= prefix || memcmp(other->name.at, e->name.at, prefix)) continue;
+      if (!prefix && lstm__part_of(other).kind < 0) continue; /* a bare nn.LSTM beside other modules */
+      other->to = standard;
+      other->skip = prefix;
+    }
+  }
+  f->layers[f->layer_count++] = layer;
+  return LSTM_OK;
+}
+
+/* One layer of the module: its weight_hh has [4H][H]. */
+static lstm_status lstm__infer_recurrent(lstm__file *f, const lstm__entry *module, size_t prefix, int l, int *input) {
+  char shown[64];
+  const lstm__entry *ih = NULL, *hh = NULL;
+  lstm_status status;
+  int i;
+  for (i = 0; i < f->entry_count; ++i) {
+    lstm__part part = lstm__part_of(&f->entries[i]);
+    if (part.kind == 0 && part.layer == l) ih = &f->entries[i];
+    if (part.kind == 1 && part.layer == l) hh = &f->entries[i];
+  }
+  if (!ih || !hh || ih->rank != 2 || hh->rank != 2)
+    return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, lstm__show(module->name, shown),
+                                "is of a recurrent module with a layer that lacks weight_ih or weight_hh");
+  lstm__show(hh->name, shown);
+  if (hh->shape[1] - 1 >= (uint64_t)f->max_size || ih->shape[1] - 1 >= (uint64_t)f->max_size)
+    return lstm__fail(f->error, LSTM_ERR_LIMIT, "tensor %s: a size is not within 1..%d", shown, f->max_size);
+  if (hh->shape[0] == 3 * hh->shape[1])
+    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: GRU layers are not supported", shown);
+  if (hh->shape[0] == hh->shape[1])
+    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: plain recurrent layers (nn.RNN) are not supported",
+                      shown);
+  if (l == 0) *input = (int)ih->shape[1];
+  status = lstm__add_layer(f, lstm_lstm((int)hh->shape[1]), module, prefix, "rnn.");
+  if (l > 0) f->layers[f->layer_count - 1].name = NULL; /* a name begins a module; this goes on with it */
+  return status;
+}
+
+/* PREFIX.weight of two dimensions, not of the recurrent module. */
+static int lstm__is_matrix(const lstm__entry *e, size_t *prefix) {
+  lstm__part part = lstm__part_of(e);
+  lstm__piece stem = e->name;
+  stem.at += part.prefix;
+  stem.size -= part.prefix;
+  *prefix = part.prefix;
+  return e->rank == 2 && part.kind < 0 && part.prefix > 0 && lstm__piece_is(stem, "weight");
+}
+
+static int lstm__has_bias(const lstm__file *f, const lstm__entry *e, size_t prefix) {
+  int i;
+  for (i = 0; i < f->entry_count; ++i) {
+    lstm__piece name = f->entries[i].name;
+    if (name.size != prefix + 4 || memcmp(name.at, e->name.at, prefix)) continue;
+    if (!memcmp(name.at + prefix, "bias", 4)) return 1;
+  }
+  return 0;
+}
+
+/* Which matrix is before the recurrent layers (embedding: I columns, no bias) and which after (linear: H columns). */
+static lstm_status lstm__find_matrices(lstm__file *f, int input, int hidden, const lstm__entry **embedding,
+                                       const lstm__entry **linear) {
+  char shown[64];
+  int i;
+  *embedding = *linear = NULL;
+  for (i = 0; i < f->entry_count; ++i) {
+    const lstm__entry *e = &f->entries[i], **slot;
+    size_t prefix;
+    int before, after;
+    if (!lstm__is_matrix(e, &prefix)) continue;
+    lstm__show(e->name, shown);
+    before = e->shape[1] == (uint64_t)input && !lstm__has_bias(f, e, prefix);
+    after = e->shape[1] == (uint64_t)hidden;
+    if (before && after) {
+      before = strstr(shown, "emb") != NULL;
+      after = !before;
+    }
+    slot = before ? embedding : linear;
+    if ((!before && !after) || *slot)
+      return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, shown,
+                                  "is neither the one embedding nor the one linear layer: describe the layers");
+    if (e->shape[0] == 0 || e->shape[0] > (uint64_t)f->max_size)
+      return lstm__fail(f->error, LSTM_ERR_LIMIT, "tensor %s: a size is not within 1..%d", shown, f->max_size);
+    *slot = e;
+  }
+  return LSTM_OK;
+}
+
+/* Embedding (if there is one), stacked LSTM, linear (if there is one), from names and shapes. */
+static lstm_status lstm__infer_layers(lstm__file *f) {
+  const lstm__entry *module, *embedding, *linear;
+  size_t prefix = 0;
+  int input = 0, count, l;
+  lstm_status status = lstm__find_recurrent(f, &module, &prefix, &count);
+  if (status) return status;
+  f->layer_count = 1; /* room for the embedding */
+  for (l = 0; l < count && !status; ++l) status = lstm__infer_recurrent(f, module, prefix, l, &input);
+  if (!status) status = lstm__find_matrices(f, input, f->layers[f->layer_count - 1].size, &embedding, &linear);
+  if (status) return status;
+  f->input_size = input;
+  if (linear) {
+    status = lstm__add_layer(f, lstm_dense((int)linear->shape[0]), linear, lstm__part_of(linear).prefix, "head.");
+    if (status) return status;
+  }
+  if (embedding) {
+    int all = f->layer_count;
+    f->layer_count = 0;
+    f->input_size = (int)embedding->shape[0];
+    status = lstm__add_layer(f, lstm_embedding(input), embedding, lstm__part_of(embedding).prefix, "embed.");
+    f->layer_count = all;
+  } else {
+    ++f->layers;
+    --f->layer_count;
+  }
+  return status;
+}
+
+static lstm_model_desc lstm__file_desc(const lstm__file *f) {
+  lstm_model_desc d;
+  memset(&d, 0, sizeof d);
+  d.input_size = f->input_size;
+  d.layer_count = f->layer_count;
+  d.layers = f->layers;
+  d.output = f->output;
+  d.init = LSTM_INIT_ZERO;
+  d.isa = f->desc.isa;
+  d.allocator = f->desc.allocator;
+  d.error = f->error;
+  return d;
+}
+
+/* The layers that the caller described; the input's size is in the shape of the first tensor. */
+static lstm_status lstm__described_layers(lstm__file *f) {
+  const lstm_load_desc *d = &f->desc;
+  lstm_model_desc probe;
+  lstm__plan plan;
+  lstm_status status;
+  uint64_t input;
+  int i;
+  if (!d->layers || d->layer_count < 0)
+    return lstm__fail(f->error, LSTM_ERR_ARGUMENT, "lstm_load_desc.layers is missing");
+  if (d->layer_count > f->layer_capacity)
+    return lstm__fail(f->error, LSTM_ERR_LIMIT, "more than %d layers", f->layer_capacity);
+  for (i = 0; i < d->layer_count; ++i) f->layers[i] = d->layers[i];
+  f->layer_count = d->layer_count;
+  f->input_size = 1;
+  probe = lstm__file_desc(f);
+  status = lstm__make_plan(&probe, &plan, NULL, NULL);
+  if (!status) status = lstm__make_plan(&probe, &plan, NULL, f->tensors);
+  if (status) return status;
+  i = lstm__find_entry(f, f->tensors[0].name);
+  if (i < 0) return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, f->tensors[0].name, "is missing");
+  input = f->entries[i].shape[f->layers[f->tensors[0].layer].type == LSTM_LAYER_EMBEDDING ? 0 : 1];
+  if (input == 0 || input > (uint64_t)f->max_size)
+    return lstm__fail(f->error, LSTM_ERR_LIMIT, "tensor %s: a size is not within 1..%d", f->tensors[0].name,
+                      f->max_size);
+  f->input_size = (int)input;
+  return LSTM_OK;
+}
+
+static lstm_status lstm__match_foreign_tensor(lstm__file *f, int i, int half) {
+  const lstm__tensor *t = &f->tensors[i];
+  char buffer[LSTM__NAME], shown[64];
+  const char *name = lstm__slot_name(t, half, buffer);
+  int k = lstm__find_entry(f, name);
+  lstm__entry *e = k < 0 ? NULL : &f->entries[k];
+  lstm_status status;
+  f->source[2 * i + half] = k;
+  if (!e && (t->kind == LSTM__T_BIAS || t->kind == LSTM__T_DENSE_BIAS)) {
+    lstm__put_string(&f->assumed, name);
+    lstm__put_string(&f->assumed, " is not there: zeros\n");
+    return LSTM_OK;
+  }
+  if (!e) return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, name, "is missing");
+  status = lstm__check_shape(f, e, name, (uint64_t)t->rows, (uint64_t)t->columns);
+  if (status) return status;
+  if (e->type == LSTM__OTHER_TYPE)
+    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: expected F32, F16 or BF16, the file has %s", name,
+                      lstm__show(e->type_name, shown));
+  e->used = 1;
+  return LSTM_OK;
+}
+
+static lstm_status lstm__match_foreign(lstm__file *f) {
+  char shown[64];
+  int i, half;
+  for (i = 0; i < f->tensor_count; ++i)
+    for (half = 0; half < lstm__halves(&f->tensors[i]); ++half) {
+      lstm_status status = lstm__match_foreign_tensor(f, i, half);
+      if (status) return status;
+    }
+  for (i = 0; i < f->entry_count; ++i)
+    if (!f->entries[i].used)
+      return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, lstm__show(f->entries[i].name, shown), "is left over");
+  return LSTM_OK;
+}
+
+static void lstm__tell_assumed(lstm__file *f) {
+  lstm__text *o = &f->assumed;
+  int i;
+  lstm__put_string(o, f->desc.layer_count ? "layers as described:\n" : "layers inferred from names and shapes:\n");
+  lstm__put_string(o, "input=");
+  lstm__put_int(o, f->input_size);
+  for (i = 0; i < f->layer_count; ++i) {
+    lstm__put_char(o, '\n');
+    lstm__put_layer(o, &f->layers[i]);
+  }
+  lstm__put_string(o, "\ngates in the order i, f, g, o; outputs without softmax or sigmoid\n");
+}
+
+/* --- filling a model ---------------------------------------------------------------------------------------------- */
+
+static float lstm__half_to_float(uint32_t h) {
+  uint32_t sign = (h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 0x3ffu;
+  if (exponent == 31) return lstm__float_of_bits(sign | 0x7f800000u | fraction << 13);
+  if (exponent) return lstm__float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
+  if (!fraction) return lstm__float_of_bits(sign);
+  for (exponent = 113; !(fraction & 0x400u); --exponent) fraction <<= 1; /* a subnormal: normal as a float */
+  return lstm__float_of_bits(sign | exponent << 23 | (fraction & 0x3ffu) << 13);
+}
+
+static float lstm__read_float(const unsigned char *p, int type) {
+  if (type == LSTM__F32) return lstm__float_of_bits((uint32_t)lstm__from_le(p, 4));
+  if (type == LSTM__BF16) return lstm__float_of_bits((uint32_t)lstm__from_le(p, 2) << 16);
+  return lstm__half_to_float((uint32_t)lstm__from_le(p, 2));
+}
+
+static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, float *to) {
+  const unsigned char *p = f->data + e->begin;
+  size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
+  if (e->type == LSTM__F32 && lstm__host_is_little()) {
+    memcpy(to, p, e->end - e->begin);
+    return;
+  }
+  for (i = 0; i < (size_t)e->count; ++i) to[i] = lstm__read_float(p + i * bytes, e->type);
+}
+
+/* Zero addends are skipped, so that a -0 survives: bias_hh is zeros in our files. */
+static void lstm__add_floats(const lstm__file *f, const lstm__entry *e, float *to) {
+  const unsigned char *p = f->data + e->begin;
+  size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
+  for (i = 0; i < (size_t)e->count; ++i) {
+    float v = lstm__read_float(p + i * bytes, e->type);
+    uint32_t zero = lstm__bits_of_float(v) << 1;
+    if (zero) to[i] = lstm__bits_of_float(to[i]) << 1 ? to[i] + v : v;
+  }
+}
+
+static lstm_status lstm__fill_params(const lstm__file *f, const lstm__tensor *tensors, int count, float *params) {
+  int i, half;
+  for (i = 0; i < count; ++i) {
+    float *to = params + tensors[i].offset;
+    for (half = 0; half < lstm__halves(&tensors[i]); ++half) {
+      int k = f->source[2 * i + half];
+      if (k < 0 && half == 0) memset(to, 0, tensors[i].count * sizeof *to);
+      if (k >= 0 && half == 0) lstm__read_floats(f, &f->entries[k], to);
+      if (k >= 0 && half == 1) lstm__add_floats(f, &f->entries[k], to);
+    }
+    if (!f->desc.allow_not_finite && !lstm__all_finite(to, tensors[i].count))
+      return lstm__fail(f->error, LSTM_ERR_NOT_FINITE, "tensor %s: a value is NaN or infinite", tensors[i].name);
+  }
+  return LSTM_OK;
+}
+
+/* Copies the pairs that are not the library's, decoded, as KEY 0 VALUE 0. Returns the bytes; `to` NULL: only counts. */
+static size_t lstm__copy_meta(const lstm__file *f, char *to, size_t capacity, int *count) {
+  lstm__text o = lstm__text_in(to, capacity);
+  int i;
+  *count = 0;
+  for (i = 0; i < f->pair_count; ++i) {
+    if (lstm__is_own_key(f->pairs[i].key)) continue;
+    ++*count;
+    (void)lstm__json_decode(f->pairs[i].key, &o);
+    lstm__put_char(&o, 0);
+    (void)lstm__json_decode(f->pairs[i].value, &o);
+    lstm__put_char(&o, 0);
+  }
+  return o.length;
+}
+
+/* --- loading ------------------------------------------------------------------------------------------------------ */
+
+static int lstm__limit(int wanted, int most) { return wanted > 0 && wanted < most ? wanted : most; }
+
+/* The tables' memory. No table is larger than the header can fill. */
+static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
+  int rows = f->entry_capacity > f->pair_capacity ? f->entry_capacity : f->pair_capacity;
+  f->entries = (lstm__entry *)lstm__carve(a, (size_t)f->entry_capacity, sizeof(lstm__entry));
+  f->pairs = (lstm__pair *)lstm__carve(a, (size_t)f->pair_capacity, sizeof(lstm__pair));
+  f->order = (int *)lstm__carve(a, (size_t)rows, sizeof(int));
+  f->layers = (lstm_layer *)lstm__carve(a, (size_t)f->layer_capacity, sizeof(lstm_layer));
+  f->names = (char (*)[LSTM__NAME])lstm__carve(a, (size_t)f->layer_capacity, LSTM__NAME);
+  f->tensors = (lstm__tensor *)lstm__carve(a, 3 * (size_t)f->layer_capacity, sizeof(lstm__tensor));
+  f->source = (int *)lstm__carve(a, 6 * (size_t)f->layer_capacity, sizeof(int));
+}
+
+static lstm_status lstm__check_frame(lstm__file *f, const unsigned char *bytes, size_t size, size_t *header) {
+  uint64_t n = size < 8 ? 0 : lstm__from_le(bytes, 8);
+  if (size < 9 || bytes[8] != '{')
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, size ? "this is not a safetensors file" : "the file is empty");
+  if (n > size - 8) return lstm__fail(f->error, LSTM_ERR_FORMAT, "the file is truncated: it ends within its header");
+  *header = (size_t)n;
+  f->data = bytes + 8 + n;
+  f->size = size - 8 - (size_t)n;
+  return LSTM_OK;
+}
+
+/* Reads the header into tables and checks them. *work is to be freed, also on failure. */
+static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, const lstm_allocator *allocator, int layers,
+                              void **work) {
+  const unsigned char *bytes = (const unsigned char *)data;
+  size_t header = 0;
+  lstm__arena arena;
+  lstm_status status = lstm__check_frame(f, bytes, size, &header);
+  *work = NULL;
+  if (status) return status;
+  f->entry_capacity = header / 48 + 1 < LSTM_MAX_TENSORS ? (int)(header / 48 + 1) : LSTM_MAX_TENSORS;
+  f->pair_capacity = header / 6 + 1 < LSTM_MAX_META ? (int)(header / 6 + 1) : LSTM_MAX_META;
+  f->layer_capacity = layers;
+  memset(&arena, 0, sizeof arena);
+  lstm__carve_tables(f, &arena);
+  arena.base = (unsigned char *)lstm__alloc_aligned(allocator, arena.used, work);
+  arena.used = 0;
+  if (!arena.base) return lstm__fail(f->error, LSTM_ERR_MEMORY, "out of memory for reading the header");
+  lstm__carve_tables(f, &arena);
+  status = lstm__read_header(f, (const char *)(bytes + 8), header);
+  return status ? status : lstm__check_tables(f);
+}
+
+static lstm_status lstm__plan_file(lstm__file *f) {
+  lstm_model_desc d = lstm__file_desc(f);
+  lstm__plan plan;
+  lstm_status status = lstm__make_plan(&d, &plan, NULL, NULL);
+  if (status == LSTM_ERR_ARGUMENT && !f->desc.layer_count) status = LSTM_ERR_FORMAT; /* not the caller's fault */
+  if (status) {
+    if (f->error) f->error->status = status;
+    return status;
+  }
+  f->tensor_count = plan.tensors;
+  return lstm__make_plan(&d, &plan, NULL, f->tensors);
+}
+
+static lstm_status lstm__match_ours(lstm__file *f) {
+  size_t place;
+  int next;
+  lstm_status status = lstm__check_version(f);
+  if (!status) status = lstm__read_layers(f);
+  if (!status) status = lstm__plan_file(f);
+  if (!status) status = lstm__match_own(f, f->tensors, f->tensor_count, &next, &place);
+  return status ? status : lstm__check_run_entries(f, next);
+}
+
+static lstm_status lstm__match_theirs(lstm__file *f) {
+  lstm_status status;
+  lstm__map_names(f);
+  status = f->desc.layer_count ? lstm__described_layers(f) : lstm__infer_layers(f);
+  if (!status) status = lstm__plan_file(f);
+  if (status) return status;
+  lstm__tell_assumed(f);
+  return lstm__match_foreign(f);
+}
+
+/* Everything is checked: only now is memory taken for a model. */
+static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
+  lstm_model_desc d = lstm__file_desc(f);
+  int meta_count;
+  size_t meta_size = lstm__copy_meta(f, NULL, 0, &meta_count);
+  lstm_status status = lstm__build_model(&d, meta_size, NULL, 0, out);
+  if (status) return status;
+  (*out)->meta_count = meta_count;
+  (void)lstm__copy_meta(f, (*out)->meta, meta_size, &meta_count);
+  status = lstm__fill_params(f, (*out)->tensors, (*out)->plan.tensors, (*out)->params);
+  if (status) {
+    lstm_model_destroy(*out);
+    *out = NULL;
+    return status;
+  }
+  lstm_model_refresh(*out);
+  return LSTM_OK;
+}
+
+static int lstm__is_ours(const lstm__file *f) {
+  int i, ours = 0;
+  for (i = 0; i < f->pair_count; ++i) ours |= lstm__begins(f->pairs[i].key, "lstm.");
+  return ours;
+}
+
+static void lstm__begin_file(lstm__file *f, const lstm_load_desc *desc) {
+  memset(f, 0, sizeof *f);
+  if (desc) f->desc = *desc;
+  f->error = f->desc.error;
+  f->assumed = lstm__text_in(f->desc.assumed, f->desc.assumed_capacity);
+  f->max_size = lstm__limit(f->desc.max_size, LSTM_MAX_SIZE);
+}
+
+LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out) {
+  lstm__file f;
+  void *work = NULL;
+  uint64_t most;
+  lstm_status status;
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  lstm__begin_file(&f, desc);
+  if (!data) return lstm__fail(f.error, LSTM_ERR_ARGUMENT, "lstm_load_memory: data is NULL");
+  most = f.desc.max_bytes ? f.desc.max_bytes : LSTM_MAX_FILE_BYTES;
+  if (size > most) return lstm__fail(f.error, LSTM_ERR_LIMIT, "the file has %z bytes, over the limit", size);
+  status = lstm__open(&f, data, size, &f.desc.allocator, lstm__limit(f.desc.max_layers, LSTM_MAX_LAYERS), &work);
+  if (!status) status = lstm__is_ours(&f) ? lstm__match_ours(&f) : lstm__match_theirs(&f);
+  if (!status) status = lstm__build_from_file(&f, out);
+  lstm__free(&f.desc.allocator, work);
+  return status;
+}
+
+/* Reads to the end. The buffer grows with what has really come, never by what a file says about itself. */
+static lstm_status lstm__read_all(const lstm_reader *reader, const lstm_load_desc *d, unsigned char **buffer,
+                                  size_t *size) {
+  uint64_t most = d->max_bytes ? d->max_bytes : LSTM_MAX_FILE_BYTES;
+  size_t capacity = 0, got;
+  *buffer = NULL;
+  *size = 0;
+  for (;;) {
+    if (*size == capacity) {
+      size_t more = capacity ? capacity : 32768;
+      unsigned char *larger = NULL;
+      if (lstm__add_ok(capacity, more, &more)) larger = (unsigned char *)lstm__alloc(&d->allocator, more);
+      if (!larger) return lstm__fail(d->error, LSTM_ERR_MEMORY, "out of memory: %z bytes", more);
+      if (*size) memcpy(larger, *buffer, *size);
+      lstm__free(&d->allocator, *buffer);
+      *buffer = larger;
+      capacity = more;
+    }
+    got = reader->read(reader->user, *buffer + *size, capacity - *size);
+    if (got == 0) return LSTM_OK;
+    if (got > capacity - *size) return lstm__fail(d->error, LSTM_ERR_IO, "the file could not be read");
+    *size += got;
+    if (*size > most)
+      return lstm__fail(d->error, LSTM_ERR_LIMIT, "the file has more than %z bytes, over the limit", *size - 1);
+  }
+}
+
+LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *desc, lstm_model **out) {
+  lstm_load_desc d;
+  unsigned char *buffer;
+  size_t size;
+  lstm_status status;
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  memset(&d, 0, sizeof d);
+  if (desc) d = *desc;
+  if (!reader || !reader->read) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load: reader is NULL");
+  status = lstm__read_all(reader, &d, &buffer, &size);
+  if (!status) status = lstm_load_memory(buffer, size, &d, out);
+  lstm__free(&d.allocator, buffer);
+  return status;
+}
+
+/* --- saving ------------------------------------------------------------------------------------------------------- */
+
+/* Where bytes go: a writer (gathered into pieces), a buffer, or nowhere (only counted). */
+typedef struct lstm__sink {
+  const lstm_writer *writer;
+  unsigned char *buffer;
+  size_t capacity, size; /* size: bytes so far */
+  size_t held;           /* bytes in `piece` */
+  int failed;
+  unsigned char piece[1024];
+} lstm__sink;
+
+static void lstm__flush(lstm__sink *s) {
+  if (s->held && !s->failed) s->failed = !s->writer->write(s->writer->user, s->piece, s->held);
+  s->held = 0;
+}
+
+static void lstm__write(lstm__sink *s, const void *data, size_t n) {
+  if (s->buffer && s->size <= s->capacity && n <= s->capacity - s->size) memcpy(s->buffer + s->size, data, n);
+  s->size += n;
+  if (!s->writer) return;
+  if (s->held + n > sizeof s->piece) lstm__flush(s);
+  if (n > sizeof s->piece) {
+    if (!s->failed) s->failed = !s->writer->write(s->writer->user, data, n);
+    return;
+  }
+  memcpy(s->piece + s->held, data, n);
+  s->held += n;
+}
+
+static void lstm__write_text(lstm__sink *s, const char *text) { lstm__write(s, text, strlen(text)); }
+
+static void lstm__write_number(lstm__sink *s, uint64_t v) {
+  char digits[24];
+  lstm__text t = lstm__text_in(digits, sizeof digits);
+  lstm__put_number(&t, v);
+  lstm__write(s, digits, t.length);
+}
+
+static void lstm__write_floats(lstm__sink *s, const float *p, size_t count) {
+  unsigned char bytes[4];
+  size_t i;
+  if (lstm__host_is_little()) {
+    if (count) lstm__write(s, p, count * sizeof *p);
+    return;
+  }
+  for (i = 0; i < count; ++i) {
+    lstm__to_le(bytes, lstm__bits_of_float(p[i]), 4);
+    lstm__write(s, bytes, 4);
+  }
+}
+
+static void lstm__write_zeros(lstm__sink *s, size_t count) {
+  static const float zeros[64] = {0};
+  for (; count > 64; count -= 64) lstm__write(s, zeros, sizeof zeros);
+  if (count) lstm__write(s, zeros, count * sizeof zeros[0]);
+}
+
+/* A JSON string, with the fewest escapes. */
+static void lstm__write_string(lstm__sink *s, const char *text) {
+  static const char hex[] = "0123456789abcdef";
+  lstm__write(s, "\"", 1);
+  for (; *text; ++text) {
+    unsigned char c = (unsigned char)*text;
+    char escape[6] = {'\\', 'u', '0', '0', 0, 0};
+    const char *found = c < 0x20 || c == '"' || c == '\\' ? strchr("\"\"\\\\\bb\ff\nn\rr\tt", c) : NULL;
+    escape[4] = hex[c >> 4];
+    escape[5] = hex[c & 15];
+    if (found) escape[1] = found[1], lstm__write(s, escape, 2);
+    else if (c < 0x20) lstm__write(s, escape, 6);
+    else lstm__write(s, text, 1);
+  }
+  lstm__write(s, "\"", 1);
+}
+
+/* What is to be written. */
+typedef struct lstm__save {
+  const lstm_model *model;
+  const float *params;         /* under the model's names */
+  const lstm_trainer *trainer; /* NULL: only the model */
+  const lstm_save_desc *desc;  /* may be NULL */
+  lstm_error *error;
+} lstm__save;
+
+#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+static void lstm__write_run_metadata(lstm__sink *s, const lstm_trainer *t);
+static void lstm__write_run_entries(lstm__sink *s, const lstm_trainer *t, size_t *place);
+static void lstm__write_run_data(lstm__sink *s, const lstm_trainer *t);
+#endif
+
+static void lstm__write_pair(lstm__sink *s, const char *key, const char *value) {
+  lstm__write(s, ",", 1);
+  lstm__write_string(s, key);
+  lstm__write(s, ":", 1);
+  lstm__write_string(s, value);
+}
+
+static void lstm__write_metadata(lstm__sink *s, const lstm__save *w) {
+  char key[LSTM__LINE], value[LSTM__LINE];
+  lstm__text t;
+  int i;
+  lstm__write_text(s, "{\"__metadata__\":{\"lstm.version\":\"");
+  lstm__write_number(s, LSTM_FILE_VERSION);
+  lstm__write_text(s, "\",\"lstm.input\":\"");
+  lstm__write_number(s, (uint64_t)w->model->desc.input_size);
+  lstm__write(s, "\"", 1);
+  lstm__write_pair(s, "lstm.output", lstm__output_words[w->model->desc.output]);
+  for (i = 0; i < w->model->plan.layers; ++i) {
+    t = lstm__text_in(value, sizeof value);
+    lstm__put_layer(&t, &w->model->desc.layers[i]);
+    lstm__write_pair(s, lstm__layer_key(i, key), value);
+  }
+#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+  if (w->trainer) lstm__write_run_metadata(s, w->trainer);
+#endif
+  if (w->desc && w->desc->meta)
+    for (i = 0; i < w->desc->meta_count; ++i) lstm__write_pair(s, w->desc->meta[i].key, w->desc->meta[i].value);
+  else
+    for (i = 0; i < w->model->meta_count; ++i)
+      lstm__write_pair(s, lstm_model_meta_key(w->model, i), lstm_model_meta_value(w->model, i));
+  lstm__write(s, "}", 1);
+}
+
+static void lstm__write_entry(lstm__sink *s, const char *name, size_t rows, size_t columns, size_t *place) {
+  lstm__write(s, ",", 1);
+  lstm__write_string(s, name);
+  lstm__write_text(s, ":{\"dtype\":\"F32\",\"shape\":[");
+  lstm__write_number(s, rows);
+  if (columns) {
+    lstm__write(s, ",", 1);
+    lstm__write_number(s, columns);
+  }
+  lstm__write_text(s, "],\"data_offsets\":[");
+  lstm__write_number(s, *place);
+  lstm__write(s, ",", 1);
+  *place += rows * (columns ? columns : 1) * sizeof(float);
+  lstm__write_number(s, *place);
+  lstm__write_text(s, "]}");
+}
+
+static void lstm__write_header(lstm__sink *s, const lstm__save *w) {
+  char buffer[LSTM__NAME];
+  size_t place = 0;
+  int i, half;
+  lstm__write_metadata(s, w);
+  for (i = 0; i < w->model->plan.tensors; ++i) {
+    const lstm__tensor *t = &w->model->tensors[i];
+    for (half = 0; half < lstm__halves(t); ++half)
+      lstm__write_entry(s, lstm__slot_name(t, half, buffer), (size_t)t->rows, (size_t)t->columns, &place);
+  }
+#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+  if (w->trainer) lstm__write_run_entries(s, w->trainer, &place);
+#endif
+  lstm__write(s, "}", 1);
+}
+
+static void lstm__write_data(lstm__sink *s, const lstm__save *w) {
+  int i;
+  for (i = 0; i < w->model->plan.tensors; ++i) {
+    const lstm__tensor *t = &w->model->tensors[i];
+    lstm__write_floats(s, w->params + t->offset, t->count);
+    if (lstm__halves(t) == 2) lstm__write_zeros(s, t->count);
+  }
+#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+  if (w->trainer) lstm__write_run_data(s, w->trainer);
+#endif
+}
+
+/* The whole file; the header is padded with spaces so that the data begin at a multiple of 64. */
+static void lstm__write_file(lstm__sink *s, const lstm__save *w) {
+  unsigned char length[8];
+  lstm__sink counter;
+  memset(&counter, 0, sizeof counter);
+  lstm__write_header(&counter, w);
+  while ((8 + counter.size) % 64) ++counter.size;
+  lstm__to_le(length, counter.size, 8);
+  lstm__write(s, length, 8);
+  counter.size += s->size;
+  lstm__write_header(s, w);
+  while (s->size < counter.size) lstm__write(s, " ", 1);
+  lstm__write_data(s, w);
+  if (s->writer) lstm__flush(s);
+}
+
+static int lstm__utf8_ok(lstm__piece p) {
+  const char *at = p.at, *end = p.at + p.size;
+  while (at < end) {
+    uint32_t c;
+    size_t used = lstm__utf8_read(at, end, &c);
+    if (!used) return 0;
+    at += used;
+  }
+  return 1;
+}
+
+static int lstm__plain_key(lstm__piece key) {
+  size_t i;
+  for (i = 0; i < key.size; ++i)
+    if ((unsigned char)key.at[i] < 0x20 || key.at[i] == '"' || key.at[i] == '\\') return 0;
+  return key.size > 0 && lstm__utf8_ok(key);
+}
+
+static lstm_status lstm__check_meta(const lstm_save_desc *d) {
+  int i, k;
+  if (!d || !d->meta) return LSTM_OK;
+  if (d->meta_count < 0 || d->meta_count > LSTM_MAX_META / 2)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "%d metadata pairs, the limit is %d", d->meta_count,
+                      LSTM_MAX_META / 2);
+  for (i = 0; i < d->meta_count; ++i) {
+    const lstm_meta *m = &d->meta[i];
+    if (!m->key || !m->value) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata pair %d: NULL", i);
+    if (!lstm__plain_key(lstm__piece_of(m->key)) || lstm__is_own_key(lstm__piece_of(m->key)))
+      return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata pair %d: the key \"%s\" will not do", i, m->key);
+    if (!lstm__utf8_ok(lstm__piece_of(m->value)))
+      return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata %s: the value is not UTF-8", m->key);
+    for (k = 0; k < i; ++k)
+      if (!strcmp(d->meta[k].key, m->key))
+        return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata %s is there twice", m->key);
+  }
+  return LSTM_OK;
+}
+
+static lstm_status lstm__save_to(const lstm__save *w, const lstm_writer *writer) {
+  lstm__sink s;
+  lstm_status status;
+  if (!writer || !writer->write) return lstm__fail(w->error, LSTM_ERR_ARGUMENT, "there is no writer");
+  status = lstm__check_meta(w->desc);
+  if (status) return status;
+  memset(&s, 0, sizeof s);
+  s.writer = writer;
+  lstm__write_file(&s, w);
+  return s.failed ? lstm__fail(w->error, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
+}
+
+static lstm__save lstm__saving(const lstm_model *model, const lstm_save_desc *desc) {
+  lstm__save w;
+  memset(&w, 0, sizeof w);
+  w.model = model;
+  w.params = model->params;
+  w.desc = desc;
+  w.error = desc ? desc->error : NULL;
+  return w;
+}
+
+LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
+                                      size_t capacity,
+                                      size_t *size) {
+  lstm__save w;
+  lstm__sink s;
+  lstm_status status;
+  if (!model || !size) return LSTM_ERR_ARGUMENT;
+  *size = 0;
+  w = lstm__saving(model, desc);
+  status = lstm__check_meta(desc);
+  if (status) return status;
+  memset(&s, 0, sizeof s);
+  s.buffer = (unsigned char *)buffer;
+  s.capacity = buffer ? capacity : 0;
+  lstm__write_file(&s, &w);
+  *size = s.size;
+  if (!buffer || s.size <= capacity) return LSTM_OK;
+  return lstm__fail(w.error, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity, s.size);
+}
+
+LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer) {
+  lstm__save w;
+  if (!model) return LSTM_ERR_ARGUMENT;
+  w = lstm__saving(model, desc);
+  return lstm__save_to(&w, writer);
+}
+
+/* --- files by name ------------------------------------------------------------------------------------------------ */
+
+#ifndef LSTM_NO_STDIO
+
+#ifdef _WIN32
+/* UTF-8 to UTF-16, in memory from the allocator; NULL where the path is not UTF-8. */
+static wchar_t *lstm__wide_path(const lstm_allocator *a, const char *path) {
+  lstm__piece p = lstm__piece_of(path);
+  const char *at = p.at, *end = p.at + p.size;
+  wchar_t *wide = lstm__utf8_ok(p) ? (wchar_t *)lstm__alloc(a, (p.size + 1) * sizeof(wchar_t)) : NULL;
+  size_t n = 0;
+  while (wide && at < end) {
+    uint32_t c = 0;
+    at += lstm__utf8_read(at, end, &c);
+    if (c >= 0x10000) {
+      wide[n++] = (wchar_t)(0xd7c0 + (c >> 10));
+      c = 0xdc00 + (c & 0x3ff);
+    }
+    wide[n++] = (wchar_t)c;
+  }
+  if (wide) wide[n] = 0;
+  return wide;
+}
+
+static FILE *lstm__fopen(const lstm_allocator *a, const char *path, int writing) {
+  wchar_t *wide = lstm__wide_path(a, path);
+  FILE *file = wide ? _wfopen(wide, writing ? L"wb" : L"rb") : NULL;
+  lstm__free(a, wide);
+  return file;
+}
+
+static int lstm__rename(const lstm_allocator *a, const char *from, const char *to) {
+  wchar_t *x = lstm__wide_path(a, from), *y = lstm__wide_path(a, to);
+  int ok = 0;
+  if (x && y) {
+    (void)_wremove(y); /* rename does not replace a file here */
+    ok = _wrename(x, y) == 0;
+  }
+  lstm__free(a, x);
+  lstm__free(a, y);
+  return ok;
+}
+
+static void lstm__remove(const lstm_allocator *a, const char *path) {
+  wchar_t *wide = lstm__wide_path(a, path);
+  if (wide) (void)_wremove(wide);
+  lstm__free(a, wide);
+}
+#else
+static FILE *lstm__fopen(const lstm_allocator *a, const char *path, int writing) {
+  (void)a;
+  return fopen(path, writing ? "wb" : "rb");
+}
+
+static int lstm__rename(const lstm_allocator *a, const char *from, const char *to) {
+  (void)a;
+  return rename(from, to) == 0;
+}
+
+static void lstm__remove(const lstm_allocator *a, const char *path) {
+  (void)a;
+  (void)remove(path);
+}
+#endif
+
+static lstm_status lstm__fail_io(lstm_error *error, const char *what, const char *path) {
+  return lstm__fail(error, LSTM_ERR_IO, "cannot %s %s: %s", what, path, errno ? strerror(errno) : "unknown error");
+}
+
+static size_t lstm__read_stdio(void *user, void *data, size_t size) {
+  FILE *file = (FILE *)user;
+  size_t got = fread(data, 1, size, file);
+  return got == 0 && ferror(file) ? (size_t)-1 : got;
+}
+
+static int lstm__write_stdio(void *user, const void *data, size_t size) {
+  return fwrite(data, 1, size, (FILE *)user) == size;
+}
+
+LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc *desc, lstm_model **out) {
+  lstm_error *error = desc ? desc->error : NULL;
+  lstm_status status;
+  lstm_reader reader;
+  FILE *file;
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  if (!path_utf8) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_load_file: the path is NULL");
+  errno = 0;
+  file = lstm__fopen(desc ? &desc->allocator : NULL, path_utf8, 0);
+  if (!file) return lstm__fail_io(error, "open", path_utf8);
+  reader.read = lstm__read_stdio;
+  reader.user = file;
+  status = lstm_load(&reader, desc, out);
+  if (status == LSTM_ERR_IO) status = lstm__fail_io(error, "read", path_utf8);
+  (void)fclose(file);
+  return status;
+}
+
+LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_desc *desc, const char *path_utf8) {
+  lstm_error *error = desc ? desc->error : NULL;
+  const lstm_allocator *a = model ? &model->desc.allocator : NULL;
+  size_t n = path_utf8 ? strlen(path_utf8) : 0;
+  lstm_status status;
+  lstm_writer writer;
+  char *temporary;
+  FILE *file;
+  if (!model || !path_utf8)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_save_file: the model or the path is NULL");
+  temporary = (char *)lstm__alloc(a, n + 5);
+  if (!temporary) return lstm__fail(error, LSTM_ERR_MEMORY, "out of memory: %z bytes", n + 5);
+  memcpy(temporary, path_utf8, n);
+  memcpy(temporary + n, ".tmp", 5);
+  errno = 0;
+  file = lstm__fopen(a, temporary, 1);
+  if (!file) {
+    status = lstm__fail_io(error, "create", temporary);
+  } else {
+    writer.write = lstm__write_stdio;
+    writer.user = file;
+    status = lstm_save(model, desc, &writer);
+    if (fclose(file) != 0 && !status) status = LSTM_ERR_IO;
+    if (!status && !lstm__rename(a, temporary, path_utf8)) status = LSTM_ERR_IO;
+    if (status == LSTM_ERR_IO) status = lstm__fail_io(error, "write", path_utf8);
+    if (status) lstm__remove(a, temporary);
+  }
+  lstm__free(a, temporary);
+  return status;
+}
+
+#endif /* LSTM_NO_STDIO */
+
+/* --- checkpoints -------------------------------------------------------------------------------------------------- */
+
+#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+
+static const char *const lstm__loss_words[] = {"none", "cross_entropy", "binary_cross_entropy", "mse"};
+static const char *const lstm__optimizer_words[] = {"default", "sgd", "rmsprop", "adam", "adamw"};
+
+enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_SEED, LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER };
+
+/* The parts of a trainer's description that decide a run's bits: another value is another run. */
+static const struct {
+  const char *key;
+  int kind;
+  size_t at;
+} lstm__run_options[] = {{"trainer.batch_size", LSTM__RUN_INT, offsetof(lstm_trainer_desc, batch_size)},
+                         {"trainer.seq_len", LSTM__RUN_INT, offsetof(lstm_trainer_desc, seq_len)},
+                         {"trainer.loss", LSTM__RUN_LOSS, offsetof(lstm_trainer_desc, loss)},
+                         {"trainer.optimizer", LSTM__RUN_OPTIMIZER, offsetof(lstm_trainer_desc, optimizer)},
+                         {"trainer.carry_state", LSTM__RUN_INT, offsetof(lstm_trainer_desc, carry_state)},
+                         {"trainer.learning_rate", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, learning_rate)},
+                         {"trainer.momentum", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, momentum)},
+                         {"trainer.beta1", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, beta1)},
+                         {"trainer.beta2", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, beta2)},
+                         {"trainer.alpha", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, alpha)},
+                         {"trainer.epsilon", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, epsilon)},
+                         {"trainer.weight_decay", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, weight_decay)},
+                         {"trainer.clip_norm", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, clip_norm)},
+                         {"trainer.clip_value", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, clip_value)},
+                         {"trainer.seed", LSTM__RUN_SEED, offsetof(lstm_trainer_desc, seed)}};
+
+enum { LSTM__RUN_OPTIONS = sizeof lstm__run_options / sizeof lstm__run_options[0] };
+
+static lstm__text lstm__run_option(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
+  const unsigned char *at = (const unsigned char *)&t->desc + lstm__run_options[i].at;
+  lstm__text text = lstm__text_in(value, LSTM__LINE);
+  uint64_t seed;
+  float number;
+  int n;
+  switch (lstm__run_options[i].kind) {
+    case LSTM__RUN_INT:
+      memcpy(&n, at, sizeof n);
+      lstm__put_int(&text, n);
+      break;
+    case LSTM__RUN_FLOAT:
+      memcpy(&number, at, sizeof number);
+      lstm__put_float(&text, number);
+      break;
+    case LSTM__RUN_SEED:
+      memcpy(&seed, at, sizeof seed);
+      lstm__put_number(&text, seed);
+      break;
+    case LSTM__RUN_LOSS: lstm__put_string(&text, lstm__loss_words[t->desc.loss]); break;
+    default: lstm__put_string(&text, lstm__optimizer_words[t->desc.optimizer]); break;
+  }
+  return text;
+}
+
+/* What a run has reached. */
+typedef struct lstm__progress {
+  uint64_t steps, windows; /* updates; forward passes, which number the random streams of dropout */
+  float rate;
+  int best;
+} lstm__progress;
+
+static void lstm__write_run_metadata(lstm__sink *s, const lstm_trainer *t) {
+  char value[LSTM__LINE];
+  lstm__text text;
+  int i;
+  for (i = 0; i < LSTM__RUN_OPTIONS; ++i) {
+    (void)lstm__run_option(t, i, value);
+    lstm__write_pair(s, lstm__run_options[i].key, value);
+  }
+  text = lstm__text_in(value, sizeof value);
+  lstm__put_number(&text, t->steps);
+  lstm__write_pair(s, "trainer.steps", value);
+  text = lstm__text_in(value, sizeof value);
+  lstm__put_number(&text, t->windows);
+  lstm__write_pair(s, "trainer.windows", value);
+  text = lstm__text_in(value, sizeof value);
+  lstm__put_float(&text, t->rate);
+  lstm__write_pair(s, "trainer.rate", value);
+  lstm__write_pair(s, "trainer.best", t->has_best ? "1" : "0");
+}
+
+/* The tensors of lstm__run_tensors that this run has: NULL, or where they are. */
+static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t *columns) {
+  *rows = t->model->plan.params;
+  *columns = 0;
+  if (i == 0) return t->model->params;
+  if (i == 1) return t->m1;
+  if (i == 2) return t->m2;
+  *rows = (size_t)t->desc.batch_size;
+  *columns = (size_t)t->model->plan.state_size;
+  return t->carry;
+}
+
+static void lstm__write_run_entries(lstm__sink *s, const lstm_trainer *t, size_t *place) {
+  size_t rows, columns;
+  int i;
+  for (i = 0; i < 4; ++i)
+    if (lstm__run_data(t, i, &rows, &columns)) lstm__write_entry(s, lstm__run_tensors[i], rows, columns, place);
+}
+
+static void lstm__write_run_data(lstm__sink *s, const lstm_trainer *t) {
+  size_t rows, columns;
+  int i;
+  for (i = 0; i < 4; ++i) {
+    const float *p = lstm__run_data(t, i, &rows, &columns);
+    if (p) lstm__write_floats(s, p, rows * (columns ? columns : 1));
+  }
+}
+
+LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
+                                       const lstm_writer *writer) {
+  lstm__save w;
+  if (!trainer) return LSTM_ERR_ARGUMENT;
+  w = lstm__saving(trainer->model, desc);
+  w.trainer = trainer;
+  if (trainer->has_best) w.params = trainer->best;
+  return lstm__save_to(&w, writer);
+}
+
+static lstm_status lstm__expect_value(const lstm__file *f, const char *key, const char *here) {
+  char value[LSTM__LINE];
+  if (!lstm__own_value(f, key, value)) return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s is missing", key);
+  if (!strcmp(value, here)) return LSTM_OK;
+  return lstm__fail(f->error, LSTM_ERR_MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, value, here);
+}
+
+/* The checkpoint is of this architecture and this description. */
+static lstm_status lstm__match_run(const lstm__file *f, const lstm_trainer *t) {
+  const lstm_model_desc *d = &t->model->desc;
+  char key[LSTM__LINE], value[LSTM__LINE];
+  lstm__text text = lstm__text_in(value, sizeof value);
+  lstm_status status;
+  int i;
+  lstm__put_int(&text, d->input_size);
+  status = lstm__expect_value(f, "lstm.input", value);
+  if (!status) status = lstm__expect_value(f, "lstm.output", lstm__output_words[d->output]);
+  for (i = 0; i < d->layer_count && !status; ++i) {
+    text = lstm__text_in(value, sizeof value);
+    lstm__put_layer(&text, &d->layers[i]);
+    status = lstm__expect_value(f, lstm__layer_key(i, key), value);
+  }
+  if (!status && lstm__find_pair(f, lstm__layer_key(i, key)))
+    status = lstm__fail(f->error, LSTM_ERR_MISMATCH, "the checkpoint has more layers than the model's %d", i);
+  for (i = 0; i < LSTM__RUN_OPTIONS && !status; ++i) {
+    (void)lstm__run_option(t, i, value);
+    status = lstm__expect_value(f, lstm__run_options[i].key, value);
+  }
+  return status;
+}
+
+static lstm_status lstm__read_count(const lstm__file *f, const char *key, uint64_t *out) {
+  char value[LSTM__LINE];
+  if (lstm__own_value(f, key, value) && lstm__parse_uint(lstm__piece_of(value), out)) return LSTM_OK;
+  return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s is missing or not a number", key);
+}
+
+static lstm_status lstm__read_progress(const lstm__file *f, const lstm_trainer *t, lstm__progress *p) {
+  char value[LSTM__LINE];
+  uint64_t best = 0;
+  lstm_status status = lstm__read_count(f, "trainer.steps", &p->steps);
+  if (!status) status = lstm__read_count(f, "trainer.windows", &p->windows);
+  if (!status) status = lstm__read_count(f, "trainer.best", &best);
+  if (status) return status;
+  if (!lstm__own_value(f, "trainer.rate", value) || !lstm__parse_float(lstm__piece_of(value), &p->rate) || p->rate < 0)
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "trainer.rate is missing or not a rate");
+  if (best > 1) return lstm__fail(f->error, LSTM_ERR_FORMAT, "trainer.best: expected 0 or 1");
+  if (best && !t->best)
+    return lstm__fail(f->error, LSTM_ERR_MISMATCH,
+                      "the checkpoint has best weights, this trainer keeps none (keep_best)");
+  p->best = (int)best;
+  return LSTM_OK;
+}
+
+static int lstm__entry_finite(const lstm__file *f, const lstm__entry *e) {
+  size_t i;
+  for (i = 0; i < (size_t)e->count; ++i) {
+    float v = lstm__read_float(f->data + e->begin + 4 * i, LSTM__F32);
+    if (!lstm__all_finite(&v, 1)) return 0;
+  }
+  return 1;
+}
+
+/* The model's tensors, then the run's, exactly, all finite. *first: the first of the run's. */
+static lstm_status lstm__match_run_entries(lstm__file *f, const lstm_trainer *t, int *first) {
+  const lstm_model *m = t->model;
+  char shown[64];
+  size_t place, rows, columns;
+  int i, next;
+  lstm_status status = lstm__match_own(f, m->tensors, m->plan.tensors, first, &place);
+  next = *first;
+  for (i = 0; i < 4 && !status; ++i)
+    if (lstm__run_data(t, i, &rows, &columns))
+      status = lstm__check_entry(f, next++, lstm__run_tensors[i], rows, columns, &place);
+  if (status) return status;
+  if (next < f->entry_count)
+    return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s is left over", lstm__show(f->entries[next].name, shown));
+  for (i = 0; i < f->entry_count; ++i)
+    if (!lstm__entry_finite(f, &f->entries[i]))
+      return lstm__fail(f->error, LSTM_ERR_NOT_FINITE, "tensor %s: a value is NaN or infinite",
+                        lstm__show(f->entries[i].name, shown));
+  return LSTM_OK;
+}
+
+/* Cannot fail any more: everything was checked. */
+static void lstm__take_run(lstm__file *f, lstm_trainer *t, const lstm__progress *p, int next) {
+  size_t rows, columns;
+  int i;
+  f->desc.allow_not_finite = 1; /* two finite biases may add up to more than a float holds */
+  if (p->best) (void)lstm__fill_params(f, t->model->tensors, t->model->plan.tensors, t->best);
+  for (i = 0; i < 4; ++i) {
+    float *to = lstm__run_data(t, i, &rows, &columns);
+    if (to) lstm__read_floats(f, &f->entries[next++], to);
+  }
+  t->steps = p->steps;
+  t->windows = p->windows;
+  t->rate = p->rate;
+  t->has_best = p->best;
+  lstm_model_refresh(t->model);
+}
+
+LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error) {
+  lstm__file f;
+  lstm__progress progress;
+  void *work = NULL;
+  int first = 0;
+  lstm_status status;
+  if (!trainer || !data) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_trainer_resume: trainer or data is NULL");
+  lstm__begin_file(&f, NULL);
+  f.error = error;
+  memset(&progress, 0, sizeof progress);
+  status = lstm__open(&f, data, size, &trainer->desc.allocator, LSTM_MAX_LAYERS, &work);
+  if (!status) status = lstm__check_version(&f);
+  if (!status && !lstm__find_pair(&f, "trainer.steps"))
+    status = lstm__fail(error, LSTM_ERR_FORMAT, "this file is a model, not a checkpoint");
+  if (!status) status = lstm__match_run(&f, trainer);
+  if (!status) status = lstm__read_progress(&f, trainer, &progress);
+  if (!status) status = lstm__match_run_entries(&f, trainer, &first);
+  if (!status) lstm__take_run(&f, trainer, &progress, first);
+  lstm__free(&trainer->desc.allocator, work);
+  return status;
+}
+
+#endif /* LSTM_NO_TRAINING */
+#endif /* LSTM_NO_FILES */
+
 #elif defined(LSTM__PASS)
 
 /* [SECTION] Vector vocabulary
