@@ -14,17 +14,21 @@ int main(int argc, char **argv) {
   desc.error = &error;
   if (argc != 2) return fprintf(stderr, "usage: step MODEL.safetensors < numbers\n"), 2;
   if (lstm_load_file(argv[1], &desc, &model)) return fprintf(stderr, "%s\n", error.message), 1;
+  if (lstm_state_create(model, NULL, &state)) return fprintf(stderr, "out of memory\n"), 1;
 
   int takes_ids = lstm_model_takes_ids(model), inputs = takes_ids ? 1 : lstm_model_input_size(model);
   int outputs = lstm_model_output_size(model), count = 0;
   float *x = (float *)malloc(((size_t)inputs + (size_t)outputs) * sizeof(float)), *y = x + inputs;
-  if (!x || lstm_state_create(model, NULL, &state)) return fprintf(stderr, "out of memory\n"), 1;
+  if (!x) return fprintf(stderr, "out of memory\n"), 1;
 
   while (scanf("%f", &x[count]) == 1) {
     if (++count < inputs) continue;
-    int32_t id = takes_ids ? (int32_t)x[0] : 0;
+    int32_t id = x[0] >= 0 && x[0] < 1e9f ? (int32_t)x[0] : -1;
     lstm_status status = takes_ids ? lstm_step_ids(model, state, &id, y) : lstm_step(model, state, x, y);
-    if (status) return fprintf(stderr, "%s\n", lstm_status_text(status)), 1;
+    if (status) {
+      fprintf(stderr, "%s\n", lstm_status_text(status));
+      break;
+    }
     for (int i = 0; i < outputs; i++) printf("%s%g", i ? " " : "", (double)y[i]);
     putchar('\n');
     count = 0;
@@ -32,5 +36,5 @@ int main(int argc, char **argv) {
   free(x);
   lstm_state_destroy(state);
   lstm_model_destroy(model);
-  return 0;
+  return count; /* 0, unless something was left or went wrong */
 }

@@ -1,8 +1,9 @@
 /* Trains a network to count: cc -O2 -I. examples/train.c -o train && ./train [FILE]
 
-   Its language is n times a, n times b and a full stop. To know when the full stop comes, the network must count the a's and
-   count them down again (Gers and Schmidhuber, "LSTM recurrent networks learn simple context-free and context-sensitive
-   languages", 2001). It reads n = 1 to 10 and is then asked about longer ones. With FILE, the model is saved. */
+   Its language is n times a, n times b and a full stop. To know when the full stop comes, the network must count the
+   a's and count them down again (Gers and Schmidhuber, "LSTM recurrent networks learn simple context-free and
+   context-sensitive languages", 2001). It reads n = 1 to 10 and is then asked about longer ones. With FILE, the model
+   is saved. */
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 #include <stdio.h>
@@ -23,11 +24,14 @@ static int32_t next_symbol(int *n, int *written, lstm_rng *rng) {
 static int count_back(const lstm_model *model, lstm_state *state, int n) {
   float p[SYMBOLS]; /* probabilities of the next symbol */
   int32_t stop = STOP, a = A, b = B;
-  int written = 1;
+  int written = 0;
   lstm_state_reset(state);
   lstm_step_ids(model, state, &stop, p);
   while (n-- > 0) lstm_step_ids(model, state, &a, p);
-  for (lstm_step_ids(model, state, &b, p); p[B] > p[STOP] && written < 24; written++) lstm_step_ids(model, state, &b, p);
+  do {
+    lstm_step_ids(model, state, &b, p);
+    written++;
+  } while (p[B] > p[STOP] && written < 24);
   return written;
 }
 
@@ -48,8 +52,10 @@ int main(int argc, char **argv) {
   layers[1] = lstm_lstm(12);
   layers[2] = lstm_dense(SYMBOLS);
   desc.input_size = SYMBOLS, desc.layers = layers, desc.layer_count = 3, desc.seed = 1;
-  how.loss = LSTM_CROSS_ENTROPY, how.batch_size = LANES, how.seq_len = STEPS, how.carry_state = 1, how.learning_rate = 0.01f;
-  if (lstm_model_create(&desc, &model) || lstm_trainer_create(model, &how, &trainer) || lstm_state_create(model, NULL, &state))
+  how.loss = LSTM_CROSS_ENTROPY, how.batch_size = LANES, how.seq_len = STEPS, how.carry_state = 1;
+  how.learning_rate = 0.01f;
+  if (lstm_model_create(&desc, &model) || lstm_trainer_create(model, &how, &trainer) ||
+      lstm_state_create(model, NULL, &state))
     return fprintf(stderr, "out of memory\n"), 1;
 
   batch.ids = ids[0], batch.target_ids = targets[0];
