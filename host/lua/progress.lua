@@ -14,6 +14,13 @@ Bar.__name = "lstm.progress"
 local REDRAW, REPORT, SILENCE = 0.1, 1, 30        -- seconds between redraws, report lines, lines of a log
 local HORIZON = 5                                 -- seconds over which the rate is smoothed
 
+--- Whether text for a stream may be coloured: it is a terminal, not a dumb one, and NO_COLOR is not set.
+-- stream: 1 stdout, 2 stderr (default).
+function progress.color(stream)
+  if (os.getenv("NO_COLOR") or "") ~= "" or os.getenv("TERM") == "dumb" then return false end
+  return require("lstm.core").isatty(stream or 2)
+end
+
 -- Where lines go and what time it is; tests pass their own.
 local function terminal()
   local core = require "lstm.core"
@@ -21,10 +28,9 @@ local function terminal()
   local locale = os.getenv("LC_ALL") or ""
   if locale == "" then locale = os.getenv("LC_CTYPE") or "" end
   if locale == "" then locale = os.getenv("LANG") or "" end
-  local no_color = os.getenv("NO_COLOR")
   return {
     write = core.eprint, now = core.now, columns = core.columns, tty = tty,
-    color = tty and (no_color == nil or no_color == ""),
+    color = progress.color(2),
     utf8 = locale:lower():find("utf%-?8") ~= nil,
   }
 end
@@ -210,6 +216,12 @@ function Bar:say(text)
   if self.verbose == 0 then return end
   self:keep(text, self.sink.now())
 end
+
+--- Seconds since the line was made.
+function Bar:elapsed() return self.sink.now() - self.began end
+
+--- Whether the budget is spent (false without one).
+function Bar:over() return self.budget ~= nil and self:elapsed() >= self.budget end
 
 --- Ends the line: draws it a last time and leaves it standing. May be called twice.
 function Bar:close()

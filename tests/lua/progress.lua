@@ -102,6 +102,11 @@ function TestTerminal.testBudgetFollowsTheClock()
   bar:update(12345)
   lu.assertStrContains(s.out[1], " 50% ")
   lu.assertStrContains(s.out[1], "[0:30<0:30")
+  lu.assertEquals(bar:elapsed(), 30)
+  lu.assertFalse(bar:over())
+  s.time = 60
+  lu.assertTrue(bar:over())
+  lu.assertFalse(progress.new{sink = s}:over())
 end
 
 function TestTerminal.testSayStandsAboveTheLine()
