@@ -90,6 +90,7 @@ setup-dev: ## install what `make check` and its kin need, if it is missing
 	@sh scripts/setup.sh --dev
 
 demo: $(LSTM) ## train a text model and forecast temperatures (SHORT=1: a few seconds)
+	@mkdir -p $(BUILD)/demo
 	@$(LSTM) scripts/demo.lua $(if $(SHORT),--short)
 
 # --- what must be there ---------------------------------------------------------------------------------------------
