@@ -748,7 +748,6 @@ static int lstm__mul_ok(size_t a, size_t b, size_t *out) {
 
 /* Rounds up to whole vectors of 16 floats, the unit of every row in memory. */
 static int lstm__pad16(int n) { return (n + 15) & ~15; }
-static size_t lstm__size_max(size_t a, size_t b) { return a > b ? a : b; }
 static int lstm__int_min(int a, int b) { return a < b ? a : b; }
 
 /* A product that no compiler may fuse with an addition that follows it. */
@@ -1230,6 +1229,7 @@ struct lstm_model {
   size_t meta_size;
   int meta_count;
   uint64_t fingerprint;  /* of the architecture */
+  uint64_t revision;     /* grows when the weights are changed from outside, so that trainers notice */
   void *block;           /* what to free; NULL: the caller's memory */
 };
 
@@ -1416,6 +1416,13 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
     if (layers) layers[i] = now;
     in = now.out;
   }
+  if (tensors) {
+    int j;
+    for (i = 0; i < p->tensors; i++)
+      for (j = 0; j < i; j++)
+        if (strcmp(tensors[i].name, tensors[j].name) == 0)
+          return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "two tensors would be called %s", tensors[i].name);
+  }
   if (in < 1 || (p->layers == 1 && d->layers[0].type == LSTM_LAYER_DROPOUT))
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");
   return LSTM_OK;
@@ -1514,6 +1521,7 @@ static void lstm__fill_table(lstm_model *m, int from, int to) {
 
 LSTM_API void lstm_model_refresh(lstm_model *m) {
   int i;
+  m->revision++;
   for (i = 0; i < m->plan.layers; i++) lstm__pack_layer(m, m->layers + i);
   m->table_valid = m->table != NULL;
   if (m->table_valid) lstm__fill_table(m, 0, m->desc.input_size);
@@ -2455,6 +2463,1176 @@ LSTM_API lstm_status lstm_forward(const lstm_model *model, lstm_state *state, co
 LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len, float *y) {
   return ids ? lstm__forward(model, state, NULL, ids, seq_len, y) : LSTM_ERR_ARGUMENT;
 }
+
+#ifndef LSTM_NO_TRAINING
+/* [SECTION] Trainer
+   A training step is a list of phases; a phase is a set of independent tiles, which the executor may spread. Forward and backward
+   go over rows (lanes, or steps and lanes); weight gradients over their outputs. Each number is one chain, whoever computes it.
+   ===================================================================================================================== */
+
+#define LSTM__CHUNK 4096   /* floats of the parameter vector in a tile */
+#define LSTM__GRADIENT_K 96 /* rows of a weight gradient's tile */
+#define LSTM__GRADIENT_N 64 /* rows of a window that it takes at a time */
+
+/* What a layer leaves for its backward pass. */
+typedef struct lstm__tape {
+  float *out;           /* [rows][out_pad]; lstm: [T + 1][B][out_pad], first the initial h */
+  float *gates, *cell;  /* lstm: [T][B][4 out_pad] i, f, g, o, then their gradients; [T + 1][B][out_pad], first the initial c */
+  float *last;          /* lstm that reads the last step: [B][out_pad] */
+  float *back_in;       /* packed transposed weights: gradient of the output -> gradient of the input */
+  float *back_h;        /* lstm: the same for h */
+  const float *y;       /* what the next layer reads: rows of `stride` floats */
+  size_t stride;
+  int ids;              /* 1: an lstm whose input is a token's row of the embedding */
+} lstm__tape;
+
+struct lstm_trainer {
+  lstm_model *model;
+  lstm_trainer_desc desc; /* resolved */
+  lstm__tape *tapes;      /* [layers] */
+  float *grad, *m1, *m2, *best; /* [parameters], then zeros up to a multiple of 16; m1, m2, best may be NULL */
+  float *carry;           /* [B][S] */
+  float *input;           /* [T][B][I] */
+  float *flow[2];         /* gradients of outputs and inputs: [T][B][widest] */
+  float *dc, *dh;         /* [B][widest]: gradients of the cell, and of the initial h */
+  float *token_sum;       /* [min(tokens, T B)][4 H padded]: gate gradients added up by token */
+  float *token_rows;      /* [min(tokens, T B)][embedding columns] */
+  float *chunk_sums;      /* [chunks] */
+  double *row_losses;     /* [T B] */
+  int *ids, *slots;       /* [T B]: tokens, and their places among the different tokens of the window; -1 in padding */
+  int *unique, *slot_of;  /* [min(tokens, T B)] the different tokens; [tokens] their places or -1 */
+  int *order, *lengths;   /* [B] lanes by falling length; their lengths */
+  int *active;            /* [T] how many lanes have a step t */
+  int unique_count, T, B, ragged, has_best, has_forward, has_loss, group;
+  uint64_t steps, windows; /* updates; forward passes */
+  uint64_t revision;       /* of the model's weights that the transposed ones were made from */
+  float rate, norm, one;
+  const lstm_flow *gradients; /* of the backward pass under way */
+  float *gradients_at;        /* flow[0] or flow[1]: where the gradient of the current layer's outputs lies */
+  const lstm_batch *batch;    /* of the loss under way */
+  double weight;              /* sum of its targets' weights */
+  void *block;
+};
+
+/* --- creation ---------------------------------------------------------------------------------------------------------- */
+
+static float lstm__choose(float given, float otherwise) { return given < 0 ? 0 : given == 0 ? otherwise : given; }
+
+static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
+  static const lstm_output wanted[] = {LSTM_OUTPUT_AUTO, LSTM_OUTPUT_SOFTMAX, LSTM_OUTPUT_SIGMOID, LSTM_OUTPUT_LINEAR};
+  const float *number[] = {&d->learning_rate, &d->momentum, &d->beta1,      &d->beta2,     &d->alpha,
+                           &d->epsilon,       &d->weight_decay, &d->clip_norm, &d->clip_value};
+  lstm_error *e = d->error;
+  size_t i;
+  if (!d->batch_size) d->batch_size = 1;
+  if (!d->seq_len) d->seq_len = 1;
+  if (d->batch_size < 1 || d->seq_len < 1)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "batch_size is %d and seq_len %d, wanted at least 1", d->batch_size, d->seq_len);
+  if (d->batch_size > LSTM_MAX_LANES || d->seq_len > LSTM_MAX_SEQ_LEN || d->batch_size > INT_MAX / 2 / d->seq_len)
+    return lstm__fail(e, LSTM_ERR_LIMIT, "batch_size %d times seq_len %d is over the limit", d->batch_size, d->seq_len);
+  if ((int)d->loss < 0 || d->loss >= LSTM_LOSS_COUNT) return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown loss %d", (int)d->loss);
+  if ((int)d->optimizer < 0 || d->optimizer >= LSTM_OPTIMIZER_COUNT)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown optimizer %d", (int)d->optimizer);
+  for (i = 0; i < sizeof number / sizeof *number; i++)
+    if (!lstm__finite((double)*number[i])) return lstm__fail(e, LSTM_ERR_ARGUMENT, "a number of the trainer's is not finite");
+  if (d->loss != LSTM_LOSS_NONE && m->desc.output != LSTM_OUTPUT_AUTO && m->desc.output != wanted[d->loss])
+    return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s", lstm__output_names[m->desc.output],
+                      lstm__output_names[wanted[d->loss]]);
+  if (d->optimizer == LSTM_OPTIMIZER_DEFAULT) d->optimizer = LSTM_ADAM;
+  d->learning_rate = lstm__choose(d->learning_rate, d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW ? 1e-3f : 1e-2f);
+  d->momentum = lstm__choose(d->momentum, 0);
+  d->beta1 = lstm__choose(d->beta1, 0.9f);
+  d->beta2 = lstm__choose(d->beta2, 0.999f);
+  d->alpha = lstm__choose(d->alpha, 0.99f);
+  d->epsilon = lstm__choose(d->epsilon, 1e-8f);
+  d->weight_decay = lstm__choose(d->weight_decay, d->optimizer == LSTM_ADAMW ? 0.01f : 0);
+  d->clip_norm = d->clip_norm < 0 ? -1 : d->clip_norm == 0 ? 5 : d->clip_norm;
+  d->clip_value = lstm__choose(d->clip_value, 0);
+  if (d->momentum >= 1 || d->beta1 >= 1 || d->beta2 >= 1 || d->alpha >= 1)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "momentum, beta1, beta2 and alpha must be below 1");
+  return LSTM_OK;
+}
+
+/* 1: layer i, an lstm, reads rows of the embedding directly, also while dropout is on. */
+static int lstm__trains_on_ids(const lstm_model *m, int i) {
+  if (m->layers[i].type != LSTM_LAYER_LSTM || !m->layers[i].from_ids) return 0;
+  for (i--; i > 0; i--)
+    if (m->layers[i].rate > 0) return 0;
+  return 1;
+}
+
+/* 1: layer i is an embedding whose rows somebody reads as rows. */
+static int lstm__needs_rows(const lstm_model *m, int i) {
+  int next = i + 1;
+  if (m->layers[i].type != LSTM_LAYER_EMBEDDING) return 0;
+  while (next < m->plan.layers && m->layers[next].type == LSTM_LAYER_DROPOUT && m->layers[next].rate == 0) next++;
+  return next >= m->plan.layers || !lstm__trains_on_ids(m, next);
+}
+
+/* Floats of transposed weights: panels of up to 64 columns over the input, a row for each (padded) output. */
+static size_t lstm__back_count(const lstm__layer *l, int columns) {
+  return (size_t)lstm__pad16(columns) * (size_t)l->out_pad * (l->type == LSTM_LAYER_LSTM ? 4 : 1);
+}
+
+static void lstm__carve_tape(lstm__arena *a, const lstm_model *m, int i, size_t T, size_t B, lstm__tape *tape) {
+  const lstm__layer *l = m->layers + i;
+  size_t width = (size_t)l->out_pad;
+  int last = m->plan.last_recurrent, reads_last = lstm_model_reads_last(m);
+  size_t rows = reads_last && i > last ? B : T * B;
+  memset(tape, 0, sizeof *tape);
+  tape->ids = lstm__trains_on_ids(m, i);
+  if (l->type == LSTM_LAYER_LSTM) {
+    tape->out = lstm__carve_floats(a, (T + 1) * B * width);
+    tape->gates = lstm__carve_floats(a, T * B * width * 4);
+    tape->cell = lstm__carve_floats(a, (T + 1) * B * width);
+    tape->back_h = lstm__carve_floats(a, lstm__back_count(l, l->out));
+    if (reads_last && i == last) tape->last = lstm__carve_floats(a, B * width);
+  } else if (l->type == LSTM_LAYER_DENSE || (l->type == LSTM_LAYER_DROPOUT && l->rate > 0) || lstm__needs_rows(m, i)) {
+    tape->out = lstm__carve_floats(a, rows * width);
+  }
+  if (l->type == LSTM_LAYER_LSTM || l->type == LSTM_LAYER_DENSE) tape->back_in = lstm__carve_floats(a, lstm__back_count(l, l->in));
+}
+
+static int *lstm__carve_ints(lstm__arena *a, size_t count) { return (int *)lstm__carve(a, count, sizeof(int)); }
+
+/* Carves a trainer; in the measuring round into `local`. */
+static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, const lstm_trainer_desc *d) {
+  lstm_trainer local, *to, *t = (lstm_trainer *)lstm__carve(a, 1, sizeof(lstm_trainer));
+  lstm__tape tape;
+  size_t T = (size_t)d->seq_len, B = (size_t)d->batch_size, P = (m->plan.params + 15) & ~(size_t)15, widest = (size_t)m->plan.widest;
+  size_t tokens = lstm_model_takes_ids(m) ? (size_t)m->desc.input_size : 0, unique = tokens < T * B ? tokens : T * B;
+  int i, gates = 0;
+  to = t ? t : &local;
+  memset(to, 0, sizeof *to);
+  to->tapes = (lstm__tape *)lstm__carve(a, (size_t)m->plan.layers, sizeof(lstm__tape));
+  for (i = 0; i < m->plan.layers; i++) {
+    lstm__carve_tape(a, m, i, T, B, &tape);
+    if (tape.ids) gates = m->layers[i].out_pad * 4;
+    if (t) t->tapes[i] = tape;
+  }
+  to->grad = lstm__carve_floats(a, P);
+  to->m1 = lstm__carve_floats(a, P);
+  if (d->optimizer != LSTM_SGD) to->m2 = lstm__carve_floats(a, P);
+  if (d->keep_best) to->best = lstm__carve_floats(a, P);
+  to->carry = lstm__carve_floats(a, B * (size_t)m->plan.state_size);
+  if (!tokens) to->input = lstm__carve_floats(a, T * B * (size_t)m->desc.input_size);
+  to->flow[0] = lstm__carve_floats(a, T * B * widest);
+  to->flow[1] = lstm__carve_floats(a, T * B * widest);
+  to->dc = lstm__carve_floats(a, B * widest);
+  to->dh = lstm__carve_floats(a, B * widest);
+  to->token_sum = lstm__carve_floats(a, unique * (size_t)gates);
+  to->token_rows = lstm__carve_floats(a, gates ? unique * (size_t)m->layers[0].out_pad : 0);
+  to->chunk_sums = lstm__carve_floats(a, P / LSTM__CHUNK + 1);
+  to->row_losses = (double *)lstm__carve(a, T * B, sizeof(double));
+  to->ids = lstm__carve_ints(a, tokens ? T * B : 0);
+  to->slots = lstm__carve_ints(a, tokens ? T * B : 0);
+  to->unique = lstm__carve_ints(a, unique);
+  to->slot_of = lstm__carve_ints(a, tokens);
+  to->order = lstm__carve_ints(a, B);
+  to->lengths = lstm__carve_ints(a, B);
+  to->active = lstm__carve_ints(a, T);
+  return t;
+}
+
+static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc *d, size_t *size) {
+  lstm__arena arena;
+  size_t floats;
+  lstm_status status = lstm__resolve_trainer(m, d);
+  if (status != LSTM_OK) return status;
+  memset(&arena, 0, sizeof arena);
+  if (!lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), (size_t)m->plan.widest * 64, &floats)) arena.overflow = 1;
+  else (void)lstm__carve_trainer(&arena, m, d);
+  *size = arena.used;
+  return arena.overflow ? lstm__fail(d->error, LSTM_ERR_LIMIT, "the trainer is too large for this machine") : LSTM_OK;
+}
+
+/* Transposes weights [.. rows of outputs ..][k] for the backward products: panels of up to 64 of the k columns, in each a row for
+   every output in the order in which gradients lie in memory (lstm: [block][gate][16]; padding is zero). */
+static void lstm__pack_back(float *to, const lstm__layer *l, const float *w, int k, int panel) {
+  int lstm = l->type == LSTM_LAYER_LSTM, rows = l->out_pad * (lstm ? 4 : 1), j;
+  int width = lstm__int_min(64, lstm__pad16(k) - panel * 64), count = lstm__int_min(width, k - panel * 64);
+  to += (size_t)panel * 64 * (size_t)rows;
+  for (j = 0; j < rows; j++, to += width) {
+    int unit = lstm ? j / 64 * 16 + j % 16 : j, row = lstm ? j % 64 / 16 * l->out + unit : j;
+    memset(to, 0, (size_t)width * sizeof(float));
+    if (unit < l->out) memcpy(to, w + (size_t)row * (size_t)k + (size_t)panel * 64, (size_t)count * sizeof(float));
+  }
+}
+
+static int lstm__panels(int columns) { return (columns + 63) / 64; }
+
+/* Tiles of repacking a layer: 1 for its forward weights, then the panels of the transposed ones. */
+static int lstm__repack_tiles(const lstm_trainer *t, int layer) {
+  const lstm__layer *l = t->model->layers + layer;
+  if (!t->tapes[layer].back_in) return 0;
+  return 1 + lstm__panels(l->in) + (l->recurrent ? lstm__panels(l->out) : 0);
+}
+
+static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  int ins = lstm__panels(l->in);
+  if (index == 0) lstm__pack_layer(t->model, l);
+  else if (index <= ins) lstm__pack_back(tape->back_in, l, lstm__param(t->model, l, 0), l->in, index - 1);
+  else lstm__pack_back(tape->back_h, l, lstm__param(t->model, l, 1), l->out, index - 1 - ins);
+}
+
+/* The stored start values follow the weights only where that is less work than a window without them. */
+static int lstm__table_tiles(const lstm_trainer *t, int layer) {
+  const lstm_model *m = t->model;
+  (void)layer;
+  return m->table_valid ? (m->desc.input_size + LSTM__GROUP - 1) / LSTM__GROUP : 0;
+}
+
+static void lstm__table_tile(lstm_trainer *t, int layer, int index) {
+  int from = index * LSTM__GROUP;
+  (void)layer;
+  lstm__fill_table(t->model, from, lstm__int_min(from + LSTM__GROUP, t->model->desc.input_size));
+}
+
+/* A phase: how many tiles it has for a layer, and one of them. */
+typedef struct lstm__phase {
+  int (*tiles)(const lstm_trainer *t, int layer);
+  void (*tile)(lstm_trainer *t, int layer, int index);
+} lstm__phase;
+
+typedef struct lstm__phase_run {
+  lstm_trainer *t;
+  const lstm__phase *phase;
+  int layer;
+} lstm__phase_run;
+
+static void lstm__phase_task(void *context, int index) {
+  lstm__phase_run *run = (lstm__phase_run *)context;
+  run->phase->tile(run->t, run->layer, index);
+}
+
+static void lstm__run(lstm_trainer *t, const lstm__phase *phase, int layer) {
+  lstm__phase_run run;
+  int count = phase->tiles(t, layer);
+  run.t = t;
+  run.phase = phase;
+  run.layer = layer;
+  if (count > 0) lstm__execute(&t->desc.executor, count, lstm__phase_task, &run);
+}
+
+static const lstm__phase lstm__phase_repack = {lstm__repack_tiles, lstm__repack_tile};
+static const lstm__phase lstm__phase_table = {lstm__table_tiles, lstm__table_tile};
+
+/* After a change of the weights: everything that is made from them. */
+static void lstm__trainer_refresh(lstm_trainer *t) {
+  int i;
+  for (i = 0; i < t->model->plan.layers; i++) lstm__run(t, &lstm__phase_repack, i);
+  lstm__run(t, &lstm__phase_table, 0);
+  t->revision = t->model->revision;
+}
+
+static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *desc, void *memory, size_t size, lstm_trainer **out) {
+  lstm_trainer_desc d = *desc;
+  lstm__arena arena;
+  lstm_trainer *t;
+  size_t needed, i;
+  void *block;
+  int rows, width;
+  lstm_status status = lstm__measure_trainer(m, &d, &needed);
+  if (status != LSTM_OK) return status;
+  status = lstm__place(&d.allocator, needed, memory, size, &arena, &block, d.error);
+  if (status != LSTM_OK) return status;
+  memset(arena.base, 0, needed);
+  *out = t = lstm__carve_trainer(&arena, m, &d);
+  t->model = m;
+  t->desc = d;
+  t->desc.error = NULL;
+  t->block = block;
+  t->rate = d.learning_rate;
+  t->one = 1;
+  rows = m->kernels->rows;
+  width = d.executor.run && d.executor.width > 1 ? d.executor.width : 1;
+  t->group = lstm__int_min(LSTM__GROUP, ((d.batch_size + width - 1) / width + rows - 1) / rows * rows);
+  for (i = 0; lstm_model_takes_ids(m) && i < (size_t)m->desc.input_size; i++) t->slot_of[i] = -1;
+  if (d.loss == LSTM_CROSS_ENTROPY) m->desc.output = LSTM_OUTPUT_SOFTMAX;
+  if (d.loss == LSTM_BINARY_CROSS_ENTROPY) m->desc.output = LSTM_OUTPUT_SIGMOID;
+  if (d.loss == LSTM_MSE) m->desc.output = LSTM_OUTPUT_LINEAR;
+  m->table_valid = m->table && m->desc.input_size <= d.seq_len * d.batch_size;
+  lstm__trainer_refresh(t);
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_trainer_size(const lstm_model *model, const lstm_trainer_desc *desc, size_t *size) {
+  lstm_trainer_desc d;
+  if (!size) return LSTM_ERR_ARGUMENT;
+  *size = 0;
+  if (!model || !desc) return LSTM_ERR_ARGUMENT;
+  d = *desc;
+  return lstm__measure_trainer(model, &d, size);
+}
+
+LSTM_API lstm_status lstm_trainer_create(lstm_model *model, const lstm_trainer_desc *desc, lstm_trainer **out) {
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  return model && desc ? lstm__create_trainer(model, desc, NULL, 0, out) : LSTM_ERR_ARGUMENT;
+}
+
+LSTM_API lstm_status lstm_trainer_create_in(lstm_model *model, const lstm_trainer_desc *desc, void *memory, size_t size,
+                                            lstm_trainer **out) {
+  if (!out) return LSTM_ERR_ARGUMENT;
+  *out = NULL;
+  return model && desc && memory ? lstm__create_trainer(model, desc, memory, size, out) : LSTM_ERR_ARGUMENT;
+}
+
+LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
+  lstm_allocator allocator;
+  if (!trainer || !trainer->block) return;
+  allocator = trainer->desc.allocator;
+  lstm__free(&allocator, trainer->block);
+}
+
+/* --- forward ------------------------------------------------------------------------------------------------------------ */
+
+static int lstm__rows_after(const lstm_trainer *t, int layer) {
+  int one = lstm_model_reads_last(t->model) && layer > t->model->plan.last_recurrent;
+  return one ? t->B : t->T * t->B;
+}
+
+static int lstm__row_tiles(const lstm_trainer *t, int layer) { return (lstm__rows_after(t, layer) + LSTM__GROUP - 1) / LSTM__GROUP; }
+static int lstm__lane_tiles(const lstm_trainer *t, int layer) {
+  (void)layer;
+  return (t->B + t->group - 1) / t->group;
+}
+
+/* The rows that a layer reads. */
+static const float *lstm__source(const lstm_trainer *t, int layer, size_t *stride) {
+  *stride = layer ? t->tapes[layer - 1].stride : (size_t)t->model->desc.input_size;
+  return layer ? t->tapes[layer - 1].y : t->input;
+}
+
+static void lstm__embed_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, t->T * t->B);
+  for (; r < end; r++) {
+    float *to = t->tapes[layer].out + (size_t)r * (size_t)l->out_pad;
+    memset(to, 0, (size_t)l->out_pad * sizeof(float));
+    if (t->slots[r] >= 0) memcpy(to, lstm__param(t->model, l, 0) + (size_t)t->ids[r] * (size_t)l->out, (size_t)l->out * sizeof(float));
+  }
+}
+
+/* y = x / (1 - rate) where a number made from (seed, window, layer, row, unit) says keep, else 0. The same for the gradient. */
+static void lstm__drop_row(const lstm_trainer *t, int layer, int row, const float *x, float *y) {
+  const lstm__layer *l = t->model->layers + layer;
+  float scale = 1.0f / (1.0f - l->rate);
+  uint32_t limit = (uint32_t)lstm__mul((double)l->rate, 4294967296.0), block[4];
+  uint64_t stream = ((uint64_t)1 << 63) | t->windows << 8 | (uint64_t)layer, first = (uint64_t)row * (uint64_t)(l->out_pad / 4);
+  int i;
+  for (i = 0; i < l->out_pad; i++) {
+    if (i % 4 == 0) lstm__random_block(t->desc.seed, stream, first + (uint64_t)(i / 4), block);
+    y[i] = block[i % 4] >= limit ? x[i] * scale : 0;
+  }
+}
+
+static void lstm__dropout_tile(lstm_trainer *t, int layer, int index) {
+  size_t stride, width = (size_t)t->model->layers[layer].out_pad;
+  const float *x = lstm__source(t, layer, &stride);
+  int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
+  for (; r < end; r++) {
+    float *y = t->tapes[layer].out + (size_t)r * width;
+    int in = t->model->layers[layer].in, i;
+    if (stride >= width) {
+      lstm__drop_row(t, layer, r, x + (size_t)r * stride, y);
+      continue;
+    }
+    for (i = 0; i < (int)width; i++) y[i] = i < in ? x[(size_t)r * stride + (size_t)i] : 0; /* the user's rows are not padded */
+    lstm__drop_row(t, layer, r, y, y);
+  }
+}
+
+static void lstm__dense_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  int from = index * LSTM__GROUP;
+  size_t stride, width = (size_t)l->out_pad;
+  lstm__gemm_job job;
+  memset(&job, 0, sizeof job);
+  job.a.p = lstm__source(t, layer, &stride) + (size_t)from * stride;
+  job.a.stride = stride;
+  job.rows = lstm__int_min(LSTM__GROUP, lstm__rows_after(t, layer) - from);
+  job.k = l->in;
+  job.columns = l->out_pad;
+  job.bias = 1;
+  job.w = t->model->packed + l->packed;
+  job.c = lstm__out_rows_at(t->tapes[layer].out + (size_t)from * width, width, NULL);
+  t->model->kernels->gemm(&job);
+  t->model->kernels->map((int)l->activation, job.rows * l->out_pad, job.c.p);
+}
+
+/* The lanes of group `index` that have a step t: order[first] and the following. */
+static int lstm__active_lanes(const lstm_trainer *t, int index, int step, int *first) {
+  int end = lstm__int_min((index + 1) * t->group, t->active[step]);
+  *first = index * t->group;
+  return end > *first ? end - *first : 0;
+}
+
+/* All steps of a group of lanes. */
+static void lstm__lstm_tile(lstm_trainer *t, int layer, int index) {
+  const lstm_model *m = t->model;
+  const lstm__layer *l = m->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  size_t stride = 0, width = (size_t)l->out_pad, B = (size_t)t->B;
+  const float *x = tape->ids ? NULL : lstm__source(t, layer, &stride);
+  int step, r;
+  for (step = 0; step < t->T; step++) {
+    int first, n = lstm__active_lanes(t, index, step, &first), tokens[LSTM__GROUP];
+    const int *lanes = t->order + first;
+    size_t at = (size_t)step * B;
+    lstm__cell_job job;
+    if (n == 0) break;
+    memset(&job, 0, sizeof job);
+    job.rows = n;
+    job.blocks = l->out_pad / 16;
+    job.nx = l->in;
+    job.nh = l->out;
+    job.w = m->packed + l->packed;
+    for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[at + (size_t)lanes[r]];
+    if (!tape->ids) job.x = lstm__rows_at(x + at * stride, stride, lanes);
+    else if (m->table_valid) job.start = lstm__rows_at(m->table, width * 4, tokens);
+    else job.x = lstm__rows_at(lstm__param(m, m->layers, 0), (size_t)m->layers[0].out, tokens);
+    job.h = lstm__rows_at(tape->out + at * width, width, lanes);
+    job.c = lstm__rows_at(tape->cell + at * width, width, lanes);
+    job.h_out = lstm__out_rows_at(tape->out + (at + B) * width, width, lanes);
+    job.c_out = lstm__out_rows_at(tape->cell + (at + B) * width, width, lanes);
+    job.tape = lstm__out_rows_at(tape->gates + at * width * 4, width * 4, lanes);
+    m->kernels->cell(&job);
+  }
+}
+
+static const lstm__phase lstm__phase_embed = {lstm__row_tiles, lstm__embed_tile};
+static const lstm__phase lstm__phase_dropout = {lstm__row_tiles, lstm__dropout_tile};
+static const lstm__phase lstm__phase_dense = {lstm__row_tiles, lstm__dense_tile};
+static const lstm__phase lstm__phase_lstm = {lstm__lane_tiles, lstm__lstm_tile};
+
+/* Lanes by falling length (in order where equal), and how many have each step. */
+static void lstm__sort_lanes(lstm_trainer *t, const lstm_batch *b) {
+  int i, j, step;
+  t->ragged = 0;
+  for (i = 0; i < t->B; i++) {
+    t->lengths[i] = b->lengths ? b->lengths[i] : t->T;
+    if (t->lengths[i] < t->T) t->ragged = 1;
+  }
+  for (i = 0; i < t->B; i++) {
+    for (j = i; j > 0 && t->lengths[t->order[j - 1]] < t->lengths[i]; j--) t->order[j] = t->order[j - 1];
+    t->order[j] = i;
+  }
+  j = t->B;
+  for (step = 0; step < t->T; step++) {
+    while (j > 0 && t->lengths[t->order[j - 1]] <= step) j--;
+    t->active[step] = j;
+  }
+}
+
+/* Takes over tokens and finds the different ones. */
+static void lstm__take_ids(lstm_trainer *t, const int32_t *ids) {
+  int i;
+  for (i = 0; i < t->unique_count; i++) t->slot_of[t->unique[i]] = -1;
+  t->unique_count = 0;
+  for (i = 0; i < t->T * t->B; i++) {
+    int valid = i / t->B < t->lengths[i % t->B], id = valid ? (int)ids[i] : 0;
+    t->ids[i] = id;
+    t->slots[i] = -1;
+    if (!valid) continue;
+    if (t->slot_of[id] < 0) {
+      t->slot_of[id] = t->unique_count;
+      t->unique[t->unique_count++] = id;
+    }
+    t->slots[i] = t->slot_of[id];
+  }
+}
+
+static void lstm__take_input(lstm_trainer *t, const float *x) {
+  size_t width = (size_t)t->model->desc.input_size;
+  int i;
+  for (i = 0; i < t->T * t->B; i++) {
+    float *to = t->input + (size_t)i * width;
+    if (i / t->B < t->lengths[i % t->B]) memcpy(to, x + (size_t)i * width, width * sizeof(float));
+    else memset(to, 0, width * sizeof(float));
+  }
+}
+
+/* Initial states into row 0 of the tapes: given, carried or zero. */
+static void lstm__begin_window(lstm_trainer *t, const lstm_batch *b) {
+  size_t S = (size_t)t->model->plan.state_size, at = 0;
+  int i, lane;
+  for (i = 0; i < t->model->plan.layers; i++) {
+    const lstm__layer *l = t->model->layers + i;
+    const lstm__tape *tape = t->tapes + i;
+    size_t out = (size_t)l->out, width = (size_t)l->out_pad, n = (size_t)t->T * (size_t)t->B;
+    if (!l->recurrent) continue;
+    if (t->ragged) {
+      memset(tape->out, 0, (n + (size_t)t->B) * width * sizeof(float));
+      memset(tape->gates, 0, n * width * 4 * sizeof(float));
+    }
+    for (lane = 0; lane < t->B; lane++) {
+      const float *from = b->initial ? b->initial + (size_t)lane * S : t->carry + (size_t)lane * S;
+      float *h = tape->out + (size_t)lane * width, *c = tape->cell + (size_t)lane * width;
+      memset(h, 0, width * sizeof(float));
+      memset(c, 0, width * sizeof(float));
+      if (!b->initial && (!t->desc.carry_state || (b->reset && b->reset[lane]))) continue;
+      memcpy(h, from + at, out * sizeof(float));
+      memcpy(c, from + at + out, out * sizeof(float));
+    }
+    at += 2 * out;
+  }
+}
+
+/* The states that lanes have at their `lengths` (NULL: at the beginning of the window). */
+static void lstm__window_states(const lstm_trainer *t, const int *lengths, float *values) {
+  size_t S = (size_t)t->model->plan.state_size, at = 0;
+  int i, lane;
+  for (i = 0; i < t->model->plan.layers; i++) {
+    const lstm__layer *l = t->model->layers + i;
+    if (!l->recurrent) continue;
+    for (lane = 0; lane < t->B; lane++) {
+      size_t row = ((size_t)(lengths ? lengths[lane] : 0) * (size_t)t->B + (size_t)lane) * (size_t)l->out_pad;
+      float *to = values + (size_t)lane * S + at;
+      memcpy(to, t->tapes[i].out + row, (size_t)l->out * sizeof(float));
+      memcpy(to + l->out, t->tapes[i].cell + row, (size_t)l->out * sizeof(float));
+    }
+    at += 2 * (size_t)l->out;
+  }
+}
+
+/* Sets what the next layer reads. */
+static void lstm__set_output(lstm_trainer *t, int layer) {
+  const lstm__layer *l = t->model->layers + layer;
+  lstm__tape *tape = t->tapes + layer;
+  size_t width = (size_t)l->out_pad;
+  int lane;
+  tape->stride = width;
+  tape->y = tape->out;
+  if (l->type == LSTM_LAYER_DROPOUT && !tape->out) tape->y = lstm__source(t, layer, &tape->stride);
+  if (l->type == LSTM_LAYER_LSTM) tape->y = tape->last ? tape->last : tape->out + (size_t)t->B * width;
+  for (lane = 0; tape->last && lane < t->B; lane++) {
+    const float *h = tape->out + ((size_t)t->lengths[lane] * (size_t)t->B + (size_t)lane) * width;
+    if (t->lengths[lane]) memcpy(tape->last + (size_t)lane * width, h, width * sizeof(float));
+    else memset(tape->last + (size_t)lane * width, 0, width * sizeof(float));
+  }
+}
+
+static void lstm__forward_layer(lstm_trainer *t, int i) {
+  switch (t->model->layers[i].type) {
+    case LSTM_LAYER_EMBEDDING:
+      if (t->tapes[i].out) lstm__run(t, &lstm__phase_embed, i);
+      break;
+    case LSTM_LAYER_LSTM: lstm__run(t, &lstm__phase_lstm, i); break;
+    case LSTM_LAYER_DENSE: lstm__run(t, &lstm__phase_dense, i); break;
+    default:
+      if (t->tapes[i].out) lstm__run(t, &lstm__phase_dropout, i);
+      break;
+  }
+  lstm__set_output(t, i);
+}
+
+static void lstm__copy_outputs(const lstm_trainer *t, float *y) {
+  int top = t->model->plan.layers - 1, rows = lstm__rows_after(t, top + 1), r, last = lstm_model_reads_last(t->model);
+  size_t o = (size_t)t->model->layers[top].out;
+  for (r = 0; r < rows; r++) {
+    int valid = last ? t->lengths[r] > 0 : r / t->B < t->lengths[r % t->B];
+    if (valid) memcpy(y + (size_t)r * o, t->tapes[top].y + (size_t)r * t->tapes[top].stride, o * sizeof(float));
+    else memset(y + (size_t)r * o, 0, o * sizeof(float));
+  }
+}
+
+LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
+  lstm_batch b;
+  lstm_status status;
+  int i;
+  if (!t || !batch) return LSTM_ERR_ARGUMENT;
+  status = lstm__check_batch(t->model, batch, t->desc.batch_size, t->desc.seq_len, &b);
+  if (status != LSTM_OK) return status;
+  if (t->revision != t->model->revision) lstm__trainer_refresh(t);
+  t->T = b.seq_len;
+  t->B = b.batch_size;
+  t->windows++;
+  t->has_loss = 0;
+  lstm__sort_lanes(t, &b);
+  if (t->input) lstm__take_input(t, b.x);
+  else lstm__take_ids(t, b.ids);
+  lstm__begin_window(t, &b);
+  for (i = 0; i < t->model->plan.layers; i++) lstm__forward_layer(t, i);
+  if (t->desc.carry_state) lstm__window_states(t, t->lengths, t->carry);
+  if (y) lstm__copy_outputs(t, y);
+  t->has_forward = 1;
+  return LSTM_OK;
+}
+
+/* --- loss ----------------------------------------------------------------------------------------------------------------- */
+
+/* The last layer's outputs' gradients come to lie in flow[0], rows of the last layer's stride. */
+static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
+  int top = t->model->plan.layers - 1, n = t->model->layers[top].out, last = lstm_model_reads_last(t->model), correct;
+  size_t width = (size_t)t->model->layers[top].out_pad, from = t->tapes[top].stride;
+  int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
+  for (; r < end; r++) {
+    float *z = t->flow[0] + (size_t)r * width;
+    double weight = lstm__row_weight(t->batch, t->desc.loss, last, last ? 0 : r / t->B, r % t->B);
+    memset(z, 0, width * sizeof(float));
+    t->row_losses[r] = 0;
+    if (!(weight > 0)) continue;
+    memcpy(z, t->tapes[top].y + (size_t)r * from, (size_t)n * sizeof(float));
+    t->row_losses[r] = lstm__mul(weight, lstm__row_loss(t->model->kernels, t->desc.loss, n, z, t->batch, (size_t)r, &correct));
+    t->model->kernels->scale((int)width, z, (float)(weight / t->weight));
+  }
+}
+
+static const lstm__phase lstm__phase_loss = {lstm__row_tiles, lstm__loss_tile};
+
+LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch, float *loss) {
+  lstm_batch b;
+  lstm_status status;
+  int r, rows, last;
+  double sum = 0;
+  if (loss) *loss = 0;
+  if (!t || !batch) return LSTM_ERR_ARGUMENT;
+  if (!t->has_forward) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "there was no forward pass");
+  b = *batch;
+  if (!b.seq_len) b.seq_len = t->desc.seq_len;
+  if (!b.batch_size) b.batch_size = t->desc.batch_size;
+  if (b.seq_len != t->T || b.batch_size != t->B)
+    return lstm__fail(b.error, LSTM_ERR_SHAPE, "the batch is not the one of the forward pass");
+  status = lstm__check_targets(t->model, &b, t->desc.loss);
+  if (status != LSTM_OK) return status;
+  last = lstm_model_reads_last(t->model);
+  rows = lstm__rows_after(t, t->model->plan.layers);
+  t->weight = 0;
+  for (r = 0; r < rows; r++) t->weight += lstm__row_weight(&b, t->desc.loss, last, last ? 0 : r / t->B, r % t->B);
+  t->batch = &b;
+  lstm__run(t, &lstm__phase_loss, t->model->plan.layers);
+  t->batch = NULL;
+  for (r = 0; r < rows; r++) sum += t->row_losses[r];
+  t->has_loss = 1;
+  if (loss) *loss = t->weight > 0 ? (float)(sum / t->weight) : 0;
+  return lstm__finite(sum) ? LSTM_OK : lstm__fail(b.error, LSTM_ERR_NOT_FINITE, "the loss is not finite");
+}
+
+/* [SECTION] Backward
+   flow[k] holds the gradient of a layer's outputs, flow[1 - k] takes that of its inputs.
+   ===================================================================================================================== */
+
+/* A weight gradient [outputs][k] += d^T a over n rows. */
+typedef struct lstm__product {
+  const float *a, *d;
+  size_t lda, ldd;
+  int k, n, tensor;
+} lstm__product;
+
+/* Gradient of a layer's weights, bias: which = 0 weight_ih or weight, 1 weight_hh or bias, 2 bias. */
+static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lstm__product *p) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  size_t width = (size_t)l->out_pad;
+  int lstm = l->type == LSTM_LAYER_LSTM;
+  if (which > (lstm ? 2 : 1)) return 0;
+  memset(p, 0, sizeof *p);
+  p->tensor = l->tensor + which;
+  p->d = lstm ? tape->gates : t->gradients_at;
+  p->ldd = lstm ? width * 4 : width;
+  p->n = lstm ? t->T * t->B : lstm__rows_after(t, layer);
+  if (tape->ids && which != 1) {
+    p->d = t->token_sum;
+    p->n = t->unique_count;
+  }
+  p->k = 1;
+  p->a = &t->one;
+  if (which == 0) {
+    p->k = l->in;
+    if (tape->ids) {
+      p->a = t->token_rows;
+      p->lda = (size_t)l->in;
+    } else {
+      p->a = lstm__source(t, layer, &p->lda);
+    }
+  } else if (which == 1 && lstm) {
+    p->k = l->out;
+    p->a = tape->out;
+    p->lda = width;
+  }
+  return 1;
+}
+
+static int lstm__product_tiles(const lstm__layer *l, const lstm__product *p) {
+  int columns = l->out_pad * (l->type == LSTM_LAYER_LSTM ? 4 : 1);
+  return lstm__panels(columns) * ((p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K);
+}
+
+static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
+  lstm__product p;
+  int which, count = 0;
+  for (which = 0; lstm__weight_product(t, layer, which, &p); which++) count += lstm__product_tiles(t->model->layers + layer, &p);
+  return count;
+}
+
+/* Moves a tile between the gradient tensor [outputs][k] and g [count][64]. */
+static void lstm__move_gradient(const lstm__layer *l, float *grad, int k, int panel, int k0, int count, float *g, int store) {
+  int lstm = l->type == LSTM_LAYER_LSTM, column, i;
+  for (column = 0; column < 64; column++) {
+    int unit = lstm ? panel * 16 + column % 16 : panel * 64 + column, row = lstm ? column / 16 * l->out + unit : unit;
+    float *line = grad + (size_t)row * (size_t)k + (size_t)k0;
+    for (i = 0; i < count; i++) {
+      if (store && unit < l->out) line[i] = g[i * 64 + column];
+      if (!store) g[i * 64 + column] = unit < l->out ? line[i] : 0.0f;
+    }
+  }
+}
+
+static void lstm__product_tile(lstm_trainer *t, const lstm__layer *l, const lstm__product *p, int index) {
+  float g[LSTM__GRADIENT_K * 64], d[LSTM__GRADIENT_N * 64];
+  int slices = (p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K, panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K;
+  int count = lstm__int_min(LSTM__GRADIENT_K, p->k - k0), n, r;
+  size_t width = (size_t)lstm__int_min(64, (int)p->ldd - panel * 64);
+  float *grad = t->grad + t->model->tensors[p->tensor].offset;
+  lstm__move_gradient(l, grad, p->k, panel, k0, count, g, 0);
+  if (width < 64) memset(d, 0, sizeof d);
+  for (n = 0; n < p->n; n += LSTM__GRADIENT_N) {
+    int rows = lstm__int_min(LSTM__GRADIENT_N, p->n - n);
+    for (r = 0; r < rows; r++) memcpy(d + r * 64, p->d + (size_t)(n + r) * p->ldd + (size_t)panel * 64, width * sizeof(float));
+    t->model->kernels->outer(rows, p->a + (size_t)n * p->lda + (p->lda ? k0 : 0), p->lda, count, d, g);
+  }
+  lstm__move_gradient(l, grad, p->k, panel, k0, count, g, 1);
+}
+
+static void lstm__weight_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  lstm__product p;
+  int which;
+  for (which = 0; lstm__weight_product(t, layer, which, &p); which++) {
+    int tiles = lstm__product_tiles(l, &p);
+    if (index < tiles) {
+      lstm__product_tile(t, l, &p, index);
+      return;
+    }
+    index -= tiles;
+  }
+}
+
+/* dX = dZ W for rows of a layer: gate gradients (lstm) or output gradients. */
+static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float *w, const float *dz, int rows, float *dx) {
+  lstm__gemm_job job;
+  size_t width = (size_t)l->out_pad * (l->type == LSTM_LAYER_LSTM ? 4 : 1), in = (size_t)lstm__pad16(l->in);
+  memset(&job, 0, sizeof job);
+  job.rows = rows;
+  job.k = (int)width;
+  job.columns = (int)in;
+  job.w = w;
+  job.a = lstm__rows_at(dz, width, NULL);
+  job.c = lstm__out_rows_at(dx, in, NULL);
+  t->model->kernels->gemm(&job);
+}
+
+/* Rows of dX, from dZ in the gates or in `now`, to the other flow. */
+static void lstm__input_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  int lstm = l->type == LSTM_LAYER_LSTM, from = index * LSTM__GROUP;
+  int rows = lstm__int_min(LSTM__GROUP, (lstm ? t->T * t->B : lstm__rows_after(t, layer)) - from);
+  const float *dz = lstm ? t->tapes[layer].gates : t->gradients_at;
+  size_t width = (size_t)l->out_pad * (lstm ? 4 : 1);
+  float *dx = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
+  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * width, rows, dx + (size_t)from * (size_t)lstm__pad16(l->in));
+}
+
+static void lstm__dense_back_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, lstm__rows_after(t, layer) - from);
+  size_t at = (size_t)from * (size_t)l->out_pad;
+  t->model->kernels->map_backward((int)l->activation, rows * l->out_pad, t->tapes[layer].out + at, t->gradients_at + at);
+}
+
+static void lstm__dropout_back_tile(lstm_trainer *t, int layer, int index) {
+  size_t width = (size_t)t->model->layers[layer].out_pad;
+  int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
+  for (; r < end; r++) lstm__drop_row(t, layer, r, t->gradients_at + (size_t)r * width, t->gradients_at + (size_t)r * width);
+}
+
+/* Back through time for a group of lanes: gates become their pre-activations' gradients; dh of the step before begins at the
+   gradient from above and takes these through weight_hh. At the end dc and dh are the initial state's. */
+static void lstm__lstm_back_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  size_t width = (size_t)l->out_pad, B = (size_t)t->B;
+  int step, r;
+  for (step = t->T - 1; step >= 0; step--) {
+    int first, n = lstm__active_lanes(t, index, step, &first);
+    const int *lanes = t->order + first;
+    size_t at = (size_t)step * B;
+    lstm__gemm_job job;
+    if (n == 0) continue;
+    for (r = 0; r < n; r++) {
+      size_t row = at + (size_t)lanes[r], lane = (size_t)lanes[r];
+      t->model->kernels->cell_backward(l->out_pad, tape->gates + row * width * 4, tape->cell + (row + B) * width,
+                                       tape->cell + row * width, t->gradients_at + row * width, t->dc + lane * width);
+    }
+    memset(&job, 0, sizeof job);
+    job.rows = n;
+    job.k = l->out_pad * 4;
+    job.columns = l->out_pad;
+    job.accumulate = 1;
+    job.w = tape->back_h;
+    job.a = lstm__rows_at(tape->gates + at * width * 4, width * 4, lanes);
+    job.c = lstm__out_rows_at(step ? t->gradients_at + (at - B) * width : t->dh, width, lanes);
+    t->model->kernels->gemm(&job);
+  }
+}
+
+/* Gate gradients added up by token, 64 columns a tile. */
+static int lstm__token_tiles(const lstm_trainer *t, int layer) { return t->model->layers[layer].out_pad / 16; }
+
+static void lstm__token_tile(lstm_trainer *t, int layer, int index) {
+  size_t width = (size_t)t->model->layers[layer].out_pad * 4, at = (size_t)index * 64;
+  const float *gates = t->tapes[layer].gates;
+  int i;
+  for (i = 0; i < t->unique_count; i++) memset(t->token_sum + (size_t)i * width + at, 0, 64 * sizeof(float));
+  for (i = 0; i < t->T * t->B; i++)
+    if (t->slots[i] >= 0) t->model->kernels->add(64, t->token_sum + (size_t)t->slots[i] * width + at, gates + (size_t)i * width + at);
+}
+
+/* The embedding's gradient, from gate gradients by token. Tokens are different, so rows do not meet. */
+static int lstm__token_row_tiles(const lstm_trainer *t, int layer) {
+  (void)layer;
+  return (t->unique_count + LSTM__GROUP - 1) / LSTM__GROUP;
+}
+
+static void lstm__add_row(float *to, const float *from, int n) {
+  int i;
+  for (i = 0; i < n; i++) to[i] = to[i] + from[i];
+}
+
+static void lstm__token_row_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer, *embedding = t->model->layers;
+  int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, t->unique_count - from), r;
+  size_t width = (size_t)lstm__pad16(l->in);
+  float *dx = (t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0]) + (size_t)from * width;
+  float *grad = t->grad + t->model->tensors[embedding->tensor].offset;
+  lstm__input_rows(t, l, t->tapes[layer].back_in, t->token_sum + (size_t)from * (size_t)l->out_pad * 4, rows, dx);
+  for (r = 0; r < rows; r++)
+    lstm__add_row(grad + (size_t)t->unique[from + r] * (size_t)embedding->out, dx + (size_t)r * width, embedding->out);
+}
+
+/* The embedding's gradient from rows: 16 columns a tile, rows in order. */
+static int lstm__embed_back_tiles(const lstm_trainer *t, int layer) { return t->model->layers[layer].out_pad / 16; }
+
+static void lstm__embed_back_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  float *grad = t->grad + t->model->tensors[l->tensor].offset;
+  int count = lstm__int_min(16, l->out - index * 16), i;
+  for (i = 0; i < t->T * t->B; i++)
+    if (t->slots[i] >= 0)
+      lstm__add_row(grad + (size_t)t->ids[i] * (size_t)l->out + (size_t)index * 16,
+                    t->gradients_at + (size_t)i * (size_t)l->out_pad + (size_t)index * 16, count);
+}
+
+static const lstm__phase lstm__phase_weights = {lstm__weight_tiles, lstm__weight_tile};
+static const lstm__phase lstm__phase_dense_back = {lstm__row_tiles, lstm__dense_back_tile};
+static const lstm__phase lstm__phase_dropout_back = {lstm__row_tiles, lstm__dropout_back_tile};
+static const lstm__phase lstm__phase_lstm_back = {lstm__lane_tiles, lstm__lstm_back_tile};
+static const lstm__phase lstm__phase_tokens = {lstm__token_tiles, lstm__token_tile};
+static const lstm__phase lstm__phase_token_rows = {lstm__token_row_tiles, lstm__token_row_tile};
+static const lstm__phase lstm__phase_embed_back = {lstm__embed_back_tiles, lstm__embed_back_tile};
+
+static void lstm__flip(lstm_trainer *t) { t->gradients_at = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0]; }
+
+static int lstm__input_tiles(const lstm_trainer *t, int layer) {
+  int rows = t->model->layers[layer].recurrent ? t->T * t->B : lstm__rows_after(t, layer);
+  return (rows + LSTM__GROUP - 1) / LSTM__GROUP;
+}
+
+static const lstm__phase lstm__phase_inputs = {lstm__input_tiles, lstm__input_tile};
+
+/* The gradient of the last step's outputs [B] becomes one of all steps' [T][B]. */
+static void lstm__spread_last(lstm_trainer *t, int layer) {
+  size_t width = (size_t)t->model->layers[layer].out_pad;
+  const float *from = t->gradients_at;
+  int lane;
+  lstm__flip(t);
+  memset(t->gradients_at, 0, (size_t)t->T * (size_t)t->B * width * sizeof(float));
+  for (lane = 0; lane < t->B; lane++)
+    if (t->lengths[lane])
+      memcpy(t->gradients_at + ((size_t)(t->lengths[lane] - 1) * (size_t)t->B + (size_t)lane) * width, from + (size_t)lane * width,
+             width * sizeof(float));
+}
+
+/* The gradients with respect to final states enter: h at each lane's last step, c in dc. `at`: the layer's place in [S]. */
+static void lstm__enter_final(lstm_trainer *t, int layer, size_t at) {
+  const lstm__layer *l = t->model->layers + layer;
+  size_t width = (size_t)l->out_pad, S = (size_t)t->model->plan.state_size;
+  int lane;
+  memset(t->dc, 0, (size_t)t->B * width * sizeof(float));
+  memset(t->dh, 0, (size_t)t->B * width * sizeof(float));
+  for (lane = 0; t->gradients && t->gradients->d_final && lane < t->B; lane++) {
+    const float *from = t->gradients->d_final + (size_t)lane * S + at;
+    int length = t->lengths[lane];
+    float *dh = length ? t->gradients_at + ((size_t)(length - 1) * (size_t)t->B + (size_t)lane) * width : t->dh + (size_t)lane * width;
+    lstm__add_row(dh, from, l->out);
+    memcpy(t->dc + (size_t)lane * width, from + l->out, (size_t)l->out * sizeof(float));
+  }
+}
+
+static void lstm__leave_initial(lstm_trainer *t, int layer, size_t at) {
+  const lstm__layer *l = t->model->layers + layer;
+  size_t width = (size_t)l->out_pad, S = (size_t)t->model->plan.state_size;
+  int lane;
+  for (lane = 0; t->gradients && t->gradients->d_initial && lane < t->B; lane++) {
+    float *to = t->gradients->d_initial + (size_t)lane * S + at;
+    memcpy(to, t->dh + (size_t)lane * width, (size_t)l->out * sizeof(float));
+    memcpy(to + l->out, t->dc + (size_t)lane * width, (size_t)l->out * sizeof(float));
+  }
+}
+
+/* An lstm layer; returns 1 where the gradient of its inputs has come to lie in gradients_at. */
+static int lstm__backward_lstm(lstm_trainer *t, int layer, size_t at, int wants_input) {
+  int i;
+  if (t->tapes[layer].last) lstm__spread_last(t, layer);
+  lstm__enter_final(t, layer, at);
+  lstm__run(t, &lstm__phase_lstm_back, layer);
+  lstm__leave_initial(t, layer, at);
+  if (t->tapes[layer].ids) {
+    size_t in = (size_t)t->model->layers[layer].in;
+    for (i = 0; i < t->unique_count; i++)
+      memcpy(t->token_rows + (size_t)i * in, lstm__param(t->model, t->model->layers, 0) + (size_t)t->unique[i] * in, in * sizeof(float));
+    lstm__run(t, &lstm__phase_tokens, layer);
+    lstm__run(t, &lstm__phase_token_rows, layer);
+  }
+  lstm__run(t, &lstm__phase_weights, layer);
+  if (t->tapes[layer].ids || !wants_input) return 0;
+  lstm__run(t, &lstm__phase_inputs, layer);
+  lstm__flip(t);
+  return 1;
+}
+
+/* Back through all layers; gradients_at holds the outputs' gradient. */
+static void lstm__backward_layers(lstm_trainer *t) {
+  const lstm_model *m = t->model;
+  size_t at = (size_t)m->plan.state_size;
+  int i, more = 1;
+  for (i = m->plan.layers - 1; i >= 0 && more; i--) {
+    int wants_input = i > 0 || (t->gradients && t->gradients->d_input);
+    switch (m->layers[i].type) {
+      case LSTM_LAYER_LSTM:
+        at -= 2 * (size_t)m->layers[i].out;
+        more = lstm__backward_lstm(t, i, at, wants_input);
+        break;
+      case LSTM_LAYER_DENSE:
+        lstm__run(t, &lstm__phase_dense_back, i);
+        lstm__run(t, &lstm__phase_weights, i);
+        if (wants_input) lstm__run(t, &lstm__phase_inputs, i);
+        lstm__flip(t);
+        break;
+      case LSTM_LAYER_DROPOUT:
+        if (t->tapes[i].out) lstm__run(t, &lstm__phase_dropout_back, i);
+        break;
+      case LSTM_LAYER_EMBEDDING: lstm__run(t, &lstm__phase_embed_back, i); break;
+      default: break;
+    }
+  }
+}
+
+/* The gradient of the outputs, in flow[0]: the loss's, and what the caller adds. */
+static void lstm__enter_output(lstm_trainer *t) {
+  int top = t->model->plan.layers - 1, rows = lstm__rows_after(t, top + 1), n = t->model->layers[top].out, r;
+  int last = lstm_model_reads_last(t->model);
+  size_t width = (size_t)t->model->layers[top].out_pad;
+  if (!t->has_loss) memset(t->flow[0], 0, (size_t)rows * width * sizeof(float));
+  for (r = 0; t->gradients && t->gradients->d_output && r < rows; r++)
+    if (last ? t->lengths[r] > 0 : r / t->B < t->lengths[r % t->B])
+      lstm__add_row(t->flow[0] + (size_t)r * width, t->gradients->d_output + (size_t)r * (size_t)n, n);
+  t->gradients_at = t->flow[0];
+}
+
+LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flow) {
+  size_t in, r, rows;
+  if (!t || !t->has_forward) return LSTM_ERR_ARGUMENT;
+  if (flow && flow->d_input && lstm_model_takes_ids(t->model)) return LSTM_ERR_UNSUPPORTED;
+  if (!t->has_loss && !(flow && (flow->d_output || flow->d_final))) return LSTM_ERR_ARGUMENT;
+  t->gradients = flow;
+  lstm__enter_output(t);
+  lstm__backward_layers(t);
+  in = (size_t)t->model->desc.input_size;
+  rows = (size_t)t->T * (size_t)t->B;
+  for (r = 0; flow && flow->d_input && r < rows; r++)
+    memcpy(flow->d_input + r * in, t->gradients_at + r * (size_t)lstm__pad16((int)in), in * sizeof(float));
+  t->gradients = NULL;
+  t->has_forward = t->has_loss = 0;
+  return LSTM_OK;
+}
+
+/* [SECTION] Optimisers
+   g: the gradient, after clipping; w: a weight; t: the number of this update, from 1.
+   SGD       m = momentum m + g + l2 w;  w -= rate m
+   RMSProp   g += l2 w;  v = alpha v + (1 - alpha) g^2;  m = momentum m + g / (sqrt(v) + epsilon);  w -= rate m
+   Adam      g += l2 w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+             w -= rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+   AdamW     the same with w *= 1 - rate weight_decay first, and l2 = 0
+   ===================================================================================================================== */
+
+static int lstm__chunk_tiles(const lstm_trainer *t, int layer) {
+  (void)layer;
+  return (int)((t->model->plan.params + LSTM__CHUNK - 1) / LSTM__CHUNK);
+}
+
+/* The padded length of chunk `index`, which begins at float *at. */
+static int lstm__chunk_length(const lstm_trainer *t, int index, size_t *at) {
+  size_t padded = (t->model->plan.params + 15) & ~(size_t)15;
+  *at = (size_t)index * LSTM__CHUNK;
+  return (int)(padded - *at < LSTM__CHUNK ? padded - *at : LSTM__CHUNK);
+}
+
+static void lstm__norm_tile(lstm_trainer *t, int layer, int index) {
+  size_t at;
+  int n = lstm__chunk_length(t, index, &at);
+  (void)layer;
+  if (t->desc.clip_value > 0) t->model->kernels->clip(n, t->grad + at, t->desc.clip_value);
+  t->chunk_sums[index] = t->model->kernels->dot(n, t->grad + at, t->grad + at);
+}
+
+static void lstm__scale_tile(lstm_trainer *t, int layer, int index) {
+  size_t at;
+  int n = lstm__chunk_length(t, index, &at);
+  (void)layer;
+  t->model->kernels->scale(n, t->grad + at, (float)((double)t->desc.clip_norm / ((double)t->norm + 1e-6)));
+}
+
+static double lstm__power(double x, uint64_t n) {
+  double y = 1;
+  for (; n; n >>= 1, x = lstm__mul(x, x))
+    if (n & 1) y = lstm__mul(y, x);
+  return y;
+}
+
+static lstm__update_job lstm__update_of(const lstm_trainer *t) {
+  const lstm_trainer_desc *d = &t->desc;
+  lstm__update_job u;
+  memset(&u, 0, sizeof u);
+  u.rate = t->rate;
+  u.decay = 1;
+  u.momentum = d->momentum;
+  u.epsilon = d->epsilon;
+  u.l2 = d->weight_decay;
+  u.b = d->alpha;
+  u.one_minus_b = (float)(1.0 - (double)d->alpha);
+  if (d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW) {
+    u.a = d->beta1;
+    u.one_minus_a = (float)(1.0 - (double)d->beta1);
+    u.b = d->beta2;
+    u.one_minus_b = (float)(1.0 - (double)d->beta2);
+    u.rate = (float)((double)t->rate / (1.0 - lstm__power((double)d->beta1, t->steps)));
+    u.second_scale = (float)(1.0 / lstm__sqrt(1.0 - lstm__power((double)d->beta2, t->steps)));
+  }
+  if (d->optimizer == LSTM_ADAMW) {
+    u.l2 = 0;
+    u.decay = (float)(1.0 - lstm__mul((double)t->rate, (double)d->weight_decay));
+  }
+  return u;
+}
+
+static void lstm__update_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__kernels *k = t->model->kernels;
+  lstm__update_job u = lstm__update_of(t);
+  size_t at;
+  int n = lstm__chunk_length(t, index, &at);
+  float *w = t->model->params + at;
+  (void)layer;
+  if (t->desc.optimizer == LSTM_SGD) k->sgd(n, w, t->grad + at, t->m1 + at, &u);
+  else if (t->desc.optimizer == LSTM_RMSPROP) k->rmsprop(n, w, t->grad + at, t->m1 + at, t->m2 + at, &u);
+  else k->adam(n, w, t->grad + at, t->m1 + at, t->m2 + at, &u);
+}
+
+static const lstm__phase lstm__phase_norm = {lstm__chunk_tiles, lstm__norm_tile};
+static const lstm__phase lstm__phase_scale = {lstm__chunk_tiles, lstm__scale_tile};
+static const lstm__phase lstm__phase_update = {lstm__chunk_tiles, lstm__update_tile};
+
+/* Pascanu et al., 2013: g *= clip_norm / norm where the norm is over clip_norm. */
+LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *t, float *norm) {
+  double sum = 0;
+  int i;
+  if (!t) return LSTM_ERR_ARGUMENT;
+  lstm__run(t, &lstm__phase_norm, 0);
+  for (i = 0; i < lstm__chunk_tiles(t, 0); i++) sum += (double)t->chunk_sums[i];
+  t->norm = (float)lstm__sqrt(sum);
+  if (norm) *norm = t->norm;
+  if (!lstm__finite(sum)) return LSTM_ERR_NOT_FINITE;
+  if (t->desc.clip_norm > 0 && t->norm > t->desc.clip_norm) lstm__run(t, &lstm__phase_scale, 0);
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_trainer_update(lstm_trainer *t) {
+  if (!t) return LSTM_ERR_ARGUMENT;
+  t->steps++;
+  lstm__run(t, &lstm__phase_update, 0);
+  lstm__trainer_refresh(t);
+  return LSTM_OK;
+}
+
+LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *t) { memset(t->grad, 0, t->model->plan.params * sizeof(float)); }
+
+LSTM_API lstm_status lstm_train(lstm_trainer *t, const lstm_batch *batch, float *loss) {
+  float mean = 0;
+  lstm_status status;
+  if (loss) *loss = 0;
+  if (!t || !batch) return LSTM_ERR_ARGUMENT;
+  status = lstm_trainer_forward(t, batch, NULL);
+  if (status != LSTM_OK) return status;
+  status = lstm_trainer_loss(t, batch, &mean);
+  if (loss) *loss = mean;
+  if (status == LSTM_OK && t->weight > 0) {
+    lstm_trainer_zero_gradients(t);
+    status = lstm_trainer_backward(t, NULL);
+    if (status == LSTM_OK) status = lstm_trainer_clip(t, NULL);
+    if (status == LSTM_OK) return lstm_trainer_update(t);
+    if (status == LSTM_ERR_NOT_FINITE) (void)lstm__fail(batch->error, status, "the gradient is not finite");
+  }
+  t->has_forward = t->has_loss = 0;
+  if (status != LSTM_OK && t->desc.carry_state) lstm__window_states(t, NULL, t->carry); /* lanes go back to where they were */
+  return status;
+}
+
+LSTM_API lstm_model *lstm_trainer_model(const lstm_trainer *trainer) { return trainer->model; }
+LSTM_API const lstm_trainer_desc *lstm_trainer_desc_of(const lstm_trainer *trainer) { return &trainer->desc; }
+LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer) { return trainer->steps; }
+LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer) { return trainer->rate; }
+LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer) { return trainer->norm; }
+
+LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, lstm_tensor *out) {
+  return trainer ? lstm__tensor_view(trainer->model, i, trainer->grad, out) : LSTM_ERR_ARGUMENT;
+}
+
+LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *values) {
+  if (!trainer || !values || trainer->T == 0) return LSTM_ERR_ARGUMENT;
+  lstm__window_states(trainer, trainer->lengths, values);
+  return LSTM_OK;
+}
+
+LSTM_API void lstm_trainer_reset(lstm_trainer *trainer) {
+  memset(trainer->carry, 0, (size_t)trainer->desc.batch_size * (size_t)trainer->model->plan.state_size * sizeof(float));
+}
+
+LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate) {
+  if (!trainer || !lstm__finite((double)rate) || rate < 0) return LSTM_ERR_ARGUMENT;
+  trainer->rate = rate;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer) {
+  if (!trainer) return LSTM_ERR_ARGUMENT;
+  if (!trainer->best) return LSTM_ERR_UNSUPPORTED;
+  memcpy(trainer->best, trainer->model->params, trainer->model->plan.params * sizeof(float));
+  trainer->has_best = 1;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer) {
+  if (!trainer) return LSTM_ERR_ARGUMENT;
+  if (!trainer->best) return LSTM_ERR_UNSUPPORTED;
+  if (!trainer->has_best) return LSTM_ERR_ARGUMENT;
+  memcpy(trainer->model->params, trainer->best, trainer->model->plan.params * sizeof(float));
+  lstm__trainer_refresh(trainer);
+  return LSTM_OK;
+}
+#endif /* LSTM_NO_TRAINING */
 
 /* [SECTION] File format
    =====================================================================================================================
