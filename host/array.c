@@ -528,8 +528,9 @@ static void add_row(lua_State *L, luaL_Buffer *b, const host_array *a, size_t fi
   size_t k;
   (void)L;
   for (k = 0; k < n && k < 8; k++) {
-    snprintf(text, sizeof text, " %.6g", element(a, first + k));
-    luaL_addstring(b, text);
+    double x = element(a, first + k);
+    snprintf(text, sizeof text, " %.6g", x);
+    luaL_addstring(b, x == x ? text : " nan"); /* not "-nan" */
   }
   if (n > 8) luaL_addstring(b, " ...");
 }

@@ -131,10 +131,30 @@ static int step_numbers(lua_State *L, host_state *s) {
   return s->outputs;
 }
 
-/* A number for a token model is a class, 1-based as best() returns it. */
+/* The id of the symbol at index 2, by the table `ids` of the public model's vocabulary. */
+static int32_t symbol_id(lua_State *L) {
+  int32_t id;
+  host_getvalue(L, 1, 2);
+  if (!lua_istable(L, -1)) host_raise(L, "step: the state knows no vocabulary");
+  lua_getfield(L, -1, "vocab");
+  if (!lua_istable(L, -1)) host_raise(L, "step: the model has no vocabulary");
+  lua_getfield(L, -1, "ids");
+  if (!lua_istable(L, -1)) host_raise(L, "step: the vocabulary has no ids");
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  if (lua_type(L, -1) != LUA_TNUMBER) {
+    host_raise(L, "step: \"%s\" is no symbol of the model's vocabulary", lua_tostring(L, 2));
+  }
+  id = (int32_t)lua_tointeger(L, -1);
+  lua_pop(L, 4);
+  return id;
+}
+
+/* A symbol of the vocabulary, or a number: its place, 1-based as best() returns it. */
 static int step_token(lua_State *L, host_state *s) {
+  int tokens = lstm_model_input_size(s->model->model);
   if (s->lanes != 1) return host_raise(L, "step: a state of %d lanes takes an array", s->lanes);
-  s->ids[0] = (int32_t)(host_checkint(L, 2, 1, lstm_model_input_size(s->model->model)) - 1);
+  s->ids[0] = lua_type(L, 2) == LUA_TSTRING ? symbol_id(L) : (int32_t)(host_checkint(L, 2, 1, tokens) - 1);
   step(L, s, NULL, s->ids);
   return push_outputs(L, s);
 }

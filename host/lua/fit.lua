@@ -1,0 +1,410 @@
+-- fit.lua: training, as a loop in Lua over single steps in C. Callbacks, coroutines, Ctrl-C and debuggers work in it.
+--
+-- The run's position is the number of its next batch, and every batch follows from that number and the seed alone: so a
+-- run that goes on from a checkpoint trains on the same batches, bit for bit.
+
+local core = require "lstm.core"
+local history = require "lstm.history"
+local options = require "lstm.options"
+local progress = require "lstm.progress"
+local seeds = require "lstm.seeds"
+local sets = require "lstm.sets"
+
+local Run = {}
+Run.__index = Run
+
+-- --- batches --------------------------------------------------------------------------------------------------------
+
+-- A text as `batch` streams that are read side by side, `seq` tokens at a time; states are carried from window to
+-- window and begin at zero when the streams begin again.
+local function token_source(tokens, opts)
+  local n, lanes, seq = #tokens.ids, opts.batch, opts.seq
+  local length = math.floor(n / lanes)
+  local windows = math.floor((length - 1) / seq)
+  if windows < 1 then
+    core.raise(("fit: a text of %d tokens is too short for batch = %d streams of seq = %d: at least %d are needed"):format(
+      n, lanes, seq, lanes * (seq + 1)))
+  end
+  local x, y = core.zeros({seq, lanes}, "int32"), core.zeros({seq, lanes}, "int32")
+  local first, again = {}, {reset = true}
+  for lane = 1, lanes do first[lane] = (lane - 1) * length end
+  return {
+    per_epoch = windows, lanes = lanes, seq = seq, carry = true, data = tokens.ids,
+    batch = function(_, k)
+      local window, starts = k % windows, {}
+      for lane = 1, lanes do starts[lane] = first[lane] + window * seq end
+      core.gather_streams(tokens.ids, core.array(starts, "int32"), seq, x, y)
+      return x, y, window == 0 and again or nil
+    end,
+  }
+end
+
+-- The order of an epoch: counters far apart, so that epoch e is shuffled without the epochs before it.
+local function epoch_order(count, seed, epoch, shuffle)
+  local order = core.range(0, count)
+  return shuffle and core.rng(seed, epoch * 4294967296):shuffle(order) or order
+end
+
+-- Sequences that do not depend on each other, in a new order each epoch; the last batch may be smaller.
+local function set_source(set, opts)
+  local lanes = math.min(opts.batch, set.count)
+  local batches = math.ceil(set.count / opts.batch)
+  local epoch, order = -1, nil
+  return {
+    per_epoch = batches, lanes = lanes, seq = set.seq, carry = false, data = set.source, targets = set.targets,
+    batch = function(_, k)
+      if math.floor(k / batches) ~= epoch then
+        epoch = math.floor(k / batches)
+        order = epoch_order(set.count, opts.seed, epoch, opts.shuffle)
+      end
+      local from = k % batches * opts.batch
+      return set:batch(order:slice(from + 1, math.min(set.count, from + opts.batch)))
+    end,
+  }
+end
+
+local function source_of(model, train, opts)
+  if sets.is_tokens(model, train, "fit") then return token_source(train, opts) end
+  local set = sets.of(model, train, opts.loss, "fit")
+  if set.count == 0 then core.raise("fit: the training set is empty") end
+  if opts.seq and opts.seq ~= set.seq then
+    core.raise(("fit: seq = %d, but the sequences have %d steps (seq is for texts)"):format(opts.seq, set.seq))
+  end
+  return set_source(set, opts)
+end
+
+-- --- options --------------------------------------------------------------------------------------------------------
+
+local spec = {
+  validation = {type = {"table", "userdata"}}, seq = {type = "integer", min = 1},
+  batch = {type = "integer", default = 32, min = 1}, steps = {type = "integer", min = 1},
+  epochs = {type = {"integer", "number"}, above = 0}, optimizer = {choices = {"sgd", "rmsprop", "adam", "adamw"}},
+  lr = {type = "number", above = 0}, clip = {type = "number", default = 5, min = 0},
+  clip_value = {type = "number", min = 0}, weight_decay = {type = "number", min = 0},
+  momentum = {type = "number", min = 0}, beta1 = {type = "number", min = 0, below = 1},
+  beta2 = {type = "number", min = 0, below = 1}, alpha = {type = "number", min = 0, below = 1},
+  epsilon = {type = "number", above = 0}, loss = {choices = {"mse", "cross_entropy", "binary_cross_entropy"}},
+  seed = {type = "integer"}, checkpoint = {type = "string"}, resume = {type = {"string", "boolean"}},
+  patience = {type = "integer", min = 1}, min_delta = {type = "number", default = 0, min = 0},
+  monitor = {type = "string"}, verbose = {type = "integer", default = 1, min = 0, max = 2},
+  on_epoch = {type = "function"}, on_step = {type = "function"}, validate_every = {type = "integer", min = 1},
+  shuffle = {type = "boolean", default = true}, threads = {type = "integer", min = 1}, title = {type = "string"},
+}
+
+local function check_options(model, train, given)
+  local opts = options.check(given, spec, "fit", 4)
+  if opts.steps and opts.epochs then core.raise("fit: give steps or epochs, not both") end
+  if type(train) == "table" and train.kind == "tokens" then opts.seq = opts.seq or 64 end
+  opts.loss = opts.loss or model.loss
+  opts.seed = opts.seed or seeds.next()
+  if opts.resume == true and not opts.checkpoint then core.raise("fit: resume = true needs checkpoint = path") end
+  return opts
+end
+
+-- A text is looked at ten times in a run or once an epoch, whichever is more often; a set once an epoch.
+local function default_interval(source, total)
+  if not source.carry then return source.per_epoch end
+  return math.min(source.per_epoch, math.max(100, math.ceil(total / 10)))
+end
+
+-- What must be the same in a run that goes on: name = value, one a line. The trainer's own numbers are checked by the core.
+local fixed = {"batch", "seq", "loss", "seed", "shuffle", "lr", "optimizer", "clip", "clip_value", "weight_decay",
+  "momentum", "beta1", "beta2", "alpha", "epsilon", "monitor", "min_delta"}
+
+local function fixed_options(opts)
+  local lines = {}
+  for i, name in ipairs(fixed) do
+    local value = opts[name]
+    lines[i] = name .. "=" .. (type(value) == "number" and ("%.17g"):format(value) or tostring(value))
+  end
+  return table.concat(lines, "\n")
+end
+
+-- The first option that differs, as a sentence, or nil.
+local function changed_option(before, now)
+  local values = {}
+  for name, value in before:gmatch("([^\n=]+)=([^\n]*)") do values[name] = value end
+  for name, value in now:gmatch("([^\n=]+)=([^\n]*)") do
+    if values[name] ~= value then
+      local function shown(v) return v == nil and "missing" or v == "nil" and "the default" or v end
+      return ("option \"%s\" was %s in that run and is %s now"):format(name, shown(values[name]), shown(value))
+    end
+  end
+  return nil
+end
+
+local function hash_of(source)
+  return core.hash(source.data) .. (source.targets and core.hash(source.targets) or "")
+end
+
+-- --- checkpoints ------------------------------------------------------------------------------------------------------
+
+function Run:strings()
+  local strings = self.model:strings()
+  strings["fit.position"] = ("%.0f"):format(self.position)
+  strings["fit.sum"] = ("%.17g %.0f"):format(self.sum, self.count)
+  strings["fit.history"] = self.history:tometa()
+  strings["fit.options"] = fixed_options(self.opts)
+  strings["fit.data"] = self.hash
+  strings["fit.interval"] = ("%.0f"):format(self.interval)
+  strings["fit.seconds"] = ("%.3f"):format(self:seconds())
+  strings["fit.lr"] = ("%.17g"):format(self.trainer:lr())
+  if self.halved then strings["fit.halved"] = ("%.0f"):format(self.halved) end
+  return strings
+end
+
+-- Without a measured row the present weights count as the best.
+function Run:save()
+  if not self.opts.checkpoint then return end
+  if not self.history.best then self.trainer:keep_best() end
+  local ok, message = self.trainer:save(self.opts.checkpoint, self:strings())
+  self.saved = ok or false
+  if not ok then self.bar:say("the checkpoint was not written: " .. message) end
+end
+
+-- Whether a file can be written there, before hours of work depend on it.
+local function check_writable(path)
+  local probe = path .. ".probe"
+  local ok, message, status = core.writefile(probe, "")
+  if ok then return os.remove(probe) end
+  return nil, (message:gsub("%.probe:", ":", 1)), status
+end
+
+-- Reads what Run:strings wrote. Returns true, or nil and what does not fit.
+function Run:restore(strings)
+  if not strings["fit.position"] then return nil, "this is a model, not a checkpoint of a run" end
+  local changed = changed_option(strings["fit.options"] or "", fixed_options(self.opts))
+  if changed then return nil, changed end
+  if strings["fit.data"] ~= self.hash then return nil, "the training data are not those of that run" end
+  local record, problem = history.frommeta(strings["fit.history"] or "")
+  if not record then return nil, problem end
+  self.history, self.position = record, tonumber(strings["fit.position"])
+  local sum, count = (strings["fit.sum"] or ""):match("^(%S+) (%S+)$")
+  self.sum, self.count = tonumber(sum) or 0, tonumber(count) or 0
+  self.before = tonumber(strings["fit.seconds"]) or 0
+  self.halved = tonumber(strings["fit.halved"] or "")
+  self.lr = tonumber(strings["fit.lr"] or "")
+  if not self.opts.validate_every then self.interval = tonumber(strings["fit.interval"]) or self.interval end
+  return true
+end
+
+-- Puts the best weights into the model, then the trainer's own state on top of them. The model is as before if it fails.
+function Run:load_weights(saved, bytes)
+  local before = self.model:clone()
+  local same, message = pcall(self.model.core.copy_weights, self.model.core, saved)
+  if not same then return nil, "the checkpoint's model has other layers than this one", "mismatch" end
+  self:make_trainer()
+  self.trainer:keep_best()
+  local ok, status
+  ok, message, status = self.trainer:resume(bytes)
+  if not ok then
+    self.model.core:copy_weights(before.core)
+    self.trainer:close()
+    return nil, message, status
+  end
+  if self.lr then self.trainer:lr(self.lr) end
+  return true
+end
+
+-- Goes on from a checkpoint. Returns true, or nil, message, status.
+function Run:resume(path)
+  local bytes, message, status = core.readfile(path)
+  if not bytes then return nil, message, status end
+  local saved
+  saved, message, status = core.load(path, {data = bytes})
+  if not saved then return nil, message, status end
+  local ok, problem = self:restore(saved:meta())
+  if not ok then return nil, ("cannot resume %s: %s"):format(path, problem), "mismatch" end
+  ok, problem, status = self:load_weights(saved, bytes)
+  saved:close()
+  if not ok then return nil, ("cannot resume %s: %s"):format(path, problem), status end
+  return true
+end
+
+-- --- the run ------------------------------------------------------------------------------------------------------------
+
+function Run:make_trainer()
+  local opts, source = self.opts, self.source
+  local trainer = {batch = source.lanes, seq = source.seq, carry = source.carry, keep_best = true}
+  for _, name in ipairs{"loss", "optimizer", "lr", "momentum", "beta1", "beta2", "alpha", "epsilon", "weight_decay",
+    "clip", "clip_value", "seed"} do
+    trainer[name] = opts[name]
+  end
+  self.trainer = core.trainer(self.model.core, self.model, trainer)
+end
+
+function Run:seconds() return self.before + core.now() - self.began end
+
+function Run:epoch() return math.floor(self.position / self.source.per_epoch) + 1 end
+
+-- A line of the history: what the batches since the last one cost, and the validation.
+function Run:measure()
+  local row = {
+    epoch = math.max(1, math.ceil(self.position / self.source.per_epoch)), step = self.position,
+    loss = self.count > 0 and self.sum / self.count or 0 / 0, lr = self.trainer:lr(), norm = self.trainer:norm(),
+  }
+  if self.opts.validation then
+    local result = self.model:evaluate(self.opts.validation, {loss = self.opts.loss})
+    row.val_loss, row.val_accuracy = result.loss, result.accuracy
+  end
+  row.seconds = self:seconds()
+  self.sum, self.count = 0, 0
+  if self.history:add(row) then self.trainer:keep_best() end
+  self.bar:report(self.position, {epoch = row.epoch, loss = row.loss, val_loss = row.val_loss})
+  self:save()
+  return row
+end
+
+-- Whether the callbacks, the patience or the user want to stop; the reason.
+function Run:wants_to_stop(row)
+  local opts = self.opts
+  if row and opts.on_epoch and opts.on_epoch(row, self.history, self.trainer) == false then return "on_epoch" end
+  if row and opts.patience and self.history.waited >= opts.patience then return "patience" end
+  return nil
+end
+
+-- A batch whose loss or gradient is not finite has changed nothing. The first time: the last good weights, half the rate.
+-- Returns nothing to go on, or a message.
+function Run:diverged(x, y)
+  local where = ("batch %d (epoch %d)"):format(self.position % self.source.per_epoch + 1, self:epoch())
+  for name, part in pairs{inputs = x, targets = y} do
+    local fine, at = part:finite()
+    if not fine then return ("%s of the training data has NaN or infinity among its %s (element %d)"):format(where, name, at) end
+  end
+  if self.halved then
+    return where .. " gave a loss or gradient that is not finite, again: training diverged; try a smaller lr, or clip"
+  end
+  self.trainer:restore_best()
+  self.trainer:reset()
+  self.trainer:lr(self.trainer:lr() / 2)
+  self.halved = self.position
+  self.bar:say(("%s gave a loss or gradient that is not finite: back to the last good weights, lr halved to %g"):format(
+    where, self.trainer:lr()))
+end
+
+-- Trains one batch. Returns a reason to stop and a message, or nothing.
+function Run:step()
+  local opts = self.opts
+  local x, y, extra = self.source:batch(self.position)
+  local loss, message, status = self.trainer:train(x, y, extra)
+  if not loss then
+    if status ~= "not_finite" then return status, message end
+    message = self:diverged(x, y)
+    if message then return "not_finite", message end
+  else
+    self.sum, self.count = self.sum + loss, self.count + 1
+  end
+  self.position = self.position + 1
+  if opts.verbose > 0 then
+    self.shown.loss, self.shown.epoch = self.count > 0 and self.sum / self.count or nil, self:epoch()
+    self.bar:update(self.position, self.shown)
+  end
+  if opts.on_step and loss then
+    local info = {step = self.position, epoch = self:epoch(), loss = loss, lr = self.trainer:lr()}
+    if opts.on_step(info, self.trainer) == false then return "on_step" end
+  end
+end
+
+-- Until the last batch, or a reason to stop; a message where the reason is a fault.
+function Run:loop()
+  while self.position < self.total do
+    local reason, message = self:step()
+    local row
+    if not message and (self.position % self.interval == 0 or self.position >= self.total) then row = self:measure() end
+    reason = reason or self:wants_to_stop(row)
+    if reason then return reason, message end
+    if core.interrupted() then return "interrupted" end
+  end
+  return "finished"
+end
+
+-- However the run ends: the best weights, and everything that was held is let go.
+function Run:close()
+  if self.closed then return end
+  self.closed = true
+  if self.history.best then self.trainer:restore_best() end
+  self.trainer:close()
+  self.bar:close()
+  core.hold(self.held)
+  core.threads(self.threads)
+end
+
+Run.__close = Run.close
+
+function Run:interrupted()
+  self.history.stopped = "interrupted"
+  local message = ("interrupted after step %d of %d"):format(self.position, self.total)
+  if self.saved then message = message .. (', resume with resume = "%s"'):format(self.opts.checkpoint) end
+  return nil, message, "interrupted", self.history
+end
+
+function Run:finish(reason, message)
+  if reason ~= "not_finite" then self:save() end
+  self.history.stopped = reason
+  self:close()
+  if reason == "interrupted" then return self:interrupted() end
+  if message then return nil, "fit: " .. message, reason, self.history end
+  local advice = self.opts.verbose > 0 and self.history:advice()
+  if advice then core.eprint(advice .. "\n") end
+  return self.history
+end
+
+-- The run as the only turn of a loop that closes it, also when an error passes through (Lua 5.4): a pcall would hide the
+-- traceback, and coroutines could not yield.
+local function guarded(run)
+  local function once(_, turn)
+    if turn == nil then return run end
+  end
+  return once, nil, nil, run
+end
+
+local function new_run(model, train, opts)
+  local source = source_of(model, train, opts)
+  local total = opts.steps or math.ceil((opts.epochs or 10) * source.per_epoch)
+  return setmetatable({
+    model = model, opts = opts, source = source, total = total, position = 0, sum = 0, count = 0, before = 0,
+    interval = opts.validate_every or default_interval(source, total), hash = hash_of(source), shown = {},
+    history = history.new{monitor = opts.monitor, min_delta = opts.min_delta},
+  }, Run)
+end
+
+-- The trainer, new or from a checkpoint. Returns true, or nil, message, status.
+function Run:prepare()
+  local opts = self.opts
+  if opts.checkpoint then
+    local ok, message, status = check_writable(opts.checkpoint)
+    if not ok then return nil, message, status end
+  end
+  local path = opts.resume == true and core.exists(opts.checkpoint) and opts.checkpoint or opts.resume
+  if type(path) == "string" then return self:resume(path) end
+  self:make_trainer()
+  self.trainer:keep_best()
+  return true
+end
+
+--- Trains the model and brings the best weights back, however the run ends.
+-- train: a token sequence, windows, or {x = [N][T][I], y =}. Options:
+--   validation (data of the same kind; it has a state of its own), validate_every (steps between looks at it)
+--   seq 64 (texts: tokens a gradient reaches back), batch 32, steps or epochs (10)
+--   optimizer "adam" ("adamw", "rmsprop", "sgd"), lr, momentum, beta1, beta2, alpha, epsilon, weight_decay
+--   clip 5 (global norm, 0: off), clip_value, loss (default the model's), shuffle true, seed, threads
+--   checkpoint (path, written at each look and at the end), resume (path, or true: the checkpoint if there is one)
+--   patience (looks without an improvement of min_delta in `monitor`: "val_loss", else "loss")
+--   verbose 1 (0 silent, 2 a line for each look), title, on_epoch(row, history, trainer) at each look and
+--   on_step(info, trainer): false stops
+-- Returns the history; or nil, message, status, history where the world stops it: "interrupted" (Ctrl-C), "not_finite",
+-- "io", "mismatch" (resume). Raises for mistakes.
+return function(model, train, given)
+  local opts = check_options(model, train, given)
+  local run = new_run(model, train, opts)
+  run.threads, run.began = core.threads(), core.now()
+  if opts.threads then core.threads(opts.threads) end
+  local ok, message, status = run:prepare()
+  if not ok then
+    core.threads(run.threads)
+    return nil, message, status
+  end
+  run.bar = progress.new{title = opts.title or "training", total = run.total, start = run.position, verbose = opts.verbose}
+  run.held = core.hold(true)
+  for active in guarded(run) do return active:finish(active:loop()) end
+end

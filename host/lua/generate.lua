@@ -1,0 +1,50 @@
+-- generate.lua: a model of a text writes on.
+
+local core = require "lstm.core"
+local options = require "lstm.options"
+local seeds = require "lstm.seeds"
+
+-- Where to begin without a text: after a line's end where the vocabulary has one, else with any symbol, which is then
+-- the first piece.
+local function begin(vocab, rng)
+  local id = vocab:id("\n")
+  if id then return id, "" end
+  id = rng:index(vocab:size()) - 1
+  return id, vocab:symbol(id)
+end
+
+--- An iterator over pieces of text: first `prime` itself, then `length` symbols that the model draws.
+-- opts: prime (the text to go on from), length 400, temperature 1 (0: always the likeliest), seed, state (a state of this
+-- model to go on from; by default one at rest).
+-- Raises for a symbol that the model does not know, and for a model without a vocabulary.
+return function(model, given)
+  local opts = options.check(given, {
+    prime = {type = "string", default = ""}, length = {type = "integer", default = 400, min = 0},
+    temperature = {type = "number", default = 1, min = 0}, seed = {type = "integer"}, state = {type = "userdata"},
+  }, "generate", 3)
+  local vocab = model.output_vocab
+  if not vocab or not model.vocab then core.raise("generate: the model has no vocabulary to write with") end
+  local rng = core.rng(opts.seed or seeds.next())
+  local state = opts.state or model:state()
+  local first, left = opts.prime, opts.length
+  if first ~= "" then
+    local ids = model.vocab:encode(first).ids
+    for i = 1, #ids do state:feed(ids[i]) end
+  elseif not opts.state then
+    local id
+    id, first = begin(vocab, rng)
+    state:feed(id)
+  end
+  return function()
+    if first ~= "" then
+      local piece = first
+      first = ""
+      return piece
+    end
+    if left == 0 then return nil end
+    left = left - 1
+    local id = state:sample(opts.temperature, rng) - 1
+    state:feed(id)
+    return vocab:symbol(id)
+  end
+end

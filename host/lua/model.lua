@@ -1,0 +1,398 @@
+-- model.lua: the model as scripts see it: a table around the core's weights, with what belongs to them: the vocabulary,
+-- the labels, the loss, and `meta`, which travels in the file.
+
+local core = require "lstm.core"
+local layers = require "lstm.layers"
+local metadata = require "lstm.meta"
+local options = require "lstm.options"
+local seeds = require "lstm.seeds"
+local sets = require "lstm.sets"
+
+local module = {}
+local Model = {}
+Model.__index = Model
+Model.__name = "lstm.model"
+
+local LOSSES = {"mse", "cross_entropy", "binary_cross_entropy"}
+local output_of = {mse = "linear", cross_entropy = "softmax", binary_cross_entropy = "sigmoid"}
+local loss_of = {linear = "mse", softmax = "cross_entropy", sigmoid = "binary_cross_entropy"}
+
+-- --- making one ---------------------------------------------------------------------------------------------------
+
+local function is_vocab(value) return type(value) == "table" and value.encode and value.size and true or false end
+
+-- What goes in or comes out: a number, a vocabulary, or (out) a list of labels. Returns size, vocabulary, labels.
+local function read_end(value, name)
+  if is_vocab(value) then return value:size(), value end
+  if type(value) ~= "table" then return value end
+  if name == "input" then core.raise('model: input is a vocabulary or a number of inputs') end
+  for i, label in ipairs(value) do
+    if type(label) ~= "string" then core.raise(("model: label %d must be a string"):format(i)) end
+  end
+  if #value < 2 then core.raise("model: output needs at least two labels") end
+  return #value, nil, value
+end
+
+-- The sizes of the hidden layers in the short form: hidden = 50, layers = 2, or hidden = {64, 32}.
+local function hidden_sizes(opts)
+  if type(opts.hidden) == "number" then
+    local sizes = {}
+    for i = 1, opts.layers or 1 do sizes[i] = opts.hidden end
+    return sizes
+  end
+  if opts.layers and opts.layers ~= #opts.hidden then
+    core.raise(("model: hidden lists %d layers, layers says %d"):format(#opts.hidden, opts.layers))
+  end
+  return opts.hidden
+end
+
+local function short_form(opts, vocab)
+  if not opts.hidden then core.raise("model: give hidden = cells, or layers such as lstm.lstm(50)") end
+  local list = {}
+  if vocab then list[1] = layers.embedding(opts.embedding or math.min(64, vocab:size())) end
+  for _, size in ipairs(hidden_sizes(opts)) do
+    list[#list + 1] = layers.lstm(size)
+    if (opts.dropout or 0) > 0 then list[#list + 1] = layers.dropout(opts.dropout) end
+  end
+  return list
+end
+
+local function explicit_form(opts, vocab)
+  for _, name in ipairs{"hidden", "layers", "dropout", "embedding"} do
+    if opts[name] then core.raise(('model: "%s" is for models without a list of layers'):format(name)) end
+  end
+  local list = {}
+  for i, layer in ipairs(opts) do
+    if not layers.is(layer) then
+      core.raise(("model: layer %d must be made by lstm.lstm, dense, embedding or dropout, got %s"):format(i,
+        options.show(layer)))
+    end
+    list[i] = {}
+    for key, value in pairs(layer) do list[i][key] = value end
+  end
+  if vocab and list[1].type ~= "embedding" then
+    core.raise("model: a vocabulary as input needs an embedding first: lstm.embedding(64)")
+  end
+  return list
+end
+
+-- Sets how the last recurrent layer is read, unless its own option says so.
+local function set_read(list, read)
+  for i = #list, 1, -1 do
+    if list[i].type == "lstm" then
+      list[i].read = list[i].read or read
+      return
+    end
+  end
+  core.raise("model: there is no recurrent layer")
+end
+
+local spec = {
+  input = {type = {"integer", "table"}, required = true, min = 1}, hidden = {type = {"integer", "table"}, min = 1},
+  layers = {type = "integer", min = 1}, dropout = {type = "number", min = 0, below = 1},
+  embedding = {type = "integer", min = 1}, output = {type = {"integer", "table"}, min = 1},
+  read = {choices = {"all", "last"}}, loss = {choices = LOSSES}, init = {type = {"string", "table"}},
+  seed = {type = "integer"}, isa = {type = "string"}, meta = {type = "table"}, ["#"] = true,
+}
+
+local function wrap(fields) return setmetatable(fields, Model) end
+
+local function is_model(value) return getmetatable(value) == Model end
+
+--- A new model.
+-- Short form: lstm.model{input = 1, hidden = 50, output = 1}; hidden may be a list, layers = n repeats it, dropout = p
+--   drops values after each layer, embedding = n is the width of the table for a vocabulary.
+-- Explicit: lstm.model{input = vocab, lstm.embedding(64), lstm.lstm(128), output = vocab}.
+-- input: number of inputs per step, or a vocabulary. output: number of outputs, a vocabulary, or a list of labels; a
+--   linear layer of that size is added. Without it the last layer is the output.
+-- loss: "mse", "cross_entropy" (default for a vocabulary or labels), "binary_cross_entropy".
+-- read: "all" (default for a vocabulary) or "last". init: "default", "pytorch", "zero", or a model of the same layers.
+-- seed; isa; meta: a table that travels in the file.
+-- Raises for unknown options and for what no model can be.
+function module.new(given)
+  local opts = options.check(given, spec, "model")
+  local inputs, vocab = read_end(opts.input, "input")
+  local list = #opts > 0 and explicit_form(opts, vocab) or short_form(opts, vocab)
+  local output_vocab, labels, size
+  if opts.output then
+    size, output_vocab, labels = read_end(opts.output, "output")
+    list[#list + 1] = layers.dense(size)
+  end
+  local classes = output_vocab or labels
+  local loss = opts.loss or (classes and "cross_entropy" or "mse")
+  set_read(list, opts.read or (output_vocab and "all" or "last"))
+  local from = type(opts.init) == "table" and opts.init
+  if from and not is_model(from) then core.raise("model: init must be a name or a model, got a table") end
+  local self = wrap{
+    core = core.model{
+      input = inputs, layers = list, output = output_of[loss], init = from and "zero" or opts.init,
+      seed = opts.seed or seeds.next(), isa = opts.isa,
+    },
+    loss = loss, vocab = vocab, output_vocab = output_vocab, labels = labels, meta = opts.meta or {},
+  }
+  if from then self.core:copy_weights(from.core) end
+  return self
+end
+
+-- --- files --------------------------------------------------------------------------------------------------------
+
+-- Everything beside the weights, as strings.
+function Model:strings()
+  local strings = {loss = self.loss}
+  if self.vocab then strings.vocab = self.vocab:tometa() end
+  if self.output_vocab then strings.output_vocab = self.output_vocab:tometa() end
+  if self.labels then strings.labels = metadata.encode(self.labels, "labels") end
+  for key, value in pairs(self.meta) do
+    if type(key) ~= "string" then core.raise("meta: keys are strings, got " .. options.show(key)) end
+    strings["meta." .. key] = metadata.encode(value, key)
+  end
+  return strings
+end
+
+--- Writes the model, with vocabulary, labels and meta, as a safetensors file. The file appears whole or not at all.
+-- Returns true, or nil, message, status.
+function Model:save(path) return self.core:save(path, self:strings()) end
+
+--- The file that save writes, as a string.
+function Model:bytes() return self.core:bytes(self:strings()) end
+
+-- A vocabulary from its string; a broken one is the file's fault.
+local function read_vocab(text, size)
+  if not text then return nil end
+  local vocab, message = require "lstm.vocab".frommeta(text)
+  if not vocab then return nil, message end
+  if vocab:size() ~= size then return nil, "the vocabulary does not fit the model" end
+  return vocab
+end
+
+local function read_strings(self, strings)
+  local inputs, outputs = self.core:sizes()
+  local problem, more
+  self.loss = output_of[strings.loss or ""] and strings.loss or loss_of[self.core:output()] or "mse"
+  self.vocab, problem = read_vocab(strings.vocab, inputs)
+  self.output_vocab, more = read_vocab(strings.output_vocab, outputs)
+  local labels = strings.labels and metadata.decode(strings.labels)
+  if type(labels) == "table" and #labels == outputs then self.labels = labels end
+  for key, value in pairs(strings) do
+    local name = key:match("^meta%.(.+)$")
+    if name then self.meta[name] = metadata.decode(value) end
+  end
+  return problem or more
+end
+
+--- Loads a model: one of ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format.
+-- opts: data (the file's bytes, instead of a path), layers (a list, for foreign files), prefixes = {["encoder."] =
+--   "rnn."}, isa, allow_not_finite. `model.assumed` says what was assumed of a foreign file.
+-- Returns the model, or nil, message, status. Raises for unknown options.
+function module.load(path, opts)
+  if type(path) == "table" and opts == nil then path, opts = nil, path end
+  opts = options.check(opts, {
+    data = {type = "string"}, layers = {type = "table"}, prefixes = {type = "table"}, isa = {type = "string"},
+    allow_not_finite = {type = "boolean"},
+  }, "load")
+  if path == nil and not opts.data then error("load: give a path", 2) end
+  if path ~= nil and type(path) ~= "string" then error("load: the path must be a string", 2) end
+  local weights, assumed, status = core.load(path, opts)
+  if not weights then return nil, assumed, status end
+  local self = wrap{core = weights, meta = {}, assumed = assumed ~= "" and assumed or nil}
+  local problem = read_strings(self, weights:meta())
+  if problem then return nil, (path or "data") .. ": " .. problem, "format" end
+  return self
+end
+
+-- --- looking at it --------------------------------------------------------------------------------------------------
+
+--- The number (from 1) of a label or symbol among the outputs, or nil.
+function Model:index(label)
+  if self.output_vocab then
+    local id = self.output_vocab:id(label)
+    return id and id + 1
+  end
+  for i, candidate in ipairs(self.labels or {}) do
+    if candidate == label then return i end
+  end
+  return nil
+end
+
+--- What output number i (from 1) means: a label, a symbol of the vocabulary, or i itself.
+function Model:label(i)
+  if self.labels then return self.labels[i] end
+  if self.output_vocab then return self.output_vocab:symbol(i - 1) end
+  return i
+end
+
+--- How many numbers training adjusts.
+function Model:parameters() return self.core:parameters() end
+
+--- The names of the weight tensors, as PyTorch calls them.
+function Model:tensors() return self.core:tensors() end
+
+--- A copy of a tensor as an array; with an array, sets it. Raises for a name or shape that is not there.
+function Model:tensor(name, value)
+  if value then return self.core:set_tensor(name, value) end
+  return self.core:tensor(name)
+end
+
+--- The instruction set that it runs on.
+function Model:isa() return self.core:describe().isa end
+
+function Model:__tostring()
+  local text = self.core:summary():gsub("\n+$", "")
+  local input = self.vocab and tostring(self.vocab)
+  return text .. "\nloss " .. self.loss .. (input and ", " .. input or "")
+end
+
+--- A model with the same layers and weights.
+function Model:clone()
+  local copy = {}
+  for key, value in pairs(self) do copy[key] = value end
+  local description = self.core:describe()
+  description.init = "zero"
+  copy.core, copy.meta = core.model(description), {}
+  copy.core:copy_weights(self.core)
+  for key, value in pairs(self.meta) do copy.meta[key] = value end
+  return wrap(copy)
+end
+
+--- Frees the weights now. States and trainers of it raise from here on.
+function Model:close() self.core:close() end
+Model.__close = Model.close
+
+-- --- running it -------------------------------------------------------------------------------------------------------
+
+--- A stream through the model, at rest. lanes: how many independent sequences step together (default 1).
+function Model:state(lanes)
+  return core.state(self.core, self, lanes)
+end
+
+--- A training run of the caller's own: trainer:train(x, y) with x [T][B][I] or ids [T][B]. Options: batch, seq (the
+-- largest), loss, optimizer, lr, momentum, beta1, beta2, alpha, epsilon, weight_decay, clip (default 5; 0: off),
+-- clip_value, carry (a lane goes on where its last window ended), keep_best, seed.
+function Model:trainer(given)
+  local opts = options.check(given, {
+    batch = {type = "integer", default = 1, min = 1}, seq = {type = "integer", default = 1, min = 1},
+    loss = {choices = LOSSES, default = self.loss}, optimizer = {choices = {"sgd", "rmsprop", "adam", "adamw"}},
+    lr = {type = "number", above = 0}, momentum = {type = "number", min = 0}, beta1 = {type = "number", min = 0, below = 1},
+    beta2 = {type = "number", min = 0, below = 1}, alpha = {type = "number", min = 0, below = 1},
+    epsilon = {type = "number", above = 0}, weight_decay = {type = "number", min = 0}, clip = {type = "number", min = 0},
+    clip_value = {type = "number", min = 0}, carry = {type = "boolean"}, keep_best = {type = "boolean"},
+    seed = {type = "integer"},
+  }, "trainer")
+  opts.seed = opts.seed or seeds.next()
+  return core.trainer(self.core, self, opts)
+end
+
+-- A state for batches: many lanes, and scratch for every thread.
+function Model:batch_state(lanes) return core.state(self.core, self, lanes, core.threads()) end
+
+local function predict_set(self, set, size)
+  local _, outputs, _, _, last = self.core:sizes()
+  local steps = last and 1 or set.seq
+  local result = core.zeros{set.count, steps, outputs}
+  local state = self:batch_state(math.min(size, set.count))
+  for first = 0, set.count - 1, size do
+    local x = set:batch(core.range(first, math.min(size, set.count - first)))
+    state:reset()
+    core.scatter(state:forward_batch(x), first, result)
+  end
+  return last and result:reshape{set.count, outputs} or result
+end
+
+--- The model's outputs for windows, {x = array [N][T][I]}, such an array, or a token sequence; probabilities where the
+-- loss is a cross-entropy. Returns an array [N][O]; [N][T][O] where the model reads all steps; [n][O] for n tokens;
+-- for one sequence [T][I] what belongs to it.
+-- opts: batch (sequences at once, default 256).
+function Model:predict(data, opts)
+  opts = options.check(opts, {batch = {type = "integer", default = 256, min = 1}}, "predict")
+  if sets.is_tokens(self, data, "predict") then return self:state():forward(data.ids) end
+  local inputs, _, _, takes_ids = self.core:sizes()
+  if type(data) == "userdata" and not takes_ids then
+    local _, width, more = data:shape()
+    if width == inputs and not more then return self:state():forward(data) end
+  end
+  local set = sets.of(self, data, nil, "predict")
+  if set.count == 0 then core.raise("predict: the set is empty") end
+  return predict_set(self, set, opts.batch)
+end
+
+local Sums = {}
+Sums.__index = Sums
+
+function Sums:add(loss, weight, targets, correct)
+  self.loss, self.weight = self.loss + loss, self.weight + weight
+  self.targets, self.correct = self.targets + targets, self.correct + correct
+end
+
+local function new_sums() return setmetatable({loss = 0, weight = 0, targets = 0, correct = 0}, Sums) end
+
+-- One stream over the whole text, from rest, in pieces that are small enough to be interrupted.
+local function evaluate_tokens(self, tokens, loss, sums)
+  local n, piece = #tokens.ids, 256
+  if n < 2 then core.raise("evaluate: at least two tokens are needed") end
+  local state, at = self:batch_state(1), 0
+  local x, y
+  while at < n - 1 do
+    local steps = math.min(piece, n - 1 - at)
+    if not x or #x ~= steps then x, y = core.zeros({steps, 1}, "int32"), core.zeros({steps, 1}, "int32") end
+    core.gather_streams(tokens.ids, core.array({at}, "int32"), steps, x, y)
+    sums:add(state:evaluate(x, y, loss))
+    at = at + steps
+  end
+end
+
+local function evaluate_set(self, set, loss, size, sums)
+  local state = self:batch_state(math.min(size, set.count))
+  for first = 0, set.count - 1, size do
+    local x, y = set:batch(core.range(first, math.min(size, set.count - first)))
+    state:reset()
+    sums:add(state:evaluate(x, y, loss))
+  end
+end
+
+--- The mean loss on data with targets: {loss =, count =, accuracy = (of classes)}. Does not train.
+-- A token sequence is read as one stream from rest. opts: batch (default 256), loss (default the model's).
+function Model:evaluate(data, opts)
+  opts = options.check(opts, {
+    batch = {type = "integer", default = 256, min = 1}, loss = {choices = LOSSES, default = self.loss},
+  }, "evaluate")
+  local sums = new_sums()
+  if sets.is_tokens(self, data, "evaluate") then
+    evaluate_tokens(self, data, opts.loss, sums)
+  else
+    evaluate_set(self, sets.of(self, data, opts.loss, "evaluate"), opts.loss, opts.batch, sums)
+  end
+  local result = {loss = sums.loss / sums.weight, count = sums.targets}
+  if opts.loss ~= "mse" then result.accuracy = sums.correct / sums.targets end
+  return result
+end
+
+--- Trains the model, see fit.lua.
+function Model:fit(train, opts)
+  local history, message, status, partial = require "lstm.fit"(self, train, opts)
+  return history, message, status, partial           -- no tail call: errors count the levels
+end
+
+--- Writes on, piece by piece, see generate.lua.
+function Model:generate(opts)
+  local pieces = require "lstm.generate"(self, opts)
+  return pieces
+end
+
+--- All that generate gives, as one string.
+function Model:sample(opts)
+  local pieces = {}
+  for piece in require "lstm.generate"(self, opts) do pieces[#pieces + 1] = piece end
+  return table.concat(pieces)
+end
+
+--- Whether a value is a model.
+module.is = is_model
+
+--- The most likely output of the last step: its label, symbol or number, and its probability (or value).
+function core.states.best(state, lane)
+  local i, value = state:argmax(lane)
+  local model = state:model()
+  return model and model:label(i) or i, value
+end
+
+return module
