@@ -9,7 +9,7 @@
 
 static const char *const kind_names[] = {"float32", "int32", NULL};
 
-/* --- making --------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------- */
 
 static size_t count_of(lua_State *L, int dims, const int *shape) {
   size_t count = 1;
@@ -98,7 +98,7 @@ void host_checkshape(lua_State *L, const host_array *a, int dims, const int *sha
 
 static host_kind opt_kind(lua_State *L, int arg) { return (host_kind)luaL_checkoption(L, arg, "float32", kind_names); }
 
-/* --- from Lua values ------------------------------------------------------------------------------------------------- */
+/* --- from Lua values ---------------------------------------------------------------------------------------------- */
 
 static void store(lua_State *L, host_array *a, size_t at, int value) {
   lua_Number n;
@@ -202,12 +202,14 @@ static int array_frombytes(lua_State *L) {
   shape[0] = (int)(size / 4);
   if (!lua_isnoneornil(L, 3)) dims = check_shape(L, 3, shape);
   a = host_newarray(L, kind, dims, shape);
-  if (a->count != size / 4) host_raise(L, "frombytes: the shape needs %d bytes, got %d", (int)(a->count * 4), (int)size);
+  if (a->count != size / 4) {
+    host_raise(L, "frombytes: the shape needs %d bytes, got %d", (int)(a->count * 4), (int)size);
+  }
   memcpy(a->data.bytes, bytes, size);
   return 1;
 }
 
-/* --- elements and views ------------------------------------------------------------------------------------------------ */
+/* --- elements and views ------------------------------------------------------------------------------------------- */
 
 static void push_element(lua_State *L, const host_array *a, size_t at) {
   if (a->kind == HOST_FLOAT32) lua_pushnumber(L, (lua_Number)a->data.f[at]);
@@ -366,7 +368,7 @@ static int array_fill(lua_State *L) {
   return 1;
 }
 
-/* --- arithmetic -------------------------------------------------------------------------------------------------------- */
+/* --- arithmetic --------------------------------------------------------------------------------------------------- */
 
 /* One side of an operation: a number, or an array whose elements repeat after `period`. */
 typedef struct operand {
@@ -442,7 +444,7 @@ static int array_eq(lua_State *L) {
   return 1;
 }
 
-/* --- reductions -------------------------------------------------------------------------------------------------------- */
+/* --- reductions --------------------------------------------------------------------------------------------------- */
 
 typedef enum reduction { SUM, MEAN, MIN, MAX } reduction;
 
@@ -521,7 +523,7 @@ static int array_finite(lua_State *L) {
   return 1;
 }
 
-/* --- as text ------------------------------------------------------------------------------------------------------------ */
+/* --- as text ------------------------------------------------------------------------------------------------------ */
 
 static void add_row(lua_State *L, luaL_Buffer *b, const host_array *a, size_t first, size_t n) {
   char text[32];

@@ -18,7 +18,7 @@
 #define FILE_BOX "lstm.file"
 #define RNG "lstm.rng"
 
-/* --- reading files ----------------------------------------------------------------------------------------------------- */
+/* --- reading files ------------------------------------------------------------------------------------------------ */
 
 static int close_file(lua_State *L) {
   FILE **box = (FILE **)luaL_checkudata(L, 1, FILE_BOX);
@@ -76,7 +76,7 @@ static int data_exists(lua_State *L) {
   return 1;
 }
 
-/* --- writing files ----------------------------------------------------------------------------------------------------- */
+/* --- writing files ------------------------------------------------------------------------------------------------ */
 
 static int sync_file(FILE *file) { return fflush(file) == 0 && (fsync(fileno(file)) == 0 || errno == EINVAL); }
 
@@ -156,9 +156,10 @@ static int data_writefile(lua_State *L) {
   return 1;
 }
 
-/* --- text to ids -------------------------------------------------------------------------------------------------------- */
+/* --- text to ids -------------------------------------------------------------------------------------------------- */
 
-/* encode_bytes(string, map int32 [256]) -> ids int32 [n]; or nil, place (1-based) of the first byte that the map sends below 0. */
+/* encode_bytes(string, map int32 [256]) -> ids int32 [n]; or nil, place (1-based) of the first byte that the map sends
+   below 0. */
 static int data_encode_bytes(lua_State *L) {
   size_t k, size;
   const char *bytes = luaL_checklstring(L, 1, &size);
@@ -180,12 +181,13 @@ static int data_encode_bytes(lua_State *L) {
   return 1;
 }
 
-/* --- gathering ----------------------------------------------------------------------------------------------------------- */
+/* --- gathering ---------------------------------------------------------------------------------------------------- */
 
 static size_t row_of(const host_array *a) { return a->shape[0] ? a->count / (size_t)a->shape[0] : 0; }
 
-/* gather_windows(source [N][W], starts [B], look_back, ahead, target or nil, x [T][B][W], y [B][1 or W]): x are the rows
-   from a start on, y the row `ahead` after the last of them (of it the target column, 1-based, or all). Starts are 0-based. */
+/* gather_windows(source [N][W], starts [B], look_back, ahead, target or nil, x [T][B][W], y [B][1 or W]): x are the
+   rows from a start on, y the row `ahead` after the last of them (of it the target column, 1-based, or all). Starts
+   are 0-based. */
 static int data_gather_windows(lua_State *L) {
   const host_array *source = host_checkarray(L, 1, HOST_FLOAT32, 2, "source");
   const host_array *starts = host_checkarray(L, 2, HOST_INT32, 1, "starts");
@@ -225,7 +227,9 @@ static int data_gather_streams(lua_State *L) {
   for (b = 0; b < lanes; b++) {
     int start = starts->data.i[b];
     const int32_t *from;
-    if (start < 0 || start > ids->shape[0] - steps - 1) host_raise(L, "gather_streams: start %d is out of range", start);
+    if (start < 0 || start > ids->shape[0] - steps - 1) {
+      host_raise(L, "gather_streams: start %d is out of range", start);
+    }
     from = ids->data.i + start;
     for (t = 0; t < steps; t++) {
       size_t at = (size_t)t * (size_t)lanes + (size_t)b;
@@ -236,8 +240,8 @@ static int data_gather_streams(lua_State *L) {
   return 0;
 }
 
-/* gather(source [N][T][W], indices [B], out [T][B][W]): picks sequences, time-major. Elements of either kind; [N][W] counts
-   as one step. */
+/* gather(source [N][T][W], indices [B], out [T][B][W]): picks sequences, time-major. Elements of either kind; [N][W]
+   counts as one step. */
 static int data_gather(lua_State *L) {
   const host_array *source = host_toarray(L, 1);
   const host_array *indices = host_checkarray(L, 2, HOST_INT32, 1, "indices");
@@ -270,7 +274,8 @@ static int data_scatter(lua_State *L) {
   }
   for (b = 0; b < lanes; b++) {
     for (t = 0; t < steps; t++) {
-      memcpy(whole->data.f + (((size_t)first + b) * steps + t) * width, part->data.f + (t * lanes + b) * width, width * 4);
+      const float *from = part->data.f + (t * lanes + b) * width;
+      memcpy(whole->data.f + (((size_t)first + b) * steps + t) * width, from, width * 4);
     }
   }
   return 0;
@@ -307,7 +312,7 @@ static int data_hash(lua_State *L) {
   return 1;
 }
 
-/* --- random numbers ------------------------------------------------------------------------------------------------------ */
+/* --- random numbers ----------------------------------------------------------------------------------------------- */
 
 lstm_rng *host_checkrng(lua_State *L, int arg) { return (lstm_rng *)luaL_checkudata(L, arg, RNG); }
 
@@ -365,7 +370,7 @@ static int data_sample(lua_State *L) {
   return 1;
 }
 
-/* --- terminal and clock ---------------------------------------------------------------------------------------------------- */
+/* --- terminal and clock ------------------------------------------------------------------------------------------- */
 
 static int data_isatty(lua_State *L) {
   lua_pushboolean(L, isatty(host_checkint(L, 1, 0, INT_MAX)));
@@ -401,7 +406,8 @@ static int data_interrupted(lua_State *L) {
   return 1;
 }
 
-/* hold(true): the caller polls interrupted(); until hold(false) Ctrl-C raises nothing by itself. Returns what held before. */
+/* hold(true): the caller polls interrupted(); until hold(false) Ctrl-C raises nothing by itself. Returns what held
+   before. */
 static int data_hold(lua_State *L) {
   int before = host_holding != 0;
   host_holding = lua_toboolean(L, 1);

@@ -1,6 +1,6 @@
 /* embed.c: embed FILE.lua ... > embedded.c
-   Turns Lua files into C arrays that the host loads at start. Numbers instead of strings: C99 promises no string literal
-   longer than 4,095 characters. */
+   Turns Lua files into C arrays that the host loads at start. Numbers instead of strings: C99 promises no string
+   literal longer than 4,095 characters. */
 #include <stdio.h>
 #include <string.h>
 

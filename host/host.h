@@ -1,9 +1,9 @@
 /* host.h: what the parts of the Lua host share: checked arguments, errors, and the bound types.
 
-   Rules of the binding. The userdata comes first and the resource second, so that nothing leaks when Lua runs out of memory;
-   __gc, __close and :close() are one function; no memory of the library is held across a call that may raise. A programmer's
-   mistake raises, at the line of the script that made it; the world's faults (files, memory, interrupts) return nil, a
-   message and a status name. */
+   Rules of the binding. The userdata comes first and the resource second, so that nothing leaks when Lua runs out of
+   memory; __gc, __close and :close() are one function; no memory of the library is held across a call that may raise.
+   A programmer's mistake raises, at the line of the script that made it; the world's faults (files, memory,
+   interrupts) return nil, a message and a status name. */
 #ifndef LSTM_HOST_H
 #define LSTM_HOST_H
 
@@ -19,7 +19,7 @@
 #include "compat.h"
 #include "lstm.h"
 
-/* --- errors and arguments (module.c) --------------------------------------------------------------------------------- */
+/* --- errors and arguments (module.c) ------------------------------------------------------------------------------ */
 
 /* Raises with the position of the innermost script line, past the helpers that are embedded in the host. */
 int host_raise(lua_State *L, const char *format, ...);
@@ -47,10 +47,10 @@ uint64_t host_field_seed(lua_State *L, int table, const char *name);
 /* A metatable with methods, and with __gc, __close and close where `close` is not NULL; left on the stack. */
 void host_newtype(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
 
-/* --- memory (module.c) ----------------------------------------------------------------------------------------------- */
+/* --- memory (module.c) -------------------------------------------------------------------------------------------- */
 
-/* Library objects come from Lua's own allocator, so that a limit set on Lua covers the weights too. Lives in the userdata
-   that owns the object. */
+/* Library objects come from Lua's own allocator, so that a limit set on Lua covers the weights too. Lives in the
+   userdata that owns the object. */
 typedef struct host_memory {
   lua_Alloc alloc;
   void *user;
@@ -60,7 +60,7 @@ lstm_allocator host_allocator(lua_State *L, host_memory *memory);
 /* Lets the collector know that `bytes` outside its view were taken. */
 void host_collect(lua_State *L, size_t bytes);
 
-/* --- arrays (array.c) ------------------------------------------------------------------------------------------------ */
+/* --- arrays (array.c) --------------------------------------------------------------------------------------------- */
 
 enum { HOST_MAX_DIMS = 4 };
 typedef enum host_kind { HOST_FLOAT32, HOST_INT32 } host_kind;
@@ -87,17 +87,18 @@ void host_checkshape(lua_State *L, const host_array *a, int dims, const int *sha
 void host_pushshape(lua_State *L, int dims, const int *shape); /* "[3][4]" */
 void host_open_array(lua_State *L, int core);
 
-/* --- files, gathering, random numbers (data.c) ------------------------------------------------------------------------ */
+/* --- files, gathering, random numbers (data.c) -------------------------------------------------------------------- */
 
 /* Writes a file through a temporary name, so that a crash leaves the old one or the new one. `write` gets a writer; it
    must not call Lua. Returns 0 or the number of results of host_fault. */
 int host_write_file(lua_State *L, const char *path, int (*write)(void *context, FILE *file), void *context);
-/* An open file in a userdata (pushed), closed by the collector if nobody does; NULL with nil, message, status pushed. */
+/* An open file in a userdata (pushed), closed by the collector if nobody does; NULL with nil, message, status pushed.
+   */
 FILE **host_open_file(lua_State *L, const char *path);
 lstm_rng *host_checkrng(lua_State *L, int arg);
 void host_open_data(lua_State *L, int core);
 
-/* --- models, states, trainers ------------------------------------------------------------------------------------------ */
+/* --- models, states, trainers ------------------------------------------------------------------------------------- */
 
 typedef struct host_model {
   lstm_model *model; /* NULL: not made yet, or gone */
@@ -110,23 +111,25 @@ host_model *host_checkmodel(lua_State *L, int arg);
 void host_release_model(host_model *box); /* frees a closed model that no trainer needs any more */
 /* Fills a batch from x, y (0: none) and an options table (0: none) with lengths, reset, weights, initial. Temporary
    values are left on the stack. */
-void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_loss loss, int options, lstm_batch *batch);
+void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_loss loss, int options,
+                    lstm_batch *batch);
 extern const char *const host_loss_names[];
 extern const char *const host_output_names[];
 void host_open_model(lua_State *L, int core);
 void host_open_state(lua_State *L, int core);
 void host_open_trainer(lua_State *L, int core);
 
-/* Pairs of a table of strings as metadata; the array is a userdata that is pushed, and the strings stay in the table. */
+/* Pairs of a table of strings as metadata; the array is a userdata that is pushed, and the strings stay in the table.
+   */
 int host_readmeta(lua_State *L, int table, lstm_meta **meta);
 
-/* --- threads (pool.c) -------------------------------------------------------------------------------------------------- */
+/* --- threads (pool.c) --------------------------------------------------------------------------------------------- */
 
 /* The pool of this Lua state as an executor; a userdata that keeps it alive is pushed. */
 lstm_executor host_executor(lua_State *L);
 void host_open_pool(lua_State *L, int core);
 
-/* --- the command line (main.c, module.c) ------------------------------------------------------------------------------- */
+/* --- the command line (main.c, module.c) -------------------------------------------------------------------------- */
 
 extern volatile sig_atomic_t host_interrupted; /* set by Ctrl-C */
 extern volatile sig_atomic_t host_holding;     /* somebody polls host_interrupted: do not raise in plain code */

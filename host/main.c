@@ -30,7 +30,7 @@ static const char usage[] =
 
 static lua_State *main_state;
 
-/* --- Ctrl-C ---------------------------------------------------------------------------------------------------------------- */
+/* --- Ctrl-C ------------------------------------------------------------------------------------------------------- */
 
 static void raise_interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
@@ -56,7 +56,7 @@ static void catch_interrupts(void) {
   sigaction(SIGINT, &action, NULL);
 }
 
-/* --- errors ------------------------------------------------------------------------------------------------------------------ */
+/* --- errors ------------------------------------------------------------------------------------------------------- */
 
 static int shows_all(void) {
   const char *all = getenv("LSTM_TRACE");
@@ -124,7 +124,7 @@ int host_call(lua_State *L, int arguments, int results) {
   return status;
 }
 
-/* --- options ------------------------------------------------------------------------------------------------------------------ */
+/* --- options ------------------------------------------------------------------------------------------------------ */
 
 static int wrong_usage(const char *problem, const char *what) {
   fprintf(stderr, "lstm: %s%s\n%s", problem, what, usage);
@@ -185,7 +185,7 @@ static int run_script(lua_State *L, int argc, char **argv, int script) {
   return host_report(L, status);
 }
 
-/* --- main -------------------------------------------------------------------------------------------------------------------------- */
+/* --- main --------------------------------------------------------------------------------------------------------- */
 
 typedef struct command_line {
   int argc, script, interactive, ran;

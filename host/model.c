@@ -1,4 +1,5 @@
-/* model.c: the core of a model in Lua: a description in, weights, files out. host/lua/model.lua builds the public object. */
+/* model.c: the core of a model in Lua: a description in, weights, files out. host/lua/model.lua builds the public
+   object. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static host_model *push_box(lua_State *L) {
 
 static size_t model_bytes(const lstm_model *model) { return lstm_model_parameter_count(model) * 2 * sizeof(float); }
 
-/* --- descriptions --------------------------------------------------------------------------------------------------------- */
+/* --- descriptions ------------------------------------------------------------------------------------------------- */
 
 static void read_layer(lua_State *L, int table, lstm_layer *layer) {
   memset(layer, 0, sizeof *layer);
@@ -194,7 +195,7 @@ static int model_summary(lua_State *L) {
   return 1;
 }
 
-/* --- weights ---------------------------------------------------------------------------------------------------------------- */
+/* --- weights ------------------------------------------------------------------------------------------------------ */
 
 static int find_tensor(lua_State *L, const lstm_model *model, int arg, lstm_tensor *tensor) {
   const char *name = luaL_checkstring(L, arg);
@@ -260,7 +261,7 @@ static int model_copy_weights(lua_State *L) {
   return 0;
 }
 
-/* --- files -------------------------------------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------------------------------- */
 
 static int compare_meta(const void *a, const void *b) {
   return strcmp(((const lstm_meta *)a)->key, ((const lstm_meta *)b)->key);
@@ -386,8 +387,8 @@ static int read_prefixes(lua_State *L, int table, lstm_prefix *prefixes) {
   return n;
 }
 
-/* load(path or nil, {data =, layers =, prefixes =, isa =, allow_not_finite =}) -> model, what was assumed of a foreign file;
-   or nil, message, status */
+/* load(path or nil, {data =, layers =, prefixes =, isa =, allow_not_finite =}) -> model, what was assumed of a foreign
+   file; or nil, message, status */
 static int model_load(lua_State *L) {
   const char *path = luaL_optstring(L, 1, NULL);
   lstm_layer layers[MAX_LAYERS];

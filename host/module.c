@@ -9,7 +9,7 @@
 
 volatile sig_atomic_t host_interrupted, host_holding;
 
-/* --- errors -------------------------------------------------------------------------------------------------------------- */
+/* --- errors ------------------------------------------------------------------------------------------------------- */
 
 /* Pushes "file:line: " of the innermost function that a user wrote: not C, and not one of the embedded helpers. */
 static void push_position(lua_State *L) {
@@ -81,7 +81,7 @@ void host_check(lua_State *L, lstm_status status, const lstm_error *error) {
   host_raise(L, "%s", error && error->message[0] ? error->message : lstm_status_text(status));
 }
 
-/* --- arguments ------------------------------------------------------------------------------------------------------------ */
+/* --- arguments ---------------------------------------------------------------------------------------------------- */
 
 static int whole(lua_State *L, int index, double min, double max) {
   lua_Number n = lua_tonumber(L, index);
@@ -194,7 +194,7 @@ void host_newtype(lua_State *L, const char *name, const luaL_Reg *methods, lua_C
   lua_setfield(L, -2, "__metatable"); /* scripts cannot reach __gc */
 }
 
-/* --- memory --------------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 /* Lua's allocators want to know a block's size when it is freed: it stands in front of the block. */
 enum { PREFIX = 16 };
@@ -234,7 +234,7 @@ void host_collect(lua_State *L, size_t bytes) {
   if (kilobytes >= 16) lua_gc(L, LUA_GCSTEP, kilobytes < 1024 * 1024 ? (int)kilobytes : 1024 * 1024);
 }
 
-/* --- the module ------------------------------------------------------------------------------------------------------------ */
+/* --- the module --------------------------------------------------------------------------------------------------- */
 
 /* isa([name]) -> the instruction set that new models run on; with a name, chooses it. */
 static int core_isa(lua_State *L) {

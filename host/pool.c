@@ -16,8 +16,8 @@ enum { MAX_THREADS = 256, SPINS = 2000 };
 
 typedef void (*task_function)(void *context, int index);
 
-/* A job is open while workers may still join it; `inside` counts those that have not left. The caller closes it and waits for
-   them, so that none can take a task of the next job by mistake. */
+/* A job is open while workers may still join it; `inside` counts those that have not left. The caller closes it and
+   waits for them, so that none can take a task of the next job by mistake. */
 typedef struct pool {
   pthread_mutex_t lock;
   pthread_cond_t work, idle;

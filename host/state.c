@@ -81,7 +81,7 @@ static int state_new(lua_State *L) {
   return 1;
 }
 
-/* --- steps ------------------------------------------------------------------------------------------------------------------- */
+/* --- steps -------------------------------------------------------------------------------------------------------- */
 
 static void step(lua_State *L, host_state *s, const float *x, const int32_t *ids) {
   const lstm_model *model = s->model->model;
@@ -118,7 +118,9 @@ static int step_array(lua_State *L, host_state *s, const host_array *a) {
 static int step_numbers(lua_State *L, host_state *s) {
   int i, n = lua_gettop(L) - 1;
   if (s->lanes != 1) return host_raise(L, "step: a state of %d lanes takes an array", s->lanes);
-  if (n != s->inputs) return host_raise(L, "step: %d number%s expected, got %d", s->inputs, s->inputs == 1 ? "" : "s", n);
+  if (n != s->inputs) {
+    return host_raise(L, "step: %d number%s expected, got %d", s->inputs, s->inputs == 1 ? "" : "s", n);
+  }
   for (i = 0; i < n; i++) {
     if (lua_type(L, i + 2) != LUA_TNUMBER) {
       return host_raise(L, "step: number expected as input %d, got %s", i + 1, luaL_typename(L, i + 2));
@@ -211,10 +213,10 @@ static int state_sample(lua_State *L) {
   return 1;
 }
 
-/* --- sequences ---------------------------------------------------------------------------------------------------------------- */
+/* --- sequences ---------------------------------------------------------------------------------------------------- */
 
-/* forward(x [T][I] or [T][N][I], or ids [T] or [T][N]) -> y of the same leading sizes; where the model reads the last step
-   only [O] or [N][O]. */
+/* forward(x [T][I] or [T][N][I], or ids [T] or [T][N]) -> y of the same leading sizes; where the model reads the last
+   step only [O] or [N][O]. */
 static int state_forward(lua_State *L) {
   host_state *s = check(L);
   const lstm_model *model = s->model->model;
@@ -283,7 +285,7 @@ static int state_evaluate(lua_State *L) {
   return 4;
 }
 
-/* --- what is inside ------------------------------------------------------------------------------------------------------------- */
+/* --- what is inside ----------------------------------------------------------------------------------------------- */
 
 static int lane_arg(lua_State *L, const host_state *s, int arg) {
   return lua_isnoneornil(L, arg) ? 0 : host_checkint(L, arg, 1, s->lanes) - 1;

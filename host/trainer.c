@@ -33,7 +33,7 @@ static int trainer_close(lua_State *L) {
   return 0;
 }
 
-/* --- batches ------------------------------------------------------------------------------------------------------------------ */
+/* --- batches ------------------------------------------------------------------------------------------------------ */
 
 static void read_inputs(lua_State *L, const lstm_model *model, int x, lstm_batch *batch) {
   int shape[3] = {-1, -1, 0};
@@ -66,7 +66,8 @@ static void read_targets(lua_State *L, const lstm_model *model, int y, lstm_loss
 }
 
 /* The field as an array of this shape, or NULL. The options table keeps it alive. */
-static const host_array *read_field(lua_State *L, int table, const char *name, host_kind kind, int dims, const int *shape) {
+static const host_array *read_field(lua_State *L, int table, const char *name, host_kind kind, int dims,
+                                    const int *shape) {
   const host_array *a = NULL;
   lua_getfield(L, table, name);
   if (!lua_isnil(L, -1)) {
@@ -111,14 +112,15 @@ static void read_options(lua_State *L, const lstm_model *model, int table, lstm_
   read_reset(L, table, batch);
 }
 
-void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_loss loss, int options, lstm_batch *batch) {
+void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_loss loss, int options,
+                    lstm_batch *batch) {
   memset(batch, 0, sizeof *batch);
   read_inputs(L, model, x, batch);
   if (y) read_targets(L, model, y, loss, batch);
   if (options) read_options(L, model, options, batch);
 }
 
-/* --- making --------------------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------- */
 
 static void read_desc(lua_State *L, int table, lstm_trainer_desc *desc) {
   memset(desc, 0, sizeof *desc);
@@ -175,7 +177,7 @@ static int trainer_new(lua_State *L) {
   return 1;
 }
 
-/* --- training --------------------------------------------------------------------------------------------------------------------- */
+/* --- training ----------------------------------------------------------------------------------------------------- */
 
 /* train(x, y [, {lengths =, weights =, reset =, initial =}]) -> loss; or nil, message, "not_finite" */
 static int trainer_train(lua_State *L) {
@@ -244,7 +246,7 @@ static int trainer_restore_best(lua_State *L) {
   return 0;
 }
 
-/* --- checkpoints ------------------------------------------------------------------------------------------------------------------ */
+/* --- checkpoints -------------------------------------------------------------------------------------------------- */
 
 typedef struct save_job {
   const lstm_trainer *trainer;

@@ -22,7 +22,7 @@ local function token_source(tokens, opts)
   local length = math.floor(n / lanes)
   local windows = math.floor((length - 1) / seq)
   if windows < 1 then
-    core.raise(("fit: a text of %d tokens is too short for batch = %d streams of seq = %d: at least %d are needed"):format(
+    core.raise(("fit: %d tokens are too few for batch = %d streams of seq = %d: at least %d are needed"):format(
       n, lanes, seq, lanes * (seq + 1)))
   end
   local x, y = core.zeros({seq, lanes}, "int32"), core.zeros({seq, lanes}, "int32")
@@ -107,7 +107,7 @@ local function default_interval(source, total)
   return math.min(source.per_epoch, math.max(100, math.ceil(total / 10)))
 end
 
--- What must be the same in a run that goes on: name = value, one a line. The trainer's own numbers are checked by the core.
+-- What must be the same in a run that goes on: name = value, one a line.
 local fixed = {"batch", "seq", "loss", "seed", "shuffle", "lr", "optimizer", "clip", "clip_value", "weight_decay",
   "momentum", "beta1", "beta2", "alpha", "epsilon", "monitor", "min_delta"}
 
@@ -127,7 +127,7 @@ local function changed_option(before, now)
   for name, value in now:gmatch("([^\n=]+)=([^\n]*)") do
     if values[name] ~= value then
       local function shown(v) return v == nil and "missing" or v == "nil" and "the default" or v end
-      return ("option \"%s\" was %s in that run and is %s now"):format(name, shown(values[name]), shown(value))
+      return ('option "%s" was %s in that run and is %s now'):format(name, shown(values[name]), shown(value))
     end
   end
   return nil
@@ -137,7 +137,8 @@ local function hash_of(source)
   return core.hash(source.data) .. (source.targets and core.hash(source.targets) or "")
 end
 
--- --- checkpoints ------------------------------------------------------------------------------------------------------
+-- --- checkpoints
+-- ------------------------------------------------------------------------------------------------------
 
 function Run:strings()
   local strings = self.model:strings()
@@ -188,15 +189,16 @@ function Run:restore(strings)
   return true
 end
 
--- Puts the best weights into the model, then the trainer's own state on top of them. The model is as before if it fails.
+-- Puts the best weights into the model, then the trainer's own state on top of them. The model is as before if it
+-- fails.
 function Run:load_weights(saved, bytes)
   local before = self.model:clone()
-  local same, message = pcall(self.model.core.copy_weights, self.model.core, saved)
-  if not same then return nil, "the checkpoint's model has other layers than this one", "mismatch" end
+  if not pcall(self.model.core.copy_weights, self.model.core, saved) then
+    return nil, "the checkpoint's model has other layers than this one", "mismatch"
+  end
   self:make_trainer()
   self.trainer:keep_best()
-  local ok, status
-  ok, message, status = self.trainer:resume(bytes)
+  local ok, message, status = self.trainer:resume(bytes)
   if not ok then
     self.model.core:copy_weights(before.core)
     self.trainer:close()
@@ -221,7 +223,8 @@ function Run:resume(path)
   return true
 end
 
--- --- the run ------------------------------------------------------------------------------------------------------------
+-- --- the run
+-- ------------------------------------------------------------------------------------------------------------
 
 function Run:make_trainer()
   local opts, source = self.opts, self.source
@@ -263,23 +266,25 @@ function Run:wants_to_stop(row)
   return nil
 end
 
--- A batch whose loss or gradient is not finite has changed nothing. The first time: the last good weights, half the rate.
--- Returns nothing to go on, or a message.
+-- A batch whose loss or gradient is not finite has changed nothing. The first time: the last good weights, half the
+-- rate. Returns nothing to go on, or a message.
 function Run:diverged(x, y)
   local where = ("batch %d (epoch %d)"):format(self.position % self.source.per_epoch + 1, self:epoch())
   for name, part in pairs{inputs = x, targets = y} do
     local fine, at = part:finite()
-    if not fine then return ("%s of the training data has NaN or infinity among its %s (element %d)"):format(where, name, at) end
+    if not fine then
+      return ("%s of the training data has NaN or infinity among its %s (element %d)"):format(where, name, at)
+    end
   end
   if self.halved then
-    return where .. " gave a loss or gradient that is not finite, again: training diverged; try a smaller lr, or clip"
+    return where .. " gave a loss or gradient that is not finite, again: try a smaller lr, or clip"
   end
   self.trainer:restore_best()
   self.trainer:reset()
   self.trainer:lr(self.trainer:lr() / 2)
   self.halved = self.position
-  self.bar:say(("%s gave a loss or gradient that is not finite: back to the last good weights, lr halved to %g"):format(
-    where, self.trainer:lr()))
+  self.bar:say(("%s gave a loss or gradient that is not finite: back to the last good weights, lr halved to %g"):
+    format(where, self.trainer:lr()))
 end
 
 -- Trains one batch. Returns a reason to stop and a message, or nothing.
@@ -309,8 +314,8 @@ end
 function Run:loop()
   while self.position < self.total do
     local reason, message = self:step()
-    local row
-    if not message and (self.position % self.interval == 0 or self.position >= self.total) then row = self:measure() end
+    local due = self.position % self.interval == 0 or self.position >= self.total
+    local row = due and not message and self:measure()
     reason = reason or self:wants_to_stop(row)
     if reason then return reason, message end
     if core.interrupted() then return "interrupted" end
@@ -349,8 +354,8 @@ function Run:finish(reason, message)
   return self.history
 end
 
--- The run as the only turn of a loop that closes it, also when an error passes through (Lua 5.4): a pcall would hide the
--- traceback, and coroutines could not yield.
+-- The run as the only turn of a loop that closes it, also when an error passes through (Lua 5.4): a pcall would hide
+-- the traceback, and coroutines could not yield.
 local function guarded(run)
   local function once(_, turn)
     if turn == nil then return run end
@@ -404,7 +409,9 @@ return function(model, train, given)
     core.threads(run.threads)
     return nil, message, status
   end
-  run.bar = progress.new{title = opts.title or "training", total = run.total, start = run.position, verbose = opts.verbose}
+  run.bar = progress.new{
+    title = opts.title or "training", total = run.total, start = run.position, verbose = opts.verbose,
+  }
   run.held = core.hold(true)
-  for active in guarded(run) do return active:finish(active:loop()) end
+  for active in guarded(run) do return active:finish(active:loop()) end      -- luacheck: ignore 512
 end

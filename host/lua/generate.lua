@@ -13,9 +13,16 @@ local function begin(vocab, rng)
   return id, vocab:symbol(id)
 end
 
+-- Reads the text, so that the state stands at its end.
+local function read(model, state, text)
+  local known, tokens = pcall(model.vocab.encode, model.vocab, text)
+  if not known then core.raise("generate: " .. tostring(tokens):gsub("^lstm/%w+%.lua:%d+: ", "")) end
+  for i = 1, #tokens do state:feed(tokens.ids[i]) end
+end
+
 --- An iterator over pieces of text: first `prime` itself, then `length` symbols that the model draws.
--- opts: prime (the text to go on from), length 400, temperature 1 (0: always the likeliest), seed, state (a state of this
--- model to go on from; by default one at rest).
+-- opts: prime (the text to go on from), length 400, temperature 1 (0: always the likeliest), seed, state (a state of
+-- this model to go on from; by default one at rest).
 -- Raises for a symbol that the model does not know, and for a model without a vocabulary.
 return function(model, given)
   local opts = options.check(given, {
@@ -28,8 +35,7 @@ return function(model, given)
   local state = opts.state or model:state()
   local first, left = opts.prime, opts.length
   if first ~= "" then
-    local ids = model.vocab:encode(first).ids
-    for i = 1, #ids do state:feed(ids[i]) end
+    read(model, state, first)
   elseif not opts.state then
     local id
     id, first = begin(vocab, rng)

@@ -258,7 +258,8 @@ end
 function Model:close() self.core:close() end
 Model.__close = Model.close
 
--- --- running it -------------------------------------------------------------------------------------------------------
+-- --- running it
+-- -------------------------------------------------------------------------------------------------------
 
 --- A stream through the model, at rest. lanes: how many independent sequences step together (default 1).
 function Model:state(lanes)
@@ -269,13 +270,14 @@ end
 -- largest), loss, optimizer, lr, momentum, beta1, beta2, alpha, epsilon, weight_decay, clip (default 5; 0: off),
 -- clip_value, carry (a lane goes on where its last window ended), keep_best, seed.
 function Model:trainer(given)
+  local share = {type = "number", min = 0, below = 1}
   local opts = options.check(given, {
     batch = {type = "integer", default = 1, min = 1}, seq = {type = "integer", default = 1, min = 1},
     loss = {choices = LOSSES, default = self.loss}, optimizer = {choices = {"sgd", "rmsprop", "adam", "adamw"}},
-    lr = {type = "number", above = 0}, momentum = {type = "number", min = 0}, beta1 = {type = "number", min = 0, below = 1},
-    beta2 = {type = "number", min = 0, below = 1}, alpha = {type = "number", min = 0, below = 1},
-    epsilon = {type = "number", above = 0}, weight_decay = {type = "number", min = 0}, clip = {type = "number", min = 0},
-    clip_value = {type = "number", min = 0}, carry = {type = "boolean"}, keep_best = {type = "boolean"},
+    lr = {type = "number", above = 0}, momentum = {type = "number", min = 0}, beta1 = share, beta2 = share,
+    alpha = share, epsilon = {type = "number", above = 0}, weight_decay = {type = "number", min = 0},
+    clip = {type = "number", min = 0}, clip_value = {type = "number", min = 0}, carry = {type = "boolean"},
+    keep_best = {type = "boolean"},
     seed = {type = "integer"},
   }, "trainer")
   opts.seed = opts.seed or seeds.next()

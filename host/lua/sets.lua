@@ -1,7 +1,7 @@
 -- sets.lua: what a model can learn from or be applied to, brought into one form.
 --
--- A set has `count` sequences of `seq` steps; set:batch(indices) gives x [T][B][I] (or ids [T][B]) and y for the numbers
--- (int32 [B], from 0). Arrays are made once for each batch size.
+-- A set has `count` sequences of `seq` steps; set:batch(indices) gives x [T][B][I] (or ids [T][B]) and y for the
+-- numbers (int32 [B], from 0). Arrays are made once for each batch size.
 
 local core = require "lstm.core"
 local options = require "lstm.options"
