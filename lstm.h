@@ -624,6 +624,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #include <immintrin.h>
 #if defined(__clang__) && defined(_MSC_VER) /* clang-cl hides these behind -mavx2 and so on */
 #include <emmintrin.h>
+#include <pmmintrin.h>
+#include <tmmintrin.h>
+#include <smmintrin.h>
 #include <avxintrin.h>
 #include <avx2intrin.h>
 #include <fmaintrin.h>

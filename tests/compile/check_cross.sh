@@ -24,6 +24,7 @@ if command -v clang >/dev/null 2>&1; then
   cross armv7 armv7-linux-gnueabihf
   cross riscv64 riscv64-linux-gnu
   cross windows x86_64-pc-windows-msvc
+  cross windows-arm aarch64-pc-windows-msvc
   cross windows-gnu x86_64-w64-mingw32
   cross big-endian s390x-linux-gnu
 else echo "skip targets: clang is not installed"; fi

@@ -13,3 +13,9 @@ int fseek(FILE *file, long offset, int from);
 long ftell(FILE *file);
 int rename(const char *from, const char *to);
 int remove(const char *path);
+#ifdef _WIN32
+#include <stddef.h>
+FILE *_wfopen(const wchar_t *path, const wchar_t *mode);
+int _wrename(const wchar_t *from, const wchar_t *to);
+int _wremove(const wchar_t *path);
+#endif

@@ -1,0 +1,3 @@
+/* see stdlib.h */
+extern int errno;
+#define ENOENT 2

@@ -1,0 +1,3 @@
+/* see stdlib.h */
+#include <stddef.h>
+#include <stdio.h>
