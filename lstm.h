@@ -4,7 +4,7 @@
 */
 
 /* [SECTION] Public API
-   ===================================================================================================================== */
+   ================================================================================================================ */
 #ifndef LSTM__PASS
 #ifndef LSTM_SINGLE_HEADER_H
 #define LSTM_SINGLE_HEADER_H
@@ -20,7 +20,9 @@
 #define LSTM_FILE_VERSION 1 /* of the layer lines in a model file, see FILE FORMAT */
 
 #ifndef LSTM_API
-#ifdef LSTM_STATIC
+#if defined(LSTM_STATIC) && defined(__GNUC__)
+#define LSTM_API static __attribute__((unused))
+#elif defined(LSTM_STATIC)
 #define LSTM_API static
 #elif defined(__cplusplus)
 #define LSTM_API extern "C"
@@ -29,20 +31,20 @@
 #endif
 #endif
 
-/* --- status ---------------------------------------------------------------------------------------------------------- */
+/* --- status ------------------------------------------------------------------------------------------------------ */
 
 /* Every way in which a call can end. X(name, sentence). */
-#define LSTM_STATUS_LIST(X)                                                                                              \
-  X(OK, "no error")                                                                                                      \
-  X(ERR_ARGUMENT, "an argument is missing or out of its range")                                                          \
-  X(ERR_SHAPE, "a shape does not fit the model")                                                                         \
-  X(ERR_MEMORY, "out of memory")                                                                                         \
-  X(ERR_IO, "a file could not be read or written")                                                                       \
-  X(ERR_FORMAT, "the file is damaged or is not a model file")                                                            \
-  X(ERR_VERSION, "the file was written by a newer version")                                                              \
-  X(ERR_LIMIT, "a size is over its limit")                                                                               \
-  X(ERR_UNSUPPORTED, "not supported by this build, this CPU or this kind of model")                                      \
-  X(ERR_NOT_FINITE, "a number is NaN or infinite")                                                                       \
+#define LSTM_STATUS_LIST(X)                                                                                            \
+  X(OK, "no error")                                                                                                    \
+  X(ERR_ARGUMENT, "an argument is missing or out of its range")                                                        \
+  X(ERR_SHAPE, "a shape does not fit the model")                                                                       \
+  X(ERR_MEMORY, "out of memory")                                                                                       \
+  X(ERR_IO, "a file could not be read or written")                                                                     \
+  X(ERR_FORMAT, "the file is damaged or is not a model file")                                                          \
+  X(ERR_VERSION, "the file was written by a newer version")                                                            \
+  X(ERR_LIMIT, "a size is over its limit")                                                                             \
+  X(ERR_UNSUPPORTED, "not supported by this build, this CPU or this kind of model")                                    \
+  X(ERR_NOT_FINITE, "a number is NaN or infinite")                                                                     \
   X(ERR_MISMATCH, "the state or checkpoint belongs to another model or run")
 
 typedef enum lstm_status {
@@ -52,8 +54,8 @@ typedef enum lstm_status {
       LSTM_STATUS_COUNT
 } lstm_status;
 
-/* What went wrong, as a sentence for a person. Point a description's or a batch's `error` at one; it is written only when
-   a call fails. */
+/* What went wrong, as a sentence for a person. Point a description's or a batch's `error` at one; it is written only
+   when a call fails. */
 typedef struct lstm_error {
   char message[320]; /* always ends in 0 */
   lstm_status status;
@@ -62,19 +64,20 @@ typedef struct lstm_error {
 LSTM_API const char *lstm_status_name(lstm_status status); /* "LSTM_ERR_SHAPE"; allocates: never */
 LSTM_API const char *lstm_status_text(lstm_status status); /* "a shape does not fit the model"; allocates: never */
 
-/* --- memory and tasks ------------------------------------------------------------------------------------------------ */
+/* --- memory and tasks -------------------------------------------------------------------------------------------- */
 
-/* Where objects come from. `alloc` returns memory for any type (at least 8-byte aligned) or NULL. All zero: malloc, free
-   (or LSTM_MALLOC, LSTM_FREE). Each object is one allocation; a loader needs one more while it works. */
+/* Where objects come from. `alloc` returns memory for any type (at least 8-byte aligned) or NULL. All zero: malloc,
+   free (or LSTM_MALLOC, LSTM_FREE). Each object is one allocation; a loader needs one more while it works. */
 typedef struct lstm_allocator {
   void *(*alloc)(void *user, size_t size);
   void (*free)(void *user, void *pointer);
   void *user;
 } lstm_allocator;
 
-/* How to run tasks at the same time; the library starts no thread. `run` calls task(context, 0) ... task(context, count-1),
-   each once, in any order, on any threads, and returns when all have returned; tasks never wait for each other. `width` is
-   how many can run at once. All zero: everything runs in the calling thread. The results do not depend on it. */
+/* How to run tasks at the same time; the library starts no thread. `run` calls task(context, 0) ... task(context,
+   count-1), each once, in any order, on any threads, and returns when all have returned; tasks never wait for each
+   other. `width` is how many can run at once. All zero: everything runs in the calling thread. The results do not
+   depend on it. */
 typedef struct lstm_executor {
   int width;
   void (*run)(void *user, int count, void (*task)(void *context, int index), void *context);
@@ -84,7 +87,7 @@ typedef struct lstm_executor {
 /* Memory that a caller provides for an object must be aligned to this many bytes. */
 #define LSTM_ALIGNMENT 64
 
-/* --- instruction sets ------------------------------------------------------------------------------------------------ */
+/* --- instruction sets -------------------------------------------------------------------------------------------- */
 
 typedef enum lstm_isa {
   LSTM_ISA_AUTO, /* the best usable one */
@@ -97,12 +100,12 @@ typedef enum lstm_isa {
   LSTM_ISA_COUNT
 } lstm_isa;
 
-LSTM_API int lstm_isa_usable(lstm_isa isa);          /* 1: compiled in, and this CPU has it; allocates: never */
-LSTM_API lstm_isa lstm_isa_best(void);               /* what LSTM_ISA_AUTO means here; allocates: never */
-LSTM_API const char *lstm_isa_name(lstm_isa isa);    /* "avx2"; "?" if unknown; allocates: never */
+LSTM_API int lstm_isa_usable(lstm_isa isa);             /* 1: compiled in, and this CPU has it; allocates: never */
+LSTM_API lstm_isa lstm_isa_best(void);                  /* what LSTM_ISA_AUTO means here; allocates: never */
+LSTM_API const char *lstm_isa_name(lstm_isa isa);       /* "avx2"; "?" if unknown; allocates: never */
 LSTM_API lstm_isa lstm_isa_from_name(const char *name); /* the reverse; LSTM_ISA_COUNT if unknown; allocates: never */
 
-/* --- random numbers -------------------------------------------------------------------------------------------------- */
+/* --- random numbers ---------------------------------------------------------------------------------------------- */
 
 /* A stream of random numbers made from counters (Philox 4x32-10: Salmon et al., "Parallel random numbers: as easy as
    1, 2, 3", 2011): number n of a seed is the same on every machine. {0} is valid. */
@@ -111,15 +114,15 @@ typedef struct lstm_rng {
   uint64_t counter; /* the next number's index */
 } lstm_rng;
 
-LSTM_API uint32_t lstm_random_bits(lstm_rng *rng);               /* 32 random bits; allocates: never */
-LSTM_API float lstm_random(lstm_rng *rng);                       /* uniform in [0, 1), 24 bits; allocates: never */
-LSTM_API int lstm_random_index(lstm_rng *rng, int count);        /* uniform in 0..count-1; 0 if count < 1; allocates: never */
+LSTM_API uint32_t lstm_random_bits(lstm_rng *rng);        /* 32 random bits; allocates: never */
+LSTM_API float lstm_random(lstm_rng *rng);                /* uniform in [0, 1), 24 bits; allocates: never */
+LSTM_API int lstm_random_index(lstm_rng *rng, int count); /* uniform in 0..count-1; 0 if count < 1; allocates: never */
 
-/* Draws an index with probability p[i]^(1/temperature), normalised. p [count]: not negative, as lstm_step returns them for a
-   softmax model. temperature 0 takes the largest. Returns -1 if no p is positive and finite. Allocates: never. */
+/* Draws an index with probability p[i]^(1/temperature), normalised. p [count]: not negative, as lstm_step returns them
+   for a softmax model. temperature 0 takes the largest. Returns -1 if no p is positive and finite. Allocates: never. */
 LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng *rng);
 
-/* --- describing a model ---------------------------------------------------------------------------------------------- */
+/* --- describing a model ------------------------------------------------------------------------------------------ */
 
 typedef enum lstm_layer_type {
   LSTM_LAYER_NONE,
@@ -130,23 +133,18 @@ typedef enum lstm_layer_type {
   LSTM_LAYER_TYPE_COUNT
 } lstm_layer_type;
 
-typedef enum lstm_activation {
-  LSTM_LINEAR,
-  LSTM_TANH,
-  LSTM_SIGMOID,
-  LSTM_RELU,
-  LSTM_ACTIVATION_COUNT
-} lstm_activation;
+typedef enum lstm_activation { LSTM_LINEAR, LSTM_TANH, LSTM_SIGMOID, LSTM_RELU, LSTM_ACTIVATION_COUNT } lstm_activation;
 
-/* Which outputs of the last recurrent layer go on in a forward pass over a sequence. lstm_step always emits an output. */
+/* Which outputs of the last recurrent layer go on in a forward pass over a sequence. lstm_step always emits an output.
+ */
 typedef enum lstm_read {
   LSTM_READ_ALL,  /* every step: y [T][B][O] */
   LSTM_READ_LAST, /* the last valid step of each lane: y [B][O] */
   LSTM_READ_COUNT
 } lstm_read;
 
-/* How the network's last values become what lstm_step and lstm_forward return. The loss of the first trainer decides when
-   the description leaves it open. */
+/* How the network's last values become what lstm_step and lstm_forward return. The loss of the first trainer decides
+   when the description leaves it open. */
 typedef enum lstm_output {
   LSTM_OUTPUT_AUTO,
   LSTM_OUTPUT_LINEAR,
@@ -164,7 +162,7 @@ typedef enum lstm_init {
 
 /* One layer. Make it with a helper below, then set what differs. */
 typedef struct lstm_layer {
-  int size;                   /* embedding: columns; lstm: hidden_size; dense: outputs; dropout: 0 */
+  int size; /* embedding: columns; lstm: hidden_size; dense: outputs; dropout: 0 */
   lstm_layer_type type;
   lstm_activation activation; /* dense only; default linear */
   lstm_read read;             /* last recurrent layer only; default all */
@@ -179,18 +177,18 @@ LSTM_API lstm_layer lstm_dropout(float rate);
 
 /* A model's description. {0} (C) or {} (C++) and three fields are enough. */
 typedef struct lstm_model_desc {
-  int input_size;           /* I: features per step, or the number of tokens if the first layer is an embedding */
+  int input_size; /* I: features per step, or the number of tokens if the first layer is an embedding */
   int layer_count;
   const lstm_layer *layers; /* [layer_count], copied */
   lstm_output output;
   lstm_init init;
   lstm_isa isa;
-  uint64_t seed;            /* of the initial weights */
+  uint64_t seed; /* of the initial weights */
   lstm_allocator allocator;
-  lstm_error *error;        /* where to write the sentence on failure; may be NULL */
+  lstm_error *error; /* where to write the sentence on failure; may be NULL */
 } lstm_model_desc;
 
-/* --- models ---------------------------------------------------------------------------------------------------------- */
+/* --- models ------------------------------------------------------------------------------------------------------ */
 
 /* Weights and how to run them. While it is const it may be shared by any number of threads. */
 typedef struct lstm_model lstm_model;
@@ -216,11 +214,12 @@ LSTM_API void lstm_model_destroy(lstm_model *model);
 /* All of these: allocates: never. */
 LSTM_API const lstm_model_desc *lstm_model_desc_of(const lstm_model *model); /* every default resolved */
 LSTM_API int lstm_model_input_size(const lstm_model *model);
-LSTM_API int lstm_model_output_size(const lstm_model *model);  /* O */
-LSTM_API int lstm_model_takes_ids(const lstm_model *model);    /* 1: the first layer is an embedding */
-LSTM_API int lstm_model_reads_last(const lstm_model *model);   /* 1: a sequence gives one output, [B][O] */
-LSTM_API int lstm_model_state_size(const lstm_model *model);   /* S: floats of one lane, for each recurrent layer h [H], c [H] */
-LSTM_API lstm_isa lstm_model_isa(const lstm_model *model);     /* the kernels that it runs on */
+LSTM_API int lstm_model_output_size(const lstm_model *model); /* O */
+LSTM_API int lstm_model_takes_ids(const lstm_model *model);   /* 1: the first layer is an embedding */
+LSTM_API int lstm_model_reads_last(const lstm_model *model);  /* 1: a sequence gives one output, [B][O] */
+LSTM_API int
+lstm_model_state_size(const lstm_model *model); /* S: floats of one lane, for each recurrent layer h [H], c [H] */
+LSTM_API lstm_isa lstm_model_isa(const lstm_model *model); /* the kernels that it runs on */
 LSTM_API lstm_output lstm_model_output(const lstm_model *model);
 LSTM_API size_t lstm_model_parameter_count(const lstm_model *model);
 LSTM_API int lstm_model_tensor_count(const lstm_model *model);
@@ -230,8 +229,8 @@ LSTM_API lstm_status lstm_model_tensor(const lstm_model *model, int i, lstm_tens
 LSTM_API void lstm_model_refresh(lstm_model *model);
 /* Copies all weights between models of one architecture. Errors: ARGUMENT, MISMATCH. */
 LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *from);
-/* Writes a table of layers, shapes and parameter counts as text. Returns the length it has without the final 0, as snprintf;
-   writes at most `capacity` bytes. */
+/* Writes a table of layers, shapes and parameter counts as text. Returns the length it has without the final 0, as
+   snprintf; writes at most `capacity` bytes. */
 LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t capacity);
 /* Metadata that came with a loaded file (keys that do not begin with "lstm."). Number, and pair i or NULL. UTF-8. */
 LSTM_API int lstm_model_meta_count(const lstm_model *model);
@@ -239,7 +238,7 @@ LSTM_API const char *lstm_model_meta_key(const lstm_model *model, int i);
 LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i);
 LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key); /* value, or NULL */
 
-/* --- running: states and steps ---------------------------------------------------------------------------------------- */
+/* --- running: states and steps ----------------------------------------------------------------------------------- */
 
 /* h and c of N lanes (independent sequences), and scratch. One thread at a time. What persists comes first and holds no
    pointer: copying lstm_state_saved_size() bytes from or to the lstm_state pointer saves, forks or restores all lanes
@@ -247,8 +246,8 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key); 
 typedef struct lstm_state lstm_state;
 
 typedef struct lstm_state_desc {
-  int lanes;   /* N; 0: 1 */
-  int tasks;   /* scratch for how many tasks at once, see lstm_forward_batch; 0: 1 */
+  int lanes; /* N; 0: 1 */
+  int tasks; /* scratch for how many tasks at once, see lstm_forward_batch; 0: 1 */
   lstm_allocator allocator;
   lstm_error *error;
 } lstm_state_desc;
@@ -256,39 +255,40 @@ typedef struct lstm_state_desc {
 /* Creates a state at rest (zero). desc NULL: defaults. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY. */
 LSTM_API lstm_status lstm_state_create(const lstm_model *model, const lstm_state_desc *desc, lstm_state **out);
 LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_desc *desc, size_t *size);
-LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory, size_t size,
-                                          lstm_state **out); /* allocates: never */
-LSTM_API void lstm_state_destroy(lstm_state *state);        /* NULL is allowed */
+LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory,
+                                          size_t size, lstm_state **out); /* allocates: never */
+LSTM_API void lstm_state_destroy(lstm_state *state);                      /* NULL is allowed */
 
 /* All of these: allocates: never. */
 LSTM_API int lstm_state_lanes(const lstm_state *state);
 LSTM_API size_t lstm_state_saved_size(const lstm_state *state); /* bytes to copy from the beginning of *state */
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state); /* OK or MISMATCH */
-LSTM_API void lstm_state_reset(lstm_state *state);              /* all lanes to zero */
-LSTM_API lstm_status lstm_state_reset_lane(lstm_state *state, int lane); /* ARGUMENT */
+LSTM_API void lstm_state_reset(lstm_state *state);                                       /* all lanes to zero */
+LSTM_API lstm_status lstm_state_reset_lane(lstm_state *state, int lane);                 /* ARGUMENT */
 /* Copies a lane between states of one architecture (may be the same state). Errors: ARGUMENT, MISMATCH. */
 LSTM_API lstm_status lstm_state_copy_lane(lstm_state *to, int to_lane, const lstm_state *from, int from_lane);
 /* Reads or writes one lane as values [S]: for each recurrent layer h [H], then c [H]. Errors: ARGUMENT, MISMATCH. */
 LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *state, int lane, float *values);
 LSTM_API lstm_status lstm_state_set(const lstm_model *model, lstm_state *state, int lane, const float *values);
 
-/* One step of all lanes: x [N][I] -> y [N][O]; y may be NULL. x and y must not overlap. Softmax and sigmoid models return
-   probabilities. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED (a token model). */
+/* One step of all lanes: x [N][I] -> y [N][O]; y may be NULL. x and y must not overlap. Softmax and sigmoid models
+   return probabilities. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED (a token model). */
 LSTM_API lstm_status lstm_step(const lstm_model *model, lstm_state *state, const float *x, float *y);
 /* The same for the n lanes named in lanes [n], no lane twice: x [n][I] -> y [n][O]. Allocates: never. */
-LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n, const float *x,
-                                     float *y);
+LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
+                                     const float *x, float *y);
 /* The same two for token models: ids [N] or [n], each 0 <= id < I. Allocates: never. */
 LSTM_API lstm_status lstm_step_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, float *y);
 LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
                                          const int32_t *ids, float *y);
 
-/* Sequences: x [T][N][I] or ids [T][N], T = seq_len -> y [T][N][O], or [N][O] where the model reads the last step. Goes on
-   from the state and leaves it at the end. The bits equal those of T steps. Allocates: never. */
+/* Sequences: x [T][N][I] or ids [T][N], T = seq_len -> y [T][N][O], or [N][O] where the model reads the last step. Goes
+   on from the state and leaves it at the end. The bits equal those of T steps. Allocates: never. */
 LSTM_API lstm_status lstm_forward(const lstm_model *model, lstm_state *state, const float *x, int seq_len, float *y);
-LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len, float *y);
+LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len,
+                                      float *y);
 
-/* --- batches ---------------------------------------------------------------------------------------------------------- */
+/* --- batches ----------------------------------------------------------------------------------------------------- */
 
 typedef enum lstm_loss {
   LSTM_LOSS_NONE,            /* none: level 3 with gradients of the caller's */
@@ -301,22 +301,22 @@ typedef enum lstm_loss {
 /* A window of B sequences, time-major. T' is T = seq_len, or 1 where the model reads the last step. What is not used is
    NULL. Padding (steps at or after a lane's length) may hold anything. */
 typedef struct lstm_batch {
-  int seq_len;               /* T; 0: the trainer's */
-  int batch_size;            /* B; 0: the trainer's or the state's lanes */
-  const float *x;            /* [T][B][I] */
-  const int32_t *ids;        /* [T][B], token models */
-  const float *targets;      /* [T'][B][O], MSE and binary cross-entropy */
-  const int32_t *target_ids; /* [T'][B], cross-entropy; a negative id: no target at this place */
-  const float *weights;      /* [T'][B], weight of each target, not negative; NULL: 1 */
-  const int *lengths;        /* [B], 0..T valid steps of each lane; NULL: T */
-  const unsigned char *reset;/* [B], not 0: this lane begins at zero, not at its carried state */
-  const float *initial;      /* [B][S], initial states instead of carried or zero ones */
+  int seq_len;                /* T; 0: the trainer's */
+  int batch_size;             /* B; 0: the trainer's or the state's lanes */
+  const float *x;             /* [T][B][I] */
+  const int32_t *ids;         /* [T][B], token models */
+  const float *targets;       /* [T'][B][O], MSE and binary cross-entropy */
+  const int32_t *target_ids;  /* [T'][B], cross-entropy; a negative id: no target at this place */
+  const float *weights;       /* [T'][B], weight of each target, not negative; NULL: 1 */
+  const int *lengths;         /* [B], 0..T valid steps of each lane; NULL: T */
+  const unsigned char *reset; /* [B], not 0: this lane begins at zero, not at its carried state */
+  const float *initial;       /* [B][S], initial states instead of carried or zero ones */
   lstm_error *error;
 } lstm_batch;
 
-/* Forward over a batch, in tasks (state_desc.tasks bounds them; executor NULL: one after the other). The batch's lanes are
-   the state's lanes 0..B-1, from their state (or reset, or initial) to the end of each lane. y [T'][B][O] (0 in padding) or
-   NULL. Equal bits at any executor. Allocates: never. Errors: ARGUMENT, SHAPE, MISMATCH. */
+/* Forward over a batch, in tasks (state_desc.tasks bounds them; executor NULL: one after the other). The batch's lanes
+   are the state's lanes 0..B-1, from their state (or reset, or initial) to the end of each lane. y [T'][B][O] (0 in
+   padding) or NULL. Equal bits at any executor. Allocates: never. Errors: ARGUMENT, SHAPE, MISMATCH. */
 LSTM_API lstm_status lstm_forward_batch(const lstm_model *model, lstm_state *state, const lstm_batch *batch, float *y,
                                         const lstm_executor *executor);
 
@@ -333,60 +333,64 @@ typedef struct lstm_metrics {
 LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, const lstm_batch *batch, lstm_loss loss,
                                    lstm_metrics *metrics, const lstm_executor *executor);
 
-/* --- training --------------------------------------------------------------------------------------------------------- */
+/* --- training ---------------------------------------------------------------------------------------------------- */
 
 typedef enum lstm_optimizer {
   LSTM_OPTIMIZER_DEFAULT, /* Adam */
-  LSTM_SGD,     /* with momentum: v = momentum v + g; w -= rate v */
-  LSTM_RMSPROP, /* Hinton's lecture 6e, 2012, as in PyTorch; optional momentum */
-  LSTM_ADAM,    /* Kingma and Ba, 2015 */
-  LSTM_ADAMW,   /* decoupled weight decay: Loshchilov and Hutter, 2019 */
+  LSTM_SGD,               /* with momentum: v = momentum v + g; w -= rate v */
+  LSTM_RMSPROP,           /* Hinton's lecture 6e, 2012, as in PyTorch; optional momentum */
+  LSTM_ADAM,              /* Kingma and Ba, 2015 */
+  LSTM_ADAMW,             /* decoupled weight decay: Loshchilov and Hutter, 2019 */
   LSTM_OPTIMIZER_COUNT
 } lstm_optimizer;
 
-/* Gradients, optimiser moments, the tape of one window, carried lanes. One thread, which may fan out through `executor`. */
+/* Gradients, optimiser moments, the tape of one window, carried lanes. One thread, which may fan out through
+ * `executor`. */
 typedef struct lstm_trainer lstm_trainer;
 
 /* 0 means the default in brackets. Where 0 itself is wanted, give a negative number. */
 typedef struct lstm_trainer_desc {
-  int batch_size;          /* B, the largest [1] */
-  int seq_len;             /* T, the longest window [1] */
-  lstm_loss loss;          /* [none] */
+  int batch_size; /* B, the largest [1] */
+  int seq_len;    /* T, the longest window [1] */
+  lstm_loss loss; /* [none] */
   lstm_optimizer optimizer;
-  int carry_state;         /* 1: a lane's final state is its next window's initial state; [0]: every window begins at zero */
-  int keep_best;           /* 1: memory for lstm_trainer_keep_best [0] */
-  float learning_rate;     /* [1e-3; SGD and RMSProp 1e-2] */
-  float momentum;          /* SGD, RMSProp [0] */
-  float beta1, beta2;      /* Adam, AdamW [0.9, 0.999] */
-  float alpha;             /* RMSProp's smoothing [0.99] */
-  float epsilon;           /* [1e-8] */
-  float weight_decay;      /* [0; AdamW 0.01]; L2 except for AdamW */
-  float clip_norm;         /* largest global gradient norm [5]; negative: off */
-  float clip_value;        /* largest absolute gradient [off] */
-  uint64_t seed;           /* of dropout */
+  int carry_state; /* 1: a lane's final state is its next window's initial state; [0]: every window begins at zero */
+  int keep_best;   /* 1: memory for lstm_trainer_keep_best [0] */
+  float learning_rate; /* [1e-3; SGD and RMSProp 1e-2] */
+  float momentum;      /* SGD, RMSProp [0] */
+  float beta1, beta2;  /* Adam, AdamW [0.9, 0.999] */
+  float alpha;         /* RMSProp's smoothing [0.99] */
+  float epsilon;       /* [1e-8] */
+  float weight_decay;  /* [0; AdamW 0.01]; L2 except for AdamW */
+  float clip_norm;     /* largest global gradient norm [5]; negative: off */
+  float clip_value;    /* largest absolute gradient [off] */
+  uint64_t seed;       /* of dropout */
   lstm_executor executor;
   lstm_allocator allocator;
   lstm_error *error;
 } lstm_trainer_desc;
 
-/* Creates a trainer for a model, which must outlive it and must not be stepped by others during an update. The model's open
-   output becomes what the loss implies. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MISMATCH (output), MEMORY. */
+/* Creates a trainer for a model, which must outlive it and must not be stepped by others during an update. The model's
+   open output becomes what the loss implies. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MISMATCH (output),
+   MEMORY. */
 LSTM_API lstm_status lstm_trainer_create(lstm_model *model, const lstm_trainer_desc *desc, lstm_trainer **out);
 LSTM_API lstm_status lstm_trainer_size(const lstm_model *model, const lstm_trainer_desc *desc, size_t *size);
 LSTM_API lstm_status lstm_trainer_create_in(lstm_model *model, const lstm_trainer_desc *desc, void *memory, size_t size,
                                             lstm_trainer **out); /* allocates: never */
-LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer);      /* NULL is allowed */
+LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer);       /* NULL is allowed */
 
-/* One training step: forward, loss, backward through the window, clip, update. *loss (may be NULL): the mean over valid,
-   weighted targets, before the update. Allocates: never. Errors: ARGUMENT, SHAPE, NOT_FINITE (loss or gradient; the weights
-   and moments are as before the call). A batch without a valid target changes nothing and has loss 0. */
+/* One training step: forward, loss, backward through the window, clip, update. *loss (may be NULL): the mean over
+   valid, weighted targets, before the update. Allocates: never. Errors: ARGUMENT, SHAPE, NOT_FINITE (loss or gradient;
+   the weights and moments are as before the call). A batch without a valid target changes nothing and has loss 0. */
 LSTM_API lstm_status lstm_train(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
 
 /* Level 3: the parts of lstm_train, in this order. Allocates: never, all of them. */
 
-/* Forward over the window, and the tape. y (may be NULL): [T'][B][O], logits or linear outputs, without softmax or sigmoid. */
+/* Forward over the window, and the tape. y (may be NULL): [T'][B][O], logits or linear outputs, without softmax or
+ * sigmoid. */
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *trainer, const lstm_batch *batch, float *y);
-/* The loss of the outputs of the last forward, and its gradient (kept inside). The batch is the one given to forward. */
+/* The loss of the outputs of the last forward, and its gradient (kept inside). The batch is the one given to forward.
+ */
 LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
 
 /* Gradients that enter and leave a backward pass; NULL: zero, or not wanted. */
@@ -397,10 +401,11 @@ typedef struct lstm_flow {
   float *d_initial;      /* [B][S], out: with respect to the initial states */
 } lstm_flow;
 
-/* Adds the window's gradients to the tensors' (flow may be NULL). Once after each forward. Errors: ARGUMENT (no forward). */
+/* Adds the window's gradients to the tensors' (flow may be NULL). Once after each forward. Errors: ARGUMENT (no
+ * forward). */
 LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *trainer, const lstm_flow *flow);
-/* Clips by value, then by global norm, as the description says. *norm (may be NULL): the global norm before clipping by norm.
-   Errors: NOT_FINITE. */
+/* Clips by value, then by global norm, as the description says. *norm (may be NULL): the global norm before clipping by
+   norm. Errors: NOT_FINITE. */
 LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *trainer, float *norm);
 LSTM_API lstm_status lstm_trainer_update(lstm_trainer *trainer); /* one optimiser step; the gradients stay */
 LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *trainer);
@@ -412,16 +417,18 @@ LSTM_API const lstm_trainer_desc *lstm_trainer_desc_of(const lstm_trainer *train
 LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, lstm_tensor *out);
 /* States at the end of the last window (each lane at its length): values [B][S]. Errors: ARGUMENT (no forward). */
 LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *values);
-LSTM_API void lstm_trainer_reset(lstm_trainer *trainer); /* carried lanes to zero */
-LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer);        /* updates so far */
+LSTM_API void lstm_trainer_reset(lstm_trainer *trainer);           /* carried lanes to zero */
+LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer); /* updates so far */
 LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer);
-LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate); /* ARGUMENT: not finite, negative */
-LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer);            /* global gradient norm of the last step */
-/* Keeps a copy of the weights as the best so far; brings it back. Errors: UNSUPPORTED (keep_best is 0), ARGUMENT (none kept). */
+LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer,
+                                                    float rate); /* ARGUMENT: not finite, negative */
+LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer);   /* global gradient norm of the last step */
+/* Keeps a copy of the weights as the best so far; brings it back. Errors: UNSUPPORTED (keep_best is 0), ARGUMENT (none
+ * kept). */
 LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer);
 LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer);
 
-/* --- files ------------------------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------------------------- */
 
 /* Takes `size` bytes; returns 1, or 0 on failure. */
 typedef struct lstm_writer {
@@ -452,53 +459,56 @@ typedef struct lstm_prefix {
 } lstm_prefix;
 
 typedef struct lstm_load_desc {
-  int allow_not_finite;       /* 1: NaN and infinite weights are accepted */
-  int layer_count;            /* foreign files: the layers, instead of inferring them */
+  int allow_not_finite; /* 1: NaN and infinite weights are accepted */
+  int layer_count;      /* foreign files: the layers, instead of inferring them */
   const lstm_layer *layers;
   int prefix_count;
   const lstm_prefix *prefixes;
-  uint64_t max_bytes;         /* the largest file; 0: LSTM_MAX_FILE_BYTES */
-  int max_size;               /* the largest layer or input size; 0: LSTM_MAX_SIZE */
-  int max_layers;             /* 0: LSTM_MAX_LAYERS */
+  uint64_t max_bytes; /* the largest file; 0: LSTM_MAX_FILE_BYTES */
+  int max_size;       /* the largest layer or input size; 0: LSTM_MAX_SIZE */
+  int max_layers;     /* 0: LSTM_MAX_LAYERS */
   lstm_isa isa;
   lstm_allocator allocator;
-  char *assumed;              /* [assumed_capacity] or NULL: where to write what was assumed of a foreign file, as text */
+  char *assumed; /* [assumed_capacity] or NULL: where to write what was assumed of a foreign file, as text */
   size_t assumed_capacity;
   lstm_error *error;
 } lstm_load_desc;
 
-/* Load a model: ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format. Any bytes are safe, see
-   UNTRUSTED INPUT. desc NULL: defaults. On failure *out is NULL.
-   Errors: IO, FORMAT, VERSION, LIMIT, UNSUPPORTED, SHAPE, NOT_FINITE, MEMORY. */
+/* Load a model: ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format. Any bytes are
+   safe, see UNTRUSTED INPUT. desc NULL: defaults. On failure *out is NULL. Errors: IO, FORMAT, VERSION, LIMIT,
+   UNSUPPORTED, SHAPE, NOT_FINITE, MEMORY. */
 LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out);
 LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *desc, lstm_model **out);
 LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc *desc, lstm_model **out);
 
-/* Save a model. desc NULL: defaults. lstm_save_memory: buffer NULL only asks for *size; MEMORY if `capacity` is too small.
-   lstm_save_file writes PATH.tmp and renames it. Errors: ARGUMENT (metadata), IO, MEMORY. */
-LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer, size_t capacity,
-                                      size_t *size); /* allocates: never */
-LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer); /* never */
+/* Save a model. desc NULL: defaults. lstm_save_memory: buffer NULL only asks for *size; MEMORY if `capacity` is too
+   small. lstm_save_file writes PATH.tmp and renames it. Errors: ARGUMENT (metadata), IO, MEMORY. */
+LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
+                                      size_t capacity, size_t *size); /* allocates: never */
+LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc,
+                               const lstm_writer *writer); /* never */
 LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_desc *desc, const char *path_utf8);
 
-/* Checkpoints: a model file with the best weights under the model's names (the current ones if none were kept) and the run
-   under trainer.*. Resuming gives the bits that the run would have had. lstm_trainer_resume takes a trainer made with the same
-   description for a model loaded from the same bytes; it brings back the current weights, moments, carried lanes and counters,
-   and refuses another description (batch_size, seq_len, loss, optimizer and its numbers, clip, seed) by name.
-   Errors: as for models, and MISMATCH; on failure of resume the trainer and model are unchanged. */
-LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc, const lstm_writer *writer);
+/* Checkpoints: a model file with the best weights under the model's names (the current ones if none were kept) and the
+   run under trainer.*. Resuming gives the bits that the run would have had. lstm_trainer_resume takes a trainer made
+   with the same description for a model loaded from the same bytes; it brings back the current weights, moments,
+   carried lanes and counters, and refuses another description (batch_size, seq_len, loss, optimizer and its numbers,
+   clip, seed) by name. Errors: as for models, and MISMATCH; on failure of resume the trainer and model are unchanged.
+ */
+LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
+                                       const lstm_writer *writer);
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error);
 
 #endif /* LSTM_SINGLE_HEADER_H */
 #endif /* LSTM__PASS */
 
-/* ---------------------------- stop here if you only need the API: the implementation follows ---------------------------- */
+/* ------- stop here if you only need the API: the implementation follows ------- */
 
 #if defined(LSTM_IMPLEMENTATION) && !defined(LSTM__PASS) && !defined(LSTM__IMPLEMENTED)
 #define LSTM__IMPLEMENTED
 
 /* [SECTION] Platform
-   ===================================================================================================================== */
+   ================================================================================================================ */
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
@@ -548,7 +558,8 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #endif
 
 /* Which instruction sets this compiler can produce here. A compiler without the headers gets scalar code. */
-#if !defined(LSTM_NO_SIMD) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5) || (defined(_MSC_VER) && _MSC_VER >= 1910))
+#if !defined(LSTM_NO_SIMD) &&                                                                                          \
+    (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5) || (defined(_MSC_VER) && _MSC_VER >= 1910))
 #if defined(__x86_64__) || defined(_M_X64) || (defined(__i386__) && defined(__SSE2__) && !defined(__MINGW32__))
 #define LSTM__X86 1
 #elif (defined(__aarch64__) || defined(_M_ARM64)) && !defined(__ARM_BIG_ENDIAN)
@@ -566,7 +577,8 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #ifndef LSTM__WASM32
 #define LSTM__WASM32 0
 #endif
-/* LSTM_ONLY_ISA=AVX2 (or SCALAR, SSE2, ...) keeps one set of kernels, and asks no CPU: the program must run where it exists. */
+/* LSTM_ONLY_ISA=AVX2 (or SCALAR, SSE2, ...) keeps one set of kernels, and asks no CPU: the program must run where it
+ * exists. */
 #ifdef LSTM_ONLY_ISA
 #define LSTM__ONLY_SCALAR 1
 #define LSTM__ONLY_SSE2 2
@@ -644,7 +656,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 typedef char lstm__int_has_32_bits[sizeof(int) == 4 && sizeof(float) == 4 ? 1 : -1];
 
 /* [SECTION] Errors
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 LSTM_API const char *lstm_status_name(lstm_status status) {
   static const char *const names[] = {
@@ -735,7 +747,7 @@ static lstm_status lstm__fail(lstm_error *error, lstm_status status, const char 
 }
 
 /* [SECTION] Checked arithmetic
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 static int lstm__add_ok(size_t a, size_t b, size_t *out) {
   if (a > (size_t)-1 - b) return 0;
@@ -761,7 +773,8 @@ static double lstm__mul(double a, double b) {
 
 static int lstm__finite(double x) { return x - x == 0; }
 
-/* Correctly rounded enough for norms and deviations, the same bits everywhere: Newton's iteration from a guess by exponent. */
+/* Correctly rounded enough for norms and deviations, the same bits everywhere: Newton's iteration from a guess by
+ * exponent. */
 static double lstm__sqrt(double x) {
   uint64_t bits;
   double y;
@@ -795,8 +808,8 @@ static double lstm__log(double x) {
   return lstm__mul(e, 0.69314718055994531) + lstm__mul(lstm__mul(2, s), p);
 }
 
-/* a * b + c rounded once, without the hardware: the product of two floats is exact in double; the sum is rounded to odd, so
-   that the rounding to float that follows sees what the exact value would show (Boldo and Melquiond, 2008). */
+/* a * b + c rounded once, without the hardware: the product of two floats is exact in double; the sum is rounded to
+   odd, so that the rounding to float that follows sees what the exact value would show (Boldo and Melquiond, 2008). */
 LSTM__UNUSED static float lstm__soft_fma(float a, float b, float c) {
   double p = (double)a * (double)b, s = p + (double)c, back = s - p;
   double error = (p - (s - back)) + ((double)c - back);
@@ -804,8 +817,10 @@ LSTM__UNUSED static float lstm__soft_fma(float a, float b, float c) {
   if (error != 0 && lstm__finite(s)) {
     memcpy(&bits, &s, sizeof bits);
     if (!(bits & 1)) {
-      if ((error > 0) == (s > 0)) bits++;
-      else bits--;
+      if ((error > 0) == (s > 0))
+        bits++;
+      else
+        bits--;
       memcpy(&s, &bits, sizeof s);
     }
   }
@@ -813,7 +828,7 @@ LSTM__UNUSED static float lstm__soft_fma(float a, float b, float c) {
 }
 
 /* [SECTION] Memory
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 static void *lstm__alloc(const lstm_allocator *a, size_t size) {
   return a && a->alloc ? a->alloc(a->user, size) : LSTM_MALLOC(size);
@@ -861,7 +876,7 @@ static void *lstm__alloc_aligned(const lstm_allocator *a, size_t size, void **bl
 static int lstm__is_aligned(const void *p) { return ((uintptr_t)p & (LSTM_ALIGNMENT - 1)) == 0; }
 
 /* [SECTION] Random numbers
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 /* Philox 4x32-10: out[4] from a counter [4] and a key [2]. */
 static void lstm__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
@@ -949,7 +964,7 @@ LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng 
 }
 
 /* [SECTION] CPU detection
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 #if LSTM__X86 && (LSTM__HAS_AVX2 || LSTM__HAS_AVX512 || LSTM__HAS_SCALAR) && !LSTM__ONLY
 static void lstm__cpuid(uint32_t leaf, uint32_t out[4]) {
@@ -988,7 +1003,8 @@ static int lstm__x86_level(void) {
   if ((xcr0 & 6) != 6) return 0;
   lstm__cpuid(7, r);
   if (!(r[1] >> 5 & 1)) return 0;
-  if ((xcr0 & 0xe6) != 0xe6 || !(r[1] >> 16 & 1) || !(r[1] >> 17 & 1) || !(r[1] >> 30 & 1) || !(r[1] >> 31 & 1)) return 1;
+  if ((xcr0 & 0xe6) != 0xe6 || !(r[1] >> 16 & 1) || !(r[1] >> 17 & 1) || !(r[1] >> 30 & 1) || !(r[1] >> 31 & 1))
+    return 1;
   return 2;
 }
 #else
@@ -997,14 +1013,22 @@ LSTM__UNUSED static int lstm__x86_level(void) { return 2; }
 
 LSTM_API int lstm_isa_usable(lstm_isa isa) {
   switch (isa) {
-    case LSTM_ISA_AUTO: return 1;
-    case LSTM_ISA_SCALAR: return LSTM__HAS_SCALAR;
-    case LSTM_ISA_SSE2: return LSTM__HAS_SSE2;
-    case LSTM_ISA_AVX2: return LSTM__HAS_AVX2 && lstm__x86_level() >= 1;
-    case LSTM_ISA_AVX512: return LSTM__HAS_AVX512 && lstm__x86_level() >= 2;
-    case LSTM_ISA_NEON: return LSTM__HAS_NEON;
-    case LSTM_ISA_WASM: return LSTM__HAS_WASM;
-    default: return 0;
+  case LSTM_ISA_AUTO:
+    return 1;
+  case LSTM_ISA_SCALAR:
+    return LSTM__HAS_SCALAR;
+  case LSTM_ISA_SSE2:
+    return LSTM__HAS_SSE2;
+  case LSTM_ISA_AVX2:
+    return LSTM__HAS_AVX2 && lstm__x86_level() >= 1;
+  case LSTM_ISA_AVX512:
+    return LSTM__HAS_AVX512 && lstm__x86_level() >= 2;
+  case LSTM_ISA_NEON:
+    return LSTM__HAS_NEON;
+  case LSTM_ISA_WASM:
+    return LSTM__HAS_WASM;
+  default:
+    return 0;
   }
 }
 
@@ -1030,7 +1054,7 @@ LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
 }
 
 /* [SECTION] Kernel table
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 /* Rows of a matrix: row r is at p + (index ? index[r] : r) * stride. */
 typedef struct lstm__rows {
@@ -1045,8 +1069,9 @@ typedef struct lstm__out_rows {
   const int *index;
 } lstm__out_rows;
 
-/* One timestep of an LSTM layer for `rows` rows. Packed weights: w [blocks][1 + nx + nh][4 gates][16 units], the first row
-   the bias. Without x, `start` holds the chain's value after bias and x. h and h_out must not overlap. tape.p may be NULL. */
+/* One timestep of an LSTM layer for `rows` rows. Packed weights: w [blocks][1 + nx + nh][4 gates][16 units], the first
+   row the bias. Without x, `start` holds the chain's value after bias and x. h and h_out must not overlap. tape.p may
+   be NULL. */
 typedef struct lstm__cell_job {
   int rows, blocks, nx, nh;
   const float *w;
@@ -1054,11 +1079,12 @@ typedef struct lstm__cell_job {
   lstm__out_rows h_out, c_out, tape; /* tape: [blocks][4][16] i, f, g, o */
 } lstm__cell_job;
 
-/* c [rows][columns] = start + a [rows][k] * w. w: panels of at most 64 columns, [panel][(1 +) k][width of the panel]. */
+/* c [rows][columns] = start + a [rows][k] * w. w: panels of at most 64 columns, [panel][(1 +) k][width of the panel].
+ */
 typedef struct lstm__gemm_job {
-  int rows, k, columns;      /* columns: a multiple of 16 */
-  int bias;                  /* 1: each panel begins with a row of start values; else the chain starts at 0, or at c */
-  int accumulate;            /* 1: the chain starts at c */
+  int rows, k, columns; /* columns: a multiple of 16 */
+  int bias;             /* 1: each panel begins with a row of start values; else the chain starts at 0, or at c */
+  int accumulate;       /* 1: the chain starts at c */
   const float *w;
   lstm__rows a;
   lstm__out_rows c;
@@ -1081,12 +1107,13 @@ typedef struct lstm__kernels {
   void (*outer)(int n, const float *a, size_t lda, int k, const float *d, float *g);
   /* One row of the backward cell, n units padded: gates [n/16][4][16] in, their pre-activations' gradients out. */
   void (*cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc);
-  void (*map)(int activation, int n, float *x);                              /* x = f(x), n padded */
-  void (*map_backward)(int activation, int n, const float *y, float *dy);    /* dy = dy f'(.) from y = f(.), n padded */
-  float (*softmax)(int n, float *z, float *top);  /* z = exp(z - *top), n not padded; returns their sum; padding becomes 0 */
-  void (*divide)(int n, float *x, float by);      /* n padded, as all below */
+  void (*map)(int activation, int n, float *x);                           /* x = f(x), n padded */
+  void (*map_backward)(int activation, int n, const float *y, float *dy); /* dy = dy f'(.) from y = f(.), n padded */
+  float (*softmax)(int n, float *z,
+                   float *top);              /* z = exp(z - *top), n not padded; returns their sum; padding becomes 0 */
+  void (*divide)(int n, float *x, float by); /* n padded, as all below */
   void (*scale)(int n, float *x, float by);
-  void (*clip)(int n, float *x, float limit);     /* into -limit..limit */
+  void (*clip)(int n, float *x, float limit); /* into -limit..limit */
   void (*add)(int n, float *y, const float *x);
   void (*axpy)(int n, float *y, float a, const float *x); /* y += a x */
   float (*dot)(int n, const float *a, const float *b);
@@ -1145,43 +1172,50 @@ typedef struct lstm__kernels {
 #pragma GCC diagnostic pop
 #endif
 
-/* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is one. */
+/* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is
+ * one. */
 static const lstm__kernels *lstm__kernels_of(lstm_isa isa) {
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
   if (!lstm_isa_usable(isa)) return NULL;
   switch (isa) {
 #if LSTM__HAS_SCALAR
-    case LSTM_ISA_SCALAR:
+  case LSTM_ISA_SCALAR:
 #if LSTM__HAS_HARD && LSTM__HAS_SOFT
-      return lstm__x86_level() >= 1 ? &lstm__kernels_hard : &lstm__kernels_soft;
+    return lstm__x86_level() >= 1 ? &lstm__kernels_hard : &lstm__kernels_soft;
 #elif LSTM__HAS_HARD
-      return &lstm__kernels_hard;
+    return &lstm__kernels_hard;
 #else
-      return &lstm__kernels_soft;
+    return &lstm__kernels_soft;
 #endif
 #endif
 #if LSTM__HAS_SSE2
-    case LSTM_ISA_SSE2: return &lstm__kernels_sse2;
+  case LSTM_ISA_SSE2:
+    return &lstm__kernels_sse2;
 #endif
 #if LSTM__HAS_AVX2
-    case LSTM_ISA_AVX2: return &lstm__kernels_avx2;
+  case LSTM_ISA_AVX2:
+    return &lstm__kernels_avx2;
 #endif
 #if LSTM__HAS_AVX512
-    case LSTM_ISA_AVX512: return &lstm__kernels_avx512;
+  case LSTM_ISA_AVX512:
+    return &lstm__kernels_avx512;
 #endif
 #if LSTM__HAS_NEON
-    case LSTM_ISA_NEON: return &lstm__kernels_neon;
+  case LSTM_ISA_NEON:
+    return &lstm__kernels_neon;
 #endif
 #if LSTM__HAS_WASM
-    case LSTM_ISA_WASM: return &lstm__kernels_wasm;
+  case LSTM_ISA_WASM:
+    return &lstm__kernels_wasm;
 #endif
-    default: return NULL;
+  default:
+    return NULL;
   }
 }
 
 /* [SECTION] Model layout
    One function walks a description, checks it and says where everything is; create, load and save all use it.
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 #define LSTM__NAME 80
 
@@ -1199,14 +1233,14 @@ typedef struct lstm__layer {
   lstm_layer_type type;
   lstm_activation activation;
   float rate;
-  int in, out;         /* widths: in floats, or tokens for an embedding */
-  int out_pad;         /* out rounded up to 16: the stride of its rows in memory */
-  int from_ids;        /* 1: when dropout is off, its input is the embedding's row of a token */
-  int recurrent;       /* 1: has a state */
-  int tensor;          /* index of the first of its tensors */
-  size_t packed;       /* floats from the beginning of `packed` to its forward weights */
+  int in, out;   /* widths: in floats, or tokens for an embedding */
+  int out_pad;   /* out rounded up to 16: the stride of its rows in memory */
+  int from_ids;  /* 1: when dropout is off, its input is the embedding's row of a token */
+  int recurrent; /* 1: has a state */
+  int tensor;    /* index of the first of its tensors */
+  size_t packed; /* floats from the beginning of `packed` to its forward weights */
   size_t packed_count;
-  size_t state;        /* floats from the beginning of a lane's state to h [out_pad]; c [out_pad] follows */
+  size_t state; /* floats from the beginning of a lane's state to h [out_pad]; c [out_pad] follows */
 } lstm__layer;
 
 typedef struct lstm__plan {
@@ -1220,27 +1254,28 @@ struct lstm_model {
   lstm_model_desc desc; /* resolved; layers point into this block */
   lstm__plan plan;
   const lstm__kernels *kernels;
-  lstm__layer *layers;   /* [plan.layers] */
-  lstm__tensor *tensors; /* [plan.tensors] */
-  lstm_layer *described; /* [plan.layers] */
+  lstm__layer *layers;       /* [plan.layers] */
+  lstm__tensor *tensors;     /* [plan.tensors] */
+  lstm_layer *described;     /* [plan.layers] */
   char (*names)[LSTM__NAME]; /* [plan.layers] of described[].name */
-  float *params;         /* [plan.params] canonical, in file order, then up to 15 zeros */
-  float *packed;         /* [plan.packed] for the kernels */
-  float *table;          /* [tokens][4 H padded], or NULL */
+  float *params;             /* [plan.params] canonical, in file order, then up to 15 zeros */
+  float *packed;             /* [plan.packed] for the kernels */
+  float *table;              /* [tokens][4 H padded], or NULL */
   int table_valid;
-  char *meta;            /* key 0 value 0 key 0 value 0 ... */
+  char *meta; /* key 0 value 0 key 0 value 0 ... */
   size_t meta_size;
   int meta_count;
-  uint64_t fingerprint;  /* of the architecture */
-  uint64_t revision;     /* grows when the weights are changed from outside, so that trainers notice */
-  void *block;           /* what to free; NULL: the caller's memory */
+  uint64_t fingerprint; /* of the architecture */
+  uint64_t revision;    /* grows when the weights are changed from outside, so that trainers notice */
+  void *block;          /* what to free; NULL: the caller's memory */
 };
 
 static int lstm__name_ok(const char *name) {
   size_t i;
   for (i = 0; name[i]; i++) {
     char c = name[i];
-    int ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    int ok =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
     if (!ok || i >= 40) return 0;
   }
   return i > 0 && strncmp(name, "trainer.", 8) != 0;
@@ -1268,7 +1303,8 @@ static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurr
   if (l->type != LSTM_LAYER_DROPOUT && l->rate != 0)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: only a dropout layer has a rate", i);
   if (l->name && (!lstm__name_ok(l->name) || l->type == LSTM_LAYER_DROPOUT))
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: the name \"%s\" will not do (1 to 40 of A-Z a-z 0-9 _ - .)", i, l->name);
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: the name \"%s\" will not do (1 to 40 of A-Z a-z 0-9 _ - .)",
+                      i, l->name);
   return LSTM_OK;
 }
 
@@ -1278,8 +1314,8 @@ typedef struct lstm__walk {
   const char *run_name;
 } lstm__walk;
 
-static int lstm__add_tensor(lstm__plan *p, lstm__tensor *tensors, int layer, int kind, const char *prefix, const char *suffix,
-                            int level, int rows, int columns) {
+static int lstm__add_tensor(lstm__plan *p, lstm__tensor *tensors, int layer, int kind, const char *prefix,
+                            const char *suffix, int level, int rows, int columns) {
   size_t count, total;
   if (!lstm__mul_ok((size_t)rows, (size_t)(columns ? columns : 1), &count) || !lstm__add_ok(p->params, count, &total) ||
       total > LSTM_MAX_PARAMETERS)
@@ -1309,39 +1345,47 @@ static void lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
   t.data = out;
   t.capacity = LSTM__NAME;
   t.length = 0;
-  if (number >= 0) lstm__print(&t, "%s%d", word, number);
-  else lstm__print(&t, "%s", word);
+  if (number >= 0)
+    lstm__print(&t, "%s%d", word, number);
+  else
+    lstm__print(&t, "%s", word);
 }
 
-/* PyTorch's names. An nn.LSTM has one hidden size: a run of recurrent layers ends at a dense, or where the size changes. */
-static int lstm__plan_tensors(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in, lstm__tensor *tensors) {
+/* PyTorch's names. An nn.LSTM has one hidden size: a run of recurrent layers ends at a dense, or where the size
+ * changes. */
+static int lstm__plan_tensors(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in,
+                              lstm__tensor *tensors) {
   const lstm_layer *l = d->layers + i;
   char prefix[LSTM__NAME];
   int n = l->size;
   switch (l->type) {
-    case LSTM_LAYER_EMBEDDING:
-      return lstm__add_tensor(p, tensors, i, LSTM__T_TABLE, l->name ? l->name : "embed", "weight", -1, in, n);
-    case LSTM_LAYER_LSTM:
-      if (w->depth == 0 || w->run_size != n || l->name) {
-        w->runs++;
-        w->depth = 0;
-        w->run_size = n;
-        w->run_name = l->name;
-      }
-      lstm__numbered(prefix, w->run_name ? w->run_name : "rnn", w->run_name || w->runs == 1 ? -1 : w->runs - 1);
-      if (n > INT_MAX / 4 / 16 || !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_IH, prefix, "weight_ih_l", w->depth, 4 * n, in) ||
-          !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_HH, prefix, "weight_hh_l", w->depth, 4 * n, n) ||
-          !lstm__add_tensor(p, tensors, i, LSTM__T_BIAS, prefix, "bias_ih_l", w->depth, 4 * n, 0))
-        return 0;
-      w->depth++;
-      return 1;
-    case LSTM_LAYER_DENSE:
+  case LSTM_LAYER_EMBEDDING:
+    return lstm__add_tensor(p, tensors, i, LSTM__T_TABLE, l->name ? l->name : "embed", "weight", -1, in, n);
+  case LSTM_LAYER_LSTM:
+    if (w->depth == 0 || w->run_size != n || l->name) {
+      w->runs++;
       w->depth = 0;
-      if (++w->denses == w->heads) lstm__numbered(prefix, l->name ? l->name : "head", -1);
-      else lstm__numbered(prefix, l->name ? l->name : "dense", l->name ? -1 : w->denses - 1);
-      return lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT, prefix, "weight", -1, n, in) &&
-             lstm__add_tensor(p, tensors, i, LSTM__T_DENSE_BIAS, prefix, "bias", -1, n, 0);
-    default: return 1;
+      w->run_size = n;
+      w->run_name = l->name;
+    }
+    lstm__numbered(prefix, w->run_name ? w->run_name : "rnn", w->run_name || w->runs == 1 ? -1 : w->runs - 1);
+    if (n > INT_MAX / 4 / 16 ||
+        !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_IH, prefix, "weight_ih_l", w->depth, 4 * n, in) ||
+        !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_HH, prefix, "weight_hh_l", w->depth, 4 * n, n) ||
+        !lstm__add_tensor(p, tensors, i, LSTM__T_BIAS, prefix, "bias_ih_l", w->depth, 4 * n, 0))
+      return 0;
+    w->depth++;
+    return 1;
+  case LSTM_LAYER_DENSE:
+    w->depth = 0;
+    if (++w->denses == w->heads)
+      lstm__numbered(prefix, l->name ? l->name : "head", -1);
+    else
+      lstm__numbered(prefix, l->name ? l->name : "dense", l->name ? -1 : w->denses - 1);
+    return lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT, prefix, "weight", -1, n, in) &&
+           lstm__add_tensor(p, tensors, i, LSTM__T_DENSE_BIAS, prefix, "bias", -1, n, 0);
+  default:
+    return 1;
   }
 }
 
@@ -1354,15 +1398,18 @@ static size_t lstm__packed_count(const lstm__layer *l) {
 
 static lstm_status lstm__check_desc(const lstm_model_desc *d, int *last_recurrent) {
   int i;
-  if (d->layer_count < 1 || !d->layers) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs at least one layer");
+  if (d->layer_count < 1 || !d->layers)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs at least one layer");
   if (d->layer_count > LSTM_MAX_LAYERS)
     return lstm__fail(d->error, LSTM_ERR_LIMIT, "%d layers, the limit is %d", d->layer_count, LSTM_MAX_LAYERS);
-  if (d->input_size < 1) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "input_size is %d, wanted 1 to %d", d->input_size, LSTM_MAX_SIZE);
+  if (d->input_size < 1)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "input_size is %d, wanted 1 to %d", d->input_size, LSTM_MAX_SIZE);
   if (d->input_size > LSTM_MAX_SIZE)
     return lstm__fail(d->error, LSTM_ERR_LIMIT, "input_size is %d, the limit is %d", d->input_size, LSTM_MAX_SIZE);
   if ((int)d->output < 0 || d->output >= LSTM_OUTPUT_COUNT)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown output %d", (int)d->output);
-  if ((int)d->init < 0 || d->init >= LSTM_INIT_COUNT) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown init %d", (int)d->init);
+  if ((int)d->init < 0 || d->init >= LSTM_INIT_COUNT)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown init %d", (int)d->init);
   *last_recurrent = -1;
   for (i = 0; i < d->layer_count; i++)
     if (d->layers[i].type == LSTM_LAYER_LSTM) *last_recurrent = i;
@@ -1374,7 +1421,8 @@ static lstm_status lstm__check_desc(const lstm_model_desc *d, int *last_recurren
 }
 
 /* Checks the description and fills the plan; layers and tensors too, where they are given. */
-static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm__layer *layers, lstm__tensor *tensors) {
+static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm__layer *layers,
+                                   lstm__tensor *tensors) {
   lstm__walk walk;
   int i, in = d->input_size, ids = 0;
   lstm_status status;
@@ -1413,8 +1461,10 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
         p->table = (size_t)d->input_size * (size_t)now.out_pad * 4;
       }
     }
-    if (l->type == LSTM_LAYER_EMBEDDING) ids = 1;
-    else if (l->type != LSTM_LAYER_DROPOUT) ids = 0;
+    if (l->type == LSTM_LAYER_EMBEDDING)
+      ids = 1;
+    else if (l->type != LSTM_LAYER_DROPOUT)
+      ids = 0;
     if (now.out_pad > p->widest) p->widest = now.out_pad;
     if (layers) layers[i] = now;
     in = now.out;
@@ -1453,7 +1503,7 @@ static uint64_t lstm__fingerprint(const lstm_model *m) {
 }
 
 /* [SECTION] Model
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 static lstm_layer lstm__layer_of(lstm_layer_type type, int size, float rate) {
   lstm_layer l;
@@ -1469,8 +1519,8 @@ LSTM_API lstm_layer lstm_lstm(int hidden_size) { return lstm__layer_of(LSTM_LAYE
 LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_DENSE, outputs, 0); }
 LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
 
-/* Packs weights [rows][k] (canonical, row = output) and an optional bias into a layer's panels: for lstm, a panel is 16 units of
-   four gates; for dense, up to 64 outputs. The k of part `first` come at row `at` of every panel. */
+/* Packs weights [rows][k] (canonical, row = output) and an optional bias into a layer's panels: for lstm, a panel is 16
+   units of four gates; for dense, up to 64 outputs. The k of part `first` come at row `at` of every panel. */
 static void lstm__pack(float *packed, int lstm, int out, size_t panel_rows, size_t at, const float *w, int k) {
   int out_pad = lstm__pad16(out), width = lstm ? 64 : 0, column, i;
   int columns = lstm ? out_pad * 4 : out_pad;
@@ -1501,7 +1551,8 @@ static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
   }
 }
 
-/* The start values of tokens from .. to - 1: bias, then the embedding's row through weight_ih; the same chain as without a table. */
+/* The start values of tokens from .. to - 1: bias, then the embedding's row through weight_ih; the same chain as
+ * without a table. */
 static void lstm__fill_table(lstm_model *m, int from, int to) {
   const lstm__layer *l = m->layers + m->plan.table_layer;
   int b, blocks = l->out_pad / 16;
@@ -1539,7 +1590,7 @@ static lstm_model *lstm__carve_model(lstm__arena *a, const lstm__plan *p, size_t
   to->layers = (lstm__layer *)lstm__carve(a, (size_t)p->layers, sizeof(lstm__layer));
   to->tensors = (lstm__tensor *)lstm__carve(a, (size_t)p->tensors, sizeof(lstm__tensor));
   to->described = (lstm_layer *)lstm__carve(a, (size_t)p->layers, sizeof(lstm_layer));
-  to->names = (char (*)[LSTM__NAME])lstm__carve(a, (size_t)p->layers, LSTM__NAME);
+  to->names = (char(*)[LSTM__NAME])lstm__carve(a, (size_t)p->layers, LSTM__NAME);
   to->meta = (char *)lstm__carve(a, meta_size, 1);
   to->params = lstm__carve_floats(a, p->params + 16);
   to->packed = lstm__carve_floats(a, p->packed);
@@ -1570,9 +1621,10 @@ static void lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, const ls
   m->fingerprint = lstm__fingerprint(m);
 }
 
-/* Where an object comes from: its size is measured, then it is carved out of the caller's memory or of one allocation. */
-static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, void *memory, size_t memory_size, lstm__arena *arena,
-                               void **block, lstm_error *error) {
+/* Where an object comes from: its size is measured, then it is carved out of the caller's memory or of one allocation.
+ */
+static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, void *memory, size_t memory_size,
+                               lstm__arena *arena, void **block, lstm_error *error) {
   memset(arena, 0, sizeof *arena);
   *block = NULL;
   if (memory) {
@@ -1599,7 +1651,8 @@ static lstm_status lstm__measure_model(const lstm_model_desc *d, size_t meta_siz
 
 /* The one way in which models come to be: all weights zero, nothing packed, room for meta_size bytes of metadata.
    memory NULL: from the description's allocator. */
-static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size, void *memory, size_t memory_size, lstm_model **out) {
+static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size, void *memory, size_t memory_size,
+                                     lstm_model **out) {
   lstm__plan plan;
   lstm__arena arena;
   const lstm__kernels *kernels;
@@ -1610,7 +1663,9 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
   status = lstm__measure_model(d, meta_size, &plan, &size);
   if (status != LSTM_OK) return status;
   kernels = (int)d->isa >= 0 && d->isa < LSTM_ISA_COUNT ? lstm__kernels_of(d->isa) : NULL;
-  if (!kernels) return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "the instruction set %s is not usable here", lstm_isa_name(d->isa));
+  if (!kernels)
+    return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "the instruction set %s is not usable here",
+                      lstm_isa_name(d->isa));
   status = lstm__place(&d->allocator, size, memory, memory_size, &arena, &block, d->error);
   if (status != LSTM_OK) return status;
   *out = lstm__carve_model(&arena, &plan, meta_size);
@@ -1626,7 +1681,8 @@ LSTM_API lstm_status lstm_model_size(const lstm_model_desc *desc, size_t *size) 
   return desc ? lstm__measure_model(desc, 0, &plan, size) : LSTM_ERR_ARGUMENT;
 }
 
-/* Uniform in -limit..limit. Each tensor is a stream of its own, so that adding a layer leaves the others' weights alone. */
+/* Uniform in -limit..limit. Each tensor is a stream of its own, so that adding a layer leaves the others' weights
+ * alone. */
 static void lstm__init_uniform(float *w, size_t count, float limit, uint64_t seed, uint64_t stream) {
   uint32_t block[4];
   size_t i;
@@ -1645,7 +1701,8 @@ static void lstm__init_normal(float *w, size_t count, uint64_t seed, uint64_t st
     int half;
     lstm__random_block(seed, stream, index++, block);
     for (half = 0; half < 2 && i < count; half++) {
-      double u = (double)block[2 * half] * (2.0 / 4294967296.0) - 1, v = (double)block[2 * half + 1] * (2.0 / 4294967296.0) - 1;
+      double u = (double)block[2 * half] * (2.0 / 4294967296.0) - 1,
+             v = (double)block[2 * half + 1] * (2.0 / 4294967296.0) - 1;
       double s = lstm__mul(u, u) + lstm__mul(v, v), scale;
       if (s >= 1 || s == 0) continue;
       scale = lstm__sqrt(lstm__mul(-2, lstm__log(s)) / s);
@@ -1655,10 +1712,10 @@ static void lstm__init_normal(float *w, size_t count, uint64_t seed, uint64_t st
   }
 }
 
-/* Orthonormal columns: Gram-Schmidt on normal numbers, each vector twice ("twice is enough"). w [rows][columns]; scratch holds the
-   columns, [columns][rows padded]. */
-static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, int columns, float *scratch, uint64_t seed,
-                                  uint64_t stream) {
+/* Orthonormal columns: Gram-Schmidt on normal numbers, each vector twice ("twice is enough"). w [rows][columns];
+   scratch holds the columns, [columns][rows padded]. */
+static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, int columns, float *scratch,
+                                  uint64_t seed, uint64_t stream) {
   int n = lstm__pad16(rows), i, j, pass, r;
   for (i = 0; i < columns; i++) {
     float *v = scratch + (size_t)i * (size_t)n;
@@ -1666,7 +1723,8 @@ static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, in
     lstm__init_normal(v, (size_t)rows, seed, stream + ((uint64_t)(i + 1) << 32));
     for (pass = 0; pass < 2; pass++) {
       double length;
-      for (j = 0; j < i; j++) k->axpy(n, v, -k->dot(n, v, scratch + (size_t)j * (size_t)n), scratch + (size_t)j * (size_t)n);
+      for (j = 0; j < i; j++)
+        k->axpy(n, v, -k->dot(n, v, scratch + (size_t)j * (size_t)n), scratch + (size_t)j * (size_t)n);
       length = lstm__sqrt((double)k->dot(n, v, v));
       k->divide(n, v, (float)length);
     }
@@ -1684,32 +1742,38 @@ static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t st
     lstm__init_normal(w, t->count, m->desc.seed, stream);
     return;
   }
-  lstm__init_uniform(w, t->count, lstm__root_of(1.0 / (l->type == LSTM_LAYER_LSTM ? l->out : l->in)), m->desc.seed, stream);
+  lstm__init_uniform(w, t->count, lstm__root_of(1.0 / (l->type == LSTM_LAYER_LSTM ? l->out : l->in)), m->desc.seed,
+                     stream);
   if (t->kind != LSTM__T_BIAS) return;
-  { /* PyTorch has two biases, each drawn; here is their sum. The second draw borrows the packed weights' memory, still unused. */
+  { /* PyTorch has two biases, each drawn; here is their sum. The second draw borrows the packed weights' memory, still
+       unused. */
     float *second = m->packed;
     lstm__init_uniform(second, t->count, lstm__root_of(1.0 / l->out), m->desc.seed, stream + ((uint64_t)1 << 32));
     for (i = 0; i < t->count; i++) w[i] = w[i] + second[i];
   }
 }
 
-/* Glorot and Bengio, 2010; Saxe et al., 2014 (orthogonal); Gers et al., 2000 and Jozefowicz et al., 2015 (forget bias 1). */
+/* Glorot and Bengio, 2010; Saxe et al., 2014 (orthogonal); Gers et al., 2000 and Jozefowicz et al., 2015 (forget bias
+ * 1). */
 static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
   const lstm__layer *l = m->layers + t->layer;
   float *w = m->params + t->offset;
   int i;
   switch (t->kind) {
-    case LSTM__T_TABLE: lstm__init_normal(w, t->count, m->desc.seed, stream); break;
-    case LSTM__T_WEIGHT_HH: /* the packed weights' memory has the room and is still unused */
-      lstm__init_orthogonal(m->kernels, w, t->rows, t->columns, m->packed + l->packed, m->desc.seed, stream);
-      break;
-    case LSTM__T_BIAS:
-      for (i = 0; i < l->out; i++) w[l->out + i] = 1.0f;
-      break;
-    case LSTM__T_DENSE_BIAS: break;
-    default:
-      lstm__init_uniform(w, t->count, lstm__root_of(6.0 / ((double)t->rows + (double)t->columns)), m->desc.seed, stream);
-      break;
+  case LSTM__T_TABLE:
+    lstm__init_normal(w, t->count, m->desc.seed, stream);
+    break;
+  case LSTM__T_WEIGHT_HH: /* the packed weights' memory has the room and is still unused */
+    lstm__init_orthogonal(m->kernels, w, t->rows, t->columns, m->packed + l->packed, m->desc.seed, stream);
+    break;
+  case LSTM__T_BIAS:
+    for (i = 0; i < l->out; i++) w[l->out + i] = 1.0f;
+    break;
+  case LSTM__T_DENSE_BIAS:
+    break;
+  default:
+    lstm__init_uniform(w, t->count, lstm__root_of(6.0 / ((double)t->rows + (double)t->columns)), m->desc.seed, stream);
+    break;
   }
 }
 
@@ -1719,8 +1783,10 @@ static lstm_status lstm__create_model(const lstm_model_desc *desc, void *memory,
   if (status != LSTM_OK) return status;
   for (i = 0; i < (*out)->plan.tensors && desc->init != LSTM_INIT_ZERO; i++) {
     const lstm__tensor *t = (*out)->tensors + i;
-    if (desc->init == LSTM_INIT_PYTORCH) lstm__init_pytorch(*out, t, (uint64_t)(i + 1));
-    else lstm__init_default(*out, t, (uint64_t)(i + 1));
+    if (desc->init == LSTM_INIT_PYTORCH)
+      lstm__init_pytorch(*out, t, (uint64_t)(i + 1));
+    else
+      lstm__init_default(*out, t, (uint64_t)(i + 1));
   }
   lstm_model_refresh(*out);
   return LSTM_OK;
@@ -1846,12 +1912,12 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
 }
 
 /* [SECTION] State
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 #define LSTM__GROUP 48 /* rows that go through the layers together: bounds scratch, and the length of a task */
 
-/* What persists: this head, then [lanes][lane_floats]: for each recurrent layer h [H padded], c [H padded]. A tail with what
-   belongs to this object alone, and scratch, come after saved_size bytes. */
+/* What persists: this head, then [lanes][lane_floats]: for each recurrent layer h [H padded], c [H padded]. A tail with
+   what belongs to this object alone, and scratch, come after saved_size bytes. */
 struct lstm_state {
   uint64_t fingerprint; /* the model's */
   uint64_t saved_size;
@@ -1889,7 +1955,8 @@ static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_des
   s->tasks = d && d->tasks ? d->tasks : 1;
   if (s->lanes < 1 || s->tasks < 1)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "a state of %d lanes for %d tasks", s->lanes, s->tasks);
-  if (s->lanes > LSTM_MAX_LANES) return lstm__fail(error, LSTM_ERR_LIMIT, "%d lanes, the limit is %d", s->lanes, LSTM_MAX_LANES);
+  if (s->lanes > LSTM_MAX_LANES)
+    return lstm__fail(error, LSTM_ERR_LIMIT, "%d lanes, the limit is %d", s->lanes, LSTM_MAX_LANES);
   s->tasks = lstm__int_min(s->tasks, s->lanes);
   s->group = lstm__int_min(s->lanes, LSTM__GROUP);
   s->slot = (2 * (size_t)s->group + 1) * (size_t)m->plan.widest;
@@ -1912,10 +1979,13 @@ static float *lstm__lane(lstm_state *s, int lane) {
 }
 
 static const float *lstm__const_lane(const lstm_state *s, int lane) {
-  return (const float *)(const void *)((const unsigned char *)s + LSTM__STATE_HEAD) + (size_t)lane * (size_t)s->lane_floats;
+  return (const float *)(const void *)((const unsigned char *)s + LSTM__STATE_HEAD) +
+         (size_t)lane * (size_t)s->lane_floats;
 }
 
-static lstm__state_tail *lstm__tail(lstm_state *s) { return (lstm__state_tail *)(void *)((unsigned char *)s + s->saved_size); }
+static lstm__state_tail *lstm__tail(lstm_state *s) {
+  return (lstm__state_tail *)(void *)((unsigned char *)s + s->saved_size);
+}
 
 static size_t lstm__round64(size_t n) { return (n + LSTM_ALIGNMENT - 1) & ~(size_t)(LSTM_ALIGNMENT - 1); }
 
@@ -1925,10 +1995,12 @@ static lstm__sums *lstm__state_sums(lstm_state *s) {
 
 static float *lstm__scratch(lstm_state *s, int task) {
   unsigned char *sums = (unsigned char *)lstm__state_sums(s);
-  return (float *)(void *)(sums + lstm__round64((size_t)s->lanes * sizeof(lstm__sums))) + (size_t)task * lstm__tail(s)->slot;
+  return (float *)(void *)(sums + lstm__round64((size_t)s->lanes * sizeof(lstm__sums))) +
+         (size_t)task * lstm__tail(s)->slot;
 }
 
-static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc *d, void *memory, size_t size, lstm_state **out) {
+static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc *d, void *memory, size_t size,
+                                      lstm_state **out) {
   lstm__state_layout layout;
   lstm__arena arena;
   lstm__state_tail *tail;
@@ -1971,8 +2043,8 @@ LSTM_API lstm_status lstm_state_create(const lstm_model *model, const lstm_state
   return model ? lstm__create_state(model, desc, NULL, 0, out) : LSTM_ERR_ARGUMENT;
 }
 
-LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory, size_t size,
-                                          lstm_state **out) {
+LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory,
+                                          size_t size, lstm_state **out) {
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
   return model && memory ? lstm__create_state(model, desc, memory, size, out) : LSTM_ERR_ARGUMENT;
@@ -1990,7 +2062,8 @@ LSTM_API size_t lstm_state_saved_size(const lstm_state *state) { return (size_t)
 
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state) {
   if (!model || !state) return LSTM_ERR_ARGUMENT;
-  return state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane && state->version == LSTM__STATE_VERSION
+  return state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane &&
+                 state->version == LSTM__STATE_VERSION
              ? LSTM_OK
              : LSTM_ERR_MISMATCH;
 }
@@ -2048,7 +2121,7 @@ LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *s
 }
 
 /* [SECTION] Forward
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 static lstm__rows lstm__rows_at(const float *p, size_t stride, const int *index) {
   lstm__rows r;
@@ -2067,8 +2140,8 @@ static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *inde
 }
 
 /* One step of an LSTM layer for n rows whose lanes are lanes[r] (NULL: `first` + r). */
-static lstm__rows lstm__infer_lstm(const lstm_model *m, lstm_state *s, const lstm__layer *l, float *scratch, int n, const int *lanes,
-                                   int first, lstm__rows in, const int *tokens) {
+static lstm__rows lstm__infer_lstm(const lstm_model *m, lstm_state *s, const lstm__layer *l, float *scratch, int n,
+                                   const int *lanes, int first, lstm__rows in, const int *tokens) {
   size_t stride = (size_t)s->lane_floats, width = (size_t)l->out_pad;
   float *h = lstm__lane(s, lanes ? 0 : first) + l->state;
   lstm__cell_job job;
@@ -2107,26 +2180,33 @@ static lstm__rows lstm__infer_dense(const lstm_model *m, const lstm__layer *l, f
 }
 
 /* One step of n <= group rows through layers 0 .. layers - 1; returns where their outputs are. */
-static lstm__rows lstm__infer(const lstm_model *m, lstm_state *s, float *scratch, int n, const int *lanes, int first, lstm__rows in,
-                              const int *tokens, int layers) {
+static lstm__rows lstm__infer(const lstm_model *m, lstm_state *s, float *scratch, int n, const int *lanes, int first,
+                              lstm__rows in, const int *tokens, int layers) {
   size_t half = (size_t)lstm__tail(s)->group * (size_t)m->plan.widest;
   int i, flip = 0;
   for (i = 0; i < layers; i++) {
     const lstm__layer *l = m->layers + i;
     switch (l->type) {
-      case LSTM_LAYER_EMBEDDING: in = lstm__rows_at(lstm__param(m, l, 0), (size_t)l->out, tokens); break;
-      case LSTM_LAYER_LSTM: in = lstm__infer_lstm(m, s, l, scratch, n, lanes, first, in, tokens); break;
-      case LSTM_LAYER_DENSE:
-        flip = !flip;
-        in = lstm__infer_dense(m, l, scratch + (flip ? half : 0), n, in);
-        break;
-      default: break;
+    case LSTM_LAYER_EMBEDDING:
+      in = lstm__rows_at(lstm__param(m, l, 0), (size_t)l->out, tokens);
+      break;
+    case LSTM_LAYER_LSTM:
+      in = lstm__infer_lstm(m, s, l, scratch, n, lanes, first, in, tokens);
+      break;
+    case LSTM_LAYER_DENSE:
+      flip = !flip;
+      in = lstm__infer_dense(m, l, scratch + (flip ? half : 0), n, in);
+      break;
+    default:
+      break;
     }
   }
   return in;
 }
 
-static const float *lstm__row(const lstm__rows *m, int r) { return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride; }
+static const float *lstm__row(const lstm__rows *m, int r) {
+  return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
+}
 
 /* A row of logits or linear outputs into what the user sees: y [O]. row: one padded row of scratch. */
 static void lstm__emit(const lstm_model *m, const float *z, float *row, float *y) {
@@ -2148,8 +2228,8 @@ static void lstm__emit(const lstm_model *m, const float *z, float *row, float *y
 static const int *lstm__as_ints(const int32_t *ids) { return (const int *)(const void *)ids; }
 
 /* A step of n rows; lanes NULL: lanes 0 .. n - 1. Arguments are checked. */
-static void lstm__step_rows(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x, const int32_t *ids,
-                            float *y) {
+static void lstm__step_rows(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x,
+                            const int32_t *ids, float *y) {
   const lstm__state_tail *tail = lstm__tail(s);
   float *scratch = lstm__scratch(s, 0), *row = scratch + tail->slot - (size_t)m->plan.widest;
   size_t in = (size_t)m->desc.input_size, out = (size_t)lstm_model_output_size(m);
@@ -2157,8 +2237,8 @@ static void lstm__step_rows(const lstm_model *m, lstm_state *s, const int *lanes
   for (base = 0; base < n; base += tail->group) {
     int count = lstm__int_min(n - base, tail->group);
     lstm__rows z = lstm__infer(m, s, scratch, count, lanes ? lanes + base : NULL, base,
-                               lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL), ids ? lstm__as_ints(ids) + base : NULL,
-                               y ? m->plan.layers : m->plan.last_recurrent + 1);
+                               lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL),
+                               ids ? lstm__as_ints(ids) + base : NULL, y ? m->plan.layers : m->plan.last_recurrent + 1);
     for (r = 0; y && r < count; r++) lstm__emit(m, lstm__row(&z, r), row, y + (size_t)(base + r) * out);
   }
 }
@@ -2184,7 +2264,8 @@ LSTM_API lstm_status lstm_step(const lstm_model *model, lstm_state *state, const
   return LSTM_OK;
 }
 
-LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n, const float *x, float *y) {
+LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
+                                     const float *x, float *y) {
   lstm_status status = lanes || !n ? lstm__check_step(model, state, lanes, n, x, NULL, 0) : LSTM_ERR_ARGUMENT;
   if (status == LSTM_OK) lstm__step_rows(model, state, lanes, n, x, NULL, y);
   return status;
@@ -2196,15 +2277,16 @@ LSTM_API lstm_status lstm_step_ids(const lstm_model *model, lstm_state *state, c
   return status;
 }
 
-LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n, const int32_t *ids,
-                                         float *y) {
+LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
+                                         const int32_t *ids, float *y) {
   lstm_status status = lanes || !n ? lstm__check_step(model, state, lanes, n, NULL, ids, 1) : LSTM_ERR_ARGUMENT;
   if (status == LSTM_OK) lstm__step_rows(model, state, lanes, n, NULL, ids, y);
   return status;
 }
 
 /* Checks a batch against a model, and fills in its sizes. Targets are not looked at. */
-static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *given, int max_lanes, int max_steps, lstm_batch *b) {
+static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *given, int max_lanes, int max_steps,
+                                     lstm_batch *b) {
   int t, lane, ids = lstm_model_takes_ids(m);
   lstm_error *e = given->error;
   *b = *given;
@@ -2224,14 +2306,14 @@ static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *give
       int32_t id = b->ids[(size_t)t * (size_t)b->batch_size + (size_t)lane];
       if (b->lengths && t >= b->lengths[lane]) continue;
       if (id < 0 || id >= m->desc.input_size)
-        return lstm__fail(e, LSTM_ERR_ARGUMENT, "the token at step %d of lane %d is %d, wanted 0 to %d", t, lane, (int)id,
-                          m->desc.input_size - 1);
+        return lstm__fail(e, LSTM_ERR_ARGUMENT, "the token at step %d of lane %d is %d, wanted 0 to %d", t, lane,
+                          (int)id, m->desc.input_size - 1);
     }
   return LSTM_OK;
 }
 
 /* [SECTION] Losses
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 /* L = -log softmax(z)[id]; dL/dz = softmax(z) - onehot(id). */
 static double lstm__cross_entropy(const lstm__kernels *k, int n, float *z, int id, int *correct) {
@@ -2259,7 +2341,10 @@ static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z
     for (j = 0; j < count; j++) {
       float v = z[i + j], t = target[i + j], p = (v >= 0 ? 1.0f : e[j]) / (1.0f + e[j]);
       if ((v > 0) != (t > 0.5f)) *correct = 0;
-      loss += (v > 0 ? (double)v : v == v ? 0.0 : (double)v) - lstm__mul((double)v, (double)t) + lstm__log(1.0 + (double)e[j]);
+      loss += (v > 0    ? (double)v
+               : v == v ? 0.0
+                        : (double)v) -
+              lstm__mul((double)v, (double)t) + lstm__log(1.0 + (double)e[j]);
       z[i + j] = (p - t) / (float)n;
     }
   }
@@ -2280,12 +2365,18 @@ static double lstm__squared_error(int n, float *z, const float *target, int *cor
 }
 
 /* The loss of one row z [n, padded], which becomes dL/dz; target row `at` of the batch. */
-static double lstm__row_loss(const lstm__kernels *k, lstm_loss loss, int n, float *z, const lstm_batch *b, size_t at, int *correct) {
+static double lstm__row_loss(const lstm__kernels *k, lstm_loss loss, int n, float *z, const lstm_batch *b, size_t at,
+                             int *correct) {
   switch (loss) {
-    case LSTM_CROSS_ENTROPY: return lstm__cross_entropy(k, n, z, (int)b->target_ids[at], correct);
-    case LSTM_BINARY_CROSS_ENTROPY: return lstm__binary_cross_entropy(k, n, z, b->targets + at * (size_t)n, correct);
-    case LSTM_MSE: return lstm__squared_error(n, z, b->targets + at * (size_t)n, correct);
-    default: *correct = 0; return 0;
+  case LSTM_CROSS_ENTROPY:
+    return lstm__cross_entropy(k, n, z, (int)b->target_ids[at], correct);
+  case LSTM_BINARY_CROSS_ENTROPY:
+    return lstm__binary_cross_entropy(k, n, z, b->targets + at * (size_t)n, correct);
+  case LSTM_MSE:
+    return lstm__squared_error(n, z, b->targets + at * (size_t)n, correct);
+  default:
+    *correct = 0;
+    return 0;
   }
 }
 
@@ -2299,23 +2390,26 @@ static double lstm__row_weight(const lstm_batch *b, lstm_loss loss, int reads_la
 
 static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b, lstm_loss loss) {
   int t, lane, o = lstm_model_output_size(m), last = lstm_model_reads_last(m), steps = last ? 1 : b->seq_len;
-  if ((int)loss <= LSTM_LOSS_NONE || loss >= LSTM_LOSS_COUNT) return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
+  if ((int)loss <= LSTM_LOSS_NONE || loss >= LSTM_LOSS_COUNT)
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
   if (loss == LSTM_CROSS_ENTROPY ? !b->target_ids : !b->targets)
-    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "this loss needs batch.%s", loss == LSTM_CROSS_ENTROPY ? "target_ids" : "targets");
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "this loss needs batch.%s",
+                      loss == LSTM_CROSS_ENTROPY ? "target_ids" : "targets");
   for (t = 0; t < steps; t++)
     for (lane = 0; lane < b->batch_size; lane++) {
       size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
       if (b->weights && !(b->weights[at] >= 0 && lstm__finite((double)b->weights[at])))
-        return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the weight at step %d of lane %d is negative or not finite", t, lane);
+        return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the weight at step %d of lane %d is negative or not finite", t,
+                          lane);
       if (lstm__row_weight(b, loss, last, t, lane) > 0 && loss == LSTM_CROSS_ENTROPY && b->target_ids[at] >= o)
-        return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the target at step %d of lane %d is %d, wanted below %d", t, lane,
-                          (int)b->target_ids[at], o);
+        return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the target at step %d of lane %d is %d, wanted below %d", t,
+                          lane, (int)b->target_ids[at], o);
     }
   return LSTM_OK;
 }
 
 /* [SECTION] Batches
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 /* A forward pass over a batch by tasks: each takes a share of the lanes, group by group. */
 typedef struct lstm__batch_run {
@@ -2334,9 +2428,12 @@ static void lstm__serial(void *user, int count, void (*task)(void *context, int 
 }
 
 static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *context, int index), void *context) {
-  if (count == 1) task(context, 0);
-  else if (e && e->run && e->width > 1) e->run(e->user, count, task, context);
-  else lstm__serial(NULL, count, task, context);
+  if (count == 1)
+    task(context, 0);
+  else if (e && e->run && e->width > 1)
+    e->run(e->user, count, task, context);
+  else
+    lstm__serial(NULL, count, task, context);
 }
 
 /* What a row of outputs is for: y, or the loss. */
@@ -2375,8 +2472,9 @@ static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int
     }
     if (n == 0) break;
     wanted = wanted && (run->y || run->loss != LSTM_LOSS_NONE);
-    z = lstm__infer(m, run->s, scratch, n, lanes, 0, lstm__rows_at(ids ? NULL : b->x + (size_t)t * width * in, in, lanes),
-                    ids ? tokens : NULL, wanted ? m->plan.layers : m->plan.last_recurrent + 1);
+    z = lstm__infer(m, run->s, scratch, n, lanes, 0,
+                    lstm__rows_at(ids ? NULL : b->x + (size_t)t * width * in, in, lanes), ids ? tokens : NULL,
+                    wanted ? m->plan.layers : m->plan.last_recurrent + 1);
     for (r = 0; wanted && r < n; r++)
       if (!last || t == (b->lengths ? b->lengths[lanes[r]] : b->seq_len) - 1)
         lstm__take_row(run, lstm__row(&z, r), row, last ? 0 : t, lanes[r]);
@@ -2385,21 +2483,25 @@ static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int
 
 static void lstm__batch_task(void *context, int index) {
   lstm__batch_run *run = (lstm__batch_run *)context;
-  int lanes = run->b.batch_size, share = (lanes + run->tasks - 1) / run->tasks, first = index * share, group = lstm__tail(run->s)->group;
+  int lanes = run->b.batch_size, share = (lanes + run->tasks - 1) / run->tasks, first = index * share,
+      group = lstm__tail(run->s)->group;
   int end = lstm__int_min(first + share, lanes);
-  for (; first < end; first += group) lstm__run_group(run, lstm__scratch(run->s, index), first, lstm__int_min(group, end - first));
+  for (; first < end; first += group)
+    lstm__run_group(run, lstm__scratch(run->s, index), first, lstm__int_min(group, end - first));
 }
 
 static void lstm__begin_lanes(const lstm_model *m, lstm_state *s, const lstm_batch *b) {
   int lane;
   for (lane = 0; lane < b->batch_size; lane++) {
-    if (b->initial) (void)lstm_state_set(m, s, lane, b->initial + (size_t)lane * (size_t)m->plan.state_size);
-    else if (b->reset && b->reset[lane]) (void)lstm_state_reset_lane(s, lane);
+    if (b->initial)
+      (void)lstm_state_set(m, s, lane, b->initial + (size_t)lane * (size_t)m->plan.state_size);
+    else if (b->reset && b->reset[lane])
+      (void)lstm_state_reset_lane(s, lane);
   }
 }
 
-static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lstm_batch *batch, lstm_loss loss, float *y,
-                                   const lstm_executor *executor) {
+static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lstm_batch *batch, lstm_loss loss,
+                                   float *y, const lstm_executor *executor) {
   lstm__batch_run run;
   lstm_status status;
   if (!m || !s || !batch) return LSTM_ERR_ARGUMENT;
@@ -2448,7 +2550,8 @@ LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, c
   return LSTM_OK;
 }
 
-static lstm_status lstm__forward(const lstm_model *m, lstm_state *s, const float *x, const int32_t *ids, int seq_len, float *y) {
+static lstm_status lstm__forward(const lstm_model *m, lstm_state *s, const float *x, const int32_t *ids, int seq_len,
+                                 float *y) {
   lstm_batch b;
   if (!m || !s) return LSTM_ERR_ARGUMENT;
   if (lstm_model_takes_ids(m) != (ids != NULL)) return LSTM_ERR_UNSUPPORTED;
@@ -2463,49 +2566,52 @@ LSTM_API lstm_status lstm_forward(const lstm_model *model, lstm_state *state, co
   return x ? lstm__forward(model, state, x, NULL, seq_len, y) : LSTM_ERR_ARGUMENT;
 }
 
-LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len, float *y) {
+LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len,
+                                      float *y) {
   return ids ? lstm__forward(model, state, NULL, ids, seq_len, y) : LSTM_ERR_ARGUMENT;
 }
 
 #ifndef LSTM_NO_TRAINING
 /* [SECTION] Trainer
-   A training step is a list of phases; a phase is a set of independent tiles, which the executor may spread. Forward and backward
-   go over rows (lanes, or steps and lanes); weight gradients over their outputs. Each number is one chain, whoever computes it.
-   ===================================================================================================================== */
+   A training step is a list of phases; a phase is a set of independent tiles, which the executor may spread. Forward
+   and backward go over rows (lanes, or steps and lanes); weight gradients over their outputs. Each number is one chain,
+   whoever computes it.
+   ================================================================================================================ */
 
-#define LSTM__CHUNK 4096   /* floats of the parameter vector in a tile */
+#define LSTM__CHUNK 4096    /* floats of the parameter vector in a tile */
 #define LSTM__GRADIENT_K 96 /* rows of a weight gradient's tile */
 #define LSTM__GRADIENT_N 64 /* rows of a window that it takes at a time */
 
 /* What a layer leaves for its backward pass. */
 typedef struct lstm__tape {
-  float *out;           /* [rows][out_pad]; lstm: [T + 1][B][out_pad], first the initial h */
-  float *gates, *cell;  /* lstm: [T][B][4 out_pad] i, f, g, o, then their gradients; [T + 1][B][out_pad], first the initial c */
-  float *last;          /* lstm that reads the last step: [B][out_pad] */
-  float *back_in;       /* packed transposed weights: gradient of the output -> gradient of the input */
-  float *back_h;        /* lstm: the same for h */
-  const float *y;       /* what the next layer reads: rows of `stride` floats */
+  float *out; /* [rows][out_pad]; lstm: [T + 1][B][out_pad], first the initial h */
+  float *gates,
+      *cell;   /* lstm: [T][B][4 out_pad] i, f, g, o, then their gradients; [T + 1][B][out_pad], first the initial c */
+  float *last; /* lstm that reads the last step: [B][out_pad] */
+  float *back_in; /* packed transposed weights: gradient of the output -> gradient of the input */
+  float *back_h;  /* lstm: the same for h */
+  const float *y; /* what the next layer reads: rows of `stride` floats */
   size_t stride;
-  int ids;              /* 1: an lstm whose input is a token's row of the embedding */
+  int ids; /* 1: an lstm whose input is a token's row of the embedding */
 } lstm__tape;
 
 struct lstm_trainer {
   lstm_model *model;
-  lstm_trainer_desc desc; /* resolved */
-  lstm__tape *tapes;      /* [layers] */
+  lstm_trainer_desc desc;       /* resolved */
+  lstm__tape *tapes;            /* [layers] */
   float *grad, *m1, *m2, *best; /* [parameters], then zeros up to a multiple of 16; m1, m2, best may be NULL */
-  float *carry;           /* [B][S] */
-  float *input;           /* [T][B][I] */
-  float *flow[2];         /* gradients of outputs and inputs: [T][B][widest] */
-  float *dc, *dh;         /* [B][widest]: gradients of the cell, and of the initial h */
-  float *token_sum;       /* [min(tokens, T B)][4 H padded]: gate gradients added up by token */
-  float *token_rows;      /* [min(tokens, T B)][embedding columns] */
-  float *chunk_sums;      /* [chunks] */
-  double *row_losses;     /* [T B] */
-  int *ids, *slots;       /* [T B]: tokens, and their places among the different tokens of the window; -1 in padding */
-  int *unique, *slot_of;  /* [min(tokens, T B)] the different tokens; [tokens] their places or -1 */
-  int *order, *lengths;   /* [B] lanes by falling length; their lengths */
-  int *active;            /* [T] how many lanes have a step t */
+  float *carry;                 /* [B][S] */
+  float *input;                 /* [T][B][I] */
+  float *flow[2];               /* gradients of outputs and inputs: [T][B][widest] */
+  float *dc, *dh;               /* [B][widest]: gradients of the cell, and of the initial h */
+  float *token_sum;             /* [min(tokens, T B)][4 H padded]: gate gradients added up by token */
+  float *token_rows;            /* [min(tokens, T B)][embedding columns] */
+  float *chunk_sums;            /* [chunks] */
+  double *row_losses;           /* [T B] */
+  int *ids, *slots;      /* [T B]: tokens, and their places among the different tokens of the window; -1 in padding */
+  int *unique, *slot_of; /* [min(tokens, T B)] the different tokens; [tokens] their places or -1 */
+  int *order, *lengths;  /* [B] lanes by falling length; their lengths */
+  int *active;           /* [T] how many lanes have a step t */
   int unique_count, T, B, ragged, has_best, has_forward, has_loss, group;
   uint64_t steps, windows; /* updates; forward passes */
   uint64_t revision;       /* of the model's weights that the transposed ones were made from */
@@ -2517,32 +2623,36 @@ struct lstm_trainer {
   void *block;
 };
 
-/* --- creation ---------------------------------------------------------------------------------------------------------- */
+/* --- creation ---------------------------------------------------------------------------------------------------- */
 
 static float lstm__choose(float given, float otherwise) { return given < 0 ? 0 : given == 0 ? otherwise : given; }
 
 static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
   static const lstm_output wanted[] = {LSTM_OUTPUT_AUTO, LSTM_OUTPUT_SOFTMAX, LSTM_OUTPUT_SIGMOID, LSTM_OUTPUT_LINEAR};
-  const float *number[] = {&d->learning_rate, &d->momentum, &d->beta1,      &d->beta2,     &d->alpha,
+  const float *number[] = {&d->learning_rate, &d->momentum,     &d->beta1,     &d->beta2,     &d->alpha,
                            &d->epsilon,       &d->weight_decay, &d->clip_norm, &d->clip_value};
   lstm_error *e = d->error;
   size_t i;
   if (!d->batch_size) d->batch_size = 1;
   if (!d->seq_len) d->seq_len = 1;
   if (d->batch_size < 1 || d->seq_len < 1)
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "batch_size is %d and seq_len %d, wanted at least 1", d->batch_size, d->seq_len);
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "batch_size is %d and seq_len %d, wanted at least 1", d->batch_size,
+                      d->seq_len);
   if (d->batch_size > LSTM_MAX_LANES || d->seq_len > LSTM_MAX_SEQ_LEN || d->batch_size > INT_MAX / 2 / d->seq_len)
     return lstm__fail(e, LSTM_ERR_LIMIT, "batch_size %d times seq_len %d is over the limit", d->batch_size, d->seq_len);
-  if ((int)d->loss < 0 || d->loss >= LSTM_LOSS_COUNT) return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown loss %d", (int)d->loss);
+  if ((int)d->loss < 0 || d->loss >= LSTM_LOSS_COUNT)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown loss %d", (int)d->loss);
   if ((int)d->optimizer < 0 || d->optimizer >= LSTM_OPTIMIZER_COUNT)
     return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown optimizer %d", (int)d->optimizer);
   for (i = 0; i < sizeof number / sizeof *number; i++)
-    if (!lstm__finite((double)*number[i])) return lstm__fail(e, LSTM_ERR_ARGUMENT, "a number of the trainer's is not finite");
+    if (!lstm__finite((double)*number[i]))
+      return lstm__fail(e, LSTM_ERR_ARGUMENT, "a number of the trainer's is not finite");
   if (d->loss != LSTM_LOSS_NONE && m->desc.output != LSTM_OUTPUT_AUTO && m->desc.output != wanted[d->loss])
-    return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s", lstm__output_names[m->desc.output],
-                      lstm__output_names[wanted[d->loss]]);
+    return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s",
+                      lstm__output_names[m->desc.output], lstm__output_names[wanted[d->loss]]);
   if (d->optimizer == LSTM_OPTIMIZER_DEFAULT) d->optimizer = LSTM_ADAM;
-  d->learning_rate = lstm__choose(d->learning_rate, d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW ? 1e-3f : 1e-2f);
+  d->learning_rate =
+      lstm__choose(d->learning_rate, d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW ? 1e-3f : 1e-2f);
   d->momentum = lstm__choose(d->momentum, 0);
   d->beta1 = lstm__choose(d->beta1, 0.9f);
   d->beta2 = lstm__choose(d->beta2, 0.999f);
@@ -2593,7 +2703,8 @@ static void lstm__carve_tape(lstm__arena *a, const lstm_model *m, int i, size_t 
   } else if (l->type == LSTM_LAYER_DENSE || (l->type == LSTM_LAYER_DROPOUT && l->rate > 0) || lstm__needs_rows(m, i)) {
     tape->out = lstm__carve_floats(a, rows * width);
   }
-  if (l->type == LSTM_LAYER_LSTM || l->type == LSTM_LAYER_DENSE) tape->back_in = lstm__carve_floats(a, lstm__back_count(l, l->in));
+  if (l->type == LSTM_LAYER_LSTM || l->type == LSTM_LAYER_DENSE)
+    tape->back_in = lstm__carve_floats(a, lstm__back_count(l, l->in));
 }
 
 static int *lstm__carve_ints(lstm__arena *a, size_t count) { return (int *)lstm__carve(a, count, sizeof(int)); }
@@ -2602,7 +2713,8 @@ static int *lstm__carve_ints(lstm__arena *a, size_t count) { return (int *)lstm_
 static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, const lstm_trainer_desc *d) {
   lstm_trainer local, *to, *t = (lstm_trainer *)lstm__carve(a, 1, sizeof(lstm_trainer));
   lstm__tape tape;
-  size_t T = (size_t)d->seq_len, B = (size_t)d->batch_size, P = (m->plan.params + 15) & ~(size_t)15, widest = (size_t)m->plan.widest;
+  size_t T = (size_t)d->seq_len, B = (size_t)d->batch_size, P = (m->plan.params + 15) & ~(size_t)15,
+         widest = (size_t)m->plan.widest;
   size_t tokens = lstm_model_takes_ids(m) ? (size_t)m->desc.input_size : 0, unique = tokens < T * B ? tokens : T * B;
   int i, gates = 0;
   to = t ? t : &local;
@@ -2643,14 +2755,16 @@ static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc 
   lstm_status status = lstm__resolve_trainer(m, d);
   if (status != LSTM_OK) return status;
   memset(&arena, 0, sizeof arena);
-  if (!lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), (size_t)m->plan.widest * 64, &floats)) arena.overflow = 1;
-  else (void)lstm__carve_trainer(&arena, m, d);
+  if (!lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), (size_t)m->plan.widest * 64, &floats))
+    arena.overflow = 1;
+  else
+    (void)lstm__carve_trainer(&arena, m, d);
   *size = arena.used;
   return arena.overflow ? lstm__fail(d->error, LSTM_ERR_LIMIT, "the trainer is too large for this machine") : LSTM_OK;
 }
 
-/* Transposes weights [.. rows of outputs ..][k] for the backward products: panels of up to 64 of the k columns, in each a row for
-   every output in the order in which gradients lie in memory (lstm: [block][gate][16]; padding is zero). */
+/* Transposes weights [.. rows of outputs ..][k] for the backward products: panels of up to 64 of the k columns, in each
+   a row for every output in the order in which gradients lie in memory (lstm: [block][gate][16]; padding is zero). */
 static void lstm__pack_back(float *to, const lstm__layer *l, const float *w, int k, int panel) {
   int lstm = l->type == LSTM_LAYER_LSTM, rows = l->out_pad * (lstm ? 4 : 1), j;
   int width = lstm__int_min(64, lstm__pad16(k) - panel * 64), count = lstm__int_min(width, k - panel * 64);
@@ -2675,9 +2789,12 @@ static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
   int ins = lstm__panels(l->in);
-  if (index == 0) lstm__pack_layer(t->model, l);
-  else if (index <= ins) lstm__pack_back(tape->back_in, l, lstm__param(t->model, l, 0), l->in, index - 1);
-  else lstm__pack_back(tape->back_h, l, lstm__param(t->model, l, 1), l->out, index - 1 - ins);
+  if (index == 0)
+    lstm__pack_layer(t->model, l);
+  else if (index <= ins)
+    lstm__pack_back(tape->back_in, l, lstm__param(t->model, l, 0), l->in, index - 1);
+  else
+    lstm__pack_back(tape->back_h, l, lstm__param(t->model, l, 1), l->out, index - 1 - ins);
 }
 
 /* The stored start values follow the weights only where that is less work than a window without them. */
@@ -2730,7 +2847,8 @@ static void lstm__trainer_refresh(lstm_trainer *t) {
   t->revision = t->model->revision;
 }
 
-static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *desc, void *memory, size_t size, lstm_trainer **out) {
+static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *desc, void *memory, size_t size,
+                                        lstm_trainer **out) {
   lstm_trainer_desc d = *desc;
   lstm__arena arena;
   lstm_trainer *t;
@@ -2790,14 +2908,16 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
   lstm__free(&allocator, trainer->block);
 }
 
-/* --- forward ------------------------------------------------------------------------------------------------------------ */
+/* --- forward ----------------------------------------------------------------------------------------------------- */
 
 static int lstm__rows_after(const lstm_trainer *t, int layer) {
   int one = lstm_model_reads_last(t->model) && layer > t->model->plan.last_recurrent;
   return one ? t->B : t->T * t->B;
 }
 
-static int lstm__row_tiles(const lstm_trainer *t, int layer) { return (lstm__rows_after(t, layer) + LSTM__GROUP - 1) / LSTM__GROUP; }
+static int lstm__row_tiles(const lstm_trainer *t, int layer) {
+  return (lstm__rows_after(t, layer) + LSTM__GROUP - 1) / LSTM__GROUP;
+}
 static int lstm__lane_tiles(const lstm_trainer *t, int layer) {
   (void)layer;
   return (t->B + t->group - 1) / t->group;
@@ -2815,16 +2935,19 @@ static void lstm__embed_tile(lstm_trainer *t, int layer, int index) {
   for (; r < end; r++) {
     float *to = t->tapes[layer].out + (size_t)r * (size_t)l->out_pad;
     memset(to, 0, (size_t)l->out_pad * sizeof(float));
-    if (t->slots[r] >= 0) memcpy(to, lstm__param(t->model, l, 0) + (size_t)t->ids[r] * (size_t)l->out, (size_t)l->out * sizeof(float));
+    if (t->slots[r] >= 0)
+      memcpy(to, lstm__param(t->model, l, 0) + (size_t)t->ids[r] * (size_t)l->out, (size_t)l->out * sizeof(float));
   }
 }
 
-/* y = x / (1 - rate) where a number made from (seed, window, layer, row, unit) says keep, else 0. The same for the gradient. */
+/* y = x / (1 - rate) where a number made from (seed, window, layer, row, unit) says keep, else 0. The same for the
+ * gradient. */
 static void lstm__drop_row(const lstm_trainer *t, int layer, int row, const float *x, float *y) {
   const lstm__layer *l = t->model->layers + layer;
   float scale = 1.0f / (1.0f - l->rate);
   uint32_t limit = (uint32_t)lstm__mul((double)l->rate, 4294967296.0), block[4];
-  uint64_t stream = ((uint64_t)1 << 63) | t->windows << 8 | (uint64_t)layer, first = (uint64_t)row * (uint64_t)(l->out_pad / 4);
+  uint64_t stream = ((uint64_t)1 << 63) | t->windows << 8 | (uint64_t)layer,
+           first = (uint64_t)row * (uint64_t)(l->out_pad / 4);
   int i;
   for (i = 0; i < l->out_pad; i++) {
     if (i % 4 == 0) lstm__random_block(t->desc.seed, stream, first + (uint64_t)(i / 4), block);
@@ -2843,7 +2966,8 @@ static void lstm__dropout_tile(lstm_trainer *t, int layer, int index) {
       lstm__drop_row(t, layer, r, x + (size_t)r * stride, y);
       continue;
     }
-    for (i = 0; i < (int)width; i++) y[i] = i < in ? x[(size_t)r * stride + (size_t)i] : 0; /* the user's rows are not padded */
+    for (i = 0; i < (int)width; i++)
+      y[i] = i < in ? x[(size_t)r * stride + (size_t)i] : 0; /* the user's rows are not padded */
     lstm__drop_row(t, layer, r, y, y);
   }
 }
@@ -2894,9 +3018,12 @@ static void lstm__lstm_tile(lstm_trainer *t, int layer, int index) {
     job.nh = l->out;
     job.w = m->packed + l->packed;
     for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[at + (size_t)lanes[r]];
-    if (!tape->ids) job.x = lstm__rows_at(x + at * stride, stride, lanes);
-    else if (m->table_valid) job.start = lstm__rows_at(m->table, width * 4, tokens);
-    else job.x = lstm__rows_at(lstm__param(m, m->layers, 0), (size_t)m->layers[0].out, tokens);
+    if (!tape->ids)
+      job.x = lstm__rows_at(x + at * stride, stride, lanes);
+    else if (m->table_valid)
+      job.start = lstm__rows_at(m->table, width * 4, tokens);
+    else
+      job.x = lstm__rows_at(lstm__param(m, m->layers, 0), (size_t)m->layers[0].out, tokens);
     job.h = lstm__rows_at(tape->out + at * width, width, lanes);
     job.c = lstm__rows_at(tape->cell + at * width, width, lanes);
     job.h_out = lstm__out_rows_at(tape->out + (at + B) * width, width, lanes);
@@ -2953,8 +3080,10 @@ static void lstm__take_input(lstm_trainer *t, const float *x) {
   int i;
   for (i = 0; i < t->T * t->B; i++) {
     float *to = t->input + (size_t)i * width;
-    if (i / t->B < t->lengths[i % t->B]) memcpy(to, x + (size_t)i * width, width * sizeof(float));
-    else memset(to, 0, width * sizeof(float));
+    if (i / t->B < t->lengths[i % t->B])
+      memcpy(to, x + (size_t)i * width, width * sizeof(float));
+    else
+      memset(to, 0, width * sizeof(float));
   }
 }
 
@@ -3013,21 +3142,27 @@ static void lstm__set_output(lstm_trainer *t, int layer) {
   if (l->type == LSTM_LAYER_LSTM) tape->y = tape->last ? tape->last : tape->out + (size_t)t->B * width;
   for (lane = 0; tape->last && lane < t->B; lane++) {
     const float *h = tape->out + ((size_t)t->lengths[lane] * (size_t)t->B + (size_t)lane) * width;
-    if (t->lengths[lane]) memcpy(tape->last + (size_t)lane * width, h, width * sizeof(float));
-    else memset(tape->last + (size_t)lane * width, 0, width * sizeof(float));
+    if (t->lengths[lane])
+      memcpy(tape->last + (size_t)lane * width, h, width * sizeof(float));
+    else
+      memset(tape->last + (size_t)lane * width, 0, width * sizeof(float));
   }
 }
 
 static void lstm__forward_layer(lstm_trainer *t, int i) {
   switch (t->model->layers[i].type) {
-    case LSTM_LAYER_EMBEDDING:
-      if (t->tapes[i].out) lstm__run(t, &lstm__phase_embed, i);
-      break;
-    case LSTM_LAYER_LSTM: lstm__run(t, &lstm__phase_lstm, i); break;
-    case LSTM_LAYER_DENSE: lstm__run(t, &lstm__phase_dense, i); break;
-    default:
-      if (t->tapes[i].out) lstm__run(t, &lstm__phase_dropout, i);
-      break;
+  case LSTM_LAYER_EMBEDDING:
+    if (t->tapes[i].out) lstm__run(t, &lstm__phase_embed, i);
+    break;
+  case LSTM_LAYER_LSTM:
+    lstm__run(t, &lstm__phase_lstm, i);
+    break;
+  case LSTM_LAYER_DENSE:
+    lstm__run(t, &lstm__phase_dense, i);
+    break;
+  default:
+    if (t->tapes[i].out) lstm__run(t, &lstm__phase_dropout, i);
+    break;
   }
   lstm__set_output(t, i);
 }
@@ -3037,8 +3172,10 @@ static void lstm__copy_outputs(const lstm_trainer *t, float *y) {
   size_t o = (size_t)t->model->layers[top].out;
   for (r = 0; r < rows; r++) {
     int valid = last ? t->lengths[r] > 0 : r / t->B < t->lengths[r % t->B];
-    if (valid) memcpy(y + (size_t)r * o, t->tapes[top].y + (size_t)r * t->tapes[top].stride, o * sizeof(float));
-    else memset(y + (size_t)r * o, 0, o * sizeof(float));
+    if (valid)
+      memcpy(y + (size_t)r * o, t->tapes[top].y + (size_t)r * t->tapes[top].stride, o * sizeof(float));
+    else
+      memset(y + (size_t)r * o, 0, o * sizeof(float));
   }
 }
 
@@ -3055,8 +3192,10 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
   t->windows++;
   t->has_loss = 0;
   lstm__sort_lanes(t, &b);
-  if (t->input) lstm__take_input(t, b.x);
-  else lstm__take_ids(t, b.ids);
+  if (t->input)
+    lstm__take_input(t, b.x);
+  else
+    lstm__take_ids(t, b.ids);
   lstm__begin_window(t, &b);
   for (i = 0; i < t->model->plan.layers; i++) lstm__forward_layer(t, i);
   if (t->desc.carry_state) lstm__window_states(t, t->lengths, t->carry);
@@ -3065,7 +3204,7 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
   return LSTM_OK;
 }
 
-/* --- loss ----------------------------------------------------------------------------------------------------------------- */
+/* --- loss -------------------------------------------------------------------------------------------------------- */
 
 /* The last layer's outputs' gradients come to lie in flow[0], rows of the last layer's stride. */
 static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
@@ -3079,7 +3218,8 @@ static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
     t->row_losses[r] = 0;
     if (!(weight > 0)) continue;
     memcpy(z, t->tapes[top].y + (size_t)r * from, (size_t)n * sizeof(float));
-    t->row_losses[r] = lstm__mul(weight, lstm__row_loss(t->model->kernels, t->desc.loss, n, z, t->batch, (size_t)r, &correct));
+    t->row_losses[r] =
+        lstm__mul(weight, lstm__row_loss(t->model->kernels, t->desc.loss, n, z, t->batch, (size_t)r, &correct));
     t->model->kernels->scale((int)width, z, (float)(weight / t->weight));
   }
 }
@@ -3116,7 +3256,7 @@ LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch,
 
 /* [SECTION] Backward
    flow[k] holds the gradient of a layer's outputs, flow[1 - k] takes that of its inputs.
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 /* A weight gradient [outputs][k] += d^T a over n rows. */
 typedef struct lstm__product {
@@ -3167,12 +3307,14 @@ static int lstm__product_tiles(const lstm__layer *l, const lstm__product *p) {
 static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
   lstm__product p;
   int which, count = 0;
-  for (which = 0; lstm__weight_product(t, layer, which, &p); which++) count += lstm__product_tiles(t->model->layers + layer, &p);
+  for (which = 0; lstm__weight_product(t, layer, which, &p); which++)
+    count += lstm__product_tiles(t->model->layers + layer, &p);
   return count;
 }
 
 /* Moves a tile between the gradient tensor [outputs][k] and g [count][64]. */
-static void lstm__move_gradient(const lstm__layer *l, float *grad, int k, int panel, int k0, int count, float *g, int store) {
+static void lstm__move_gradient(const lstm__layer *l, float *grad, int k, int panel, int k0, int count, float *g,
+                                int store) {
   int lstm = l->type == LSTM_LAYER_LSTM, column, i;
   for (column = 0; column < 64; column++) {
     int unit = lstm ? panel * 16 + column % 16 : panel * 64 + column, row = lstm ? column / 16 * l->out + unit : unit;
@@ -3186,7 +3328,8 @@ static void lstm__move_gradient(const lstm__layer *l, float *grad, int k, int pa
 
 static void lstm__product_tile(lstm_trainer *t, const lstm__layer *l, const lstm__product *p, int index) {
   float g[LSTM__GRADIENT_K * 64], d[LSTM__GRADIENT_N * 64];
-  int slices = (p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K, panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K;
+  int slices = (p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K, panel = index / slices,
+      k0 = index % slices * LSTM__GRADIENT_K;
   int count = lstm__int_min(LSTM__GRADIENT_K, p->k - k0), n, r;
   size_t width = (size_t)lstm__int_min(64, (int)p->ldd - panel * 64);
   float *grad = t->grad + t->model->tensors[p->tensor].offset;
@@ -3194,7 +3337,8 @@ static void lstm__product_tile(lstm_trainer *t, const lstm__layer *l, const lstm
   if (width < 64) memset(d, 0, sizeof d);
   for (n = 0; n < p->n; n += LSTM__GRADIENT_N) {
     int rows = lstm__int_min(LSTM__GRADIENT_N, p->n - n);
-    for (r = 0; r < rows; r++) memcpy(d + r * 64, p->d + (size_t)(n + r) * p->ldd + (size_t)panel * 64, width * sizeof(float));
+    for (r = 0; r < rows; r++)
+      memcpy(d + r * 64, p->d + (size_t)(n + r) * p->ldd + (size_t)panel * 64, width * sizeof(float));
     t->model->kernels->outer(rows, p->a + (size_t)n * p->lda + (p->lda ? k0 : 0), p->lda, count, d, g);
   }
   lstm__move_gradient(l, grad, p->k, panel, k0, count, g, 1);
@@ -3215,7 +3359,8 @@ static void lstm__weight_tile(lstm_trainer *t, int layer, int index) {
 }
 
 /* dX = dZ W for rows of a layer: gate gradients (lstm) or output gradients. */
-static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float *w, const float *dz, int rows, float *dx) {
+static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float *w, const float *dz, int rows,
+                             float *dx) {
   lstm__gemm_job job;
   size_t width = (size_t)l->out_pad * (l->type == LSTM_LAYER_LSTM ? 4 : 1), in = (size_t)lstm__pad16(l->in);
   memset(&job, 0, sizeof job);
@@ -3236,24 +3381,27 @@ static void lstm__input_tile(lstm_trainer *t, int layer, int index) {
   const float *dz = lstm ? t->tapes[layer].gates : t->gradients_at;
   size_t width = (size_t)l->out_pad * (lstm ? 4 : 1);
   float *dx = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
-  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * width, rows, dx + (size_t)from * (size_t)lstm__pad16(l->in));
+  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * width, rows,
+                   dx + (size_t)from * (size_t)lstm__pad16(l->in));
 }
 
 static void lstm__dense_back_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
   int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, lstm__rows_after(t, layer) - from);
   size_t at = (size_t)from * (size_t)l->out_pad;
-  t->model->kernels->map_backward((int)l->activation, rows * l->out_pad, t->tapes[layer].out + at, t->gradients_at + at);
+  t->model->kernels->map_backward((int)l->activation, rows * l->out_pad, t->tapes[layer].out + at,
+                                  t->gradients_at + at);
 }
 
 static void lstm__dropout_back_tile(lstm_trainer *t, int layer, int index) {
   size_t width = (size_t)t->model->layers[layer].out_pad;
   int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
-  for (; r < end; r++) lstm__drop_row(t, layer, r, t->gradients_at + (size_t)r * width, t->gradients_at + (size_t)r * width);
+  for (; r < end; r++)
+    lstm__drop_row(t, layer, r, t->gradients_at + (size_t)r * width, t->gradients_at + (size_t)r * width);
 }
 
-/* Back through time for a group of lanes: gates become their pre-activations' gradients; dh of the step before begins at the
-   gradient from above and takes these through weight_hh. At the end dc and dh are the initial state's. */
+/* Back through time for a group of lanes: gates become their pre-activations' gradients; dh of the step before begins
+   at the gradient from above and takes these through weight_hh. At the end dc and dh are the initial state's. */
 static void lstm__lstm_back_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
@@ -3291,7 +3439,8 @@ static void lstm__token_tile(lstm_trainer *t, int layer, int index) {
   int i;
   for (i = 0; i < t->unique_count; i++) memset(t->token_sum + (size_t)i * width + at, 0, 64 * sizeof(float));
   for (i = 0; i < t->T * t->B; i++)
-    if (t->slots[i] >= 0) t->model->kernels->add(64, t->token_sum + (size_t)t->slots[i] * width + at, gates + (size_t)i * width + at);
+    if (t->slots[i] >= 0)
+      t->model->kernels->add(64, t->token_sum + (size_t)t->slots[i] * width + at, gates + (size_t)i * width + at);
 }
 
 /* The embedding's gradient, from gate gradients by token. Tokens are different, so rows do not meet. */
@@ -3355,11 +3504,12 @@ static void lstm__spread_last(lstm_trainer *t, int layer) {
   memset(t->gradients_at, 0, (size_t)t->T * (size_t)t->B * width * sizeof(float));
   for (lane = 0; lane < t->B; lane++)
     if (t->lengths[lane])
-      memcpy(t->gradients_at + ((size_t)(t->lengths[lane] - 1) * (size_t)t->B + (size_t)lane) * width, from + (size_t)lane * width,
-             width * sizeof(float));
+      memcpy(t->gradients_at + ((size_t)(t->lengths[lane] - 1) * (size_t)t->B + (size_t)lane) * width,
+             from + (size_t)lane * width, width * sizeof(float));
 }
 
-/* The gradients with respect to final states enter: h at each lane's last step, c in dc. `at`: the layer's place in [S]. */
+/* The gradients with respect to final states enter: h at each lane's last step, c in dc. `at`: the layer's place in
+ * [S]. */
 static void lstm__enter_final(lstm_trainer *t, int layer, size_t at) {
   const lstm__layer *l = t->model->layers + layer;
   size_t width = (size_t)l->out_pad, S = (size_t)t->model->plan.state_size;
@@ -3369,7 +3519,8 @@ static void lstm__enter_final(lstm_trainer *t, int layer, size_t at) {
   for (lane = 0; t->gradients && t->gradients->d_final && lane < t->B; lane++) {
     const float *from = t->gradients->d_final + (size_t)lane * S + at;
     int length = t->lengths[lane];
-    float *dh = length ? t->gradients_at + ((size_t)(length - 1) * (size_t)t->B + (size_t)lane) * width : t->dh + (size_t)lane * width;
+    float *dh = length ? t->gradients_at + ((size_t)(length - 1) * (size_t)t->B + (size_t)lane) * width
+                       : t->dh + (size_t)lane * width;
     lstm__add_row(dh, from, l->out);
     memcpy(t->dc + (size_t)lane * width, from + l->out, (size_t)l->out * sizeof(float));
   }
@@ -3396,7 +3547,8 @@ static int lstm__backward_lstm(lstm_trainer *t, int layer, size_t at, int wants_
   if (t->tapes[layer].ids) {
     size_t in = (size_t)t->model->layers[layer].in;
     for (i = 0; i < t->unique_count; i++)
-      memcpy(t->token_rows + (size_t)i * in, lstm__param(t->model, t->model->layers, 0) + (size_t)t->unique[i] * in, in * sizeof(float));
+      memcpy(t->token_rows + (size_t)i * in, lstm__param(t->model, t->model->layers, 0) + (size_t)t->unique[i] * in,
+             in * sizeof(float));
     lstm__run(t, &lstm__phase_tokens, layer);
     lstm__run(t, &lstm__phase_token_rows, layer);
   }
@@ -3415,21 +3567,24 @@ static void lstm__backward_layers(lstm_trainer *t) {
   for (i = m->plan.layers - 1; i >= 0 && more; i--) {
     int wants_input = i > 0 || (t->gradients && t->gradients->d_input);
     switch (m->layers[i].type) {
-      case LSTM_LAYER_LSTM:
-        at -= 2 * (size_t)m->layers[i].out;
-        more = lstm__backward_lstm(t, i, at, wants_input);
-        break;
-      case LSTM_LAYER_DENSE:
-        lstm__run(t, &lstm__phase_dense_back, i);
-        lstm__run(t, &lstm__phase_weights, i);
-        if (wants_input) lstm__run(t, &lstm__phase_inputs, i);
-        lstm__flip(t);
-        break;
-      case LSTM_LAYER_DROPOUT:
-        if (t->tapes[i].out) lstm__run(t, &lstm__phase_dropout_back, i);
-        break;
-      case LSTM_LAYER_EMBEDDING: lstm__run(t, &lstm__phase_embed_back, i); break;
-      default: break;
+    case LSTM_LAYER_LSTM:
+      at -= 2 * (size_t)m->layers[i].out;
+      more = lstm__backward_lstm(t, i, at, wants_input);
+      break;
+    case LSTM_LAYER_DENSE:
+      lstm__run(t, &lstm__phase_dense_back, i);
+      lstm__run(t, &lstm__phase_weights, i);
+      if (wants_input) lstm__run(t, &lstm__phase_inputs, i);
+      lstm__flip(t);
+      break;
+    case LSTM_LAYER_DROPOUT:
+      if (t->tapes[i].out) lstm__run(t, &lstm__phase_dropout_back, i);
+      break;
+    case LSTM_LAYER_EMBEDDING:
+      lstm__run(t, &lstm__phase_embed_back, i);
+      break;
+    default:
+      break;
     }
   }
 }
@@ -3470,7 +3625,7 @@ LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flo
    Adam      g += l2 w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
              w -= rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
    AdamW     the same with w *= 1 - rate weight_decay first, and l2 = 0
-   ===================================================================================================================== */
+   ================================================================================================================ */
 
 static int lstm__chunk_tiles(const lstm_trainer *t, int layer) {
   (void)layer;
@@ -3539,9 +3694,12 @@ static void lstm__update_tile(lstm_trainer *t, int layer, int index) {
   int n = lstm__chunk_length(t, index, &at);
   float *w = t->model->params + at;
   (void)layer;
-  if (t->desc.optimizer == LSTM_SGD) k->sgd(n, w, t->grad + at, t->m1 + at, &u);
-  else if (t->desc.optimizer == LSTM_RMSPROP) k->rmsprop(n, w, t->grad + at, t->m1 + at, t->m2 + at, &u);
-  else k->adam(n, w, t->grad + at, t->m1 + at, t->m2 + at, &u);
+  if (t->desc.optimizer == LSTM_SGD)
+    k->sgd(n, w, t->grad + at, t->m1 + at, &u);
+  else if (t->desc.optimizer == LSTM_RMSPROP)
+    k->rmsprop(n, w, t->grad + at, t->m1 + at, t->m2 + at, &u);
+  else
+    k->adam(n, w, t->grad + at, t->m1 + at, t->m2 + at, &u);
 }
 
 static const lstm__phase lstm__phase_norm = {lstm__chunk_tiles, lstm__norm_tile};
@@ -3570,7 +3728,9 @@ LSTM_API lstm_status lstm_trainer_update(lstm_trainer *t) {
   return LSTM_OK;
 }
 
-LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *t) { memset(t->grad, 0, t->model->plan.params * sizeof(float)); }
+LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *t) {
+  memset(t->grad, 0, t->model->plan.params * sizeof(float));
+}
 
 LSTM_API lstm_status lstm_train(lstm_trainer *t, const lstm_batch *batch, float *loss) {
   float mean = 0;
@@ -3589,7 +3749,8 @@ LSTM_API lstm_status lstm_train(lstm_trainer *t, const lstm_batch *batch, float 
     if (status == LSTM_ERR_NOT_FINITE) (void)lstm__fail(batch->error, status, "the gradient is not finite");
   }
   t->has_forward = t->has_loss = 0;
-  if (status != LSTM_OK && t->desc.carry_state) lstm__window_states(t, NULL, t->carry); /* lanes go back to where they were */
+  if (status != LSTM_OK && t->desc.carry_state)
+    lstm__window_states(t, NULL, t->carry); /* lanes go back to where they were */
   return status;
 }
 
@@ -3662,7 +3823,7 @@ LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer) {
 
 #define LSTM__LINE 192 /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
 
-/* --- little-endian numbers ---------------------------------------------------------------------------------------- */
+/* --- little-endian numbers --------------------------------------------------------------------------------------- */
 
 static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
   uint64_t v = 0;
@@ -3701,7 +3862,7 @@ static int lstm__all_finite(const float *p, size_t count) {
   return !bad;
 }
 
-/* --- text --------------------------------------------------------------------------------------------------------- */
+/* --- text -------------------------------------------------------------------------------------------------------- */
 
 /* Part of the file's header, or any text that does not end in 0. */
 typedef struct lstm__piece {
@@ -3757,7 +3918,7 @@ static const char *lstm__show(lstm__piece p, char buffer[64]) {
   return buffer;
 }
 
-/* --- floats as decimal text --------------------------------------------------------------------------------------- */
+/* --- floats as decimal text -------------------------------------------------------------------------------------- */
 
 /* A non-negative number in units of 2^-256. Every float, and every nine-digit number times a power of ten in a float's
    range, fits; what divisions lose below is kept as one sticky bit. */
@@ -3921,7 +4082,7 @@ static int lstm__parse_uint(lstm__piece p, uint64_t *out) {
   return 1;
 }
 
-/* --- JSON --------------------------------------------------------------------------------------------------------- */
+/* --- JSON -------------------------------------------------------------------------------------------------------- */
 
 /* What a header needs of JSON: one object of strings and of flat objects, read in place, without recursion. */
 typedef struct lstm__json {
@@ -4051,7 +4212,7 @@ static int lstm__json_uint(lstm__json *j, uint64_t *out) {
   return lstm__parse_uint(p, out);
 }
 
-/* --- the header's tables ------------------------------------------------------------------------------------------ */
+/* --- the header's tables ----------------------------------------------------------------------------------------- */
 
 enum { LSTM__F32, LSTM__F16, LSTM__BF16, LSTM__OTHER_TYPE };
 
@@ -4215,7 +4376,7 @@ static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t siz
   return status;
 }
 
-/* --- no duplicates, no holes, no overlap -------------------------------------------------------------------------- */
+/* --- no duplicates, no holes, no overlap ------------------------------------------------------------------------- */
 
 static int lstm__piece_before(lstm__piece a, lstm__piece b) {
   int d = memcmp(a.at, b.at, a.size < b.size ? a.size : b.size);
@@ -4275,7 +4436,7 @@ static lstm_status lstm__check_tables(lstm__file *f) {
   return LSTM_OK;
 }
 
-/* --- metadata ----------------------------------------------------------------------------------------------------- */
+/* --- metadata ---------------------------------------------------------------------------------------------------- */
 
 static const lstm__pair *lstm__find_pair(const lstm__file *f, const char *key) {
   int i;
@@ -4300,7 +4461,7 @@ static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
   return key;
 }
 
-/* --- layer lines -------------------------------------------------------------------------------------------------- */
+/* --- layer lines ------------------------------------------------------------------------------------------------- */
 
 static const char *const lstm__size_words[] = {"", "size", "hidden", "size", ""};
 static const char *const lstm__read_words[] = {"all", "last"};
@@ -4462,7 +4623,7 @@ static lstm_status lstm__read_layers(lstm__file *f) {
   return status ? status : lstm__check_keys(f);
 }
 
-/* --- our files: everything is as the layer lines say -------------------------------------------------------------- */
+/* --- our files: everything is as the layer lines say ------------------------------------------------------------- */
 
 /* "bias_ih" in a tensor's name becomes "bias_hh". */
 static void lstm__hidden_bias_name(const char *name, char out[LSTM__NAME]) {
@@ -4572,7 +4733,7 @@ static lstm_status lstm__check_version(lstm__file *f) {
   return LSTM_OK;
 }
 
-/* --- foreign files: PyTorch state dicts --------------------------------------------------------------------------- */
+/* --- foreign files: PyTorch state dicts -------------------------------------------------------------------------- */
 
 /* Is this what a foreign tensor is called here: `to`, then what follows the first `skip` bytes? */
 static int lstm__entry_is(const lstm__entry *e, const char *name) {
@@ -4913,7 +5074,7 @@ static void lstm__tell_assumed(lstm__file *f) {
   lstm__put_string(o, "\ngates in the order i, f, g, o; outputs without softmax or sigmoid\n");
 }
 
-/* --- filling a model ---------------------------------------------------------------------------------------------- */
+/* --- filling a model --------------------------------------------------------------------------------------------- */
 
 static float lstm__half_to_float(uint32_t h) {
   uint32_t sign = (h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 0x3ffu;
@@ -4983,7 +5144,7 @@ static size_t lstm__copy_meta(const lstm__file *f, char *to, size_t capacity, in
   return o.length;
 }
 
-/* --- loading ------------------------------------------------------------------------------------------------------ */
+/* --- loading ----------------------------------------------------------------------------------------------------- */
 
 static int lstm__limit(int wanted, int most) { return wanted > 0 && wanted < most ? wanted : most; }
 
@@ -5159,7 +5320,7 @@ LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *
   return status;
 }
 
-/* --- saving ------------------------------------------------------------------------------------------------------- */
+/* --- saving ------------------------------------------------------------------------------------------------------ */
 
 /* Where bytes go: a writer (gathered into pieces), a buffer, or nowhere (only counted). */
 typedef struct lstm__sink {
@@ -5430,7 +5591,7 @@ LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *de
   return lstm__save_to(&w, writer);
 }
 
-/* --- files by name ------------------------------------------------------------------------------------------------ */
+/* --- files by name ----------------------------------------------------------------------------------------------- */
 
 #ifndef LSTM_NO_STDIO
 
@@ -5561,7 +5722,7 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 
 #endif /* LSTM_NO_STDIO */
 
-/* --- checkpoints -------------------------------------------------------------------------------------------------- */
+/* --- checkpoints ------------------------------------------------------------------------------------------------- */
 
 #ifdef LSTM__CHECKPOINTS /* until the trainer is there */
 
@@ -5812,9 +5973,10 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #elif defined(LSTM__PASS)
 
 /* [SECTION] Vector vocabulary
-   One block per instruction set. V is a vector of VL floats; all loads and stores are unaligned. V_MIN and V_MAX return their
-   second operand where one is NaN. V_POW2(t) makes 2^n from t = n + 1.5 * 2^23 + 127. V_POS(d, y) is d where y > 0, else 0.
-   ===================================================================================================================== */
+   One block per instruction set. V is a vector of VL floats; all loads and stores are unaligned. V_MIN and V_MAX return
+   their second operand where one is NaN. V_POW2(t) makes 2^n from t = n + 1.5 * 2^23 + 127. V_POS(d, y) is d where y >
+   0, else 0.
+   ================================================================================================================ */
 #if LSTM__PASS == 1 || LSTM__PASS == 2 /* scalar: 1 emulates the fused multiply-add, 2 has it in hardware */
 #define VL 1
 #define V float
@@ -5985,9 +6147,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define IN LSTM__TARGET LSTM__FORCE_INLINE
 
 /* [SECTION] Kernels
-   Written once over the vocabulary. K(name) is the name for this instruction set. What is not an explicit V_FMA is never a
-   product that feeds a sum, so that no compiler has anything to fuse.
-   ===================================================================================================================== */
+   Written once over the vocabulary. K(name) is the name for this instruction set. What is not an explicit V_FMA is
+   never a product that feeds a sum, so that no compiler has anything to fuse.
+   ================================================================================================================ */
 
 #if VL == 1
 IN uint32_t K(to_bits)(float x) {
@@ -6010,7 +6172,7 @@ IN float K(scalar_sqrt)(float x) {
 }
 #endif
 
-/* --- exp, expm1, sigmoid, tanh: x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 = r + r^2 q(r) ------------------------------- */
+/* --- exp, expm1, sigmoid, tanh: x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 = r + r^2 q(r) -------------------------- */
 
 /* Returns e^r - 1; *scale = 2^n. |x| <= 87. */
 IN V K(reduce)(V x, V *scale) {
@@ -6058,9 +6220,11 @@ IN V K(tanh)(V x) {
   return V_SIGN(V_DIV(e, V_ADD(e, V_SET(2.0f))), x);
 }
 
-/* --- chains: R rows of up to four accumulators, always in registers --------------------------------------------------- */
+/* --- chains: R rows of up to four accumulators, always in registers ---------------------------------------------- */
 
-typedef struct K(quad) { V a, b, c, d; } K(quad);
+typedef struct K(quad) {
+  V a, b, c, d;
+} K(quad);
 
 /* Columns 0, 16, 32, 48 at p; nw of them. */
 IN K(quad) K(load4)(const int nw, const float *p) {
@@ -6088,13 +6252,16 @@ IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
   return q;
 }
 
-/* acc[r] += sum over k < n of a[r][k * step] * w[k], R rows (a constant), nw columns of VL lanes, w's rows `stride` apart. */
+/* acc[r] += sum over k < n of a[r][k * step] * w[k], R rows (a constant), nw columns of VL lanes, w's rows `stride`
+ * apart. */
 IN void K(chains)(const int R, const int nw, const float *const *a, size_t step, int n, const float *w, size_t stride,
-                  K(quad) *acc) {
-  const float *a0 = a[0], *a1 = a[R > 1 ? 1 : 0], *a2 = a[R > 2 ? 2 : 0], *a3 = a[R > 3 ? 3 : 0], *a4 = a[R > 4 ? 4 : 0],
-              *a5 = a[R > 5 ? 5 : 0];
-  K(quad) q0 = acc[0], q1 = acc[R > 1 ? 1 : 0], q2 = acc[R > 2 ? 2 : 0], q3 = acc[R > 3 ? 3 : 0], q4 = acc[R > 4 ? 4 : 0],
-          q5 = acc[R > 5 ? 5 : 0];
+                  K(quad) * acc) {
+  const float *a0 = a[0], *a1 = a[R > 1 ? 1 : 0], *a2 = a[R > 2 ? 2 : 0], *a3 = a[R > 3 ? 3 : 0],
+              *a4 = a[R > 4 ? 4 : 0], *a5 = a[R > 5 ? 5 : 0];
+  K(quad)
+  q0 = acc[0],
+  q1 = acc[R > 1 ? 1 : 0], q2 = acc[R > 2 ? 2 : 0], q3 = acc[R > 3 ? 3 : 0], q4 = acc[R > 4 ? 4 : 0],
+  q5 = acc[R > 5 ? 5 : 0];
   size_t k = 0;
   int i;
   for (i = 0; i < n; i++, k += step, w += stride) {
@@ -6118,20 +6285,21 @@ IN const float *K(row)(const lstm__rows *m, int r) { return m->p + (size_t)(m->i
 IN float *K(out_row)(const lstm__out_rows *m, int r) { return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride; }
 
 /* Calls a tile for all rows: as many of LSTM__TILE_ROWS as fit, then 4, 2, 1. */
-#define LSTM__EACH_TILE(rows, CALL)                                                                                      \
-  do {                                                                                                                   \
-    int r_ = 0;                                                                                                          \
-    for (; r_ + LSTM__TILE_ROWS <= (rows); r_ += LSTM__TILE_ROWS) CALL(LSTM__TILE_ROWS, r_);                               \
-    if (LSTM__TILE_ROWS > 4)                                                                                             \
-      for (; r_ + 4 <= (rows); r_ += 4) CALL(4, r_);                                                                     \
-    if (LSTM__TILE_ROWS > 2)                                                                                             \
-      for (; r_ + 2 <= (rows); r_ += 2) CALL(2, r_);                                                                     \
-    for (; r_ < (rows); r_++) CALL(1, r_);                                                                               \
+#define LSTM__EACH_TILE(rows, CALL)                                                                                    \
+  do {                                                                                                                 \
+    int r_ = 0;                                                                                                        \
+    for (; r_ + LSTM__TILE_ROWS <= (rows); r_ += LSTM__TILE_ROWS) CALL(LSTM__TILE_ROWS, r_);                           \
+    if (LSTM__TILE_ROWS > 4)                                                                                           \
+      for (; r_ + 4 <= (rows); r_ += 4) CALL(4, r_);                                                                   \
+    if (LSTM__TILE_ROWS > 2)                                                                                           \
+      for (; r_ + 2 <= (rows); r_ += 2) CALL(2, r_);                                                                   \
+    for (; r_ < (rows); r_++) CALL(1, r_);                                                                             \
   } while (0)
 
-/* --- the cell ----------------------------------------------------------------------------------------------------------
-   i = sigmoid(z.a), f = sigmoid(z.b), g = tanh(z.c), o = sigmoid(z.d); c = f c' + i g; h = o tanh(c).
-   i and g share a division, and so do f and o: 1/a = b / (a b). */
+/* --- the cell
+   ---------------------------------------------------------------------------------------------------------- i =
+   sigmoid(z.a), f = sigmoid(z.b), g = tanh(z.c), o = sigmoid(z.d); c = f c' + i g; h = o tanh(c). i and g share a
+   division, and so do f and o: 1/a = b / (a b). */
 IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape) {
   const V one = V_SET(1.0f);
   V di = K(one_plus_exp)(z.a, 43.0f), df = K(one_plus_exp)(z.b, 43.0f), dO = K(one_plus_exp)(z.d, 43.0f);
@@ -6171,8 +6339,9 @@ IN void K(cell_tile)(const int R, const lstm__cell_job *job, int b, int r0) {
     for (r = 0; r < R; r++) {
       size_t u = (size_t)b * 16 + (size_t)j;
       float *tape = job->tape.p ? K(out_row)(&job->tape, r0 + r) + (size_t)b * 64 + j : NULL;
-      K(gates)(acc[r], K(row)(&job->c, r0 + r) + u, K(out_row)(&job->c_out, r0 + r) + u, K(out_row)(&job->h_out, r0 + r) + u,
-               tape);
+      K(gates)
+      (acc[r], K(row)(&job->c, r0 + r) + u, K(out_row)(&job->c_out, r0 + r) + u, K(out_row)(&job->h_out, r0 + r) + u,
+       tape);
     }
   }
 }
@@ -6186,8 +6355,9 @@ FN void K(cell)(const lstm__cell_job *job) {
   }
 }
 
-/* Given dh and dc at this step: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc' = dc f;
-   through the activations: dz_i = di i (1 - i), dz_f = df f (1 - f), dz_g = dg (1 - g^2), dz_o = do o (1 - o). */
+/* Given dh and dc at this step: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc'
+   = dc f; through the activations: dz_i = di i (1 - i), dz_f = df f (1 - f), dz_g = dg (1 - g^2), dz_o = do o (1 - o).
+ */
 FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
   const V one = V_SET(1.0f);
   int u, j;
@@ -6207,7 +6377,7 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
   }
 }
 
-/* --- matrix products --------------------------------------------------------------------------------------------------- */
+/* --- matrix products --------------------------------------------------------------------------------------------- */
 
 /* R rows from r0 of one panel of nw * 16 columns that begins at column p * 64. */
 IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const float *w, int p, int r0) {
@@ -6243,10 +6413,17 @@ FN void K(gemm)(const lstm__gemm_job *job) {
   const float *w = job->w;
   for (p = 0; p < panels; p++, w += (size_t)(job->k + job->bias) * 64) K(gemm_panel)(4, job, w, p);
   switch (job->columns / 16 % 4) {
-    case 1: K(gemm_panel)(1, job, w, p); break;
-    case 2: K(gemm_panel)(2, job, w, p); break;
-    case 3: K(gemm_panel)(3, job, w, p); break;
-    default: break;
+  case 1:
+    K(gemm_panel)(1, job, w, p);
+    break;
+  case 2:
+    K(gemm_panel)(2, job, w, p);
+    break;
+  case 3:
+    K(gemm_panel)(3, job, w, p);
+    break;
+  default:
+    break;
   }
 }
 
@@ -6264,29 +6441,30 @@ IN void K(outer_tile)(const int R, int n, const float *a, size_t lda, const floa
 }
 
 FN void K(outer)(int n, const float *a, size_t lda, int k, const float *d, float *g) {
-#define LSTM__CALL(R, r) K(outer_tile)(R, n, a + (r), lda, d, g + (size_t)(r) * 64)
+#define LSTM__CALL(R, r) K(outer_tile)(R, n, a + (r), lda, d, g + (size_t)(r)*64)
   LSTM__EACH_TILE(k, LSTM__CALL);
 #undef LSTM__CALL
 }
 
-/* --- element by element -------------------------------------------------------------------------------------------------- */
+/* --- element by element ------------------------------------------------------------------------------------------ */
 
 FN void K(map)(int activation, int n, float *x) {
   int i;
   switch (activation) {
-    case LSTM_TANH:
-      for (i = 0; i < n; i += VL) V_ST(x + i, K(tanh)(V_LD(x + i)));
-      break;
-    case LSTM_SIGMOID:
-      for (i = 0; i < n; i += VL) V_ST(x + i, K(sigmoid)(V_LD(x + i)));
-      break;
-    case LSTM_RELU:
-      for (i = 0; i < n; i += VL) V_ST(x + i, V_MAX(V_SET(0.0f), V_LD(x + i)));
-      break;
-    case LSTM__MAP_EXP:
-      for (i = 0; i < n; i += VL) V_ST(x + i, K(exp)(V_LD(x + i)));
-      break;
-    default: break;
+  case LSTM_TANH:
+    for (i = 0; i < n; i += VL) V_ST(x + i, K(tanh)(V_LD(x + i)));
+    break;
+  case LSTM_SIGMOID:
+    for (i = 0; i < n; i += VL) V_ST(x + i, K(sigmoid)(V_LD(x + i)));
+    break;
+  case LSTM_RELU:
+    for (i = 0; i < n; i += VL) V_ST(x + i, V_MAX(V_SET(0.0f), V_LD(x + i)));
+    break;
+  case LSTM__MAP_EXP:
+    for (i = 0; i < n; i += VL) V_ST(x + i, K(exp)(V_LD(x + i)));
+    break;
+  default:
+    break;
   }
 }
 
@@ -6359,7 +6537,7 @@ FN float K(dot)(int n, const float *a, const float *b) {
   return K(tree)(lane);
 }
 
-/* --- optimisers: the equations are in [SECTION] Optimisers -------------------------------------------------------------- */
+/* --- optimisers: the equations are in [SECTION] Optimisers ------------------------------------------------------- */
 
 FN void K(sgd)(int n, float *w, const float *g, float *m, const lstm__update_job *u) {
   int i;
@@ -6411,8 +6589,8 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
 #else
     LSTM_ISA_WASM,
 #endif
-    LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(map), K(map_backward), K(softmax), K(divide), K(scale),
-    K(clip), K(add), K(axpy), K(dot), K(sgd), K(rmsprop), K(adam)};
+    LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(map), K(map_backward), K(softmax), K(divide),
+    K(scale),        K(clip), K(add),  K(axpy),  K(dot),           K(sgd), K(rmsprop),      K(adam)};
 
 #undef VL
 #undef V
