@@ -118,7 +118,7 @@ local function y_axis(series, log, count)
   if log then
     if low == high then low, high = low / 2, high * 2 end
     local air = (high / low) ^ 0.05
-    low, high = low / air, high * air
+    low, high = low / air ^ 2, high * air
     return {low = low, high = high, log = true, ticks = log_ticks(low, high, count)}
   end
   if low == high then
@@ -265,11 +265,11 @@ local function style_sheet(count)
     ".grid{stroke:#e6eaee;stroke-width:1}.axis{stroke:#aab2bb;stroke-width:1}",
     ".s{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}",
     ".dash{stroke-dasharray:7 6}.dots{stroke-width:4.5}.muted{stroke-width:1.3;stroke:#8b949e}.mark{stroke-width:2.5}",
-    ".ring{stroke:#ffffff}",
+    ".ring{stroke:#ffffff}.halo{stroke:#ffffff;stroke-width:4px;stroke-linejoin:round;paint-order:stroke}",
     table.concat(light),
     "@media (prefers-color-scheme:dark){",
     ".bg{fill:#0d1117}.ink{fill:#e6edf3}.soft{fill:#9198a1}.grid{stroke:#232a33}.axis{stroke:#4a525c}",
-    ".muted{stroke:#7d8590}.ring{stroke:#0d1117}",
+    ".muted{stroke:#7d8590}.ring,.halo{stroke:#0d1117}",
     table.concat(dark),
     "}</style>",
   }, "\n")
@@ -328,17 +328,48 @@ local function draw_axes(frame, opts)
   return table.concat(out, "\n")
 end
 
+-- How many segments of the lines pass through a box in pixels.
+local function crossings(series, left, right, top, bottom)
+  local count = 0
+  for _, line in ipairs(series) do
+    for _, run in ipairs(line.runs) do
+      for k = 1, #run - 3, 2 do
+        local x1, y1, x2, y2 = run[k], run[k + 1], run[k + 2], run[k + 3]
+        if x1 < right and x2 > left then
+          local slope = x2 > x1 and (y2 - y1) / (x2 - x1) or 0
+          local a, b = y1 + slope * math.max(0, left - x1), y2 - slope * math.max(0, x2 - right)
+          if math.max(a, b) > top and math.min(a, b) < bottom then count = count + 1 end
+        end
+      end
+    end
+  end
+  return count
+end
+
+-- Where the words beside a point hide the least of the lines: x, y of their left end on the base line.
+local function free_place(frame, series, x, y, width)
+  local best, fewest
+  for _, dy in ipairs{-13, 24, -30, 41} do
+    for _, dx in ipairs{4, -4 - width} do
+      local left, base = x + dx, y + dy
+      local inside = left > frame.left and left + width < frame.left + frame.width and
+        base - 12 > frame.bottom - frame.height and base + 4 < frame.bottom
+      local cost = crossings(series, left, left + width, base - 12, base + 4) + (inside and 0 or 1000)
+      if not best or cost < fewest then best, fewest = {left, base}, cost end
+    end
+  end
+  return best[1], best[2]
+end
+
 -- A ring on a point with a few words beside it.
 local function draw_mark(frame, mark, series)
   local x = frame.left + position(frame.x, mark.x) * frame.width
   local y = frame.bottom - position(frame.y, mark.y) * frame.height
-  local width = text_width(mark.label or "", FONT)
-  local right = x + 12 + width < frame.left + frame.width
-  local above = y - 14 > frame.bottom - frame.height + 6
   local color = (series[mark.series or 1] or series[1]).color
-  return ('<circle class="ring mark f%d" cx="%s" cy="%s" r="5.5"/>\n'):format(color, px(x), px(y)) ..
-    element_text(right and x + 4 or x - 4, above and y - 13 or y + 25, "ink", mark.label or "",
-      right and "" or ' text-anchor="end"')
+  local ring = ('<circle class="ring mark f%d" cx="%s" cy="%s" r="5.5"/>'):format(color, px(x), px(y))
+  if not mark.label then return ring end
+  local left, base = free_place(frame, series, x, y, text_width(mark.label, FONT))
+  return ring .. "\n" .. element_text(left, base, "ink halo", mark.label)
 end
 
 -- Margins: as much as titles and labels need.
@@ -371,8 +402,8 @@ local function draw(opts, series, marks)
   out[#out + 1] = names
   out[#out + 1] = draw_axes(frame, opts)
   for _, line in ipairs(series) do
-    local runs = runs_of(line, frame)
-    local d = line.style == "dots" and dots_of(runs) or path_of(runs)
+    line.runs = runs_of(line, frame)
+    local d = line.style == "dots" and dots_of(line.runs) or path_of(line.runs)
     if d ~= "" then out[#out + 1] = ('<path class="%s" d="%s"/>'):format(class_of(line), d) end
   end
   for _, mark in ipairs(marks or {}) do

@@ -75,18 +75,22 @@ end
 local order = {"epoch", "loss", "val_loss", "best", "norm", "lr"}
 local short = {val_loss = "val"}
 
+local function value_text(name, value)
+  return (short[name] or name) .. " " .. (name == "epoch" and ("%.0f"):format(value) or figure(value))
+end
+
 -- "loss 1.2340", "val 1.3010", ...: one string for each value, the usual names first.
 local function value_texts(values)
   local texts, rest, usual = {}, {}, {}
   for _, name in ipairs(order) do
     usual[name] = true
-    if values[name] then texts[#texts + 1] = (short[name] or name) .. " " .. figure(values[name]) end
+    if values[name] then texts[#texts + 1] = value_text(name, values[name]) end
   end
   for name in pairs(values) do
     if not usual[name] then rest[#rest + 1] = name end
   end
   table.sort(rest)
-  for _, name in ipairs(rest) do texts[#texts + 1] = name .. " " .. figure(values[name]) end
+  for _, name in ipairs(rest) do texts[#texts + 1] = value_text(name, values[name]) end
   return texts
 end
 
