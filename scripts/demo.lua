@@ -1,0 +1,141 @@
+-- demo.lua [options]: what `make demo` shows. A network learns to write C from lstm.h itself, another one forecasts
+-- the weather of Melbourne. About a minute; --short takes a few seconds.
+
+local lstm = require "lstm"
+
+local opt = lstm.args{
+  about = "Train a text model on lstm.h, forecast temperatures, and show both.",
+  {"--seconds", type = "number", default = 55, above = 0, help = "how long to learn the text"},
+  {"--short", flag = true, help = "a few seconds in all, for a quick check"},
+  {"--text", default = "lstm.h", value = "FILE", help = "text to learn"},
+  {"--csv", default = "examples/data/daily-min-temperatures.csv", value = "FILE", help = "series to forecast"},
+  {"--folder", default = "build/demo", help = "where files go; it must exist"},
+  {"--seed", default = 1, min = 0, help = "where random numbers begin"},
+}
+local seconds = opt.short and math.min(opt.seconds, 3) or opt.seconds
+local epochs = opt.short and 3 or 50
+local color = lstm.progress.color(1)
+
+local function stop(message)
+  io.stderr:write("demo.lua: ", message, "\n")
+  os.exit(1, true)
+end
+
+-- The value, or the program ends with the sentence that came instead.
+local function need(value, message)
+  if not value then stop(message) end
+  return value
+end
+
+local function say(format, ...)
+  io.write(format:format(...), "\n")
+  io.flush()
+end
+
+local function paint(text, code) return color and "\27[" .. code .. "m" .. text .. "\27[0m" or text end
+local function bold(text) return paint(text, "1") end
+local function file(name) return opt.folder .. "/" .. name end
+
+-- [A text]
+
+-- What the model writes after `prime`, in printable ASCII.
+local function sample(model, prime, length, temperature)
+  local text = model:sample{prime = prime, length = length, temperature = temperature, seed = opt.seed}
+  return (text:gsub("[^\n\32-\126]", "?"))
+end
+
+-- Fits for so many seconds, with a line that follows the clock and a short sample now and then.
+local function fit_for(model, train, validation)
+  local bar = lstm.progress.new{title = "learning", budget = seconds}
+  local shares = opt.short and {} or {0.04, 0.15, 0.4}                    -- of the time: when to show a sample
+  local history, message = model:fit(train, {
+    validation = validation, seq = 64, batch = 32, steps = 1000000, validate_every = opt.short and 25 or 200,
+    optimizer = "adam", lr = 2e-3, clip = 5, seed = opt.seed, verbose = 0,
+    on_step = function(row)
+      bar:update(row.step, {loss = row.loss})
+      if shares[1] and bar:elapsed() >= shares[1] * seconds then
+        table.remove(shares, 1)
+        local line = sample(model, "static ", 58, 0.6):gsub("%s+", " ")
+        bar:say(("%6.1f s  %s"):format(bar:elapsed(), line))
+      end
+      return not bar:over()
+    end,
+  })
+  bar:close()
+  need(history, message)
+end
+
+local function learn_text()
+  say("\n%s", bold("1  A network reads " .. opt.text .. ", the source of this library, and learns to write C"))
+  local text = need(lstm.readfile(opt.text))
+  local vocab = lstm.vocab(text)
+  local train, validation = vocab:encode(text):split(0.95)
+  local model = lstm.model{
+    input = vocab, lstm.embedding(opt.short and 16 or 64), lstm.lstm(opt.short and 32 or 192), output = vocab,
+    seed = opt.seed,
+  }
+  say("   %d characters, %d different; %d parameters; it has never seen a word of C before\n", #train, vocab:size(),
+    model:parameters())
+  fit_for(model, train, validation)
+  say("\n%s", bold("   It writes:"))
+  local written = sample(model, "/* ", opt.short and 120 or 800, 0.55)
+  for line in (written .. "\n"):gmatch("([^\n]*)\n") do say("   | %s", line:sub(1, 110)) end
+  say("\n   %.2f nats per character on the part it has not read; guessing would cost %.2f",
+    model:evaluate(validation).loss, math.log(vocab:size()))
+  need(model:save(file("c.safetensors")))
+end
+
+-- [A series]
+
+local function forecast()
+  say("\n%s", bold("2  Another network forecasts tomorrow's lowest temperature in Melbourne from the last ten days"))
+  local rows = need(lstm.csv(opt.csv, {columns = {"Temp"}}))
+  local train, validation, test = rows:split(0.7, 0.1)      -- by time; the last part is never looked at before the end
+  local scale = lstm.minmax(train)                          -- fitted on the training part only
+  local function windows(part, before)
+    return scale:apply(part):windows{look_back = 10, target = "Temp", before = before and scale:apply(before)}
+  end
+  local unseen = windows(test, validation)
+  local model = lstm.model{input = 1, lstm.lstm(50), output = 1, loss = "mse", seed = opt.seed}
+  say("   %d days to learn from, %d days to forecast\n", #train + #validation, #test)
+  local history, message = model:fit(windows(train), {
+    validation = windows(validation, train), epochs = epochs, batch = 32, lr = 1e-3, clip = 0, seed = opt.seed,
+  })
+  need(history, message)
+  local guess = scale:undo(model:predict(unseen), "Temp")
+  local truth = scale:undo(unseen:targets(), "Temp")
+  local naive = scale:undo(unseen:last("Temp"), "Temp")
+  local model_error, naive_error = lstm.rmse(guess, truth), lstm.rmse(naive, truth)
+  say("\n   error of persistence, \"the same as today\"   %.2f degrees", naive_error)
+  say("   error of the network                       %s", bold(("%.2f degrees"):format(model_error)))
+  local gain = 100 * (1 - model_error / naive_error)
+  if gain > 0 then
+    say("   %.0f %% better, on days it has never seen", gain)
+  else
+    say("   not better yet: %d rounds through the data are too few", epochs)
+  end
+  need(lstm.plot{
+    file = file("forecast.svg"), title = "Lowest temperature of the day, Melbourne: the last year",
+    x = "day", y = "degrees Celsius",
+    {truth:slice(-365, -1), name = "measured", style = "muted"},
+    {guess:slice(-365, -1), name = "forecast, made the day before"},
+  })
+  need(lstm.plot.history(history, file("loss.svg"), {title = "How the forecast was learned", y = "mean squared error",
+    log = true}))
+  need(model:save(file("temperature.safetensors")))
+end
+
+learn_text()
+forecast()
+
+say("\n%s", bold("Files"))
+say("   %-32s the plot of the forecast: open it in a browser", file("forecast.svg"))
+say("   %-32s how the loss fell", file("loss.svg"))
+say("   %-32s the model that writes C; PyTorch opens it too", file("c.safetensors"))
+say("   %-32s the model that forecasts", file("temperature.safetensors"))
+say("\n%s", bold("Next"))
+say("   ./lstm scripts/chars.lua ANY.txt           learn a text of yours (--help lists all options)")
+say("   ./lstm scripts/forecast.lua ANY.csv        forecast a series of yours")
+say("   ./lstm -e 'print(require \"lstm\".load \"%s\":sample{prime = \"int \"})'", file("c.safetensors"))
+say("                                              let the model write more C")
+say("   cc -O2 -I. examples/train.c -o train       the same library from C, with nothing to install\n")
