@@ -2189,8 +2189,8 @@ static lstm__rows lstm__infer(const lstm_model *m, lstm_state *s, float *scratch
     case LSTM_LAYER_EMBEDDING:
       in = lstm__rows_at(lstm__param(m, l, 0), (size_t)l->out, tokens);
       break;
-    case LSTM_LAYER_LSTM:
-      in = lstm__infer_lstm(m, s, l, scratch, n, lanes, first, in, tokens);
+    case LSTM_LAYER_LSTM: /* into the half that its input is not in */
+      in = lstm__infer_lstm(m, s, l, scratch + (flip ? 0 : half), n, lanes, first, in, tokens);
       break;
     case LSTM_LAYER_DENSE:
       flip = !flip;
@@ -2397,6 +2397,7 @@ static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b,
   for (t = 0; t < steps; t++)
     for (lane = 0; lane < b->batch_size; lane++) {
       size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
+      if (b->lengths && (last ? b->lengths[lane] == 0 : t >= b->lengths[lane])) continue; /* padding: anything */
       if (b->weights && !(b->weights[at] >= 0 && lstm__finite((double)b->weights[at])))
         return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the weight at step %d of lane %d is negative or not finite", t,
                           lane);
@@ -2718,6 +2719,8 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   int i, gates = 0;
   to = t ? t : &local;
   memset(to, 0, sizeof *to);
+  if (!tokens && (size_t)lstm__pad16(m->desc.input_size) > widest)
+    widest = (size_t)lstm__pad16(m->desc.input_size); /* a flow also carries d_input */
   to->tapes = (lstm__tape *)lstm__carve(a, (size_t)m->plan.layers, sizeof(lstm__tape));
   for (i = 0; i < m->plan.layers; i++) {
     lstm__carve_tape(a, m, i, T, B, &tape);
@@ -2750,11 +2753,11 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
 
 static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc *d, size_t *size) {
   lstm__arena arena;
-  size_t floats;
+  size_t floats, row = (size_t)m->plan.widest * 64 + (size_t)m->desc.input_size * 4; /* more than a tape's row takes */
   lstm_status status = lstm__resolve_trainer(m, d);
   if (status != LSTM_OK) return status;
   memset(&arena, 0, sizeof arena);
-  if (!lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), (size_t)m->plan.widest * 64, &floats))
+  if (!lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), row, &floats))
     arena.overflow = 1;
   else
     (void)lstm__carve_trainer(&arena, m, d);
