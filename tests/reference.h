@@ -30,7 +30,7 @@
 typedef struct ref_tensor {
   size_t rows, columns, count;
   int index;
-  const char *name; /* the model's string */
+  char name[128];
   double *value, *gradient;
 } ref_tensor;
 
@@ -142,7 +142,7 @@ static inline int ref_copy_tensors(ref_net *net, const lstm_model *model) {
     lstm_tensor from;
     if (lstm_model_tensor(model, (int)i, &from) != LSTM_OK) return 0;
     tensor->index = (int)i;
-    tensor->name = from.name;
+    snprintf(tensor->name, sizeof tensor->name, "%s", from.name);
     tensor->rows = (size_t)from.rows;
     tensor->columns = (size_t)from.columns;
     tensor->count = from.count;
