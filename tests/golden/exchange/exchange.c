@@ -1,0 +1,105 @@
+/* exchange.c - the library's side of exchange.py, which passes model files to and from PyTorch.
+
+     exchange save tokens|features MODEL     writes a model with random weights
+     exchange run MODEL INPUT                prints the outputs of one pass, a number a line
+
+   INPUT is text: T, B, then T x B ids or T x B x I features. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LSTM_IMPLEMENTATION
+#include "lstm.h"
+
+static int fail(const char *what, lstm_status status, const lstm_error *error) {
+  fprintf(stderr, "exchange: %s: %s %s\n", what, lstm_status_name(status), error->message);
+  return 1;
+}
+
+static int save(const char *kind, const char *path) {
+  lstm_layer tokens[] = {lstm_embedding(6), lstm_lstm(9), lstm_dropout(0.5f), lstm_lstm(9), lstm_dense(11)};
+  lstm_layer features[] = {lstm_lstm(17), lstm_dense(3)};
+  int takes_ids = !strcmp(kind, "tokens");
+  lstm_error error = {0};
+  lstm_model_desc desc = {0};
+  lstm_save_desc how = {0};
+  lstm_model *model;
+  desc.input_size = takes_ids ? 11 : 2;
+  desc.layers = takes_ids ? tokens : features;
+  desc.layer_count = takes_ids ? 5 : 2;
+  desc.init = LSTM_INIT_PYTORCH;
+  desc.seed = 20;
+  desc.error = how.error = &error;
+  lstm_status status = lstm_model_create(&desc, &model);
+  if (status != LSTM_OK) return fail("create", status, &error);
+  status = lstm_save_file(model, &how, path);
+  lstm_model_destroy(model);
+  return status == LSTM_OK ? 0 : fail(path, status, &error);
+}
+
+/* Reads the input and runs it; y has room for T B O floats. */
+static lstm_status forward(const lstm_model *model, lstm_state *state, FILE *input, int T, int B, float *y) {
+  size_t width = lstm_model_takes_ids(model) ? 1 : (size_t)lstm_model_input_size(model);
+  size_t count = (size_t)(T * B) * width;
+  float *x = (float *)calloc(count, sizeof(float));
+  int32_t *ids = (int32_t *)calloc(count, sizeof(int32_t));
+  lstm_status status = LSTM_ERR_MEMORY;
+  if (x && ids) {
+    int complete = 1;
+    for (size_t i = 0; i < count; i++) {
+      complete &= fscanf(input, "%f", &x[i]) == 1;
+      ids[i] = (int32_t)x[i];
+    }
+    if (!complete)
+      status = LSTM_ERR_SHAPE;
+    else if (lstm_model_takes_ids(model))
+      status = lstm_forward_ids(model, state, ids, T, y);
+    else
+      status = lstm_forward(model, state, x, T, y);
+  }
+  free(x), free(ids);
+  return status;
+}
+
+static int run_on(const lstm_model *model, FILE *input) {
+  int T, B;
+  if (fscanf(input, "%d %d", &T, &B) != 2 || T < 1 || B < 1 || T > 1000 || B > 1000) return 1;
+  size_t count = (size_t)(T * B) * (size_t)lstm_model_output_size(model);
+  float *y = (float *)calloc(count, sizeof(float));
+  lstm_state_desc desc = {0};
+  lstm_state *state;
+  lstm_error error = {0};
+  desc.lanes = B;
+  desc.error = &error;
+  lstm_status status = lstm_state_create(model, &desc, &state);
+  if (status == LSTM_OK && y) status = forward(model, state, input, T, B, y);
+  for (size_t i = 0; y && status == LSTM_OK && i < count; i++) printf("%.9g\n", (double)y[i]);
+  lstm_state_destroy(state);
+  free(y);
+  return status == LSTM_OK ? 0 : fail("run", status, &error);
+}
+
+static int run(const char *path, const char *input_path) {
+  char assumed[1024] = "";
+  lstm_error error = {0};
+  lstm_load_desc how = {0};
+  lstm_model *model;
+  how.assumed = assumed;
+  how.assumed_capacity = sizeof assumed;
+  how.error = &error;
+  lstm_status status = lstm_load_file(path, &how, &model);
+  if (status != LSTM_OK) return fail(path, status, &error);
+  if (assumed[0]) fprintf(stderr, "assumed: %s\n", assumed);
+  FILE *input = fopen(input_path, "r");
+  int result = input ? run_on(model, input) : 1;
+  if (input) fclose(input);
+  lstm_model_destroy(model);
+  return result;
+}
+
+int main(int count, char **arguments) {
+  if (count == 4 && !strcmp(arguments[1], "save")) return save(arguments[2], arguments[3]);
+  if (count == 4 && !strcmp(arguments[1], "run")) return run(arguments[2], arguments[3]);
+  fprintf(stderr, "usage: exchange save tokens|features MODEL | exchange run MODEL INPUT\n");
+  return 2;
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Passes model files between PyTorch and the library, both ways, and compares the predictions.
+
+    python3 tests/golden/exchange/exchange.py PROGRAM    PROGRAM is exchange.c, compiled; check_pytorch.sh does that
+
+There: a file that the library saved opens with safetensors.torch.load_file and load_state_dict(strict=True).
+Back: a state dict that PyTorch saved (with both biases, none of them zero) loads here; its layers are inferred.
+Equal: |difference| <= 1e-6 * max(1, |y|) against PyTorch in float64.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+T, B = 9, 3
+
+
+class Tokens(nn.Module):
+    def __init__(self, vocabulary, columns, hidden, outputs):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, columns)
+        self.rnn = nn.LSTM(columns, hidden, num_layers=2)
+        self.head = nn.Linear(hidden, outputs)
+
+    def forward(self, ids):
+        return self.head(self.rnn(self.embed(ids))[0])
+
+    def draw(self):
+        return torch.randint(self.embed.num_embeddings, (T, B))
+
+
+class Features(nn.Module):
+    def __init__(self, inputs, hidden, outputs):
+        super().__init__()
+        self.rnn = nn.LSTM(inputs, hidden)
+        self.head = nn.Linear(hidden, outputs)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0])
+
+    def draw(self):
+        return torch.randn(T, B, self.rnn.input_size)
+
+
+def predict_there(program, model_path, folder, x):
+    """The library's outputs for x, flat."""
+    path = os.path.join(folder, "input.txt")
+    with open(path, "w") as f:
+        f.write(f"{T} {B}\n" + "\n".join(repr(v) for v in x.flatten().tolist()))
+    result = subprocess.run([program, "run", model_path, path], capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(result.stderr.strip())
+    return torch.tensor([float(line) for line in result.stdout.split()], dtype=torch.float64)
+
+
+def worst(net, program, path, folder):
+    """The largest difference over its limit; at most 1 is equal."""
+    x = net.draw()
+    with torch.no_grad():
+        want = net.double()(x if x.dtype == torch.int64 else x.double()).flatten()
+    got = predict_there(program, path, folder, x)
+    return ((got - want).abs() / (1e-6 * want.abs().clamp(min=1))).max().item()
+
+
+def there(program, folder, kind, net):
+    path = os.path.join(folder, kind + ".safetensors")
+    subprocess.run([program, "save", kind, path], check=True)
+    net.load_state_dict(load_file(path), strict=True)
+    return worst(net, program, path, folder)
+
+
+def back(program, folder, kind, net):
+    path = os.path.join(folder, kind + "-pytorch.safetensors")
+    save_file(net.state_dict(), path)
+    return worst(net, program, path, folder)
+
+
+def main():
+    program, failures = os.path.abspath(sys.argv[1]), 0
+    torch.manual_seed(3)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        for direction, what in ((there, "saved here, opened by PyTorch"), (back, "saved by PyTorch, opened here")):
+            for kind, net in (("tokens", Tokens(11, 6, 9, 11)), ("features", Features(2, 17, 3))):
+                try:
+                    off = direction(program, folder, kind, net)
+                    why = "" if off <= 1 else f": differs by {off:.2g} of 1e-6 max(1, |y|)"
+                except Exception as error:  # whatever it is, it is this direction's failure
+                    off, why = 2, f": {error}"
+                failures += off > 1
+                print(f"{'ok' if off <= 1 else 'not ok'} exchange: {kind} {what}{why or f' ({off:.2f} of the limit)'}")
+    raise SystemExit(failures > 0)
+
+
+if __name__ == "__main__":
+    main()
