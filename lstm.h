@@ -522,6 +522,11 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #ifndef LSTM_ASSERT
 #define LSTM_ASSERT(condition) ((void)0)
 #endif
+#if defined(__FAST_MATH__)
+#warning "lstm.h: -ffast-math voids its promises: equal bits, and the detection of NaN and infinity"
+#elif defined(_M_FP_FAST)
+#pragma message("lstm.h: /fp:fast voids its promises: equal bits, and the detection of NaN and infinity")
+#endif
 #ifndef LSTM_HEADER
 #define LSTM_HEADER "lstm.h" /* the name by which this file can include itself */
 #endif
@@ -2183,6 +2188,7 @@ static lstm__rows lstm__infer(const lstm_model *m, lstm_state *s, float *scratch
                               lstm__rows in, const int *tokens, int layers) {
   size_t half = (size_t)lstm__tail(s)->group * (size_t)m->plan.widest;
   int i, flip = 0;
+  LSTM_ASSERT(n <= lstm__tail(s)->group);
   for (i = 0; i < layers; i++) {
     const lstm__layer *l = m->layers + i;
     switch (l->type) {
@@ -3335,6 +3341,7 @@ static void lstm__product_tile(lstm_trainer *t, const lstm__layer *l, const lstm
   int count = lstm__int_min(LSTM__GRADIENT_K, p->k - k0), n, r;
   size_t width = (size_t)lstm__int_min(64, (int)p->ldd - panel * 64);
   float *grad = t->grad + t->model->tensors[p->tensor].offset;
+  LSTM_ASSERT(count > 0 && width > 0);
   lstm__move_gradient(l, grad, p->k, panel, k0, count, g, 0);
   if (width < 64) memset(d, 0, sizeof d);
   for (n = 0; n < p->n; n += LSTM__GRADIENT_N) {
