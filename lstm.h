@@ -4025,7 +4025,7 @@ static void lstm__put_decimal(lstm__text *o, uint32_t digits, int power) {
 /* The shortest decimal that reads back as the same float. */
 static void lstm__put_float(lstm__text *o, float f) {
   uint32_t bits = lstm__bits_of_float(f), digits = 0;
-  int power = -39, count, large = 1;
+  int power, count, large;
   if (bits >> 31) lstm__put_char(o, '-');
   bits &= 0x7fffffffu;
   if (bits >= 0x7f800000u) {
@@ -4036,8 +4036,8 @@ static void lstm__put_float(lstm__text *o, float f) {
     lstm__put_char(o, '0');
     return;
   }
-  while (power < 46 && lstm__float_digits(bits, power, &large) == 0 && !large) ++power;
-  if (power > -39) --power; /* the digit that rounding made may stand one place too high: begin with no digit at all */
+  power = 58 - (int)(((bits >> 23) + 74) * 1233 >> 12); /* value < 2^(exponent - 126), times 10^power: below a half */
+  while (lstm__float_digits(bits, power + 1, &large) == 0) ++power;
   for (count = 0; count < 11; ++count) {
     digits = lstm__float_digits(bits, power + count, &large);
     if (digits && digits < 1000000000u && !large && lstm__decimal_to_bits(digits, -(power + count)) == bits) break;
@@ -4529,8 +4529,8 @@ static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece
                                      char name[LSTM__NAME]) {
   const char *equals = (const char *)memchr(word.at, '=', word.size);
   char shown[64];
-  lstm__text o = lstm__text_in(name, LSTM__NAME);
   lstm__piece option, value;
+  lstm__text copy;
   int n = -1;
   option.at = word.at;
   option.size = equals ? (size_t)(equals - word.at) : word.size;
@@ -4548,7 +4548,8 @@ static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece
     if (n >= 0) layer->read = (lstm_read)n;
   } else if (layer->type != LSTM_LAYER_DROPOUT && lstm__piece_is(option, "name") && value.size &&
              value.size < LSTM__NAME) {
-    lstm__put_piece(&o, value);
+    copy = lstm__text_in(name, LSTM__NAME);
+    lstm__put_piece(&copy, value);
     layer->name = name;
     n = 0;
   }
@@ -5413,7 +5414,7 @@ typedef struct lstm__save {
   lstm_error *error;
 } lstm__save;
 
-#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+#ifndef LSTM_NO_TRAINING
 static void lstm__write_run_metadata(lstm__sink *s, const lstm_trainer *t);
 static void lstm__write_run_entries(lstm__sink *s, const lstm_trainer *t, size_t *place);
 static void lstm__write_run_data(lstm__sink *s, const lstm_trainer *t);
@@ -5441,7 +5442,7 @@ static void lstm__write_metadata(lstm__sink *s, const lstm__save *w) {
     lstm__put_layer(&t, &w->model->desc.layers[i]);
     lstm__write_pair(s, lstm__layer_key(i, key), value);
   }
-#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+#ifndef LSTM_NO_TRAINING
   if (w->trainer) lstm__write_run_metadata(s, w->trainer);
 #endif
   if (w->desc && w->desc->meta)
@@ -5479,7 +5480,7 @@ static void lstm__write_header(lstm__sink *s, const lstm__save *w) {
     for (half = 0; half < lstm__halves(t); ++half)
       lstm__write_entry(s, lstm__slot_name(t, half, buffer), (size_t)t->rows, (size_t)t->columns, &place);
   }
-#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+#ifndef LSTM_NO_TRAINING
   if (w->trainer) lstm__write_run_entries(s, w->trainer, &place);
 #endif
   lstm__write(s, "}", 1);
@@ -5492,7 +5493,7 @@ static void lstm__write_data(lstm__sink *s, const lstm__save *w) {
     lstm__write_floats(s, w->params + t->offset, t->count);
     if (lstm__halves(t) == 2) lstm__write_zeros(s, t->count);
   }
-#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+#ifndef LSTM_NO_TRAINING
   if (w->trainer) lstm__write_run_data(s, w->trainer);
 #endif
 }
@@ -5733,7 +5734,7 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 
 /* --- checkpoints ------------------------------------------------------------------------------------------------- */
 
-#ifdef LSTM__CHECKPOINTS /* until the trainer is there */
+#ifndef LSTM_NO_TRAINING
 
 static const char *const lstm__loss_words[] = {"none", "cross_entropy", "binary_cross_entropy", "mse"};
 static const char *const lstm__optimizer_words[] = {"default", "sgd", "rmsprop", "adam", "adamw"};
@@ -5824,7 +5825,7 @@ static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t 
   if (i == 2) return t->m2;
   *rows = (size_t)t->desc.batch_size;
   *columns = (size_t)t->model->plan.state_size;
-  return t->carry;
+  return t->desc.carry_state ? t->carry : NULL;
 }
 
 static void lstm__write_run_entries(lstm__sink *s, const lstm_trainer *t, size_t *place) {
@@ -5951,6 +5952,8 @@ static void lstm__take_run(lstm__file *f, lstm_trainer *t, const lstm__progress 
   t->windows = p->windows;
   t->rate = p->rate;
   t->has_best = p->best;
+  t->has_forward = t->has_loss = 0;
+  lstm_trainer_zero_gradients(t);
   lstm_model_refresh(t->model);
 }
 
