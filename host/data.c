@@ -247,7 +247,7 @@ static int data_gather(lua_State *L) {
   const host_array *indices = host_checkarray(L, 2, HOST_INT32, 1, "indices");
   host_array *out;
   size_t lanes = (size_t)indices->shape[0], steps, width, b, t;
-  if (!source) luaL_checkudata(L, 1, "lstm.array");
+  if (!source) return host_raise(L, "gather: array expected, got %s", luaL_typename(L, 1));
   out = host_checkarray(L, 3, source->kind, 0, "out");
   steps = source->dims == 3 || (source->dims == 2 && lua_toboolean(L, 4)) ? (size_t)source->shape[1] : 1;
   width = steps ? row_of(source) / steps : 0;

@@ -88,7 +88,7 @@ local spec = {
   patience = {type = "integer", min = 1}, min_delta = {type = "number", default = 0, min = 0},
   monitor = {type = "string"}, verbose = {type = "integer", default = 1, min = 0, max = 2},
   on_epoch = {type = "function"}, on_step = {type = "function"}, validate_every = {type = "integer", min = 1},
-  shuffle = {type = "boolean", default = true}, threads = {type = "integer", min = 1}, title = {type = "string"},
+  shuffle = {type = "boolean", default = true}, seconds = {type = "number", above = 0}, threads = {type = "integer", min = 1}, title = {type = "string"},
 }
 
 local function check_options(model, train, given)
@@ -248,7 +248,7 @@ function Run:measure()
   }
   if self.opts.validation then
     local result = self.model:evaluate(self.opts.validation, {loss = self.opts.loss})
-    row.val_loss, row.val_accuracy = result.loss, result.accuracy
+    row.val_loss, row.accuracy = result.loss, result.accuracy
   end
   row.seconds = self:seconds()
   self.sum, self.count = 0, 0
@@ -263,7 +263,7 @@ function Run:wants_to_stop(row)
   local opts = self.opts
   if row and opts.on_epoch and opts.on_epoch(row, self.history, self.trainer) == false then return "on_epoch" end
   if row and opts.patience and self.history.waited >= opts.patience then return "patience" end
-  return nil
+  return opts.seconds and self:seconds() >= opts.seconds and "seconds" or nil
 end
 
 -- A batch whose loss or gradient is not finite has changed nothing. The first time: the last good weights, half the
@@ -317,7 +317,10 @@ function Run:loop()
     local due = self.position % self.interval == 0 or self.position >= self.total
     local row = due and not message and self:measure()
     reason = reason or self:wants_to_stop(row)
-    if reason then return reason, message end
+    if reason then
+      if not row and not message then self:measure() end        -- the last steps count too
+      return reason, message
+    end
     if core.interrupted() then return "interrupted" end
   end
   return "finished"
@@ -394,7 +397,7 @@ end
 --   optimizer "adam" ("adamw", "rmsprop", "sgd"), lr, momentum, beta1, beta2, alpha, epsilon, weight_decay
 --   clip 5 (global norm, 0: off), clip_value, loss (default the model's), shuffle true, seed, threads
 --   checkpoint (path, written at each look and at the end), resume (path, or true: the checkpoint if there is one)
---   patience (looks without an improvement of min_delta in `monitor`: "val_loss", else "loss")
+--   seconds (a time budget), patience (looks without an improvement of min_delta in `monitor`: "val_loss", else "loss")
 --   verbose 1 (0 silent, 2 a line for each look), title, on_epoch(row, history, trainer) at each look and
 --   on_step(info, trainer): false stops
 -- Returns the history; or nil, message, status, history where the world stops it: "interrupted" (Ctrl-C), "not_finite",

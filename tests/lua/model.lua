@@ -1,0 +1,339 @@
+-- Tests of models: making, looking, saving, predicting, generating (host/model.c, host/lua/model.lua and its helpers).
+
+local lu = require "luaunit"
+local lstm = require "lstm"
+
+local fails = lu.assertErrorMsgContains
+local function refused(message, options) fails(message, lstm.model, options) end
+
+local TestMaking = {}
+
+function TestMaking.testShortForm()
+  local m = lstm.model{input = 1, hidden = 50, output = 1}
+  lu.assertEquals(m:parameters(), 4 * 50 * (1 + 50 + 2) - 4 * 50 + 50 + 1)
+  lu.assertEquals(m.loss, "mse")
+  lu.assertEquals(m.core:describe().layers[1].read, "last")
+  local two = lstm.model{input = 2, hidden = {5, 4}, output = 1, dropout = 0.1}
+  lu.assertEquals(#two.core:describe().layers, 5)
+  lu.assertEquals(lstm.model{input = 2, hidden = 5, layers = 3, output = 1}.core:describe().layers[3].size, 5)
+end
+
+function TestMaking.testVocabulary()
+  local vocab = lstm.vocab "hello world"
+  local m = lstm.model{input = vocab, lstm.embedding(8), lstm.lstm(16), output = vocab}
+  local layers = m.core:describe().layers
+  lu.assertEquals({layers[1].type, layers[2].type, layers[3].type}, {"embedding", "lstm", "dense"})
+  lu.assertEquals(layers[3].size, #vocab)
+  lu.assertEquals(layers[2].read, "all")
+  lu.assertEquals(m.loss, "cross_entropy")
+  lu.assertEquals(m.core:output(), "softmax")
+  lu.assertEquals(lstm.model{input = vocab, hidden = 4, output = vocab}.core:describe().layers[1].type, "embedding")
+end
+
+function TestMaking.testLayersKeepTheirOptions()
+  local layers = {lstm.lstm{6, read = "all", name = "encoder"}, lstm.dense{5, activation = "tanh"}, lstm.dropout(0.25)}
+  local m = lstm.model{input = 3, layers[1], layers[2], layers[3], output = 2}
+  local got = m.core:describe().layers
+  lu.assertEquals(got[1], {type = "lstm", size = 6, read = "all", name = "encoder"})
+  lu.assertEquals(got[2].activation, "tanh")
+  lu.assertAlmostEquals(got[3].rate, 0.25, 1e-7)
+  lu.assertEquals(m:tensors()[1], "encoder.weight_ih_l0")
+  lu.assertEquals(tostring(layers[1]), "lstm 6")
+  lu.assertEquals(tostring(layers[3]), "dropout 0.25")
+end
+
+function TestMaking.testSeeds()
+  local function weights(options)
+    options.input, options.hidden, options.output = 2, 3, 1
+    return lstm.model(options):tensor "rnn.weight_ih_l0"
+  end
+  lu.assertEquals(weights{seed = 5}, weights{seed = 5})
+  lu.assertNotEquals(weights{seed = 5}, weights{seed = 6})
+  lstm.seed(9)
+  local first, second = weights{}, weights{}
+  lu.assertNotEquals(first, second)
+  lu.assertEquals(first, weights{seed = 9})
+  lstm.seed(9)
+  lu.assertEquals(first, weights{})
+  lu.assertNotEquals(weights{seed = 5, init = "pytorch"}, weights{seed = 5})
+  lu.assertEquals(weights{init = "zero"}:sum(), 0)
+  fails("a seed must be a whole number", lstm.seed, 1.5)
+end
+
+function TestMaking.testFromAModel()
+  local a = lstm.model{input = 2, hidden = 3, output = 1}
+  local b = lstm.model{input = 2, hidden = 3, output = 1, init = a}
+  lu.assertEquals(a:tensor "rnn.weight_hh_l0", b:tensor "rnn.weight_hh_l0")
+  refused("another architecture", {input = 2, hidden = 4, output = 1, init = a})
+  refused("must be a name or a model", {input = 2, hidden = 4, output = 1, init = {}})
+end
+
+function TestMaking.testRefused()
+  refused('unknown option "hiden", did you mean "hidden"?', {input = 1, hiden = 32, output = 1})
+  refused('option "input" is missing', {hidden = 3})
+  refused('option "hidden" must be', {input = 1, hidden = 0, output = 1})
+  refused('option "dropout" must be', {input = 1, hidden = 2, output = 1, dropout = 1})
+  refused('option "read" must be', {input = 1, hidden = 2, output = 1, read = "first"})
+  refused('option "loss" must be', {input = 1, hidden = 2, output = 1, loss = "mae"})
+  refused('must be "default", "pytorch" or "zero", got glorot', {input = 1, hidden = 2, output = 1, init = "glorot"})
+  refused("give hidden = cells", {input = 1, output = 1})
+  refused("hidden lists 2 layers, layers says 3", {input = 1, hidden = {2, 2}, layers = 3, output = 1})
+  refused('"hidden" is for models without a list of layers', {input = 1, hidden = 2, lstm.lstm(2)})
+  refused("layer 1 must be made by", {input = 1, {50}})
+  refused("needs an embedding first", {input = lstm.vocab "ab", lstm.lstm(2)})
+  refused("input is a vocabulary or a number", {input = {"a", "b"}, hidden = 2})
+  refused("at least two labels", {input = 1, hidden = 2, output = {"a"}})
+  refused("label 2 must be a string", {input = 1, hidden = 2, output = {"a", 2}})
+  refused("no recurrent layer", {input = 1, lstm.dense(3)})
+  refused('unknown instruction set "mmx"', {input = 1, hidden = 2, output = 1, isa = "mmx"})
+  fails("the size must be a whole number", lstm.lstm, "x")
+  fails('unknown option "raed", did you mean "read"', lstm.lstm, {3, raed = "all"})
+  fails("the rate must be a number", lstm.dropout, 1)
+  fails('option "activation" must be one of', lstm.dense, {3, activation = "gelu"})
+  fails("the size must be", lstm.embedding, 0)
+end
+
+local TestLooking = {}
+
+function TestLooking.testText()
+  local text = tostring(lstm.model{input = 2, hidden = 3, output = {"a", "b"}})
+  lu.assertStrContains(text, "2 -> 3, read last")
+  lu.assertStrContains(text, "parameters")
+  lu.assertStrContains(text, "loss cross_entropy")
+end
+
+function TestLooking.testTensors()
+  local m = lstm.model{input = 2, hidden = 3, output = 1}
+  local name = m:tensors()[1]
+  lu.assertEquals(name, "rnn.weight_ih_l0")
+  lu.assertEquals({m:tensor(name):shape()}, {12, 2})
+  local before = m:predict(lstm.array{{1, 2}})[1]
+  m:tensor(name, m:tensor(name) * 2)
+  lu.assertNotEquals(m:predict(lstm.array{{1, 2}})[1], before)
+  fails('no tensor "rnn.weight"', m.tensor, m, "rnn.weight")
+  fails("shape [12][2] expected, got [2][12]", m.tensor, m, name, lstm.zeros{2, 12})
+end
+
+function TestLooking.testLabels()
+  local m = lstm.model{input = 1, hidden = 2, output = {"circle", "slash"}}
+  lu.assertEquals({m:label(1), m:label(2)}, {"circle", "slash"})
+  lu.assertEquals({m:index "slash", m:index "zigzag"}, {2})
+  lu.assertEquals(lstm.model{input = 1, hidden = 2, output = 3}:label(3), 3)
+end
+
+function TestLooking.testClone()
+  local m = lstm.model{input = 2, hidden = 3, output = 1, meta = {a = 1}}
+  local copy = m:clone()
+  lu.assertEquals(copy:tensor "head.weight", m:tensor "head.weight")
+  copy:tensor("head.weight", copy:tensor "head.weight" + 1)
+  copy.meta.a = 2
+  lu.assertNotEquals(copy:tensor "head.weight", m:tensor "head.weight")
+  lu.assertEquals(m.meta.a, 1)
+end
+
+function TestLooking.testIsa()
+  local x = lstm.zeros{4, 2} + 0.3
+  local reference
+  for _, isa in ipairs(lstm.isas()) do
+    local m = lstm.model{input = 2, hidden = 20, output = 2, seed = 3, isa = isa}
+    lu.assertEquals(m:isa(), isa)
+    if isa ~= "sse2" then                                        -- sse2 has no fused operations
+      reference = reference or m:predict(x)
+      lu.assertEquals(m:predict(x), reference)
+    end
+  end
+end
+
+local TestFiles = {}
+local path = os.tmpname()
+
+function TestFiles.testEverythingTravels()
+  local vocab = lstm.vocab "hello\nworld\200"
+  local scale = lstm.minmax(lstm.table(lstm.array{{1, 2}, {3, 4}}, {"a", "b"}))
+  local m = lstm.model{input = vocab, hidden = 4, output = vocab, meta = {
+    text = "@plain = \\ text\n", number = 0.1, whole = 12, yes = true, bytes = "\255\0", scale = scale,
+    window = {look_back = 10, target = "Temp", nested = {1, 2, {3}}},
+  }}
+  lu.assertTrue(m:save(path))
+  local got = assert(lstm.load(path))
+  lu.assertTrue(got.vocab == vocab and got.output_vocab == vocab)
+  lu.assertEquals(got.loss, "cross_entropy")
+  lu.assertEquals(got.meta.text, "@plain = \\ text\n")
+  lu.assertEquals({got.meta.number, got.meta.whole, got.meta.yes, got.meta.bytes}, {0.1, 12, true, "\255\0"})
+  lu.assertEquals(got.meta.scale:tometa(), scale:tometa())
+  lu.assertEquals(got.meta.window, {look_back = 10, target = "Temp", nested = {1, 2, {3}}})
+  lu.assertEquals(got:predict(vocab:encode "hello"), m:predict(vocab:encode "hello"))
+  lu.assertEquals(got:bytes(), m:bytes())
+end
+
+function TestFiles.testLabelsAndLoss()
+  local m = assert(lstm.load{data = lstm.model{input = 1, hidden = 2, output = {"a", "b=\nc"}}:bytes()})
+  lu.assertEquals(m.labels, {"a", "b=\nc"})
+  m = assert(lstm.load{data = lstm.model{input = 1, hidden = 2, output = 2, loss = "binary_cross_entropy"}:bytes()})
+  lu.assertEquals(m.loss, "binary_cross_entropy")
+end
+
+function TestFiles.testFaults()
+  lu.assertEquals({lstm.load "/nonexistent"}, {nil, "cannot read /nonexistent: No such file or directory", "io"})
+  lu.assertEquals({lstm.load "/tmp"}, {nil, "cannot read /tmp: Is a directory", "io"})
+  local m = lstm.model{input = 1, hidden = 2, output = 1}
+  lu.assertEquals({m:save "/nonexistent/x"}, {nil, "cannot write /nonexistent/x: No such file or directory", "io"})
+  local bytes = m:bytes()
+  local got, message, status = lstm.load{data = bytes:sub(1, -2)}
+  lu.assertEquals({got, status}, {nil, "format"})
+  lu.assertStrContains(message, "data: ")
+  assert(lstm.writefile(path, "not a model"))
+  got, message, status = lstm.load(path)
+  lu.assertEquals({got, status}, {nil, "format"})
+  lu.assertStrContains(message, path .. ": ")
+end
+
+function TestFiles.testNotFinite()
+  local m = lstm.model{input = 1, hidden = 2, output = 1}
+  local bias = m:tensor "head.bias"
+  bias[1] = 0 / 0
+  m:tensor("head.bias", bias)
+  local got, message, status = lstm.load{data = m:bytes()}
+  lu.assertEquals({got, status}, {nil, "not_finite"})
+  lu.assertStrContains(message, "head.bias")
+  lu.assertNotNil(lstm.load{data = m:bytes(), allow_not_finite = true})
+end
+
+function TestFiles.testMistakes()
+  fails("give a path", lstm.load)
+  fails("the path must be a string", lstm.load, 5)
+  fails('unknown option "isaa"', lstm.load, "x", {isaa = "scalar"})
+  local m = lstm.model{input = 1, hidden = 2, output = 1, meta = {f = print}}
+  fails('"f" cannot be kept in a file', m.save, m, path)
+  m.meta = {[1] = "x"}
+  fails("keys are strings", m.save, m, path)
+end
+
+local TestRunning = {}
+
+function TestRunning.testPredictEqualsSteps()
+  for _, read in ipairs{"all", "last"} do
+    local m = lstm.model{input = 2, hidden = 5, output = 3, read = read}
+    local x = lstm.zeros{7, 4, 2}
+    local rng = lstm.rng(1)
+    for i = 1, 7 do
+      for t = 1, 4 do x[i][t] = {rng:uniform(), rng:uniform()} end
+    end
+    local y = m:predict(x, {batch = 3})
+    lu.assertEquals({y:shape()}, read == "all" and {7, 4, 3} or {7, 3})
+    for i = 1, 7 do
+      local state = m:state()
+      for t = 1, 4 do
+        local out = state:step(x[i][t])
+        if read == "all" then lu.assertEquals(y[i][t], out) elseif t == 4 then lu.assertEquals(y[i], out) end
+      end
+      lu.assertEquals(m:predict(x[i]), y[i])
+    end
+  end
+end
+
+function TestRunning.testThreadsDoNotChangeBits()
+  local m = lstm.model{input = 1, hidden = 40, output = 2}
+  local x, before, reference = lstm.zeros{100, 5, 1} + 0.5, lstm.threads(), nil
+  for _, n in ipairs{1, 2, 3, 7} do
+    lstm.threads(n)
+    reference = reference or m:predict(x)
+    lu.assertEquals(m:predict(x), reference)
+  end
+  lstm.threads(before)
+end
+
+function TestRunning.testEvaluate()
+  local m = lstm.model{input = 1, hidden = 3, output = {"a", "b"}}
+  local result = m:evaluate{x = lstm.zeros{5, 4, 1}, y = {"a", "b", 1, 2, 2}}
+  lu.assertEquals(result.count, 5)
+  lu.assertAlmostEquals(result.loss, math.log(2), 1e-3)
+  lu.assertTrue(result.accuracy == 0.4 or result.accuracy == 0.6)
+  local r = lstm.model{input = 1, hidden = 3, output = 1, init = "zero"}
+  lu.assertAlmostEquals(r:evaluate{x = lstm.zeros{3, 2, 1}, y = lstm.array{1, 2, 3}}.loss, 14 / 3, 1e-5)
+end
+
+function TestRunning.testEvaluateText()
+  local vocab = lstm.vocab(("abcdefgh"):rep(100))
+  local m = lstm.model{input = vocab, hidden = 3, output = vocab, init = "zero"}
+  local result = m:evaluate(vocab:encode(("abcdefgh"):rep(100)))
+  lu.assertEquals(result.count, 799)
+  lu.assertAlmostEquals(result.loss, math.log(8), 1e-5)
+end
+
+function TestRunning.testMismatches()
+  local m = lstm.model{input = 2, hidden = 3, output = 1}
+  local vocab = lstm.vocab "abc"
+  local text = lstm.model{input = vocab, hidden = 3, output = vocab}
+  fails("the model takes 2 inputs, x has 3", m.predict, m, lstm.zeros{3, 7, 3})
+  fails("the model takes numbers, not tokens", m.predict, m, vocab:encode "abc")
+  fails("from another vocabulary", text.predict, text, lstm.vocab("abcd"):encode "abcd")
+  fails("use rows:windows", m.predict, m, lstm.table(lstm.zeros{4, 2}))
+  fails("windows, tokens or {x =, y =} expected", m.predict, m, "abc")
+  fails('unknown field "z"', m.predict, m, {x = lstm.zeros{3, 7, 2}, z = 1})
+  fails("the set has no targets", m.evaluate, m, {x = lstm.zeros{3, 7, 2}})
+  fails("x has 3 sequences, y has 2", m.evaluate, m, {x = lstm.zeros{3, 7, 2}, y = lstm.zeros{2, 1}})
+  fails("the model gives 1 output, y has 2", m.evaluate, m, {x = lstm.zeros{3, 7, 2}, y = lstm.zeros{3, 2}})
+  fails('make it with read = "all"', m.evaluate, m, {x = lstm.zeros{3, 7, 2}, y = lstm.zeros{3, 7, 1}})
+  fails("the set is empty", m.predict, m, lstm.zeros{0, 7, 2})
+  fails('unknown option "bach", did you mean "batch"', m.predict, m, lstm.zeros{3, 7, 2}, {bach = 1})
+  local rows = lstm.table(lstm.zeros{9, 3})
+  fails("the model takes 2 inputs, the windows have 3 columns", m.predict, m, rows:windows{look_back = 2})
+end
+
+local TestGenerate = {}
+local vocab = lstm.vocab "hello world\n"
+local text = lstm.model{input = vocab, hidden = 6, output = vocab, seed = 2}
+
+local function all(options)
+  local pieces = {}
+  for piece in text:generate(options) do pieces[#pieces + 1] = piece end
+  return pieces
+end
+
+function TestGenerate.testPrimeAndLength()
+  local pieces = all{prime = "hello", length = 20, seed = 1}
+  lu.assertEquals(#pieces, 21)
+  lu.assertEquals(pieces[1], "hello")
+  lu.assertEquals(table.concat(all{prime = "hello", length = 20, seed = 1}), table.concat(pieces))
+  lu.assertNotEquals(table.concat(all{prime = "hello", length = 20, seed = 2}), table.concat(pieces))
+  lu.assertEquals(text:sample{prime = "hello", length = 20, seed = 1}, table.concat(pieces))
+  lu.assertEquals(#all{length = 3}, 3)
+  lu.assertEquals(#all{length = 0}, 0)
+  lu.assertEquals(text:sample{prime = "he", length = 9, temperature = 0}, text:sample{prime = "he", length = 9,
+    temperature = 0})
+end
+
+function TestGenerate.testGoesOnFromAState()
+  local state = text:state()
+  local first = text:sample{prime = "h", length = 5, temperature = 0, state = state}
+  local more = text:sample{length = 5, temperature = 0, state = state}
+  lu.assertEquals(first .. more, text:sample{prime = "h", length = 10, temperature = 0})
+end
+
+function TestGenerate.testUtf8PiecesAreCharacters()
+  local letters = lstm.vocab("äöü€", "utf8")
+  local m = lstm.model{input = letters, hidden = 4, output = letters}
+  for piece in m:generate{prime = "ä", length = 30} do lu.assertEquals(utf8.len(piece), 1) end
+end
+
+function TestGenerate.testWithoutALineEnd()
+  local letters = lstm.vocab "abc"
+  local m = lstm.model{input = letters, hidden = 4, output = letters}
+  lu.assertEquals(#m:sample{length = 5}, 6)                      -- the first symbol was drawn too
+end
+
+function TestGenerate.testRefused()
+  fails('"z" at line 1, column 2', text.generate, text, {prime = "hz"})
+  fails('option "temperature" must be a number of at least 0', text.generate, text, {temperature = -1})
+  fails('unknown option "lenght", did you mean "length"', text.generate, text, {lenght = 5})
+  local m = lstm.model{input = 1, hidden = 2, output = 1}
+  fails("no vocabulary to write with", m.generate, m, {})
+end
+
+local code = lu.LuaUnit.new():runSuiteByInstances{
+  {"TestMaking", TestMaking}, {"TestLooking", TestLooking}, {"TestFiles", TestFiles}, {"TestRunning", TestRunning},
+  {"TestGenerate", TestGenerate},
+}
+os.remove(path)
+os.exit(code, true)

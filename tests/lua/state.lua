@@ -1,0 +1,275 @@
+-- Tests of states and trainers (host/state.c, host/trainer.c).
+
+local lu = require "luaunit"
+local lstm = require "lstm"
+
+local fails = lu.assertErrorMsgContains
+local vocab = lstm.vocab "abc"
+local numbers = lstm.model{input = 2, hidden = {4, 3}, output = 3, read = "all", seed = 1}
+local text = lstm.model{input = vocab, lstm.embedding(4), lstm.lstm(5), output = vocab, seed = 1}
+
+local TestStep = {}
+
+function TestStep.testNumbersInNumbersOut()
+  local state = numbers:state()
+  local a, b, c, more = state:step(0.1, 0.2)
+  lu.assertNotNil(c)
+  lu.assertNil(more)
+  lu.assertEquals(lstm.array{a, b, c}, state:output())
+  lu.assertEquals(numbers:state():step(lstm.array{0.1, 0.2}), lstm.array{a, b, c})
+end
+
+function TestStep.testTokens()
+  local state = text:state()
+  local y = state:step "b"
+  lu.assertEquals({y:shape()}, {3})
+  lu.assertAlmostEquals(y:sum(), 1, 1e-6)
+  lu.assertEquals(text:state():step(2), y)
+  lu.assertEquals(text:state():step(lstm.array({1}, "int32")), y)
+end
+
+function TestStep.testBest()
+  local state = text:state()
+  state:step "a"
+  local symbol, p = state:best()
+  local i, q = state:output():argmax()
+  lu.assertEquals({symbol, p}, {vocab:symbol(i - 1), q})
+  lu.assertEquals({state:argmax()}, {i, q})
+  local labels = lstm.model{input = 1, hidden = 2, output = {"circle", "slash"}}
+  local hand = labels:state()
+  hand:step(1)
+  lu.assertTrue(({circle = true, slash = true})[hand:best()])
+  local plain = numbers:state()
+  plain:step(1, 2)
+  lu.assertEquals(math.type((plain:best())), "integer")
+end
+
+function TestStep.testSample()
+  local state = text:state()
+  state:step "a"
+  lu.assertEquals(state:sample(0, lstm.rng(1)), (state:argmax()))
+  fails("no output yet", function() text:state():sample(1, lstm.rng(1)) end)
+end
+
+function TestStep.testLanes()
+  local many = numbers:state(3)
+  local x = lstm.array{{1, 2}, {3, 4}, {5, 6}}
+  many:step(x)
+  local y = many:step(x)
+  lu.assertEquals({y:shape()}, {3, 3})
+  for lane = 1, 3 do
+    local one = numbers:state()
+    one:step(x[lane])
+    lu.assertEquals(one:step(x[lane]), y[lane])
+    lu.assertEquals(one:values(), many:values(lane))
+    lu.assertEquals({one:argmax()}, {many:argmax(lane)})
+  end
+  lu.assertEquals(many:lanes(), 3)
+  many:reset(2)
+  lu.assertEquals(many:values(2):sum(), 0)
+  lu.assertNotEquals(many:values(1):sum(), 0)
+end
+
+function TestStep.testMistakes()
+  local state = numbers:state()
+  fails("step: 2 numbers expected, got 1", state.step, state, 1)
+  fails("step: number expected as input 2, got string", state.step, state, 1, "2")
+  fails("step: 2 values expected, got an array of 3", state.step, state, lstm.array{1, 2, 3})
+  fails("step: float32 array expected, got int32", state.step, state, lstm.array({1, 2}, "int32"))
+  fails("a state of 2 lanes takes an array", function() numbers:state(2):step(1, 2) end)
+  fails('"z" is no symbol of the model', function() text:state():step "z" end)
+  fails("a whole number from 1 to 3 expected, got 4", function() text:state():step(4) end)
+  fails("an id is out of range, there are 3 tokens", function() text:state():step(lstm.array({3}, "int32")) end)
+  fails("the state has no output yet", function() numbers:state():output() end)
+  fails("the state has no output yet", function() numbers:state():best() end)
+  fails("a whole number from 1", numbers.state, numbers, 0)
+  fails("lstm.state expected", function() state.step(5, 1) end)
+end
+
+local TestSequences = {}
+
+function TestSequences.testForwardEqualsSteps()
+  local x = lstm.array{{0.1, 0.2}, {0.3, 0.4}, {0.5, 0.6}}
+  local whole, steps = numbers:state(), numbers:state()
+  local y = whole:forward(x)
+  for t = 1, 3 do lu.assertEquals(steps:step(x[t]), y[t]) end
+  lu.assertEquals(whole:values(), steps:values())
+  lu.assertEquals({numbers:state():forward(x:reshape{3, 1, 2}):shape()}, {3, 1, 3})
+end
+
+function TestSequences.testForwardIds()
+  local ids = vocab:encode "abca".ids
+  local y, steps = text:state():forward(ids), text:state()
+  for t = 1, 4 do lu.assertEquals(steps:step(ids[t] + 1), y[t]) end
+end
+
+function TestSequences.testMistakes()
+  fails("forward: shape [any][2] expected, got [3][3]", function() numbers:state():forward(lstm.zeros{3, 3}) end)
+  fails("forward: shape [any][2][2] expected", function() numbers:state(2):forward(lstm.zeros{3, 2}) end)
+  fails("int32 array expected, got float32", function() text:state():forward(lstm.zeros{3}) end)
+end
+
+local TestInside = {}
+
+function TestInside.testValues()
+  local state = numbers:state()
+  state:step(1, 2)
+  local values = state:values()
+  lu.assertEquals(#values, 2 * (4 + 3))
+  local other = numbers:state()
+  lu.assertEquals(other:set_values(values):step(lstm.array{3, 4}), state:step(lstm.array{3, 4}))
+  fails("values: shape [14] expected, got [3]", other.set_values, other, lstm.zeros(3))
+end
+
+function TestInside.testClone()
+  local state = numbers:state()
+  state:step(1, 2)
+  local copy = state:clone()
+  lu.assertEquals(copy:output(), state:output())
+  lu.assertEquals({copy:step(3, 4)}, {state:step(3, 4)})
+  copy:step(5, 6)
+  lu.assertNotEquals(copy:values(), state:values())
+  lu.assertTrue(copy:model() == numbers)
+end
+
+function TestInside.testReset()
+  local state = numbers:state()
+  local y = state:step(lstm.array{1, 2})
+  lu.assertTrue(state:reset() == state)
+  lu.assertEquals(state:values():sum(), 0)
+  lu.assertEquals(state:step(lstm.array{1, 2}), y)
+end
+
+function TestInside.testBytes()
+  local state = numbers:state()
+  state:step(1, 2)
+  local saved = state:bytes()
+  local y = state:step(lstm.array{3, 4})
+  lu.assertTrue(state:restore(saved))
+  lu.assertEquals(state:step(lstm.array{3, 4}), y)
+  local values = state:values()
+  local other = text:state()
+  for _, bytes in ipairs{"", saved:sub(2), ("x"):rep(#saved), other:bytes()} do
+    local ok, message, status = state:restore(bytes)
+    lu.assertEquals({ok, status}, {nil, "mismatch"})
+    lu.assertStrContains(message, "restore: ")
+    lu.assertEquals(state:values(), values)
+  end
+end
+
+function TestInside.testText()
+  local state = numbers:state(2)
+  lu.assertEquals(tostring(state), "state of 2 lanes")
+  state:close()
+  lu.assertEquals(tostring(state), "state (closed)")
+end
+
+local TestTrainer = {}
+
+local function xor_batch()
+  local x, y = lstm.zeros{1, 4, 2}, lstm.zeros{1, 4, 1}
+  for i, row in ipairs{{0, 0, 0}, {0, 1, 1}, {1, 0, 1}, {1, 1, 0}} do
+    x[1][i], y[1][i] = {row[1], row[2]}, {row[3]}
+  end
+  return x, y
+end
+
+function TestTrainer.testLearns()
+  local m = lstm.model{input = 2, hidden = 8, output = 1, seed = 1}
+  local trainer = m:trainer{batch = 4, lr = 0.05}
+  local x, y = xor_batch()
+  local first = trainer:train(x, y)
+  local last
+  for _ = 1, 300 do last = trainer:train(x, y) end
+  lu.assertTrue(first > 0.1 and last < 0.01)
+  lu.assertEquals(trainer:steps(), 301)
+  lu.assertTrue(trainer:norm() >= 0)
+  lu.assertEquals(tostring(trainer), "trainer: batch 4, seq 1, adam, mse, step 301")
+  lu.assertTrue(trainer:model() == m)
+end
+
+function TestTrainer.testSameSeedSameBits()
+  local weights = {}
+  for run = 1, 2 do
+    local m = lstm.model{input = 2, hidden = 8, output = 1, dropout = 0.2, seed = 1}
+    local trainer = m:trainer{batch = 4, seed = 5}
+    local x, y = xor_batch()
+    for _ = 1, 10 do trainer:train(x, y) end
+    weights[run] = m:tensor "head.weight"
+  end
+  lu.assertEquals(weights[1], weights[2])
+end
+
+function TestTrainer.testOptimizersAndRates()
+  local x, y = xor_batch()
+  for _, optimizer in ipairs{"sgd", "rmsprop", "adam", "adamw"} do
+    local m = lstm.model{input = 2, hidden = 8, output = 1, seed = 1}
+    local trainer = m:trainer{batch = 4, optimizer = optimizer, lr = 0.02, clip = 0}
+    local first, last = trainer:train(x, y), nil
+    for _ = 1, 100 do last = trainer:train(x, y) end
+    lu.assertTrue(last < first)
+    lu.assertAlmostEquals(trainer:lr(0.5), 0.5, 1e-7)
+    fails("a finite rate of at least 0", trainer.lr, trainer, -1)
+  end
+end
+
+function TestTrainer.testLengthsWeightsReset()
+  local m = lstm.model{input = 1, hidden = 3, output = 1, read = "all", seed = 1}
+  local trainer = m:trainer{batch = 2, seq = 3, carry = true, lr = 1e-9}
+  local x, y = lstm.zeros{3, 2, 1} + 1, lstm.zeros{3, 2, 1}
+  local first = trainer:train(x, y)
+  lu.assertNotEquals(trainer:train(x, y), first)                 -- goes on from where it was
+  lu.assertAlmostEquals(trainer:train(x, y, {reset = true}), first, 1e-6)
+  lu.assertAlmostEquals(trainer:train(x, y, {reset = lstm.array({1, 1}, "int32")}), first, 1e-6)
+  x[3] = 0 / 0                                                   -- padding may hold anything
+  local options = {reset = true, lengths = lstm.array({2, 2}, "int32")}
+  lu.assertTrue(trainer:train(x, y, options) > 0)
+  options.weights = lstm.zeros{3, 2}
+  lu.assertEquals(trainer:train(x, y, options), 0)
+  lu.assertEquals({trainer:final():shape()}, {2, 6})
+end
+
+function TestTrainer.testBest()
+  local m = lstm.model{input = 2, hidden = 8, output = 1, seed = 1}
+  local trainer = m:trainer{batch = 4, keep_best = true}
+  local x, y = xor_batch()
+  trainer:keep_best()
+  local before = m:tensor "head.weight"
+  trainer:train(x, y)
+  lu.assertNotEquals(m:tensor "head.weight", before)
+  trainer:restore_best()
+  lu.assertEquals(m:tensor "head.weight", before)
+end
+
+function TestTrainer.testNotFinite()
+  local m = lstm.model{input = 2, hidden = 8, output = 1, seed = 1}
+  local trainer = m:trainer{batch = 4}
+  local x, y = xor_batch()
+  x[1][1] = 0 / 0
+  local before = m:tensor "head.weight"
+  local loss, message, status = trainer:train(x, y)
+  lu.assertEquals({loss, status}, {nil, "not_finite"})
+  lu.assertEquals(type(message), "string")
+  lu.assertEquals(m:tensor "head.weight", before)
+end
+
+function TestTrainer.testMistakes()
+  local m = lstm.model{input = 2, hidden = 8, output = 1}
+  local x, y = xor_batch()
+  fails('unknown option "bath", did you mean "batch"', m.trainer, m, {bath = 4})
+  fails('option "lr" must be a number above 0', m.trainer, m, {lr = 0})
+  fails('option "optimizer" must be one of', m.trainer, m, {optimizer = "lion"})
+  local trainer = m:trainer{batch = 4}
+  fails("shape [any][any][2] expected, got [1][4][3]", trainer.train, trainer, lstm.zeros{1, 4, 3}, y)
+  fails("y ([T][B][O]): shape", trainer.train, trainer, x, lstm.zeros{1, 3, 1})
+  fails("y: float32 array expected, got nil", trainer.train, trainer, x, nil)
+  fails("lengths: int32 array expected", trainer.train, trainer, x, y, {lengths = lstm.zeros(4)})
+  fails("reset: shape [4] expected, got [3]", trainer.train, trainer, x, y, {reset = lstm.array({1, 1, 1}, "int32")})
+  fails("it is empty", trainer.train, trainer, lstm.zeros{0, 4, 2}, y)
+  lu.assertError(trainer.train, trainer, lstm.zeros{2, 4, 2}, y)  -- more steps than the trainer has memory for
+  lu.assertError(trainer.restore_best, trainer)
+end
+
+os.exit(lu.LuaUnit.new():runSuiteByInstances{
+  {"TestStep", TestStep}, {"TestSequences", TestSequences}, {"TestInside", TestInside}, {"TestTrainer", TestTrainer},
+}, true)
