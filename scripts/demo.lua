@@ -44,14 +44,17 @@ local function sample(model, prime, length, temperature)
   return (text:gsub("[^\n\32-\126]", "?"))
 end
 
--- Fits for so many seconds, with a line that follows the clock and a short sample now and then.
+-- Fits for so many seconds, with a line that follows the clock and a short sample now and then. The learning rate falls
+-- with the time that is left, so that the last weights are calm ones.
 local function fit_for(model, train, validation)
   local bar = lstm.progress.new{title = "learning", budget = seconds}
+  local rate = 4e-3
   local shares = opt.short and {} or {0.04, 0.15, 0.4}                    -- of the time: when to show a sample
   local history, message = model:fit(train, {
     validation = validation, seq = 64, batch = 32, steps = 1000000, validate_every = opt.short and 25 or 200,
-    optimizer = "adam", lr = 2e-3, clip = 5, seed = opt.seed, verbose = 0,
-    on_step = function(row)
+    optimizer = "adam", lr = rate, clip = 5, seed = opt.seed, verbose = 0,
+    on_step = function(row, trainer)
+      trainer:lr(rate * math.max(0.05, 1 - bar:elapsed() / seconds))
       bar:update(row.step, {loss = row.loss})
       if shares[1] and bar:elapsed() >= shares[1] * seconds then
         table.remove(shares, 1)
@@ -78,8 +81,9 @@ local function learn_text()
     model:parameters())
   fit_for(model, train, validation)
   say("\n%s", bold("   It writes:"))
-  local written = sample(model, "/* ", opt.short and 120 or 800, 0.55)
-  for line in (written .. "\n"):gmatch("([^\n]*)\n") do say("   | %s", line:sub(1, 110)) end
+  local written = sample(model, "/* ", opt.short and 120 or 900, 0.55)
+  written = written:match("^(.*\n).-$") or written .. "\n"             -- to the end of the last whole line
+  for line in written:gmatch("([^\n]*)\n") do say("   | %s", line:sub(1, 110)) end
   say("\n   %.2f nats per character on the part it has not read; guessing would cost %.2f",
     model:evaluate(validation).loss, math.log(vocab:size()))
   need(model:save(file("c.safetensors")))
@@ -129,10 +133,10 @@ learn_text()
 forecast()
 
 say("\n%s", bold("Files"))
-say("   %-32s the plot of the forecast: open it in a browser", file("forecast.svg"))
-say("   %-32s how the loss fell", file("loss.svg"))
-say("   %-32s the model that writes C; PyTorch opens it too", file("c.safetensors"))
-say("   %-32s the model that forecasts", file("temperature.safetensors"))
+say("   %-36s the plot of the forecast: open it in a browser", file("forecast.svg"))
+say("   %-36s how the loss fell", file("loss.svg"))
+say("   %-36s the model that writes C; PyTorch opens it too", file("c.safetensors"))
+say("   %-36s the model that forecasts", file("temperature.safetensors"))
 say("\n%s", bold("Next"))
 say("   ./lstm scripts/chars.lua ANY.txt           learn a text of yours (--help lists all options)")
 say("   ./lstm scripts/forecast.lua ANY.csv        forecast a series of yours")
