@@ -1,0 +1,239 @@
+/* Checked arithmetic, text without a locale, the emulated fused multiply-add, and how exact the elementary functions
+   are. */
+#define LSTM_IMPLEMENTATION
+#include "lstm.h"
+
+#include "../helpers.h"
+
+#include <float.h>
+#include <math.h>
+
+/* --- checked arithmetic ------------------------------------------------------------------------------------------- */
+
+static void test_sums_and_products_are_checked(void **arg) {
+  const size_t most = (size_t)-1, half = (size_t)1 << (sizeof(size_t) * 4);
+  size_t out = 7;
+  (void)arg;
+  assert_true(lstm__add_ok(3, 4, &out) && out == 7);
+  assert_true(lstm__add_ok(most, 0, &out) && out == most);
+  assert_true(lstm__add_ok(most - 5, 5, &out) && out == most);
+  assert_false(lstm__add_ok(most, 1, &out));
+  assert_false(lstm__add_ok(most - 5, 6, &out));
+  assert_true(lstm__mul_ok(6, 7, &out) && out == 42);
+  assert_true(lstm__mul_ok(0, most, &out) && out == 0);
+  assert_true(lstm__mul_ok(most, 0, &out) && out == 0);
+  assert_true(lstm__mul_ok(most, 1, &out) && out == most);
+  assert_true(lstm__mul_ok(half, half - 1, &out));
+  assert_false(lstm__mul_ok(half, half, &out));
+  assert_false(lstm__mul_ok(most / 2 + 1, 2, &out));
+  assert_false(lstm__mul_ok(most, most, &out));
+}
+
+static void test_rows_are_padded_to_sixteen(void **arg) {
+  int n;
+  (void)arg;
+  for (n = 0; n <= 67; n++) {
+    int p = lstm__pad16(n);
+    assert_true(p >= n && p < n + 16 && p % 16 == 0);
+  }
+}
+
+static void test_arenas_notice_overflow(void **arg) {
+  lstm__arena a;
+  (void)arg;
+  memset(&a, 0, sizeof a);
+  lstm__carve(&a, 3, 5);
+  assert_int_equal(a.used, LSTM_ALIGNMENT);
+  lstm__carve(&a, 1, LSTM_ALIGNMENT + 1);
+  assert_int_equal(a.used, 3 * LSTM_ALIGNMENT);
+  assert_false(a.overflow);
+  lstm__carve(&a, (size_t)-1 / 2, 4);
+  assert_true(a.overflow);
+}
+
+static void test_text_is_cut_and_counted(void **arg) {
+  lstm__text t;
+  char room[8];
+  (void)arg;
+  memset(room, 'x', sizeof room);
+  t.data = room, t.capacity = sizeof room, t.length = 0;
+  lstm__print(&t, "%d%%", -1234567);
+  assert_int_equal(t.length, 9);
+  assert_string_equal(room, "-123456");
+  t.length = 0;
+  lstm__print(&t, "%s", "ab");
+  assert_string_equal(room, "ab");
+  lstm__print(&t, "%z", (size_t)90);
+  assert_string_equal(room, "ab90");
+  t.length = 0;
+  lstm__print(&t, "%d", (int)-2147483647 - 1);
+  assert_int_equal(t.length, 11);
+  t.data = NULL, t.capacity = 0, t.length = 0;
+  lstm__print(&t, "only counted");
+  assert_int_equal(t.length, 12);
+}
+
+/* --- fused multiply-add ------------------------------------------------------------------------------------------- */
+
+static float float_of(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+static uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static void check_fma(float a, float b, float c) {
+  float got = lstm__soft_fma(a, b, c), wanted = fmaf(a, b, c);
+  if (got != got && wanted != wanted) return;
+  if (bits_of(got) != bits_of(wanted))
+    fail_msg("fma(%a, %a, %a) = %a, not %a", (double)a, (double)b, (double)c, (double)got, (double)wanted);
+}
+
+/* Any bits, products that c nearly cancels, results around the subnormal range, and exact ties. libm's fmaf is the
+   hardware's where there is one. */
+static void test_emulated_fma_is_exact(void **arg) {
+  static const float special[] = {0.0f,     -0.0f,   1.0f,      -1.0f,   1.5f,    FLT_MIN,
+                                  -FLT_MIN, 1.4e-45f, -1.4e-45f, FLT_MAX, -FLT_MAX};
+  lstm_rng rng = {1, 0};
+  int i, k, m;
+  (void)arg;
+  for (i = 0; i < HELPERS_COUNT(special); i++)
+    for (k = 0; k < HELPERS_COUNT(special); k++)
+      for (m = 0; m < HELPERS_COUNT(special); m++) check_fma(special[i], special[k], special[m]);
+  for (i = 0; i < 1000000; i++) {
+    uint32_t u = lstm_random_bits(&rng), v = lstm_random_bits(&rng), w = lstm_random_bits(&rng);
+    float a = float_of(u), b = float_of(v), near = -(a * b), tiny;
+    check_fma(a, b, float_of(w));
+    check_fma(a, b, float_of(bits_of(near) + (w & 7) - 4));
+    a = float_of((u & 0x807fffffu) | (uint32_t)(64 + (u >> 23 & 63)) << 23); /* 2^-63 .. 2^0: products reach 2^-126 */
+    b = float_of((v & 0x807fffffu) | 1u << 29);
+    tiny = float_of(w & 0x80ffffffu);
+    check_fma(a, b, tiny);
+    a = float_of((u & 0x80fff000u) | 0x3f800000u); /* 12 bits each: c decides ties */
+    b = float_of((v & 0x80fff000u) | 0x3f800000u);
+    check_fma(a, b, float_of((w & 0x80000000u) | (uint32_t)(60 + (w & 63)) << 23));
+  }
+}
+
+/* --- functions in double, for initialisation, schedules and sampling ---------------------------------------------- */
+
+static void test_square_roots_and_logarithms(void **arg) {
+  lstm_rng rng = {2, 0};
+  double worst_root = 0, worst_log = 0;
+  int i;
+  (void)arg;
+  for (i = 0; i < 200000; i++) {
+    double m = 1 + (double)lstm_random(&rng), x = ldexp(m, lstm_random_index(&rng, 400) - 200), e;
+    e = fabs(lstm__sqrt(x) / sqrt(x) - 1), worst_root = e > worst_root ? e : worst_root;
+    e = fabs(lstm__log(x) - log(x)) / fmax(fabs(log(x)), 1e-3), worst_log = e > worst_log ? e : worst_log;
+  }
+  for (i = 1; i < 2000; i++) assert_true(lstm__sqrt((double)i * i) == i);
+  print_message("in double: sqrt within %.1e, log within %.1e\n", worst_root, worst_log);
+  assert_true(worst_root < 4e-16);
+  assert_true(worst_log < 1e-14);
+  assert_true(lstm__sqrt(0) == 0);
+}
+
+/* --- functions in float ------------------------------------------------------------------------------------------- */
+
+#define CHUNK 4096
+
+static double exact_exp(double x) { return exp(x < -87 ? -87 : x > 87 ? 87 : x); }
+static double exact_sigmoid(double x) { return 1 / (1 + exp(-(x < -87 ? -87 : x > 87 ? 87 : x))); }
+
+/* The distance of neighbouring floats at |x|. */
+static double ulp(double x) {
+  int e;
+  frexp(x, &e);
+  return ldexp(1, (e < -125 ? -125 : e) - 24);
+}
+
+/* Float number `index` of a sweep over all exponents, both signs. */
+static float swept(uint32_t index, uint32_t stride) {
+  uint32_t magnitude = index / 2 * stride;
+  return float_of((magnitude < 0x7f800000u ? magnitude : 0x7f800000u) | (index & 1) << 31);
+}
+
+typedef struct sweep {
+  double worst;
+  float at;
+} sweep;
+
+static sweep sweep_map(const lstm__kernels *k, int function, double (*exact)(double)) {
+  enum { STRIDE = 1021 };
+  static float x[CHUNK], y[CHUNK];
+  sweep s = {0, 0};
+  uint32_t base;
+  int i;
+  for (base = 0; base / 2 < 0x7f800000u / STRIDE; base += CHUNK) {
+    for (i = 0; i < CHUNK; i++) x[i] = y[i] = swept(base + (uint32_t)i, STRIDE);
+    k->map(function, CHUNK, y);
+    for (i = 0; i < CHUNK; i++) {
+      double wanted = exact((double)x[i]), error = fabs((double)y[i] - wanted) / ulp(wanted);
+      if (!(error <= s.worst)) s.worst = error, s.at = x[i];
+    }
+  }
+  return s;
+}
+
+static void check_function(const char *name, int function, double (*exact)(double), double bound) {
+  int isa;
+  for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++) {
+    sweep s;
+    double limit = isa_is_fused((lstm_isa)isa) ? bound : bound + 1;
+    if (!lstm_isa_usable((lstm_isa)isa)) continue;
+    s = sweep_map(lstm__kernels_of((lstm_isa)isa), function, exact);
+    print_message("%-8s %-7s at most %.2f ulp, at %.9g\n", name, lstm_isa_name((lstm_isa)isa), s.worst, (double)s.at);
+    if (!(s.worst <= limit)) fail_msg("%s: more than %.2f ulp", name, limit);
+  }
+}
+
+/* The bounds that the header states. Unfused sets: one ulp more. */
+static void test_functions_keep_their_bounds(void **arg) {
+  (void)arg;
+  check_function("exp", LSTM__MAP_EXP, exact_exp, 1.5);
+  check_function("sigmoid", LSTM_SIGMOID, exact_sigmoid, 3);
+  check_function("tanh", LSTM_TANH, tanh, 3);
+}
+
+static void test_functions_at_the_ends(void **arg) {
+  float x[16];
+  int isa, i;
+  (void)arg;
+  for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++) {
+    const lstm__kernels *k = lstm_isa_usable((lstm_isa)isa) ? lstm__kernels_of((lstm_isa)isa) : NULL;
+    if (!k) continue;
+    for (i = 0; i < 16; i++) x[i] = 0;
+    x[0] = (float)NAN, x[1] = (float)INFINITY, x[2] = -(float)INFINITY, x[3] = -0.0f;
+    k->map(LSTM_TANH, 16, x);
+    assert_true(x[0] != x[0] && x[1] == 1 && x[2] == -1 && bits_of(x[3]) == 0x80000000u && bits_of(x[4]) == 0);
+    x[0] = (float)NAN, x[1] = (float)INFINITY, x[2] = -(float)INFINITY, x[3] = -0.0f;
+    k->map(LSTM_SIGMOID, 16, x);
+    assert_true(x[0] != x[0] && x[1] == 1 && x[2] >= 0 && x[2] < 1e-37f && x[3] == .5f && x[4] == .5f);
+    x[0] = (float)NAN, x[1] = -0.0f, x[2] = 0;
+    k->map(LSTM__MAP_EXP, 16, x);
+    assert_true(x[0] != x[0] && x[1] == 1 && x[2] == 1);
+    x[0] = (float)NAN, x[1] = -1, x[2] = 2, x[3] = (float)INFINITY;
+    k->map(LSTM_RELU, 16, x);
+    assert_true(x[0] != x[0] && x[1] == 0 && x[2] == 2 && x[3] == (float)INFINITY);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_sums_and_products_are_checked),
+      cmocka_unit_test(test_rows_are_padded_to_sixteen),
+      cmocka_unit_test(test_arenas_notice_overflow),
+      cmocka_unit_test(test_text_is_cut_and_counted),
+      cmocka_unit_test(test_emulated_fma_is_exact),
+      cmocka_unit_test(test_square_roots_and_logarithms),
+      cmocka_unit_test(test_functions_keep_their_bounds),
+      cmocka_unit_test(test_functions_at_the_ends),
+  };
+  return cmocka_run_group_tests_name("unit/arithmetic", tests, NULL, NULL);
+}
