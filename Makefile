@@ -120,7 +120,7 @@ $(BUILD)/host/%.o: host/%.c Makefile | need-lua
 	$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
 
 # The Lua part of the host, as C: made by a little program of ours.
-$(BUILD)/embed: host/embed.c Makefile
+$(BUILD)/embed: host/embed.c Makefile | $(AFTER_SETUP)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(DEPS) -o $@ $<
 
@@ -165,7 +165,7 @@ test: $(AFTER_SETUP) ## run every test that needs no Python, node or emulator (O
 
 SANITIZE := -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitize: ## the tests and the host with AddressSanitizer and UndefinedBehaviorSanitizer
-	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 $(MAKE) --no-print-directory test BUILD=build/sanitize \
+	@TEST_TIMEOUT=1200 ASAN_OPTIONS=allocator_may_return_null=1 $(MAKE) --no-print-directory test BUILD=build/sanitize \
 	  OPT=-O1 EXTRA="$(SANITIZE) -fsanitize=address,undefined"
 
 tsan: ## the thread tests with ThreadSanitizer
@@ -173,7 +173,7 @@ tsan: ## the thread tests with ThreadSanitizer
 	  ONLY="$(wildcard tests/threads/*.c)"
 
 valgrind: $(LSTM) ## the Lua tests under valgrind
-	@$(MAKE) --no-print-directory test ONLY="$(TEST_LUA)" \
+	@TEST_TIMEOUT=1200 $(MAKE) --no-print-directory test ONLY="$(TEST_LUA)" \
 	  WRAP="valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99"
 
 # --- checks ---------------------------------------------------------------------------------------------------------
