@@ -2,8 +2,7 @@
 
    Its language is n times a, n times b and a full stop. To know when the full stop comes, the network must count the
    a's and count them down again (Gers and Schmidhuber, "LSTM recurrent networks learn simple context-free and
-   context-sensitive languages", 2001). It reads n = 1 to 10 and is then asked about longer ones. With FILE, the model
-   is saved. */
+   context-sensitive languages", 2001). It reads n = 1 to 10, and can then count to 20. With FILE, the model is saved. */
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 #include <stdio.h>
@@ -49,11 +48,11 @@ int main(int argc, char **argv) {
   float loss;
 
   layers[0] = lstm_embedding(4);
-  layers[1] = lstm_lstm(12);
+  layers[1] = lstm_lstm(6);
   layers[2] = lstm_dense(SYMBOLS);
   desc.input_size = SYMBOLS, desc.layers = layers, desc.layer_count = 3, desc.seed = 1;
   how.loss = LSTM_CROSS_ENTROPY, how.batch_size = LANES, how.seq_len = STEPS, how.carry_state = 1;
-  how.learning_rate = 0.01f;
+  how.learning_rate = 0.02f;
   if (lstm_model_create(&desc, &model) || lstm_trainer_create(model, &how, &trainer) ||
       lstm_state_create(model, NULL, &state))
     return fprintf(stderr, "out of memory\n"), 1;
@@ -68,13 +67,13 @@ int main(int argc, char **argv) {
         targets[t][lane] = ids[t][lane] == B ? now[lane] : -1; /* only what follows a b can be known */
       }
     if (lstm_train(trainer, &batch, &loss)) return fprintf(stderr, "the training failed\n"), 1;
-    if (update == 1 || update % 250 == 0) printf("update %4d  loss %.4f\n", update, (double)loss);
+    if (update == 1 || update % 150 == 0) printf("update %4d  loss %.4f\n", update, (double)loss);
   }
 
   puts("\nas many b's as a's?");
-  for (t = 2; t <= 16; t += 2) {
+  for (t = 2; t <= 20; t += 3) {
     int wrote = count_back(model, state, t);
-    printf("%.*s%.*s.%s\n", t, "aaaaaaaaaaaaaaaa", wrote, "bbbbbbbbbbbbbbbbbbbbbbbb", wrote == t ? "" : "   (wrong)");
+    printf("%.*s%.*s.%s\n", t, "aaaaaaaaaaaaaaaaaaaa", wrote, "bbbbbbbbbbbbbbbbbbbbbbbb", wrote == t ? "" : "   (wrong)");
   }
   if (argc > 1 && lstm_save_file(model, NULL, argv[1])) return fprintf(stderr, "%s could not be written\n", argv[1]), 1;
   lstm_state_destroy(state);
