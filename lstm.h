@@ -2324,8 +2324,8 @@ static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *give
 static double lstm__cross_entropy(const lstm__kernels *k, int n, float *z, int id, int *correct) {
   float top, at = z[id], sum;
   int i;
-  *correct = 1;
-  for (i = 0; i < n; i++)
+  if (correct) *correct = 1;
+  for (i = 0; correct && i < n; i++)
     if (z[i] > at || (z[i] == at && i < id)) *correct = 0;
   sum = k->softmax(n, z, &top);
   k->divide(lstm__pad16(n), z, sum);
@@ -2337,7 +2337,7 @@ static double lstm__cross_entropy(const lstm__kernels *k, int n, float *z, int i
 static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z, const float *target, int *correct) {
   double loss = 0;
   int i, j;
-  *correct = 1;
+  if (correct) *correct = 1;
   for (i = 0; i < n; i += 16) {
     float e[16];
     int count = lstm__int_min(16, n - i);
@@ -2345,7 +2345,7 @@ static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z
     k->map(LSTM__MAP_EXP, 16, e);
     for (j = 0; j < count; j++) {
       float v = z[i + j], t = target[i + j], p = (v >= 0 ? 1.0f : e[j]) / (1.0f + e[j]);
-      if ((v > 0) != (t > 0.5f)) *correct = 0;
+      if (correct && (v > 0) != (t > 0.5f)) *correct = 0;
       loss += (v > 0    ? (double)v
                : v == v ? 0.0
                         : (double)v) -
@@ -2360,7 +2360,7 @@ static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z
 static double lstm__squared_error(int n, float *z, const float *target, int *correct) {
   double loss = 0;
   int i;
-  *correct = 0;
+  if (correct) *correct = 0;
   for (i = 0; i < n; i++) {
     float d = z[i] - target[i];
     loss += lstm__mul((double)d, (double)d);
@@ -2369,7 +2369,7 @@ static double lstm__squared_error(int n, float *z, const float *target, int *cor
   return loss / n;
 }
 
-/* The loss of one row z [n, padded], which becomes dL/dz; target row `at` of the batch. */
+/* The loss of one row z [n, padded], which becomes dL/dz; target row `at` of the batch. correct may be NULL. */
 static double lstm__row_loss(const lstm__kernels *k, lstm_loss loss, int n, float *z, const lstm_batch *b, size_t at,
                              int *correct) {
   switch (loss) {
@@ -2380,7 +2380,6 @@ static double lstm__row_loss(const lstm__kernels *k, lstm_loss loss, int n, floa
   case LSTM_MSE:
     return lstm__squared_error(n, z, b->targets + at * (size_t)n, correct);
   default:
-    *correct = 0;
     return 0;
   }
 }
@@ -2449,7 +2448,7 @@ static void lstm__take_row(lstm__batch_run *run, const float *z, float *row, int
   if (run->loss != LSTM_LOSS_NONE) {
     double weight = lstm__row_weight(&run->b, run->loss, lstm_model_reads_last(run->m), t, lane);
     lstm__sums *sums = lstm__state_sums(run->s) + lane;
-    int correct;
+    int correct = 0;
     if (!(weight > 0)) return;
     memcpy(row, z, o * sizeof(float));
     sums->loss += lstm__mul(weight, lstm__row_loss(run->m->kernels, run->loss, (int)o, row, &run->b, at, &correct));
@@ -3216,7 +3215,7 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
 
 /* The last layer's outputs' gradients come to lie in flow[0], rows of the last layer's stride. */
 static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
-  int top = t->model->plan.layers - 1, n = t->model->layers[top].out, last = lstm_model_reads_last(t->model), correct;
+  int top = t->model->plan.layers - 1, n = t->model->layers[top].out, last = lstm_model_reads_last(t->model);
   size_t width = (size_t)t->model->layers[top].out_pad, from = t->tapes[top].stride;
   int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
   for (; r < end; r++) {
@@ -3227,7 +3226,7 @@ static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
     if (!(weight > 0)) continue;
     memcpy(z, t->tapes[top].y + (size_t)r * from, (size_t)n * sizeof(float));
     t->row_losses[r] =
-        lstm__mul(weight, lstm__row_loss(t->model->kernels, t->desc.loss, n, z, t->batch, (size_t)r, &correct));
+        lstm__mul(weight, lstm__row_loss(t->model->kernels, t->desc.loss, n, z, t->batch, (size_t)r, NULL));
     t->model->kernels->scale((int)width, z, (float)(weight / t->weight));
   }
 }
@@ -6502,10 +6501,13 @@ FN float K(tree)(float *lane) {
 
 FN float K(softmax)(int n, float *z, float *top) {
   int i, j, padded = (n + 15) & ~15;
-  float best = z[0], lane[16];
-  for (i = 1; i < n; i++)
-    if (!(z[i] <= best)) best = z[i];
-  for (i = n; i < padded; i++) z[i] = best;
+  float best, lane[16];
+  for (i = n; i < padded; i++) z[i] = z[0];
+  for (j = 0; j < 16; j++) lane[j] = z[0];
+  for (i = 0; i < padded; i += 16)
+    for (j = 0; j < 16; j += VL) V_ST(lane + j, V_MAX(V_LD(lane + j), V_LD(z + i + j)));
+  for (best = lane[0], j = 1; j < 16; j++)
+    if (lane[j] > best) best = lane[j];
   for (j = 0; j < 16; j++) lane[j] = 0;
   for (i = 0; i < padded; i += VL) V_ST(z + i, K(exp)(V_SUB(V_LD(z + i), V_SET(best))));
   for (i = n; i < padded; i++) z[i] = 0;
