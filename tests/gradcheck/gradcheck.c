@@ -22,7 +22,7 @@
 #define FLOOR 2.4e-7
 #define UNFUSED 4.0
 
-enum { MAX_T = 7, MAX_B = 5, MAX_WIDTH = 40, MAX_STATES = 120, MAX_STACK = 12 };
+enum { MAX_PLACES = 160, MAX_B = 50, MAX_WIDTH = 130, MAX_STATES = 780, MAX_STACK = 12 }; /* places: T x B */
 
 /* --- drawing networks and windows --------------------------------------------------------------------------------- */
 
@@ -39,9 +39,9 @@ typedef struct network {
 typedef struct window {
   lstm_batch batch;
   lstm_flow flow;
-  float x[MAX_T * MAX_B * MAX_WIDTH], targets[MAX_T * MAX_B * MAX_WIDTH], weights[MAX_T * MAX_B];
-  float initial[MAX_B * MAX_STATES], d_output[MAX_T * MAX_B * MAX_WIDTH], d_final[MAX_B * MAX_STATES];
-  int32_t ids[MAX_T * MAX_B], target_ids[MAX_T * MAX_B];
+  float x[MAX_PLACES * MAX_WIDTH], targets[MAX_PLACES * MAX_WIDTH], weights[MAX_PLACES];
+  float initial[MAX_B * MAX_STATES], d_output[MAX_PLACES * MAX_WIDTH], d_final[MAX_B * MAX_STATES];
+  int32_t ids[MAX_PLACES], target_ids[MAX_PLACES];
   int lengths[MAX_B];
   unsigned char reset[MAX_B];
 } window;
@@ -75,14 +75,21 @@ static void add_dense(network *net, ref_rng *rng, int size, int any_activation) 
   add(net, layer);
 }
 
+/* What widths are drawn from. The wide ones take more than one panel of 64 columns, or several blocks of 16 units. */
+typedef struct palette {
+  int count, sizes[8];
+} palette;
+static const palette narrow = {8, {1, 2, 3, 5, 7, 16, 17, 33}}, wide = {6, {3, 33, 64, 65, 80, 130}};
+
+static int draw_size(ref_rng *rng, const palette *from) { return from->sizes[ref_index(rng, from->count)]; }
+
 /* L LSTM layers, most often of one size, with dropout (rate 0) or a dense layer between some. */
-static void add_recurrent(network *net, ref_rng *rng, int L, int H) {
-  static const int sizes[] = {1, 2, 5, 16, 18};
+static void add_recurrent(network *net, ref_rng *rng, const palette *from, int L, int H) {
   int unequal = L > 1 && chance(rng, UNEQUAL, 25);
   for (int l = 0; l < L; l++) {
-    add(net, lstm_lstm(unequal && l ? sizes[ref_index(rng, 5)] : H));
+    add(net, lstm_lstm(unequal && l ? draw_size(rng, from) : H));
     if (chance(rng, DROPOUT, 20)) add(net, lstm_dropout(0.0f));
-    if (l + 1 < L && chance(rng, DENSE_BETWEEN, 10)) add_dense(net, rng, sizes[ref_index(rng, 5)], 1);
+    if (l + 1 < L && chance(rng, DENSE_BETWEEN, 10)) add_dense(net, rng, draw_size(rng, from), 1);
   }
   for (int at = net->layer_count - 1; at >= 0; at--)
     if (net->layers[at].type == LSTM_LAYER_LSTM) {
@@ -93,25 +100,24 @@ static void add_recurrent(network *net, ref_rng *rng, int L, int H) {
     }
 }
 
-static void draw_network(network *net, ref_rng *rng, int L, int H, int T, int B, lstm_loss loss) {
-  static const int inputs[] = {1, 2, 3, 7, 16, 17, 33}, outputs[] = {1, 2, 5, 16, 19, 33};
+static void draw_network(network *net, ref_rng *rng, const palette *from, int L, int H, int T, int B, lstm_loss loss) {
   memset(net, 0, sizeof *net);
   net->T = T;
   net->B = B;
   net->loss = loss;
   net->seed = ref_bits(rng);
   net->carry = chance(rng, CARRY, 30);
-  net->input_size = inputs[ref_index(rng, 7)];
+  net->input_size = draw_size(rng, from);
   if (chance(rng, TOKENS, 35)) {
-    add(net, lstm_embedding(inputs[ref_index(rng, 7)]));
+    add(net, lstm_embedding(draw_size(rng, from)));
   } else {
     features[FEATURES]++;
-    if (chance(rng, DENSE_BELOW, 15)) add_dense(net, rng, inputs[ref_index(rng, 7)], 1);
+    if (chance(rng, DENSE_BELOW, 15)) add_dense(net, rng, draw_size(rng, from), 1);
   }
-  add_recurrent(net, rng, L, H);
+  add_recurrent(net, rng, from, L, H);
   if (chance(rng, NO_HEAD, 10)) return;
-  if (chance(rng, -1, 40)) add_dense(net, rng, outputs[ref_index(rng, 6)], 1);
-  add_dense(net, rng, outputs[ref_index(rng, 6)], loss == LSTM_MSE);
+  if (chance(rng, -1, 40)) add_dense(net, rng, draw_size(rng, from), 1);
+  add_dense(net, rng, draw_size(rng, from), loss == LSTM_MSE);
 }
 
 static void draw_targets(window *to, ref_rng *rng, lstm_loss loss, int rows, int O) {
@@ -346,8 +352,8 @@ static void check_gradients(const lstm_trainer *trainer, const expected *want, i
 
 /* One window on level 3: forward, loss, backward apart. */
 static void check_training_window(lstm_trainer *trainer, const window *from, const expected *want, int w) {
-  static float y[MAX_T * MAX_B * MAX_WIDTH], final[MAX_B * MAX_STATES], d_initial[MAX_B * MAX_STATES];
-  static float d_input[MAX_T * MAX_B * MAX_WIDTH];
+  static float y[MAX_PLACES * MAX_WIDTH], final[MAX_B * MAX_STATES], d_initial[MAX_B * MAX_STATES];
+  static float d_input[MAX_PLACES * MAX_WIDTH];
   const ref_pass *pass = &want->passes[w];
   size_t outputs = pass->y_steps * pass->B * want->net.output_size, states = pass->B * want->net.state_size;
   lstm_error error = {0};
@@ -436,7 +442,7 @@ static void check_metrics(const lstm_metrics *got, const ref_pass *pass) {
 
 /* lstm_forward_batch and lstm_evaluate over the windows, their states carried. */
 static void check_batches(const lstm_model *model, const window *windows, const expected *want) {
-  static float y[MAX_T * MAX_B * MAX_WIDTH];
+  static float y[MAX_PLACES * MAX_WIDTH];
   const lstm_executor executor = {2, run_backwards, NULL};
   lstm_state *state = make_state(model, current->B), *judged = make_state(model, current->B + 1);
   for (int w = 0; state && judged && w < want->count; w++) {
@@ -492,7 +498,7 @@ static void check_step(const lstm_model *model, lstm_state *state, const ref_pas
 }
 
 static void check_sequence(const lstm_model *model, lstm_state *state, const ref_pass *pass) {
-  static float y[MAX_T * MAX_B * MAX_WIDTH];
+  static float y[MAX_PLACES * MAX_WIDTH];
   double *want = expected_outputs(model, pass);
   set_initial(model, state, pass);
   lstm_status status = pass->batch.ids ? lstm_forward_ids(model, state, pass->batch.ids, (int)pass->T, y)
@@ -556,29 +562,54 @@ static int check_network(const network *net, ref_rng *rng) {
   return ran;
 }
 
+static int networks, runs;
+
+static void check_drawn(ref_rng *rng, const palette *from, int L, int H, int T, int B, int loss) {
+  network net;
+  draw_network(&net, rng, from, L, H, T, B, (lstm_loss)loss);
+  runs += check_network(&net, rng);
+  networks++;
+}
+
+static void report(const char *what, clock_t begin) {
+  printf("%s: %d networks, %d runs on the instruction sets, %.1f s, %d failures\n", what, networks, runs,
+         (double)(clock() - begin) / CLOCKS_PER_SEC, failures);
+}
+
 static void library_equals_reference(void **unused) {
   static const int sizes[] = {1, 3, 16, 17, 20}, lengths[] = {1, 2, 5, 7}, batches[] = {1, 2, 5};
   ref_rng rng = {20240229};
-  int networks = 0, runs = 0;
   clock_t begin = clock();
   (void)unused;
   memset(features, 0, sizeof features);
-  for (int L = 1; L <= 3; L++)
-    for (int h = 0; h < 5; h++)
-      for (int t = 0; t < 4; t++)
-        for (int b = 0; b < 3; b++)
-          for (int loss = LSTM_LOSS_NONE; loss < LSTM_LOSS_COUNT; loss++) {
-            network net;
-            draw_network(&net, &rng, L, sizes[h], lengths[t], batches[b], (lstm_loss)loss);
-            runs += check_network(&net, &rng);
-            networks++;
-          }
-  printf("gradcheck: %d networks, %d runs on the instruction sets, %.1f s, %d failures\n", networks, runs,
-         (double)(clock() - begin) / CLOCKS_PER_SEC, failures);
+  networks = runs = failures = 0;
+  for (int round = 0; round < 2; round++)
+    for (int L = 1; L <= 3; L++)
+      for (int h = 0; h < 5; h++)
+        for (int t = 0; t < 4; t++)
+          for (int b = 0; b < 3; b++)
+            for (int loss = LSTM_LOSS_NONE; loss < LSTM_LOSS_COUNT; loss++)
+              check_drawn(&rng, &narrow, L, sizes[h], lengths[t], batches[b], loss);
+  report("narrow", begin);
   for (int i = 0; i < FEATURE_COUNT; i++) {
     printf("  %s: %d\n", feature_names[i], features[i]);
     assert_true(features[i] >= 10);
   }
+  assert_int_equal(failures, 0);
+}
+
+/* More panels, blocks and lanes (50 lanes are more than go through the layers together). */
+static void wide_networks_equal_reference(void **unused) {
+  static const int sizes[] = {33, 64, 65, 80}, lengths[] = {1, 2, 3}, batches[] = {4, 13, 50};
+  ref_rng rng = {1997};
+  clock_t begin = clock();
+  (void)unused;
+  networks = runs = failures = 0;
+  for (int h = 0; h < 4; h++)
+    for (int t = 0; t < 3; t++)
+      for (int loss = LSTM_LOSS_NONE; loss < LSTM_LOSS_COUNT; loss++)
+        check_drawn(&rng, &wide, 1 + (h + t + loss) % 2, sizes[h], lengths[t], batches[(h + t + loss) % 3], loss);
+  report("wide", begin);
   assert_int_equal(failures, 0);
 }
 
@@ -645,7 +676,7 @@ static void check_dropped_gradients(const lstm_trainer *trainer, const window *f
 
 static void check_dropout(lstm_read read, int before_head, float rate) {
   static window from;
-  static float y[MAX_T * MAX_B * MAX_WIDTH];
+  static float y[MAX_PLACES * MAX_WIDTH];
   network net;
   lstm_error error = {0};
   ref_rng rng = {5};
@@ -742,15 +773,16 @@ static int check_reference(const network *net, ref_rng *rng) {
 
 static void reference_equals_differences(void **unused) {
   ref_rng rng = {19970801};
-  int networks = 0, compared = 0;
+  int compared = 0;
   clock_t begin = clock();
   (void)unused;
+  networks = failures = 0;
   for (int L = 1; L <= 2; L++)
     for (int H = 1; H <= 3; H++)
       for (int T = 1; T <= 3; T++)
         for (int loss = LSTM_LOSS_NONE; loss < LSTM_LOSS_COUNT; loss++) {
           network net;
-          draw_network(&net, &rng, L, H, T, 2, (lstm_loss)loss);
+          draw_network(&net, &rng, &narrow, L, H, T, 2, (lstm_loss)loss);
           for (int i = 0; i < net.layer_count; i++) /* differences are slow: keep everything small */
             if (net.layers[i].size > 5) net.layers[i].size = 4;
           if (net.input_size > 5) net.input_size = 4;
@@ -767,6 +799,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reference_equals_differences),
       cmocka_unit_test(library_equals_reference),
+      cmocka_unit_test(wide_networks_equal_reference),
       cmocka_unit_test(dropout_scales_and_drops),
   };
   return cmocka_run_group_tests_name("gradcheck", tests, NULL, NULL);
