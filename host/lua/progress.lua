@@ -155,8 +155,8 @@ function Bar:line(now, columns, with_bar)
   end
   local room = columns - width_of(head) - width_of(tail) - 1
   if with_bar and share and room >= 5 then
-    return head .. drawn_bar(share, math.min(room, 30), self.sink) .. " " .. tail,
-      width_of(head) + math.min(room, 30) + 1 + width_of(tail)
+    return head .. drawn_bar(share, math.min(room, 20), self.sink) .. " " .. tail,
+      width_of(head) + math.min(room, 20) + 1 + width_of(tail)
   end
   local text = head .. tail
   if width_of(text) > columns then text = text:gsub("[\128-\255]", "?"):sub(1, columns) end

@@ -107,6 +107,30 @@ function TestChars.testResumeIsTheSameRun()
   end
 end
 
+function TestChars.testCtrlCKeepsTheRun()
+  local text, whole, resumed, saved, said = with(verse), path(), path(), path(), path()
+  local options = "scripts/chars.lua " .. text .. " --hidden 16 --embed 8 --seq 16 --batch 4 --steps 1000" ..
+    " --validate-every 100 --dropout 0.1 --verbose 0 --sample 20 "
+  local expected = run(options .. "--out " .. whole)
+  -- waits for the first checkpoint, then interrupts
+  local pipe = assert(io.popen(('%s %s --steps 100000000 --checkpoint %s 2>%s & p=$!; n=0\n' ..
+    'while [ ! -s %s ] && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; kill -INT $p; wait $p; echo $?'):format(
+    host, options, saved, said, saved)))
+  local code = pipe:read("a")
+  pipe:close()
+  lu.assertEquals(code, "130\n")
+  local message = lstm.readfile(said)
+  lu.assertStrMatches(message, "chars%.lua: interrupted after step %d+ of 100000000; go on with %-%-resume .*\n")
+  local done = tonumber(message:match("after step (%d+)"))
+  lu.skipIf(done > 1000, "the machine was too fast for this test")
+  local got, err = run("scripts/chars.lua " .. text .. " --resume " .. saved ..
+    " --steps 1000 --verbose 0 --sample 20 --out " .. resumed)
+  lu.assertEquals(err, "")
+  lu.assertEquals(got, expected)
+  local a, b = assert(lstm.load(whole)), assert(lstm.load(resumed))
+  for _, name in ipairs(a:tensors()) do lu.assertTrue(a:tensor(name):bytes() == b:tensor(name):bytes()) end
+end
+
 function TestChars.testFailures()
   check_failure("scripts/chars.lua no/such/file.txt", "cannot read no/such/file.txt: No such file")
   check_failure("scripts/chars.lua .", "cannot read .: Is a directory")
