@@ -53,7 +53,7 @@ endif
 HOST_C    := $(filter-out host/embed.c,$(wildcard host/*.c))
 HOST_LUA  := $(wildcard host/lua/*.lua)
 HOST_O    := $(HOST_C:host/%.c=$(BUILD)/host/%.o) $(BUILD)/host/embedded.o
-MODULE_O  := $(filter-out $(BUILD)/host/main.o,$(HOST_O))
+MODULE_O  := $(filter-out $(BUILD)/host/main.o $(BUILD)/host/repl.o,$(HOST_O))
 
 TEST_DIRS := unit kernels gradcheck golden isa learn io fault threads
 TEST_C    := $(foreach d,$(TEST_DIRS),$(wildcard tests/$(d)/*.c))
