@@ -1,0 +1,404 @@
+-- Tests of training (host/lua/fit.lua): texts, windows, arrays, callbacks, checkpoints, interrupts, diverging runs.
+
+local lu = require "luaunit"
+local lstm = require "lstm"
+local core = require "lstm.core"
+
+local fails = lu.assertErrorMsgContains
+local path = os.tmpname()
+local nan = 0 / 0
+
+local text = ("the quick brown fox jumps over the lazy dog. "):rep(60)
+local vocab = lstm.vocab(text)
+local train, validation = vocab:encode(text):split(0.8)
+
+local function text_model(options)
+  local m = {input = vocab, lstm.embedding(8), lstm.lstm(12), output = vocab, seed = 1}
+  for key, value in pairs(options or {}) do m[key] = value end
+  return lstm.model(m)
+end
+
+local function quiet(options)
+  local result = {verbose = 0, seed = 1, seq = 8, batch = 4, lr = 0.01, validation = validation, validate_every = 20}
+  for key, value in pairs(options or {}) do result[key] = value end
+  return result
+end
+
+local function weights(m)
+  local all = {}
+  for i, name in ipairs(m:tensors()) do all[i] = m:tensor(name):bytes() end
+  return table.concat(all)
+end
+
+local function sine(n)
+  local values = {}
+  for i = 1, n do values[i] = {math.sin(i / 5) / 2 + 0.5} end
+  return lstm.table(lstm.array(values), {"y"})
+end
+
+local TestText = {}
+
+function TestText.testLearns()
+  local m = text_model()
+  local before = m:evaluate(validation).loss
+  local history = assert(m:fit(train, quiet{steps = 200}))
+  lu.assertAlmostEquals(before, math.log(#vocab), 0.3)
+  lu.assertTrue(history[#history].val_loss < before / 2)
+  lu.assertEquals(#history, 10)
+  lu.assertEquals({history[1].step, history[10].step}, {20, 200})
+  lu.assertEquals(history.stopped, "finished")
+  lu.assertAlmostEquals(m:evaluate(validation).loss, history[history.best].val_loss, 1e-6)
+  lu.assertTrue(history[10].accuracy > 0.5)
+end
+
+function TestText.testSameSeedSameBits()
+  local reference
+  for _, threads in ipairs{1, 2, 3, 7} do
+    local m = text_model()
+    assert(m:fit(train, quiet{steps = 30, threads = threads}))
+    reference = reference or weights(m)
+    lu.assertEquals(weights(m), reference)
+  end
+  local other = text_model()
+  assert(other:fit(train, quiet{steps = 30, seed = 2, lr = 0.02}))
+  lu.assertNotEquals(weights(other), reference)
+end
+
+function TestText.testValidationDoesNotTouchTheRun()
+  local a, b = text_model(), text_model()
+  local seen = {}
+  local function record(m) return function() seen[m] = weights(m) end end
+  assert(a:fit(train, quiet{steps = 40, on_step = record(a)}))
+  local options = quiet{steps = 40, on_step = record(b)}
+  options.validation = nil
+  assert(b:fit(train, options))
+  lu.assertEquals(seen[a], seen[b])
+end
+
+function TestText.testStateIsCarriedAndResetAtTheWrap()
+  -- With a rate of nearly zero the loss of a window depends on the carried state alone: it repeats from epoch to epoch.
+  local m, losses = text_model(), {}
+  local options = quiet{epochs = 2, lr = 1e-12, on_step = function(info) losses[info.step] = info.loss end}
+  options.validation = nil
+  assert(m:fit(train, options))
+  local half = #losses / 2
+  for i = 1, half do lu.assertAlmostEquals(losses[i], losses[i + half], 1e-5) end
+end
+
+function TestText.testTooShort()
+  local m = text_model()
+  fails("10 tokens are too few for batch = 4 streams of seq = 8: at least 36 are needed", m.fit, m,
+    vocab:encode(text:sub(1, 10)), quiet{steps = 1})
+end
+
+local TestSets = {}
+
+function TestSets.testWindows()
+  local m = lstm.model{input = 1, hidden = 12, output = 1, seed = 1}
+  local rows, rest = sine(300):split(0.8)
+  local set = rows:windows{look_back = 6, target = "y"}
+  local history = assert(m:fit(set, {epochs = 15, batch = 16, lr = 0.01, seed = 1, verbose = 0}))
+  lu.assertEquals(#history, 15)
+  lu.assertEquals(history[15].step, 15 * math.ceil(#set / 16))
+  lu.assertNil(history[1].val_loss)
+  local test = rest:windows{look_back = 6, target = "y"}
+  lu.assertTrue(lstm.rmse(m:predict(test), test:targets()) < 0.05)
+end
+
+function TestSets.testClasses()
+  local n, rng = 60, lstm.rng(4)
+  local x, y = lstm.zeros{n, 5, 1}, {}
+  for i = 1, n do
+    local up = i % 2 == 0
+    y[i] = up and "up" or "down"
+    for t = 1, 5 do x[i][t] = {(up and t or -t) / 5 + rng:uniform() * 0.1} end
+  end
+  local m = lstm.model{input = 1, hidden = 6, output = {"up", "down"}, seed = 1}
+  assert(m:fit({x = x, y = y}, {epochs = 30, batch = 8, lr = 0.02, verbose = 0, seed = 1}))
+  lu.assertEquals(m:evaluate({x = x, y = y}).accuracy, 1)
+  local state = m:state()
+  for t = 1, 5 do state:step(t / 5) end
+  lu.assertEquals((state:best()), "up")
+end
+
+function TestSets.testTargetsAtEveryStep()
+  local x = lstm.zeros{12, 4, 1}
+  for i = 1, 12 do x[i] = {{i / 12}, {0}, {-i / 12}, {0.5}} end
+  local m = lstm.model{input = 1, hidden = 6, output = 1, read = "all", seed = 1}
+  local history = assert(m:fit({x = x, y = x * 0.5}, {epochs = 60, batch = 5, lr = 0.02, verbose = 0, seed = 1}))
+  lu.assertTrue(history[#history].loss < history[1].loss / 5)
+end
+
+function TestSets.testShuffleAndSmallLastBatch()
+  local x = lstm.zeros{7, 2, 1}
+  for i = 1, 7 do x[i] = {{i}, {i}} end
+  local function sizes(shuffle)
+    local m, list = lstm.model{input = 1, hidden = 2, output = 1, seed = 1}, {}
+    assert(m:fit({x = x, y = lstm.zeros{7, 1}}, {epochs = 2, batch = 3, shuffle = shuffle, verbose = 0, seed = 1, lr = 1e-9,
+      on_step = function(info) list[#list + 1] = info.loss end}))
+    return list
+  end
+  local plain, mixed = sizes(false), sizes(true)
+  lu.assertEquals(#plain, 6)
+  for i = 1, 3 do lu.assertAlmostEquals(plain[i], plain[i + 3], 1e-6) end
+  lu.assertNotEquals({mixed[1], mixed[2], mixed[3]}, {mixed[4], mixed[5], mixed[6]})
+end
+
+function TestSets.testMismatches()
+  local m = lstm.model{input = 2, hidden = 2, output = 1}
+  fails("the model takes 2 inputs, the windows have 1 column", m.fit, m, sine(20):windows{look_back = 3}, {})
+  fails("the model takes numbers, not tokens", m.fit, m, train, {})
+  fails("use rows:windows", m.fit, m, sine(20), {})
+  fails("the set has no targets y", m.fit, m, {x = lstm.zeros{3, 2, 2}}, {})
+  fails("the training set is empty", m.fit, m, {x = lstm.zeros{0, 2, 2}, y = lstm.zeros{0, 1}}, {})
+  local one = lstm.model{input = 1, hidden = 2, output = 1}
+  fails("seq = 5, but the sequences have 3 steps", one.fit, one, sine(20):windows{look_back = 3}, {seq = 5})
+  local labels = lstm.model{input = 1, hidden = 2, output = {"a", "b"}}
+  fails("is not one of the model's 2 classes", labels.fit, labels, {x = lstm.zeros{1, 2, 1}, y = {"c"}}, {})
+  fails("is not one of the model's 2 classes", labels.fit, labels, {x = lstm.zeros{1, 2, 1}, y = {0}}, {})
+end
+
+local TestOptions = {}
+
+function TestOptions.testMistakes()
+  local m = text_model()
+  fails('fit: unknown option "validaton", did you mean "validation"?', m.fit, m, train, {validaton = 1})
+  fails('option "lr" must be a number above 0', m.fit, m, train, {lr = -1})
+  fails('option "optimizer" must be one of', m.fit, m, train, {optimizer = "adm"})
+  fails("give steps or epochs, not both", m.fit, m, train, {steps = 1, epochs = 1})
+  fails("resume = true needs checkpoint", m.fit, m, train, {resume = true})
+  fails('unknown monitor "accurracy"', m.fit, m, train, quiet{steps = 1, monitor = "accurracy"})
+end
+
+function TestOptions.testOnEpochStops()
+  local m, rows = text_model(), {}
+  local history = assert(m:fit(train, quiet{steps = 100, on_epoch = function(row, all, trainer)
+    rows[#rows + 1] = row
+    lu.assertEquals(all[#all], row)
+    lu.assertEquals(trainer:steps(), row.step)
+    return #rows < 2
+  end}))
+  lu.assertEquals({#rows, history.stopped}, {2, "on_epoch"})
+end
+
+function TestOptions.testOnStepStopsAndTheLastStepsCount()
+  local m = text_model()
+  local history = assert(m:fit(train, quiet{steps = 100, on_step = function(info) return info.step < 35 end}))
+  lu.assertEquals({history.stopped, #history, history[#history].step}, {"on_step", 2, 35})
+end
+
+function TestOptions.testSeconds()
+  local m = text_model()
+  local history = assert(m:fit(train, quiet{steps = 1000000, seconds = 0.05}))
+  lu.assertEquals(history.stopped, "seconds")
+end
+
+function TestOptions.testPatienceAndBestWeights()
+  local m, best = text_model(), nil
+  local history = assert(m:fit(train, quiet{steps = 400, patience = 2, lr = 0.3, validate_every = 10,
+    on_epoch = function(row, all) if all[all.best] == row then best = weights(m) end end}))
+  lu.assertEquals(history.stopped, "patience")
+  lu.assertEquals(#history, history.best + 2)
+  lu.assertEquals(weights(m), best)
+end
+
+function TestOptions.testErrorsInCallbacksPass()
+  local m = text_model()
+  fails("boom", m.fit, m, train, quiet{steps = 100, on_step = function(info)
+    if info.step == 45 then error "boom" end
+  end})
+  lu.assertTrue(m:evaluate(validation).loss < math.log(#vocab))   -- the best weights are back
+  lu.assertFalse(core.hold(false))                                -- and Ctrl-C works again
+end
+
+function TestOptions.testCoroutines()
+  local m, steps = text_model(), 0
+  local run = coroutine.wrap(function()
+    assert(m:fit(train, quiet{steps = 10, on_step = function() coroutine.yield(true) end}))
+    return false
+  end)
+  while run() do steps = steps + 1 end
+  lu.assertEquals(steps, 10)
+end
+
+function TestOptions.testModelsCanBeUsedInCallbacks()
+  local m = text_model()
+  assert(m:fit(train, quiet{steps = 20, on_step = function()
+    lu.assertEquals(#m:sample{prime = "the", length = 5}, 8)
+  end}))
+end
+
+local TestResume = {}
+
+function TestResume.testBitForBit()
+  local whole = text_model()
+  local expected = assert(whole:fit(train, quiet{steps = 100}))
+  local first = text_model()
+  assert(first:fit(train, quiet{steps = 60, checkpoint = path}))
+  local second = text_model{seed = 77}
+  local history = assert(second:fit(train, quiet{steps = 100, checkpoint = path, resume = true}))
+  lu.assertEquals(weights(second), weights(whole))
+  lu.assertEquals(#history, #expected)
+  for i, row in ipairs(expected) do
+    lu.assertEquals({history[i].step, history[i].loss, history[i].val_loss}, {row.step, row.loss, row.val_loss})
+  end
+end
+
+function TestResume.testWindowsBitForBit()
+  local set = sine(100):windows{look_back = 5}
+  local function options(t)
+    t.batch, t.seed, t.verbose, t.lr = 16, 3, 0, 0.01
+    return t
+  end
+  local function model() return lstm.model{input = 1, hidden = {6, 5}, dropout = 0.2, output = 1, seed = 1} end
+  local whole, parts = model(), model()
+  assert(whole:fit(set, options{epochs = 6}))
+  assert(parts:fit(set, options{epochs = 2, checkpoint = path}))
+  parts = model()
+  assert(parts:fit(set, options{epochs = 6, resume = path}))
+  lu.assertEquals(weights(parts), weights(whole))
+end
+
+function TestResume.testCheckpointIsAModel()
+  local m = text_model{meta = {note = "mine"}}
+  assert(m:fit(train, quiet{steps = 40, checkpoint = path}))
+  local loaded = assert(lstm.load(path))
+  lu.assertEquals(weights(loaded), weights(m))
+  lu.assertEquals(loaded.meta.note, "mine")
+  lu.assertTrue(loaded.vocab == vocab)
+  assert(loaded:fit(train, quiet{steps = 60, resume = path}))
+end
+
+function TestResume.testRefusals()
+  local m = text_model()
+  assert(m:fit(train, quiet{steps = 20, checkpoint = path}))
+  local before = weights(m)
+  local function refused(message, data, options)
+    options.resume = options.resume or path
+    local history, got, status = m:fit(data, quiet(options))
+    lu.assertNil(history)
+    lu.assertStrContains(got, message)
+    lu.assertEquals(status, options.resume == path and "mismatch" or "io")
+    lu.assertEquals(weights(m), before)
+  end
+  refused('option "lr" was 0.01', train, {steps = 40, lr = 0.02})
+  refused('option "batch" was 4 in that run and is 5 now', train, {steps = 40, batch = 5})
+  refused('option "clip" was 5 in that run and is 0 now', train, {steps = 40, clip = 0})
+  refused('option "optimizer" was the default in that run and is sgd now', train, {steps = 40, optimizer = "sgd"})
+  refused("the training data are not those of that run", validation, {steps = 40})
+  refused("cannot read /nonexistent", train, {steps = 40, resume = "/nonexistent"})
+  local other = lstm.model{input = vocab, lstm.embedding(8), lstm.lstm(13), output = vocab}
+  local _, message, status = other:fit(train, quiet{steps = 40, resume = path})
+  lu.assertStrContains(message, "other layers")
+  lu.assertEquals(status, "mismatch")
+end
+
+function TestResume.testNotACheckpoint()
+  local m = text_model()
+  assert(m:save(path))
+  local _, message, status = m:fit(train, quiet{steps = 10, resume = path})
+  lu.assertStrContains(message, "not a checkpoint")
+  lu.assertEquals(status, "mismatch")
+  assert(lstm.writefile(path, "rubbish"))
+  _, message, status = m:fit(train, quiet{steps = 10, resume = path})
+  lu.assertStrContains(message, path .. ": ")
+  lu.assertEquals(status, "format")
+end
+
+function TestResume.testCheckpointThatCannotBeWritten()
+  local m = text_model()
+  local history, message, status = m:fit(train, quiet{steps = 10, checkpoint = "/nonexistent/x.safetensors"})
+  lu.assertNil(history)
+  lu.assertEquals(message, "cannot write /nonexistent/x.safetensors: No such file or directory")
+  lu.assertEquals(status, "io")
+end
+
+function TestResume.testTrueBeginsWithoutAFile()
+  os.remove(path)
+  assert(text_model():fit(train, quiet{steps = 5, checkpoint = path, resume = true}))
+  lu.assertTrue(core.exists(path))
+end
+
+-- Ctrl-C in the middle of a run of another process: the checkpoint survives, and the rest gives the same bits.
+function TestResume.testInterrupt()
+  local binary, script, out = os.getenv "LSTM" or "./lstm", os.tmpname(), os.tmpname()
+  assert(lstm.writefile(script, ([[
+    local lstm = require "lstm"
+    local text = ("the quick brown fox jumps over the lazy dog. "):rep(60)
+    local vocab = lstm.vocab(text)
+    local train, validation = vocab:encode(text):split(0.8)
+    local m = lstm.model{input = vocab, lstm.embedding(8), lstm.lstm(12), output = vocab, seed = 1}
+    local told
+    local history, message, status, partial = m:fit(train, {steps = 4000, seq = 8, batch = 4, lr = 0.01, seed = 1,
+      verbose = 0, validation = validation, validate_every = 1000, checkpoint = %q, resume = arg[1], on_step = function(i)
+        if i.step == 300 and not arg[1] then print "running" io.stdout:flush() end
+      end})
+    if not history then print(status, partial.stopped) error(message, 0) end
+    assert(m:save(%q))
+  ]]):format(path, path .. ".whole")))
+  local function start(arguments, signals)
+    local _, _, code = os.execute(("%s %s %s >%s 2>&1 & pid=$!; %s wait $pid"):format(binary, script, arguments, out,
+      signals))
+    return code, assert(lstm.readfile(out))
+  end
+  lu.assertEquals((start("", "")), 0)
+  local whole = assert(lstm.load(path .. ".whole"))
+  local code, said = start("", ("while ! grep -q running %s; do sleep 0.01; done; kill -INT $pid;"):format(out))
+  if not said:find "interrupted" then lu.skip "the run ended before the signal came" end
+  lu.assertEquals(code, 130)
+  lu.assertStrContains(said, "running\ninterrupted\tinterrupted\nlstm: interrupted after step ")
+  lu.assertStrContains(said, (' of 4000, resume with resume = "%s"'):format(path))
+  code, said = start(path, "")
+  lu.assertEquals({code, said}, {0, ""})
+  lu.assertEquals(weights(assert(lstm.load(path .. ".whole"))), weights(whole))
+  for _, name in ipairs{script, out, path .. ".whole"} do os.remove(name) end
+end
+
+local TestDiverging = {}
+
+-- Ruins the weights after some steps, as a diverging run would.
+local function ruin(m, steps)
+  return function(info)
+    if not steps[info.step] then return end
+    local bias = m:tensor "head.bias"
+    bias[1] = math.huge
+    m:tensor("head.bias", bias)
+  end
+end
+
+function TestDiverging.testOnceGoesBackAndHalvesTheRate()
+  local m = text_model()
+  local history = assert(m:fit(train, quiet{steps = 60, on_step = ruin(m, {[30] = true})}))
+  lu.assertEquals(history.stopped, "finished")
+  lu.assertAlmostEquals(history[1].lr, 0.01, 1e-7)
+  lu.assertAlmostEquals(history[#history].lr, 0.005, 1e-7)
+  lu.assertTrue(m:evaluate(validation).loss < math.log(#vocab))
+end
+
+function TestDiverging.testTwiceStops()
+  local m = text_model()
+  local history, message, status, partial = m:fit(train, quiet{steps = 90, on_step = ruin(m, {[30] = true, [50] = true})})
+  lu.assertNil(history)
+  lu.assertStrContains(message, "batch 51 (epoch 1) gave a loss or gradient that is not finite, again")
+  lu.assertEquals({status, partial.stopped}, {"not_finite", "not_finite"})
+  lu.assertTrue(m:evaluate(validation).loss < math.log(#vocab))
+end
+
+function TestDiverging.testDataWithNaN()
+  local m = lstm.model{input = 1, hidden = 2, output = 1, seed = 1}
+  local x, y = lstm.zeros{8, 2, 1}, lstm.zeros{8, 1}
+  x[6][2] = nan
+  local _, message, status = m:fit({x = x, y = y}, {batch = 4, shuffle = false, verbose = 0})
+  lu.assertStrContains(message, "batch 2 (epoch 1) of the training data has NaN or infinity among its inputs")
+  lu.assertEquals(status, "not_finite")
+  x[6][2], y[1] = 0, nan
+  _, message = m:fit({x = x, y = y}, {batch = 4, shuffle = false, verbose = 0})
+  lu.assertStrContains(message, "batch 1 (epoch 1) of the training data has NaN or infinity among its targets")
+end
+
+local code = lu.LuaUnit.new():runSuiteByInstances{
+  {"TestText", TestText}, {"TestSets", TestSets}, {"TestOptions", TestOptions}, {"TestResume", TestResume},
+  {"TestDiverging", TestDiverging},
+}
+os.remove(path)
+os.exit(code, true)
