@@ -16,25 +16,25 @@ local opt, given = lstm.args{
   {"--embed", default = 64, min = 1, help = "width of the embedding"},
   {"--hidden", default = 128, min = 1, alias = "-rnn_size", help = "cells per layer"},
   {"--layers", default = 1, min = 1, max = 16, alias = "-num_layers", help = "LSTM layers"},
-  {"--dropout", type = "number", default = 0, min = 0, below = 1, alias = "-dropout",
+  {"--dropout", type = "number", default = 0, min = 0, below = 1,
     help = "share of values dropped after each layer while training"},
   {"--lr", default = 2e-3, above = 0, alias = "-learning_rate", help = "learning rate"},
   {"--optimizer", default = "adam", choices = {"adam", "adamw", "rmsprop", "sgd"}, help = "how weights are updated"},
   {"--clip", type = "number", default = 5, min = 0, alias = "-grad_clip", help = "largest gradient norm, 0 = any"},
   {"--init", default = "default", choices = {"default", "pytorch"}, help = "how weights begin"},
-  {"--seed", default = 1, min = 0, alias = "-seed", help = "where random numbers begin"},
+  {"--seed", default = 1, min = 0, help = "where random numbers begin"},
   {"--vocab", default = "bytes", choices = {"bytes", "utf8"}, help = "what a character is"},
   {"--val", default = 0.1, above = 0, below = 1, help = "share of the text, at its end, to measure on"},
   {"--validate-every", default = 100, min = 1, help = "steps between two looks at that share"},
   {"--patience", type = "integer", min = 1, help = "stop after so many looks without an improvement"},
   {"--out", type = "string", value = "FILE", help = "save the best model here"},
-  {"--checkpoint", type = "string", value = "FILE", alias = "-checkpoint", help = "save the run here, to resume it"},
+  {"--checkpoint", type = "string", value = "FILE", help = "save the run here, to resume it"},
   {"--resume", type = "string", value = "FILE", alias = "-init_from",
     help = "go on exactly where a checkpoint stopped, with the options it was made with"},
   {"--sample", default = 500, min = 0, alias = "-length", help = "characters to write at the end, 0 = none"},
-  {"--temperature", type = "number", default = 0.8, min = 0, alias = "-temperature",
+  {"--temperature", type = "number", default = 0.8, min = 0,
     help = "daring of the sample: 0 always the likeliest character, 1 as the model thinks"},
-  {"--prime", default = "", alias = "-primetext", help = "how the sample begins (default: after a line's end)"},
+  {"--prime", default = "", alias = "-primetext", help = "how the sample begins; a new line if not given"},
   {"--loss-plot", type = "string", value = "FILE", help = "draw the loss here, as in loss.svg"},
   {"--verbose", default = 1, min = 0, max = 2, help = "0 no progress, 1 a line, 2 a line for each look"},
 }
@@ -65,21 +65,13 @@ local function stop_interrupted(message)
   stop(message .. (path and "; go on with --resume " .. path or ""), 130)
 end
 
-local function options_as_text()
-  local words = {}
-  for _, name in ipairs(kept) do
-    local value = opt[name]
-    if type(value) == "number" then value = ("%.17g"):format(value) end
-    if value ~= nil then words[#words + 1] = name .. "=" .. value end
-  end
-  return table.concat(words, " ")
-end
-
--- Options of the run that is resumed, for all that the command line leaves open.
-local function options_from_text(text)
-  for name, value in text:gmatch("(%S+)=(%S+)") do
-    if not given[name] then opt[name] = tonumber(value) or value end
-  end
+-- Hours of work must not end at a folder that does not exist.
+local function check_place(path)
+  if not path then return end
+  local probe = path .. ".probe"
+  local fine, message = lstm.writefile(probe, "")
+  if not fine then stop((message:gsub("%.probe", ""))) end
+  os.remove(probe)
 end
 
 local function new_model(vocab)
@@ -92,6 +84,8 @@ local function new_model(vocab)
   return lstm.model(layers)
 end
 
+check_place(opt.out)
+check_place(opt.loss_plot)
 local text = need(lstm.readfile(opt.file))
 if text == "" then stop(opt.file .. " is empty, there is nothing to learn from") end
 
@@ -99,11 +93,12 @@ local model
 if opt.resume then
   model = need(lstm.load(opt.resume))
   if not model.meta.chars then stop(opt.resume .. " was not made by this script") end
-  options_from_text(model.meta.chars)
+  lstm.args.recall(opt, given, model.meta.chars)
 end
 
 local fine, vocab = pcall(lstm.vocab, text, opt.vocab)
 if not fine then stop(opt.file .. ": " .. tostring(vocab)) end
+if model and model.vocab ~= vocab then stop(opt.file .. " is not the text that " .. opt.resume .. " was learning") end
 local tokens = vocab:encode(text)
 local least = opt.batch * (opt.seq + 1)
 if math.floor(#tokens * (1 - opt.val)) < least or math.floor(#tokens * opt.val) < 2 then
@@ -113,7 +108,7 @@ end
 local train, validation = tokens:split(1 - opt.val)
 
 model = model or new_model(vocab)
-model.meta.chars = options_as_text()
+model.meta.chars = lstm.args.keep(opt, kept)
 say("%s: %d characters, %d different; %d parameters", opt.file, #tokens, vocab:size(), model:parameters())
 
 local checkpoint = opt.checkpoint or opt.resume

@@ -61,22 +61,19 @@ local function stop_interrupted(message)
   stop(message .. (path and "; go on with --resume " .. path or ""), 130)
 end
 
-local function options_as_text()
-  local words = {}
-  for _, name in ipairs(kept) do
-    local value = opt[name]
-    if type(value) == "number" then value = ("%.17g"):format(value) end
-    if value ~= nil then words[#words + 1] = name .. "=" .. value end
-  end
-  return table.concat(words, " ")
+-- Hours of work must not end at a folder that does not exist.
+local function check_place(path)
+  if not path then return end
+  local probe = path .. ".probe"
+  local fine, message = lstm.writefile(probe, "")
+  if not fine then stop((message:gsub("%.probe", ""))) end
+  os.remove(probe)
 end
 
 -- Options of the run that is resumed, for all that the command line leaves open.
 local function resume_options(meta)
   if not meta.forecast then stop(opt.resume .. " was not made by this script") end
-  for name, value in meta.forecast:gmatch("(%S+)=(%S+)") do
-    if not given[name] then opt[name] = tonumber(value) or value end
-  end
+  lstm.args.recall(opt, given, meta.forecast)
   opt.column = opt.column or meta.column
 end
 
@@ -98,6 +95,7 @@ local function check_length(rows)
   end
 end
 
+for _, name in ipairs{"out", "plot", "loss_plot"} do check_place(opt[name]) end
 local model
 if opt.resume then
   model = need(lstm.load(opt.resume))
@@ -119,7 +117,7 @@ end
 
 model = model or lstm.model{input = 1, lstm.lstm(opt.hidden), output = 1, loss = "mse", init = opt.init,
   seed = opt.seed}
-model.meta.forecast, model.meta.column, model.meta.scale = options_as_text(), column, scale
+model.meta.forecast, model.meta.column, model.meta.scale = lstm.args.keep(opt, kept), column, scale
 
 -- Without a part to choose by, the weights of the last epoch are the ones that count.
 local function keep_last(_, _, trainer) trainer:keep_best() end

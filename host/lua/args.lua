@@ -72,7 +72,7 @@ end
 local function read_option(parser, argv, i, result, given)
   local name, attached = argv[i]:match("^(%-[^=]*)=(.*)$")
   name = name or argv[i]
-  local item = parser.by_name[name] or parser.by_name[(name:gsub("_", "-"))]
+  local item = parser.by_name[name] or parser.by_name[(name:gsub("_", "-"))] or parser.by_name["-" .. name]
   if not item then return nil, unknown(parser, name) end
   given[item.field] = true
   if item.flag then
@@ -138,6 +138,25 @@ function args.parse(spec, argv)
   return result, given
 end
 
+--- Options as one string, to be kept with what they made: `steps=2000 lr=0.002`. names: which ones.
+-- Values must not contain white space.
+function args.keep(values, names)
+  local words = {}
+  for _, name in ipairs(names) do
+    local value = values[name]
+    if type(value) == "number" then value = ("%.17g"):format(value) end
+    if value ~= nil then words[#words + 1] = name .. "=" .. tostring(value) end
+  end
+  return table.concat(words, " ")
+end
+
+--- Puts the options of such a string into `values`, but those that `given` has (see parse): they were asked for anew.
+function args.recall(values, given, text)
+  for name, value in text:gmatch("(%S+)=(%S+)") do
+    if not given[name] then values[name] = tonumber(value) or value end
+  end
+end
+
 -- Words of text in lines of at most `width`, each after the first indented.
 local function wrap(text, width, indent)
   local lines, line = {}, ""
@@ -154,12 +173,17 @@ end
 
 local LEFT, WIDTH = 24, 96
 
--- "default 128", "one of adam and sgd": what the help adds about an item.
+-- "default 128", "adam if not given, or sgd": what the help adds about an item.
 local function remarks(item)
   local notes = {}
-  if item.choices then notes[1] = "one of " .. options.list(item.choices) end
-  if item.default ~= nil and item.default ~= "" and not item.flag then
-    notes[#notes + 1] = "default " .. (item.type == "number" and ("%g"):format(item.default) or tostring(item.default))
+  if item.choices then
+    local others = {}
+    for _, choice in ipairs(item.choices) do
+      if choice ~= item.default then others[#others + 1] = choice end
+    end
+    notes[1] = (item.default and item.default .. " if not given, or " or "") .. table.concat(others, ", ")
+  elseif item.default ~= nil and item.default ~= "" and not item.flag then
+    notes[1] = "default " .. (item.type == "number" and ("%g"):format(item.default) or tostring(item.default))
   end
   if type(item.alias) == "string" then item.alias = {item.alias} end
   if item.alias then notes[#notes + 1] = "also " .. table.concat(item.alias, ", ") end

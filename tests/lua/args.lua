@@ -54,6 +54,19 @@ function TestParse.testGiven()
   lu.assertEquals(given, {file = true, lr = true, hidden = true})
 end
 
+function TestParse.testOneDashIsEnough()
+  lu.assertEquals(assert(parse("a", "-lr", "1")).lr, 1)
+end
+
+function TestParse.testKeepAndRecall()
+  local opt = assert(parse("a", "--hidden", "64", "--lr", "0.1"))
+  local text = args.keep(opt, {"hidden", "lr", "init", "out"})
+  lu.assertEquals(text, "hidden=64 lr=0.10000000000000001 init=default")
+  local later, given = assert(parse("a", "--lr", "0.5"))
+  args.recall(later, given, text)
+  lu.assertEquals({later.hidden, later.lr, later.init}, {64, 0.5, "default"})
+end
+
 function TestParse.testDoubleDash()
   local opt = assert(parse("--", "--strange-name", "m"))
   lu.assertEquals({opt.file, opt.model}, {"--strange-name", "m"})
@@ -105,7 +118,7 @@ function TestHelp.testText()
   lu.assertStrContains(help, "Learn a text.")
   lu.assertStrContains(help, "  --hidden N            cells per layer (default 128; also -rnn_size)\n")
   lu.assertStrContains(help, "  --out FILE            where the model goes\n")
-  lu.assertStrContains(help, "one of default and pytorch; default default")
+  lu.assertStrContains(help, "(default if not given, or pytorch)")
   lu.assertStrContains(help, "  --quiet  ")
   for line in help:gmatch("[^\n]+") do lu.assertTrue(#line <= 96) end
 end

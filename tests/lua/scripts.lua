@@ -138,7 +138,11 @@ function TestChars.testFailures()
   check_failure("scripts/chars.lua " .. with("short"), "too few")
   check_failure("scripts/chars.lua " .. with(verse .. "\255") .. " --vocab utf8", "not UTF-8 at line 61, column 1")
   check_failure("scripts/chars.lua " .. with(verse) .. small .. "--out no/such/folder/x", "no/such/folder/x")
-  check_failure("scripts/chars.lua " .. with(verse) .. " --resume " .. with("not a checkpoint"), "")
+  check_failure("scripts/chars.lua " .. with(verse) .. " --resume " .. with("nonsense"), "this is not a safetensors file")
+  local model = path()
+  run("scripts/chars.lua " .. with(verse) .. small .. "--out " .. model)
+  check_failure("scripts/chars.lua " .. with(verse) .. " --verbose 0 --resume " .. model, "not a checkpoint of a run")
+  check_failure("scripts/chars.lua " .. with(verse .. "#") .. " --verbose 0 --resume " .. model, "is not the text that")
 end
 
 function TestChars.testUsage()
