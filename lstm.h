@@ -4947,7 +4947,7 @@ static lstm_status lstm__find_matrices(lstm__file *f, int input, int hidden, con
     before = e->shape[1] == (uint64_t)input && !lstm__has_bias(f, e, prefix);
     after = e->shape[1] == (uint64_t)hidden;
     if (before && after) {
-      before = strstr(shown, "emb") != NULL;
+      before = strstr(shown, "emb") || strstr(shown, "enc") || strstr(shown, "tok") || strstr(shown, "wte");
       after = !before;
     }
     slot = before ? embedding : linear;

@@ -2,6 +2,7 @@
 
      exchange save tokens|features MODEL     writes a model with random weights
      exchange run MODEL INPUT                prints the outputs of one pass, a number a line
+     exchange copy MODEL COPY                loads and saves it again
 
    INPUT is text: T, B, then T x B ids or T x B x I features. */
 #include <stdio.h>
@@ -97,9 +98,22 @@ static int run(const char *path, const char *input_path) {
   return result;
 }
 
+static int save_again(const char *path, const char *to) {
+  lstm_error error = {0};
+  lstm_load_desc how = {0};
+  lstm_save_desc again = {0};
+  lstm_model *model;
+  how.error = again.error = &error;
+  lstm_status status = lstm_load_file(path, &how, &model);
+  if (status == LSTM_OK) status = lstm_save_file(model, &again, to);
+  lstm_model_destroy(model);
+  return status == LSTM_OK ? 0 : fail(path, status, &error);
+}
+
 int main(int count, char **arguments) {
   if (count == 4 && !strcmp(arguments[1], "save")) return save(arguments[2], arguments[3]);
   if (count == 4 && !strcmp(arguments[1], "run")) return run(arguments[2], arguments[3]);
-  fprintf(stderr, "usage: exchange save tokens|features MODEL | exchange run MODEL INPUT\n");
+  if (count == 4 && !strcmp(arguments[1], "copy")) return save_again(arguments[2], arguments[3]);
+  fprintf(stderr, "usage: exchange save tokens|features MODEL | run MODEL INPUT | copy MODEL COPY\n");
   return 2;
 }

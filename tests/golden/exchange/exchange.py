@@ -5,6 +5,8 @@
 
 There: a file that the library saved opens with safetensors.torch.load_file and load_state_dict(strict=True).
 Back: a state dict that PyTorch saved (with both biases, none of them zero) loads here; its layers are inferred.
+Copied: modules of other names keep these names here, so that a copy saved here still fits the same module.
+Also F16 and BF16 weights, an LSTM without biases, and refusals by name.
 Equal: |difference| <= 1e-6 * max(1, |y|) against PyTorch in float64.
 """
 import os
@@ -31,6 +33,28 @@ class Tokens(nn.Module):
 
     def draw(self):
         return torch.randint(self.embed.num_embeddings, (T, B))
+
+
+class Renamed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Embedding(7, 4))
+        self.core = nn.LSTM(4, 4, num_layers=3)
+        self.fc = nn.Linear(4, 7, bias=False)
+
+    def forward(self, ids):
+        return self.fc(self.core(self.encoder(ids))[0])
+
+    def draw(self):
+        return torch.randint(7, (T, B))
+
+
+class Bare(nn.LSTM):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+    def draw(self):
+        return torch.randn(T, B, self.input_size)
 
 
 class Features(nn.Module):
@@ -79,20 +103,66 @@ def back(program, folder, kind, net):
     return worst(net, program, path, folder)
 
 
+def copied(program, folder, kind, net):
+    path, copy = (os.path.join(folder, kind + end) for end in ("-1.safetensors", "-2.safetensors"))
+    save_file(net.state_dict(), path)
+    subprocess.run([program, "copy", path, copy], check=True)
+    state = load_file(copy)
+    assert not state.pop("fc.bias", torch.zeros(1)).any()  # the library's dense layers have one
+    net.load_state_dict(state, strict=True)
+    return worst(net, program, copy, folder)
+
+
+def smaller(dtype):
+    def direction(program, folder, kind, net):
+        path = os.path.join(folder, kind + ".safetensors")
+        state = {name: value.to(dtype) for name, value in net.state_dict().items()}
+        save_file(state, path)
+        net.load_state_dict({name: value.float() for name, value in state.items()})
+        return worst(net, program, path, folder)
+
+    return direction
+
+
+def refused(word):
+    def direction(program, folder, kind, net):
+        path = os.path.join(folder, kind + ".safetensors")
+        save_file(net.state_dict(), path)
+        result = subprocess.run([program, "copy", path, path + ".copy"], capture_output=True, text=True)
+        if result.returncode and word in result.stderr:
+            return 0
+        raise RuntimeError(result.stderr or "was loaded")
+
+    return direction
+
+
+def exchanges():
+    for direction, what in ((there, "saved here, opened by PyTorch"), (back, "saved by PyTorch, opened here")):
+        yield direction, what, "tokens", Tokens(11, 6, 9, 11)
+        yield direction, what, "features", Features(2, 17, 3)
+    yield copied, "saved by PyTorch, saved here, opened by both", "renamed", Renamed()
+    yield back, "saved by PyTorch, opened here", "bare nn.LSTM", Bare(3, 5, 2)
+    yield back, "saved by PyTorch, opened here", "without biases", Bare(3, 5, 2, bias=False)
+    yield smaller(torch.float16), "in F16, opened here", "tokens", Tokens(11, 6, 9, 11)
+    yield smaller(torch.bfloat16), "in BF16, opened here", "tokens", Tokens(11, 6, 9, 11)
+    yield refused("GRU"), "refused by name", "gru", nn.GRU(3, 5)
+    yield refused("bidirectional"), "refused by name", "both-ways", nn.LSTM(3, 5, bidirectional=True)
+    yield refused("projection"), "refused by name", "projected", nn.LSTM(3, 5, proj_size=2)
+
+
 def main():
     program, failures = os.path.abspath(sys.argv[1]), 0
     torch.manual_seed(3)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        for direction, what in ((there, "saved here, opened by PyTorch"), (back, "saved by PyTorch, opened here")):
-            for kind, net in (("tokens", Tokens(11, 6, 9, 11)), ("features", Features(2, 17, 3))):
-                try:
-                    off = direction(program, folder, kind, net)
-                    why = "" if off <= 1 else f": differs by {off:.2g} of 1e-6 max(1, |y|)"
-                except Exception as error:  # whatever it is, it is this direction's failure
-                    off, why = 2, f": {error}"
-                failures += off > 1
-                print(f"{'ok' if off <= 1 else 'not ok'} exchange: {kind} {what}{why or f' ({off:.2f} of the limit)'}")
+        for direction, what, kind, net in exchanges():
+            try:
+                off = direction(program, folder, kind, net)
+                why = "" if off <= 1 else f": differs by {off:.2g} of 1e-6 max(1, |y|)"
+            except Exception as error:  # whatever it is, it is this direction's failure
+                off, why = 2, f": {error}"
+            failures += off > 1
+            print(f"{'ok' if off <= 1 else 'not ok'} exchange: {kind} {what}{why or f' ({off:.2f} of the limit)'}")
     raise SystemExit(failures > 0)
 
 

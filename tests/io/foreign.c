@@ -1,0 +1,246 @@
+/* Files that PyTorch wrote: inferred, described, in smaller types; and refusals that say what the file holds. */
+#include "files.h"
+
+static float tensor_value(const lstm_model *model, const char *name, size_t i) {
+  int k;
+  for (k = 0; k < lstm_model_tensor_count(model); ++k) {
+    lstm_tensor t;
+    assert_int_equal(lstm_model_tensor(model, k, &t), LSTM_OK);
+    if (!strcmp(t.name, name)) return t.data[i];
+  }
+  fail_msg("no tensor %s", name);
+  return 0;
+}
+
+static float made(unsigned seed, size_t i) { return (float)((int)((i * 37 + seed * 11) % 41) - 20) / 64.0f; }
+
+static lstm_model *loaded(bytes *file, lstm_load_desc *how) {
+  lstm_error error;
+  lstm_model *model;
+  how->error = &error;
+  if (load_exact(file->data, file->size, how, &model)) fail_msg("%s", error.message);
+  run_model(model);
+  bytes_free(file);
+  return model;
+}
+
+static foreign language_model(const char *dtype) {
+  foreign f;
+  memset(&f, 0, sizeof f);
+  foreign_add(&f, "decoder.bias", dtype, 6, 0, 1);
+  foreign_add(&f, "decoder.weight", dtype, 6, 5, 2);
+  foreign_add(&f, "encoder.weight", dtype, 7, 3, 4);
+  foreign_lstm(&f, "rnn.", dtype, 0, 3, 5);
+  foreign_lstm(&f, "rnn.", dtype, 1, 5, 5);
+  return f;
+}
+
+static void layers_are_inferred_and_told(void **unused) {
+  static const char *const types[] = {"F32", "F16", "BF16"};
+  size_t i, k;
+  (void)unused;
+  for (i = 0; i < 3; ++i) {
+    foreign f = language_model(types[i]);
+    bytes file = foreign_file(&f);
+    char assumed[512];
+    lstm_load_desc how;
+    const lstm_model_desc *d;
+    lstm_model *model;
+    memset(&how, 0, sizeof how);
+    how.assumed = assumed;
+    how.assumed_capacity = sizeof assumed;
+    model = loaded(&file, &how);
+    d = lstm_model_desc_of(model);
+    assert_int_equal(d->input_size, 7);
+    assert_int_equal(d->layer_count, 4);
+    assert_int_equal(d->layers[0].type, LSTM_LAYER_EMBEDDING);
+    assert_int_equal(d->layers[2].size, 5);
+    assert_int_equal(d->layers[3].type, LSTM_LAYER_DENSE);
+    assert_non_null(strstr(assumed,
+                           "input=7\nembedding size=3 name=encoder\nlstm hidden=5\nlstm hidden=5\ndense size=6 name=decoder"));
+    for (k = 0; k < 20; ++k) {
+      assert_true(tensor_value(model, "rnn.bias_ih_l0", k) == made(3, k) + made(5, k));
+      assert_true(tensor_value(model, "rnn.weight_ih_l1", k) == made(10, k));
+      assert_true(tensor_value(model, "encoder.weight", k) == made(4, k));
+      assert_true(tensor_value(model, "decoder.weight", k) == made(2, k));
+    }
+    lstm_model_destroy(model);
+  }
+}
+
+static void a_bare_lstm_and_missing_biases(void **unused) {
+  foreign f, g;
+  bytes file;
+  char assumed[512];
+  lstm_load_desc how;
+  lstm_model *model;
+  (void)unused;
+  memset(&f, 0, sizeof f);
+  memset(&g, 0, sizeof g);
+  memset(&how, 0, sizeof how);
+  foreign_lstm(&f, "", "F32", 0, 2, 3);
+  file = foreign_file(&f);
+  model = loaded(&file, &how);
+  assert_true(tensor_value(model, "rnn.weight_hh_l0", 4) == made(7, 4));
+  assert_int_equal(lstm_model_input_size(model), 2);
+  lstm_model_destroy(model);
+  foreign_add(&g, "m.weight_ih_l0", "F32", 12, 2, 1);
+  foreign_add(&g, "m.weight_hh_l0", "F32", 12, 3, 1);
+  file = foreign_file(&g);
+  how.assumed = assumed;
+  how.assumed_capacity = sizeof assumed;
+  model = loaded(&file, &how);
+  assert_true(tensor_value(model, "m.bias_ih_l0", 0) == 0);
+  assert_non_null(strstr(assumed, "m.bias_hh_l0 is not there: zeros"));
+  lstm_model_destroy(model);
+}
+
+static void described_layers_and_prefixes(void **unused) {
+  static const lstm_prefix prefixes[] = {{"net.first.", "rnn."}, {"net.second.", "rnn1."}, {"net.hidden.", "dense0."},
+                                         {"net.", ""}};
+  lstm_layer layers[4];
+  lstm_load_desc how;
+  lstm_model *model;
+  foreign f;
+  bytes file;
+  (void)unused;
+  memset(&f, 0, sizeof f);
+  memset(&how, 0, sizeof how);
+  foreign_lstm(&f, "net.second.", "F32", 0, 2, 4);
+  foreign_lstm(&f, "net.first.", "F32", 0, 3, 2);
+  foreign_add(&f, "net.head.weight", "F32", 1, 6, 1);
+  foreign_add(&f, "net.hidden.weight", "F32", 6, 4, 2);
+  foreign_add(&f, "net.hidden.bias", "F32", 6, 0, 3);
+  file = foreign_file(&f);
+  assert_refused(&file, &how, LSTM_ERR_UNSUPPORTED,
+                 "is of a second recurrent module: describe the layers in lstm_load_desc");
+  layers[0] = lstm_lstm(2);
+  layers[1] = lstm_lstm(4);
+  layers[2] = lstm_dense(6);
+  layers[3] = lstm_dense(1);
+  layers[2].activation = LSTM_RELU;
+  how.layers = layers;
+  how.layer_count = 4;
+  assert_refused(&file, &how, LSTM_ERR_UNSUPPORTED,
+                 "tensor rnn.weight_ih_l0 is missing; the file has net.second.bias_hh_l0 [16]");
+  how.prefixes = prefixes;
+  how.prefix_count = 4;
+  layers[3] = lstm_dense(2);
+  assert_refused(&file, &how, LSTM_ERR_SHAPE, "tensor head.weight: expected [2][6], the file has [1][6]");
+  layers[3] = lstm_dense(1);
+  layers[1] = lstm_lstm(5);
+  assert_refused(&file, &how, LSTM_ERR_SHAPE, "tensor rnn1.weight_ih_l0: expected [20][2], the file has [16][2]");
+  layers[1] = lstm_lstm(4);
+  model = loaded(&file, &how);
+  assert_int_equal(lstm_model_input_size(model), 3);
+  assert_true(tensor_value(model, "rnn1.weight_ih_l0", 3) == made(9, 3));
+  assert_true(tensor_value(model, "head.weight", 3) == made(1, 3));
+  lstm_model_destroy(model);
+}
+
+static void refuse(foreign *f, lstm_status status, const char *part) {
+  bytes file = foreign_file(f);
+  assert_refused(&file, NULL, status, part);
+  bytes_free(&file);
+  memset(f, 0, sizeof *f);
+}
+
+static void what_does_not_fit_is_refused_by_name(void **unused) {
+  foreign f;
+  (void)unused;
+  memset(&f, 0, sizeof f);
+  foreign_add(&f, "fc.weight", "F32", 2, 3, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "weight_ih_l0 is missing (no recurrent layer); the file has fc.weight [2][3]");
+  foreign_add(&f, "gru.weight_ih_l0", "F32", 9, 2, 1);
+  foreign_add(&f, "gru.weight_hh_l0", "F32", 9, 3, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "GRU layers are not supported");
+  foreign_add(&f, "rnn.weight_ih_l0", "F32", 3, 2, 1);
+  foreign_add(&f, "rnn.weight_hh_l0", "F32", 3, 3, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "plain recurrent layers");
+  foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
+  foreign_add(&f, "rnn.weight_ih_l0_reverse", "F32", 12, 2, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "rnn.weight_ih_l0_reverse: bidirectional LSTMs are not supported");
+  foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
+  foreign_add(&f, "rnn.weight_hr_l0", "F32", 2, 3, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "rnn.weight_hr_l0: projections are not supported");
+  foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
+  foreign_add(&f, "extra", "F32", 4, 0, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor extra is left over; the file has rnn.bias_hh_l0 [12], ");
+  foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
+  foreign_add(&f, "bn.num_batches_tracked", "I64", 1, 0, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor bn.num_batches_tracked is left over");
+  foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
+  foreign_lstm(&f, "rnn.", "F32", 2, 3, 3);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "lacks weight_ih or weight_hh");
+  foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
+  foreign_lstm(&f, "rnn.", "F32", 1, 4, 3);
+  refuse(&f, LSTM_ERR_SHAPE, "tensor rnn.weight_ih_l1: expected [12][3], the file has [12][4]");
+  foreign_lstm(&f, "rnn.", "I64", 0, 2, 3);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "expected F32, F16 or BF16, the file has I64");
+  foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
+  foreign_add(&f, "a.weight", "F32", 5, 3, 1);
+  foreign_add(&f, "b.weight", "F32", 5, 3, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor b.weight is neither the one embedding nor the one linear layer");
+}
+
+/* Every half-precision number against the definition: sign, 5 bits of exponent, 10 of fraction. */
+static void every_half_is_read_exactly(void **unused) {
+  uint32_t h;
+  (void)unused;
+  for (h = 0; h < 0x10000; ++h) {
+    uint32_t exponent = h >> 10 & 31, fraction = h & 1023;
+    float got = lstm__half_to_float(h), want = (float)(exponent ? 1024 + fraction : fraction);
+    int e = exponent ? (int)exponent - 25 : -24;
+    if (exponent == 31) {
+      assert_true(fraction ? got != got : got > 1e38f || got < -1e38f);
+      continue;
+    }
+    for (; e > 0; --e) want *= 2;
+    for (; e < 0; ++e) want /= 2;
+    if (h & 0x8000) want = -want;
+    assert_true(lstm__bits_of_float(got) == lstm__bits_of_float(want));
+  }
+}
+
+/* The shortest decimal, read back by this library and by C's, is the same float. */
+static void floats_as_text_are_exact(void **unused) {
+  static const struct {
+    float value;
+    const char *text;
+  } known[] = {{0.25f, "0.25"}, {1e-3f, "0.001"}, {1e-8f, "1e-8"}, {5, "5"}, {-1, "-1"}, {0.9f, "0.9"}, {100, "100"},
+               {0, "0"},
+               {3.4028235e38f, "3.4028235e38"}, {1e-45f, "1e-45"}, {16777216, "16777216"}, {1e10f, "1e10"}, {0.00012f,
+                                                                                                             "0.00012"}};
+  static const char *const bad[] = {"", "-", ".", "1.", ".5", "1e", "1e-", "+1", "1,5", " 1", "1 ", "0x1", "1e39",
+                                    "nan", "inf",
+                                    "1234567890", "1e999999"};
+  char text[64];
+  lstm__text t;
+  uint32_t bits, i;
+  float back;
+  (void)unused;
+  for (i = 0; i < sizeof known / sizeof known[0]; ++i) {
+    t = lstm__text_in(text, sizeof text);
+    lstm__put_float(&t, known[i].value);
+    assert_string_equal(text, known[i].text);
+  }
+  for (i = 0; i < sizeof bad / sizeof bad[0]; ++i) assert_false(lstm__parse_float(lstm__piece_of(bad[i]), &back));
+  for (i = 0, bits = 1; i < 20000; ++i,
+       bits = i < 3000 ? i : i < 6000 ? 0x7f7fffffu - i + 3000 : bits * 1664525u + 1013904223u) {
+    float f = lstm__float_of_bits(bits);
+    if (!lstm__all_finite(&f, 1)) continue;
+    t = lstm__text_in(text, sizeof text);
+    lstm__put_float(&t, f);
+    assert_true(lstm__parse_float(lstm__piece_of(text), &back));
+    assert_int_equal(lstm__bits_of_float(back), bits);
+    assert_true(strtof(text, NULL) == f);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(layers_are_inferred_and_told),      cmocka_unit_test(a_bare_lstm_and_missing_biases),
+      cmocka_unit_test(described_layers_and_prefixes),     cmocka_unit_test(what_does_not_fit_is_refused_by_name),
+      cmocka_unit_test(every_half_is_read_exactly),        cmocka_unit_test(floats_as_text_are_exact)};
+  return cmocka_run_group_tests_name("io foreign", tests, NULL, NULL);
+}
