@@ -154,4 +154,7 @@ if opt.loss_plot then
   need(lstm.plot.history(history, opt.loss_plot, {y = "mean squared error, scaled", log = true}))
   say("plot: %s", opt.loss_plot)
 end
+local latest = scale:apply(rows:slice(-opt.look_back)).data:reshape{1, opt.look_back, 1}
+print(("forecast of %s, %d after the last row: %.6g"):format(column, opt.ahead,
+  scale:undo(model:predict(latest), column)[1][1]))
 print(("test RMSE %.3f persistence %.3f"):format(lstm.rmse(guess, truth), lstm.rmse(naive, truth)))

@@ -164,7 +164,7 @@ local quick = " --hidden 4 --epochs 2 --verbose 0 "
 function TestForecast.testLine()
   local out, err, code = run("scripts/forecast.lua " .. csv .. quick)
   lu.assertEquals({err, code}, {"", 0})
-  lu.assertStrMatches(out, "test RMSE %d%.%d+ persistence 2%.481\n")
+  lu.assertStrMatches(out, "forecast of Temp, 1 after the last row: %d+%.%d+\ntest RMSE %d%.%d+ persistence 2%.481\n")
 end
 
 function TestForecast.testWindowsOfTheRecipe()
