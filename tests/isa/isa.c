@@ -426,7 +426,7 @@ static uint64_t walk_forward(int tiny, int check) {
     uint64_t scalar = digest_forward(&shapes[i], LSTM_ISA_SCALAR, tiny, check);
     for (isa = LSTM_ISA_SCALAR + 1; isa < SETS; isa++)
       if (usable(isa) && is_fused(isa))
-        compare(scalar, digest_forward(&shapes[i], isa, tiny, check), isa, "shape", i, &differences);
+        compare(scalar, digest_forward(&shapes[i], isa, tiny, check && isa != SOFT), isa, "shape", i, &differences);
     hash = fnv1a(hash, &scalar, sizeof scalar);
   }
   if (differences) fail_msg("%d differences between instruction sets", differences);
