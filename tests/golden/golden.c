@@ -194,6 +194,12 @@ static void check_values(const golden *in, lstm_isa isa, const char *first, cons
               limit);
 }
 
+static void check_tensor(const golden *in, lstm_isa isa, const char *first, const char *kind, const lstm_tensor *got) {
+  char name[128];
+  snprintf(name, sizeof name, "%s/%s", kind, got->name ? got->name : "?");
+  check_values(in, isa, first, name, got->data, got->count);
+}
+
 static void check_ok(lstm_status status, const lstm_error *error) {
   if (status != LSTM_OK) fail_msg("%s: %s", lstm_status_name(status), error->message);
 }
@@ -278,10 +284,8 @@ static void check_backward(const golden *in, lstm_isa isa, lstm_trainer *trainer
   if (batch->x) check_values(in, isa, w, "d_input", d_input, inputs);
   for (int i = 0; i < lstm_model_tensor_count(model); i++) {
     lstm_tensor gradient;
-    char name[128];
     check_ok(lstm_trainer_gradient(trainer, i, &gradient), batch->error);
-    snprintf(name, sizeof name, "grad/%s", gradient.name);
-    check_values(in, isa, w, name, gradient.data, gradient.count);
+    check_tensor(in, isa, w, "grad", &gradient);
   }
   free(d_initial), free(d_input);
 }
@@ -378,10 +382,8 @@ static void check_run(const golden *in, lstm_isa isa, const run *what) {
   check_values(in, isa, what->name, "losses", losses, STEPS);
   for (int i = 0; i < lstm_model_tensor_count(model); i++) {
     lstm_tensor weight;
-    char name[128];
     check_ok(lstm_model_tensor(model, i, &weight), &error);
-    snprintf(name, sizeof name, "weight/%s", weight.name);
-    check_values(in, isa, what->name, name, weight.data, weight.count);
+    check_tensor(in, isa, what->name, "weight", &weight);
   }
   lstm_trainer_destroy(trainer);
   lstm_model_destroy(model);
