@@ -69,7 +69,7 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .DELETE_ON_ERROR:
 .SUFFIXES:
 FORCE:
-.PHONY: FORCE all setup setup-dev demo test check sanitize tsan valgrind fuzz cross golden bench install uninstall \
+.PHONY: FORCE all setup setup-dev demo test check sanitize tsan valgrind fuzz cross golden bench vs-torch isa-matrix install uninstall \
         clean help need-lua need-cmocka need-luaunit test-programs test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
@@ -200,6 +200,12 @@ fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 BENCH_C := $(wildcard tests/bench/*.c)
 bench: $(LSTM) $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%) ## measure; prints a table and writes build/bench.json
 	@for b in $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%); do $$b $(BENCH_ARGS) || exit 1; done
+
+vs-torch: $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%) ## the rows of `make bench` beside PyTorch, one thread each
+	@python3 tests/bench/vs_torch.py --bench $(BUILD)/bench/bench $(BENCH_ARGS)
+
+isa-matrix: need-cmocka ## equal bits from gcc and clang, -O1 to -O3 -march=native
+	@sh tests/isa/matrix.sh $(BUILD)/isa-matrix
 
 $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
