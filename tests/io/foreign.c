@@ -56,8 +56,8 @@ static void layers_are_inferred_and_told(void **unused) {
     assert_int_equal(d->layers[0].type, LSTM_LAYER_EMBEDDING);
     assert_int_equal(d->layers[2].size, 5);
     assert_int_equal(d->layers[3].type, LSTM_LAYER_DENSE);
-    assert_non_null(strstr(assumed,
-                           "input=7\nembedding size=3 name=encoder\nlstm hidden=5\nlstm hidden=5\ndense size=6 name=decoder"));
+    assert_non_null(strstr(assumed, "input=7\nembedding size=3 name=encoder\nlstm hidden=5\nlstm hidden=5\n"
+                                    "dense size=6 name=decoder\n"));
     for (k = 0; k < 20; ++k) {
       assert_true(tensor_value(model, "rnn.bias_ih_l0", k) == made(3, k) + made(5, k));
       assert_true(tensor_value(model, "rnn.weight_ih_l1", k) == made(10, k));
@@ -207,10 +207,9 @@ static void floats_as_text_are_exact(void **unused) {
   static const struct {
     float value;
     const char *text;
-  } known[] = {{0.25f, "0.25"}, {1e-3f, "0.001"}, {1e-8f, "1e-8"}, {5, "5"}, {-1, "-1"}, {0.9f, "0.9"}, {100, "100"},
-               {0, "0"},
-               {3.4028235e38f, "3.4028235e38"}, {1e-45f, "1e-45"}, {16777216, "16777216"}, {1e10f, "1e10"}, {0.00012f,
-                                                                                                             "0.00012"}};
+  } known[] = {{0.25f, "0.25"},         {1e-3f, "0.001"}, {1e-8f, "1e-8"},         {5, "5"},      {-1, "-1"},
+               {0.9f, "0.9"},           {100, "100"},     {0, "0"},                {1e10f, "1e10"}, {1e-45f, "1e-45"},
+               {3.4028235e38f, "3.4028235e38"},           {16777216, "16777216"},  {0.00012f, "0.00012"}};
   static const char *const bad[] = {"", "-", ".", "1.", ".5", "1e", "1e-", "+1", "1,5", " 1", "1 ", "0x1", "1e39",
                                     "nan", "inf",
                                     "1234567890", "1e999999"};
