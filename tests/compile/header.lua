@@ -27,7 +27,7 @@ local function sections()
   for n, line in ipairs(header) do
     if line:find "^ *INDEX" then inside = true end
     if line:find "%*/" then inside = false end
-    local name = line:match "%[SECTION%] ([%w].-)%s*%*?/?$"
+    local name = line:match "^/?%*?%s*%[SECTION%] ([%w].-)%s*%*?/?$"
     if name and line:find "^/%*" then body[#body + 1] = name
     elseif name and inside then index[#index + 1] = name
     elseif name and not line:find "%.%.%." then add(problems, "lstm.h:%d: a tag that is neither index nor body", n) end
@@ -120,6 +120,7 @@ local function tested(paths)
   end
   for name in text:gmatch "\nLSTM_API [%w_ ]-%*?(lstm_[%w_]+)%(" do
     if not used[name] then problems[1] = (problems[1] or "in no test:") .. " " .. name end
+    used[name] = true -- said once
   end
   return problems
 end
