@@ -1,6 +1,385 @@
 /* lstm.h - 0.1.0 - LSTM networks, trained and run, in one C header. SPDX-License-Identifier: Unlicense OR MIT-0
 
-   The manual comes here.
+   QUICK START: load a model, step it
+
+   ```
+   #define LSTM_IMPLEMENTATION // in one file of your program; the others only include lstm.h
+   #include "lstm.h"
+
+   int main(void) {
+     lstm_model *model;
+     lstm_state *state;
+     float x[2] = {0.1f, 0.2f}, y[3];
+     if (lstm_load_file("gesture.safetensors", NULL, &model) != LSTM_OK) return 1;
+     if (lstm_state_create(model, NULL, &state) != LSTM_OK) return 1;
+     return lstm_step(model, state, x, y); // once a tick: 2 inputs in, 3 outputs out, nothing is allocated
+   }
+   ```
+
+   The whole text above "Public API" is the manual; the declarations after it say what each function does.
+   examples/train.c trains a network in 80 lines. Every example here is compiled by the tests, in C and in C++.
+
+   CONTENTS: use, glossary, layouts, level 1: run, level 2: train, level 3: the parts of a training step, configuration,
+   memory, errors, threads, numerics, dispatch, file format, untrusted input, limits, versions, index.
+
+   USE
+   ---
+   Copy lstm.h into your project. It needs a C99 or C++11 compiler and a C library (malloc, free, memcpy and their kin;
+   stdio only for lstm_load_file and lstm_save_file); it does not need -lm, threads or POSIX. One file defines
+   LSTM_IMPLEMENTATION before it includes lstm.h; with LSTM_STATIC every file may have a private copy. The
+   implementation includes lstm.h again, once for each instruction set: a file that was renamed says so with
+   LSTM_HEADER. Do not compile it with -ffast-math, see NUMERICS.
+
+   In C, `lstm_model_desc desc = {0};` means "all defaults"; in C++ write `= {}`. A field that is 0 takes its default; a
+   negative number switches off what is on by default. New fields are only ever added at the end.
+
+   GLOSSARY
+   --------
+     model        the weights, the description of the layers, and the code that runs them on this CPU
+     state        what a network remembers: h and c of every recurrent layer, for some lanes
+     lane         one independent sequence in a state or batch
+     trainer      gradients, the optimiser's moments, the tape
+     tape         what a forward pass leaves for the backward pass
+     step         one time step; one tick
+     window       seq_len steps of a batch: as far as gradients go back (truncated back-propagation through time)
+     carried      a state that goes on from one window to the next
+     token, id    a number 0 <= id < I that an embedding layer turns into a vector
+     logits       outputs before softmax or sigmoid
+     I, H, O      input size, hidden size (units of an LSTM layer), output size
+     T, B, N, S   steps, lanes of a batch, lanes of a state, floats of one lane's state
+
+   LAYOUTS
+   -------
+   Everything is float32, row-major, dense. Sequences are time-major:
+
+     x [T][B][I]      ids [T][B]         inputs
+     y [T][B][O]                         outputs; [B][O] where the last recurrent layer reads only the last step
+     targets [T][B][O]  target_ids [T][B]  [B][O] and [B] likewise
+     lengths [B]      weights [T][B]     ragged sequences; the weight of each target
+     state of a lane [S]                 for each recurrent layer in order: h [H], then c [H]
+
+   Weights have PyTorch's names and shapes: `rnn.weight_ih_l0` [4H][I], `rnn.weight_hh_l0` [4H][H], `rnn.bias_ih_l0`
+   [4H], the gates in the order i, f, g, o; `embed.weight` [I][columns]; `head.weight` [O][inputs], `head.bias` [O] for
+   the last dense layer and dense0, dense1, ... for those before it. There is one bias in memory; a file carries
+   PyTorch's second one, as zeros. A run of LSTM layers of one size is one PyTorch module (rnn; then rnn1, rnn2, ... for
+   further runs); a layer's `name` replaces its prefix.
+
+     i = sigmoid(W_i x + U_i h' + b_i)      f = sigmoid(W_f x + U_f h' + b_f)
+     g = tanh(W_g x + U_g h' + b_g)         o = sigmoid(W_o x + U_o h' + b_o)
+     c = f * c' + i * g                     h = o * tanh(c)
+
+   LEVEL 1: RUN
+   ------------
+   A model is constant while it runs. States are small; make as many as you like, or one with many lanes:
+
+   ```
+   lstm_state_desc many = {0};
+   lstm_state *crowd = NULL;
+   int who[2] = {17, 3};              // only these two of the crowd move in this tick
+   many.lanes = 1000;
+   if (lstm_state_create(model, &many, &crowd) != LSTM_OK) return 1;
+   lstm_step_lanes(model, crowd, who, 2, x, y); // x [2][I] -> y [2][O]
+   lstm_state_reset_lane(crowd, 17);            // forget
+   lstm_state_destroy(crowd);
+   ```
+
+   lstm_step takes all lanes, lstm_step_ids tokens, lstm_forward a sequence of steps. Softmax and sigmoid models return
+   probabilities. To save, fork or roll back a state, copy its bytes:
+
+   ```
+   size_t size = lstm_state_saved_size(state);
+   void *before = malloc(size);
+   if (!before) return 1;
+   memcpy(before, state, size); // save
+   lstm_step(model, state, x, y);
+   memcpy(state, before, size); // as if the step had not been
+   free(before);
+   ```
+
+   Text is written by drawing each token from the probabilities of the last:
+
+   ```
+   lstm_rng rng = {42, 0}; // seed, counter
+   float p[96];            // a model of 96 tokens
+   int32_t id = 0;
+   int i;
+   for (i = 0; i < 100; i++) {
+     if (lstm_step_ids(model, state, &id, p) != LSTM_OK) return 1;
+     id = lstm_sample(p, 96, 0.8f, &rng); // temperature 0.8: a little more careful than 1
+     if (id < 0) return 1;                // no probability was a number
+   }
+   ```
+
+   LEVEL 2: TRAIN
+   --------------
+   Describe the layers, describe the training, feed batches:
+
+   ```
+   lstm_layer layers[3];
+   lstm_model_desc desc = {0};
+   lstm_trainer_desc how = {0};
+   lstm_error error;
+   lstm_batch batch = {0};
+   static int32_t ids[64][32], next_ids[64][32]; // [T][B]
+   float loss;
+   int update;
+   layers[0] = lstm_embedding(64);
+   layers[1] = lstm_lstm(128);
+   layers[2] = lstm_dense(96);
+   desc.input_size = 96; // tokens
+   desc.layers = layers;
+   desc.layer_count = 3;
+   desc.error = &error;
+   how.loss = LSTM_CROSS_ENTROPY;
+   how.batch_size = 32;
+   how.seq_len = 64;
+   how.carry_state = 1; // window after window of 32 long texts
+   how.learning_rate = 2e-3f;
+   if (lstm_model_create(&desc, &model) != LSTM_OK) return puts(error.message);
+   if (lstm_trainer_create(model, &how, &trainer) != LSTM_OK) return 1;
+   batch.ids = ids[0];
+   batch.target_ids = next_ids[0];
+   for (update = 0; update < 2; update++) {
+     // here: fill ids and next_ids
+     if (lstm_train(trainer, &batch, &loss) != LSTM_OK) break;
+   }
+   lstm_save_file(model, NULL, "text.safetensors");
+   ```
+
+   lstm_train does all there is: forward, loss, backward, clipping by the global norm (5, unless told otherwise),
+   update. The loss is the mean over valid, weighted targets. Not every lane need be full: `lengths` says how many steps
+   each has, a negative target id says that there is no target, `reset` begins a lane anew. After a window the model is
+   ready to be stepped. lstm_evaluate gives the loss of a batch without training, from a state of its own.
+
+   LEVEL 3: THE PARTS OF A TRAINING STEP
+   -------------------------------------
+   lstm_train is these calls in this order. In between, the gradients are yours to read and to change; gradients also
+   come in at the outputs and the final states, and go out at the inputs and the initial states. So losses of your own,
+   reinforcement learning and encoders that feed decoders need no change to the library:
+
+   ```
+   // A loss of ours, of which d_y is the gradient: here, the sum of y [T][B][O].
+   lstm_status train_with_own_loss(lstm_trainer *trainer, const lstm_batch *batch, float *y, float *d_y, int count);
+   lstm_status train_with_own_loss(lstm_trainer *trainer, const lstm_batch *batch, float *y, float *d_y, int count) {
+     lstm_flow flow = {0};
+     float norm;
+     int i;
+     lstm_status status = lstm_trainer_forward(trainer, batch, y);
+     if (status != LSTM_OK) return status;
+     for (i = 0; i < count; i++) d_y[i] = 1.0f;
+     flow.d_output = d_y;
+     lstm_trainer_zero_gradients(trainer);
+     if ((status = lstm_trainer_backward(trainer, &flow)) != LSTM_OK) return status;
+     if ((status = lstm_trainer_clip(trainer, &norm)) != LSTM_OK) return status;
+     return lstm_trainer_update(trainer);
+   }
+   ```
+
+   CONFIGURATION
+   -------------
+   Defined before the line that includes lstm.h with LSTM_IMPLEMENTATION; LSTM_STATIC and LSTM_API before every one. No
+   macro changes a type or what a function means.
+
+     LSTM_IMPLEMENTATION        compile the implementation here: in one file of the program
+     LSTM_STATIC                all functions are static: each file that includes lstm.h has its own
+     LSTM_API                   what stands before each declaration, for example __declspec(dllexport)
+     LSTM_HEADER                the name by which this file includes itself; "lstm.h"
+     LSTM_MALLOC, LSTM_FREE     instead of malloc and free; both or neither
+     LSTM_ASSERT(condition)     to check what must be true inside; nothing, unless defined
+     LSTM_NO_STDIO              without lstm_load_file and lstm_save_file, and without stdio.h
+     LSTM_NO_FILES              without loading and saving
+     LSTM_NO_TRAINING           without trainers
+     LSTM_NO_SIMD               scalar code only
+     LSTM_NO_SSE2, LSTM_NO_AVX2, LSTM_NO_AVX512, LSTM_NO_NEON, LSTM_NO_WASM    without that instruction set
+     LSTM_ONLY_ISA              SCALAR, SSE2, AVX2, AVX512, NEON or WASM: only that one, and the CPU is not asked for it
+     LSTM_MAX_...               limits, see LIMITS
+
+   MEMORY
+   ------
+   Every object is one allocation, or none: lstm_model_size, lstm_state_size and lstm_trainer_size say how many bytes
+   the ..._create_in functions need, at an address that is a multiple of LSTM_ALIGNMENT. After creation nothing
+   allocates: not a step, not a forward pass, not a training step. Loading needs working memory besides, in proportion
+   to the file, and returns it.
+
+   In floats of 4 bytes, where n' is n rounded up to a multiple of 16:
+
+     model      P (the parameters); packed for the kernels, 4H'(1 + I + H) for each LSTM layer and O'(1 + I) for each
+                dense one; where an LSTM layer follows an embedding of V tokens another 4H'V, if that is at most
+                LSTM_MAX_TOKEN_TABLE bytes
+     state      2H' for each LSTM layer and lane; scratch for min(N, 48) rows of the widest layer, twice, for each task
+     trainer    3P gradients and moments (2P with SGD), another P with keep_best; for each LSTM layer a tape of
+                6H'TB + 2H'B and transposed weights of 4H'(I' + H'); for each dense one O'TB and O'I'; for dropout its
+                width' times TB; 2(T + 1)B times the widest row for gradients on their way; ITB inputs and SB carried
+                states; for an LSTM layer after an embedding (4H' + E') min(V, TB), E the embedding's columns
+
+   and per object a few hundred bytes for its tables. What lstm_state_saved_size counts comes first in a state, holds no
+   pointer, and is 2H' floats for each LSTM layer and lane and 64 bytes; its layout belongs to this version of the
+   library and kind of machine.
+
+   ERRORS
+   ------
+   Functions that can fail return an lstm_status; LSTM_OK is 0. Constructors and loaders set *out to NULL when they
+   fail. Point the `error` of a description or batch at an lstm_error for a sentence that names the layer, tensor, lane
+   or file. Nothing prints, exits or keeps a global error. NULL and out-of-range arguments are errors where a status is
+   returned; getters and destroyers trust their argument (destroying NULL is allowed).
+
+   THREADS
+   -------
+   The library starts none and has no mutable global. A model that nobody changes may be shared by any number of
+   threads, each with states of its own. A state or a trainer belongs to one thread at a time. Creating a trainer and
+   training, lstm_model_refresh and lstm_model_copy_weights change a model: nobody else may use it meanwhile.
+
+   Training and batches run on several threads through an executor, which is a function of yours (host/pool.c is one,
+   with pthreads). The tasks of one call are independent and never wait for each other. The results are the same bits
+   for any `width`:
+
+   ```
+   static void run_all(void *user, int count, void (*task)(void *context, int index), void *context) {
+     int i;
+     (void)user;
+     for (i = 0; i < count; i++) task(context, i); // a real one hands these to its threads and waits for all
+   }
+   static lstm_status on_two_threads(lstm_model *model, lstm_trainer_desc how, lstm_trainer **out) {
+     how.executor.width = 2;
+     how.executor.run = run_all;
+     return lstm_trainer_create(model, &how, out);
+   }
+   ```
+
+   NUMERICS
+   --------
+   One model and one input give the same bits: as single steps or as a sequence; alone, in a batch, or among other
+   lanes; on one thread or many; on scalar, AVX2, AVX-512 and NEON code; with gcc and clang at any level of
+   optimisation. So does training: the same seed and the same batches give the same weights. What makes it so: each
+   output is one chain of fused multiply-adds, which starts at the bias and takes the inputs in order; sums that cross
+   lanes go in a fixed order; exp, log, tanh and sigmoid are the library's own; random numbers come from counters;
+   scalar code without a fused multiply-add in hardware computes it exactly.
+
+   The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
+   (FTZ, DAZ) on both sides; the library never changes these modes. SSE2 and WASM have no fused multiply-add: they give
+   the same bits among themselves whatever the batch or thread, but differ from the others in the last places.
+   -ffast-math breaks the promise and the detection of NaN; a compiler that is given it warns (#warning).
+
+   The random numbers (lstm_rng, initial weights, dropout) are Philox 4x32-10, keyed by the seed: number n of a seed is
+   the same everywhere. Initial weights of a tensor depend on the seed and its place among the tensors.
+
+   DISPATCH
+   --------
+   A model picks its kernels when it is created or loaded: `isa` in the description, or the best that this CPU has
+   (AVX-512, AVX2 with FMA, NEON, WASM, SSE2, scalar, in this order). lstm_model_isa says which. There is no global
+   switch; models on different sets may live side by side. For AVX code no compiler flag is needed: each function says
+   for which CPU it is. WASM code needs -msimd128.
+
+   FILE FORMAT
+   -----------
+   A model file is a safetensors file: 8 bytes of header length, little-endian; a JSON header, padded so that the data
+   begin at a multiple of 64; the tensors, float32, little-endian. The header's __metadata__ holds strings:
+
+     lstm.version   "1", of the layer lines
+     lstm.input     "96"
+     lstm.output    "auto", "linear", "softmax" or "sigmoid"
+     lstm.layer.0   "embedding size=64"
+     lstm.layer.1   "lstm hidden=128 read=last name=encoder"      (options at their default are left out)
+     lstm.layer.2   "dropout rate=0.5"
+     lstm.layer.3   "dense size=96 activation=tanh"
+
+   and whatever the caller added (lstm_save_desc.meta; lstm_model_meta reads it again). Our files are canonical: order,
+   shapes and offsets follow from the layer lines. Each LSTM layer has PyTorch's four tensors, `bias_hh` all zeros;
+   loading adds the two biases. In PyTorch:
+
+     model.load_state_dict(safetensors.torch.load_file("model.safetensors"))    # modules named embed, rnn, head
+
+   A file without layer lines is foreign: a PyTorch state dict. Its layers are inferred from names and shapes (an
+   embedding, one stack of LSTM layers, a linear layer), or described by lstm_load_desc.layers; `prefixes` renames. F32,
+   F16 and BF16 are read. `assumed` receives what was taken for granted. What is missing or left over is refused by
+   name.
+
+   A checkpoint (lstm_trainer_save) is a model file with the run beside the weights: trainer.* metadata for the
+   description and the counters, and the tensors `trainer.weights`, `trainer.moment1`, `trainer.moment2` and
+   `trainer.carry`. It loads as a model, too. The model's own tensors are the best weights if lstm_trainer_keep_best was
+   used, else the current ones. lstm_trainer_resume goes on with the bits that the run would have had.
+
+   ```
+   static int write_to(void *user, const void *data, size_t size) {
+     return fwrite(data, 1, size, (FILE *)user) == size;
+   }
+   static lstm_status checkpoint(const lstm_trainer *trainer, FILE *file) {
+     lstm_writer writer;
+     writer.write = write_to;
+     writer.user = file;
+     return lstm_trainer_save(trainer, NULL, &writer);
+   }
+   ```
+
+   lstm_save_file writes PATH.tmp and renames it, so that a full disk or a crash leaves the old file. It does not sync;
+   the host does.
+
+   UNTRUSTED INPUT
+   ---------------
+   The loader promises, for any bytes (tests/io has a test for each number):
+     1. It reads nothing outside the buffer and writes nothing outside its allocations; it has no undefined behaviour
+        and no recursion.
+     2. It allocates nothing by a size that the file states before that size has been compared with the file.
+     3. Its memory is proportional to the file, and to the model that the file holds.
+     4. Every limit is tested before it is multiplied; arithmetic on sizes is checked; the caller can lower the limits.
+     5. Tensors have no holes, no overlap and no duplicates, and the file has exactly the size that they need.
+     6. An unknown version, layer, option or type is refused by name.
+     7. NaN and infinite weights are refused, unless allow_not_finite is set.
+     8. It takes linear time and depends on no locale, environment or global state.
+     9. On failure *out is NULL and nothing leaks.
+    10. A file of ours that was loaded is saved with the same bytes.
+    11. Files of every released version load.
+    12. A model that loads can be run.
+
+   Damage inside the weights cannot be seen: a checksum, where it matters, is the caller's. Token ids, lengths and
+   target ids that are given to the library are checked against the model; NaN in inputs spreads to that lane's outputs
+   only, and lstm_train refuses to update from a loss or gradient that is not finite.
+
+   LIMITS
+   ------
+   Sizes are int; more than these are refused with LSTM_ERR_LIMIT, before anything is allocated. Each may be defined
+   otherwise:
+
+     LSTM_MAX_SIZE            2^20    features, tokens, units or outputs of a layer
+     LSTM_MAX_LAYERS          64
+     LSTM_MAX_LANES           2^20    of a state or batch
+     LSTM_MAX_SEQ_LEN         2^20    steps of a window or sequence
+     LSTM_MAX_PARAMETERS      2^30    of a model
+     LSTM_MAX_TOKEN_TABLE     2^24    bytes of the stored product of embedding and weight_ih; larger ones are not stored
+     LSTM_MAX_TENSORS         1024    in a file
+     LSTM_MAX_META            1024    pairs of metadata in a file
+     LSTM_MAX_FILE_BYTES      2^36
+
+   VERSIONS
+   --------
+   Semantic versions: LSTM_VERSION for #if, LSTM_VERSION_STRING to print. Fields and functions are added at the end; {0}
+   keeps its meaning. LSTM_FILE_VERSION counts formats of the layer lines; a newer one than this library knows is
+   refused as LSTM_ERR_VERSION. A change of a result's bits is a change of the minor version, and CHANGELOG.md says so.
+
+   INDEX
+   -----
+   Search for the tag to get there.
+
+     [SECTION] Public API
+     [SECTION] Platform
+     [SECTION] Errors
+     [SECTION] Checked arithmetic
+     [SECTION] Memory
+     [SECTION] Random numbers
+     [SECTION] CPU detection
+     [SECTION] Kernel table
+     [SECTION] Model layout
+     [SECTION] Model
+     [SECTION] State
+     [SECTION] Forward
+     [SECTION] Losses
+     [SECTION] Batches
+     [SECTION] Trainer
+     [SECTION] Backward
+     [SECTION] Optimisers
+     [SECTION] File format
+     [SECTION] Vector vocabulary
+     [SECTION] Kernels
 */
 
 /* [SECTION] Public API
