@@ -1,4 +1,4 @@
-/* Memory that runs out: the k-th allocation fails, for every k, in every public function that allocates. The call
+/* Memory and files that fail: the k-th allocation fails, for every k, in every public function that allocates. The call
    returns LSTM_ERR_MEMORY, *out is NULL, nothing leaks; and what says "allocates: never" allocates never. */
 #include <stddef.h>
 
@@ -60,6 +60,18 @@ static lstm_model *make_model(helper_heap *heap) {
   lstm_model *model;
   assert_ok(lstm_model_create(&desc, &model));
   return model;
+}
+
+static const float some_x[T * B * I];
+static const int32_t some_targets[T * B];
+
+static lstm_batch some_batch(void) {
+  lstm_batch batch = {0};
+  batch.seq_len = T;
+  batch.batch_size = B;
+  batch.x = some_x;
+  batch.target_ids = some_targets;
+  return batch;
 }
 
 /* --- the k-th allocation fails ------------------------------------------------------------------------------------ */
@@ -195,6 +207,18 @@ static lstm_status load_reader(helper_heap *heap, lstm_error *error) {
   return status;
 }
 
+/* Turns the heap's failures off while what a scenario needs is made, and on again for the call itself. */
+static long hold_failures(helper_heap *heap) {
+  long fail_at = heap->fail_at;
+  heap->fail_at = 0;
+  return fail_at;
+}
+
+static void let_fail(helper_heap *heap, long fail_at) {
+  heap->calls = 0;
+  heap->fail_at = fail_at;
+}
+
 #ifndef LSTM_NO_STDIO
 static const char *const path = "build/fault_alloc.safetensors";
 
@@ -206,7 +230,147 @@ static lstm_status load_path(helper_heap *heap, lstm_error *error) {
   lstm_model_destroy(model);
   return status;
 }
+
+static lstm_status save_path(helper_heap *heap, lstm_error *error) {
+  long fail_at = hold_failures(heap);
+  lstm_model *model = make_model(heap);
+  lstm_save_desc desc = {0};
+  lstm_status status;
+  desc.error = error;
+  let_fail(heap, fail_at);
+  status = lstm_save_file(model, &desc, path);
+  lstm_model_destroy(model);
+  return status;
+}
+
+static void test_save_file(void **arg) {
+  (void)arg;
+  fail_every_allocation(save_path);
+  remove(path);
+}
 #endif
+
+static int write_piece(void *user, const void *data, size_t size) {
+  (void)user;
+  if (file_size + size > sizeof file) return 0;
+  memcpy(file + file_size, data, size);
+  file_size += size;
+  return 1;
+}
+
+static lstm_status resume(helper_heap *heap, lstm_error *error) {
+  long fail_at = hold_failures(heap);
+  lstm_model *model = make_model(NULL);
+  lstm_trainer_desc desc = describe_trainer(heap);
+  lstm_trainer *trainer;
+  uint64_t before = fnv1a_model(FNV_BEGIN, model);
+  lstm_status status;
+  assert_ok(lstm_trainer_create(model, &desc, &trainer));
+  let_fail(heap, fail_at);
+  status = lstm_trainer_resume(trainer, file, file_size, error);
+  assert_int_equal(fnv1a_model(FNV_BEGIN, model) == before, status != LSTM_OK);
+  assert_true(lstm_trainer_steps(trainer) == (status == LSTM_OK ? 1 : 0));
+  lstm_trainer_destroy(trainer);
+  lstm_model_destroy(model);
+  return status;
+}
+
+static void test_resume(void **arg) {
+  lstm_model *model = make_model(NULL);
+  lstm_trainer_desc desc = describe_trainer(NULL);
+  lstm_batch batch = some_batch();
+  lstm_writer writer = {write_piece, NULL};
+  lstm_trainer *trainer;
+  (void)arg;
+  assert_ok(lstm_trainer_create(model, &desc, &trainer));
+  assert_ok(lstm_train(trainer, &batch, NULL));
+  file_size = 0;
+  assert_ok(lstm_trainer_save(trainer, NULL, &writer));
+  lstm_trainer_destroy(trainer);
+  lstm_model_destroy(model);
+  fail_every_allocation(resume);
+}
+
+/* The k-th read or write fails, for every k. */
+typedef struct faulty {
+  long calls, fail_at;
+  size_t at;
+} faulty;
+
+static size_t read_or_fail(void *user, void *data, size_t size) {
+  faulty *f = (faulty *)user;
+  size_t n = file_size - f->at < 100 ? file_size - f->at : 100;
+  if (++f->calls == f->fail_at) return (size_t)-1;
+  if (n > size) n = size;
+  memcpy(data, file + f->at, n);
+  f->at += n;
+  return n;
+}
+
+static int write_or_fail(void *user, const void *data, size_t size) {
+  faulty *f = (faulty *)user;
+  (void)data;
+  (void)size;
+  return ++f->calls != f->fail_at;
+}
+
+static void test_reads_fail(void **arg) {
+  lstm_model *model = make_model(NULL);
+  long k;
+  (void)arg;
+  assert_ok(lstm_save_memory(model, NULL, file, sizeof file, &file_size));
+  for (k = 1;; k++) {
+    faulty f = {0, 0, 0};
+    helper_heap heap = {0};
+    lstm_error error = {{0}, LSTM_OK};
+    lstm_load_desc desc = load_desc(&heap, &error);
+    lstm_reader reader = {read_or_fail, NULL};
+    lstm_model *loaded = (lstm_model *)(void *)&f;
+    lstm_status status;
+    f.fail_at = k;
+    reader.user = &f;
+    status = lstm_load(&reader, &desc, &loaded);
+    assert_int_equal(loaded == NULL, status != LSTM_OK);
+    lstm_model_destroy(loaded);
+    assert_int_equal(heap.live, 0);
+    if (f.calls < k) {
+      assert_ok(status);
+      break;
+    }
+    assert_status(status, LSTM_ERR_IO);
+    assert_true(error.message[0] != 0);
+  }
+  assert_true(k > 10);
+  lstm_model_destroy(model);
+}
+
+static void test_writes_fail(void **arg) {
+  lstm_model *model = make_model(NULL);
+  lstm_trainer_desc desc = describe_trainer(NULL);
+  lstm_trainer *trainer;
+  int whole_run;
+  long k;
+  (void)arg;
+  assert_ok(lstm_trainer_create(model, &desc, &trainer));
+  for (whole_run = 0; whole_run < 2; whole_run++)
+    for (k = 1;; k++) {
+      faulty f = {0, 0, 0};
+      lstm_writer writer = {write_or_fail, NULL};
+      lstm_status status;
+      f.fail_at = k;
+      writer.user = &f;
+      status = whole_run ? lstm_trainer_save(trainer, NULL, &writer) : lstm_save(model, NULL, &writer);
+      if (f.calls < k) {
+        assert_ok(status);
+        assert_true(k > 1);
+        break;
+      }
+      assert_status(status, LSTM_ERR_IO);
+      assert_int_equal(f.calls, k); /* nothing is written after a failure */
+    }
+  lstm_trainer_destroy(trainer);
+  lstm_model_destroy(model);
+}
 
 static void test_load(void **arg) {
   lstm_model *model = make_model(NULL);
@@ -280,18 +444,6 @@ static void free_arena(arena *a) {
     assert_int_equal(a->memory[a->size + i], 0xC3);
   }
   free(a->block);
-}
-
-static const float some_x[T * B * I];
-static const int32_t some_targets[T * B];
-
-static lstm_batch some_batch(void) {
-  lstm_batch batch = {0};
-  batch.seq_len = T;
-  batch.batch_size = B;
-  batch.x = some_x;
-  batch.target_ids = some_targets;
-  return batch;
 }
 
 /* All three objects in given memory with the trap set, at work, and every size below the right one refused. */
@@ -455,6 +607,12 @@ int main(void) {
       cmocka_unit_test(test_trainer_create),
 #ifndef LSTM_NO_FILES
       cmocka_unit_test(test_load),
+#ifndef LSTM_NO_STDIO
+      cmocka_unit_test(test_save_file),
+#endif
+      cmocka_unit_test(test_resume),
+      cmocka_unit_test(test_reads_fail),
+      cmocka_unit_test(test_writes_fail),
 #endif
       cmocka_unit_test(test_each_object_is_one_allocation),
       cmocka_unit_test(test_objects_live_in_memory_of_the_callers),
