@@ -15,6 +15,9 @@ ifeq ($(origin CC),default)
 CC := cc
 endif
 
+# make V=1 shows the commands.
+Q       := $(if $(V),,@)
+
 # The warnings that lstm.h promises to be free of (make check: with gcc, clang, g++ and clang++).
 WARN    := -Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wcast-align -Wundef \
            -Wdouble-promotion
@@ -110,26 +113,31 @@ need-luaunit: $(LSTM)
 # --- the host -------------------------------------------------------------------------------------------------------
 
 $(LSTM): $(HOST_O)
-	$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) -lpthread
+	@echo "  link $@"
+	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) -lpthread
 
 $(MODULE): $(MODULE_O)
-	$(CC) $(EXTRA) $(LDFLAGS) $(MODULE_LINK) -o $@ $(MODULE_O) -lpthread
+	@echo "  link $@"
+	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(MODULE_LINK) -o $@ $(MODULE_O) -lpthread
 
 $(BUILD)/host/%.o: host/%.c Makefile | need-lua
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+	@echo "  cc   $<"
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
 
 # The Lua part of the host, as C: made by a little program of ours.
 $(BUILD)/embed: host/embed.c Makefile | $(AFTER_SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(DEPS) -o $@ $<
+	@echo "  cc   $<"
+	$(Q)$(CC) $(CFLAGS) $(DEPS) -o $@ $<
 
 $(BUILD)/embedded.c: $(BUILD)/embed $(HOST_LUA)
-	$(BUILD)/embed $(HOST_LUA) > $@
+	$(Q)$(BUILD)/embed $(HOST_LUA) > $@
 
 $(BUILD)/host/embedded.o: $(BUILD)/embedded.c | need-lua
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+	@echo "  cc   $<"
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 # One program per file; -lm is for the tests' own references, never for lstm.h. A run writes
@@ -138,7 +146,8 @@ $(BUILD)/host/embedded.o: $(BUILD)/embedded.c | need-lua
 define program # source, binary, further sources
 $(2): $(1) $(3) Makefile | need-cmocka
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(EXTRA) $$(DEPS) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) -o $$@ $(1) $(3) $$(LDFLAGS) \
+	@echo "  cc   $(1)"
+	$$(Q)$$(CC) $$(CFLAGS) $$(EXTRA) $$(DEPS) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) -o $$@ $(1) $(3) $$(LDFLAGS) \
 	  $$(CMOCKA_LIBS) -lpthread -lm
 endef
 $(foreach t,$(TEST_C),$(eval $(call program,$(t),$(call binary,$(t)))))
@@ -186,7 +195,13 @@ cross: $(LSTM) ## compile for other targets with clang; run on aarch64 where qem
 	@BUILD=$(BUILD) WARN="$(WARN)" sh tests/compile/check_cross.sh
 
 golden: $(LSTM) ## make the golden numbers again with PyTorch and compare; files to and from PyTorch
-	@LSTM=$(LSTM) BUILD=$(BUILD) sh tests/golden/check_pytorch.sh
+	@mkdir -p $(BUILD)/results
+	@LSTM=$(LSTM) BUILD=$(BUILD) TEST_TIMEOUT=1200 sh tests/run.sh pytorch $(BUILD)/results/pytorch.txt \
+	  sh tests/golden/check_pytorch.sh
+	@sh tests/summary.sh $(BUILD)/results pytorch
+
+isa: need-cmocka ## the same bits with gcc and clang at every level of optimisation
+	@sh tests/isa/matrix.sh $(BUILD)/isa-matrix
 
 fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 	@for t in $(FUZZ_C); do n=$$(basename $$t .c); mkdir -p $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n; \
@@ -209,7 +224,8 @@ isa-matrix: need-cmocka ## equal bits from gcc and clang, -O1 to -O3 -march=nati
 
 $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(DEPS) -I. -o $@ $< -lpthread
+	@echo "  cc   $<"
+	$(Q)$(CC) $(CFLAGS) $(DEPS) -I. -o $@ $< -lpthread
 
 # --- install --------------------------------------------------------------------------------------------------------
 
