@@ -53,7 +53,8 @@ function TestOptions.testThreadsIsaSeed()
   lu.assertEquals({run "--threads 3 -e 'print(require\"lstm\".threads())'"}, {0, "3\n", ""})
   lu.assertEquals({run "--threads=2 -e 'print(require\"lstm\".threads())'"}, {0, "2\n", ""})
   lu.assertEquals({run "--isa scalar -e 'print(require\"lstm\".isa())'"}, {0, "scalar\n", ""})
-  local chunk = " -e 'local l = require\"lstm\" print(l.model{input=1, hidden=2, output=1}:tensor\"head.weight\"[1][1])'"
+  local chunk = " -e 'local l = require\"lstm\" " ..
+    "print(l.model{input=1, hidden=2, output=1}:tensor\"head.weight\"[1][1])'"
   local _, one = run("--seed 1" .. chunk)
   local _, default = run(chunk)
   local _, two = run("--seed 2" .. chunk)
@@ -77,7 +78,8 @@ end
 
 function TestOptions.testWrongUsage()
   for arguments, message in pairs{
-    ["--frobnicate"] = "unknown option --frobnicate", ["-x"] = "unknown option -x", ["-e"] = "a value is missing after -e",
+    ["--frobnicate"] = "unknown option --frobnicate", ["-x"] = "unknown option -x",
+    ["-e"] = "a value is missing after -e",
     ["--threads"] = "a value is missing after --threads", ["--threads many"] = "a whole number expected, got many",
     ["--threads 0"] = "a whole number from 1 to 256 expected, got 0", ["--isa mmx"] = 'unknown instruction set "mmx"',
     ["--seed x"] = "a whole number expected, got x",
@@ -97,8 +99,8 @@ function TestErrors.testRaised()
 end
 
 function TestErrors.testTracebackOfTheScriptOnly()
-  local text = 'local lstm = require "lstm"\nlocal function make()\n  lstm.model{input = 1, hiden = 32}\n  return 1\nend\n'
-    .. 'print(pcall(string.rep))\nmake()\n'
+  local text = 'local lstm = require "lstm"\nlocal function make()\n  lstm.model{input = 1, hiden = 32}\n  return 1\n'
+    .. 'end\nprint(pcall(string.rep))\nmake()\n'
   local code, _, err = run_script(text)
   lu.assertEquals(code, 1)
   lu.assertStrContains(err, (':3: model: unknown option "hiden", did you mean "hidden"?'))

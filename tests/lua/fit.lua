@@ -134,7 +134,8 @@ function TestSets.testShuffleAndSmallLastBatch()
   for i = 1, 7 do x[i] = {{i}, {i}} end
   local function sizes(shuffle)
     local m, list = lstm.model{input = 1, hidden = 2, output = 1, seed = 1}, {}
-    assert(m:fit({x = x, y = lstm.zeros{7, 1}}, {epochs = 2, batch = 3, shuffle = shuffle, verbose = 0, seed = 1, lr = 1e-9,
+    assert(m:fit({x = x, y = lstm.zeros{7, 1}}, {
+      epochs = 2, batch = 3, shuffle = shuffle, verbose = 0, seed = 1, lr = 1e-9,
       on_step = function(info) list[#list + 1] = info.loss end}))
     return list
   end
@@ -328,9 +329,9 @@ function TestResume.testInterrupt()
     local vocab = lstm.vocab(text)
     local train, validation = vocab:encode(text):split(0.8)
     local m = lstm.model{input = vocab, lstm.embedding(8), lstm.lstm(12), output = vocab, seed = 1}
-    local told
     local history, message, status, partial = m:fit(train, {steps = 4000, seq = 8, batch = 4, lr = 0.01, seed = 1,
-      verbose = 0, validation = validation, validate_every = 1000, checkpoint = %q, resume = arg[1], on_step = function(i)
+      verbose = 0, validation = validation, validate_every = 1000, checkpoint = %q, resume = arg[1],
+      on_step = function(i)
         if i.step == 300 and not arg[1] then print "running" io.stdout:flush() end
       end})
     if not history then print(status, partial.stopped) error(message, 0) end
@@ -377,7 +378,8 @@ end
 
 function TestDiverging.testTwiceStops()
   local m = text_model()
-  local history, message, status, partial = m:fit(train, quiet{steps = 90, on_step = ruin(m, {[30] = true, [50] = true})})
+  local options = quiet{steps = 90, on_step = ruin(m, {[30] = true, [50] = true})}
+  local history, message, status, partial = m:fit(train, options)
   lu.assertNil(history)
   lu.assertStrContains(message, "batch 51 (epoch 1) gave a loss or gradient that is not finite, again")
   lu.assertEquals({status, partial.stopped}, {"not_finite", "not_finite"})

@@ -1,0 +1,93 @@
+-- What goes wrong for a user, as the user sees it: each script runs in a host of its own.
+
+local lu = require "luaunit"
+local lstm = require "lstm"
+
+local binary = os.getenv "LSTM" or "./lstm"
+local script, said, file = os.tmpname(), os.tmpname(), os.tmpname()
+
+-- Runs a script; returns the exit code and what came on stderr.
+local function run(text, ...)
+  assert(lstm.writefile(script, 'local lstm = require "lstm"\n' .. text:format(...)))
+  local _, _, code = os.execute(("%s %s >/dev/null 2>%s </dev/null"):format(binary, script, said))
+  return code, assert(lstm.readfile(said))
+end
+
+-- The script must fail with this message, at this line of it (nil: it comes from assert, which may say its line).
+local function fails(message, line, text, ...)
+  local code, err = run(text, ...)
+  lu.assertEquals(code, 1)
+  lu.assertEquals(err:sub(1, 6), "lstm: ")
+  lu.assertStrContains(err, (line and ("lstm: %s:%d: "):format(script, line) or "") .. message)
+  lu.assertNotStrContains(err, ".c:")
+  lu.assertNotStrContains(err, "lstm/")
+end
+
+local TestFiles = {}
+
+function TestFiles.testMissing()
+  fails("cannot read nothing.txt: No such file or directory", nil, 'assert(lstm.readfile "nothing.txt")')
+  fails("cannot read nothing.csv: No such file or directory", nil, 'assert(lstm.csv "nothing.csv")')
+  fails("cannot read nothing.safetensors: No such file or directory", nil, 'assert(lstm.load "nothing.safetensors")')
+end
+
+function TestFiles.testDirectory()
+  fails("cannot read /tmp: Is a directory", nil, 'assert(lstm.readfile "/tmp")')
+end
+
+function TestFiles.testEmptyText()
+  assert(lstm.writefile(file, ""))
+  fails("vocab: the text is empty", 2, "lstm.vocab(assert(lstm.readfile %q))", file)
+end
+
+function TestFiles.testWordInANumberColumn()
+  assert(lstm.writefile(file, "Day,Temp\n1,2.5\n2,warm\n"))
+  local code, err = run('assert(lstm.csv(%q, {columns = {"Temp"}}))', file)
+  lu.assertEquals(code, 1)
+  for _, part in ipairs{file .. ":3:", "Temp", "warm"} do lu.assertStrContains(err, part) end
+end
+
+local TestModels = {}
+local bytes = lstm.model{input = 1, hidden = 8, output = 1, seed = 1}:bytes()
+
+function TestModels.testTruncated()
+  for _, length in ipairs{0, 5, 100, #bytes - 1} do
+    assert(lstm.writefile(file, bytes:sub(1, length)))
+    fails(file .. ": ", nil, "assert(lstm.load %q)", file)
+  end
+end
+
+function TestModels.testNaN()
+  assert(lstm.writefile(file, bytes:sub(1, -5) .. "\0\0\192\127"))
+  local code, err = run("assert(lstm.load %q)", file)
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(err, file .. ": ")
+  lu.assertStrContains(err:lower(), "nan")
+end
+
+function TestModels.testWrongOption()
+  fails('model: unknown option "hiden", did you mean "hidden"?', 2, "lstm.model{input = 1, hiden = 32, output = 1}")
+  fails('fit: unknown option "epoch", did you mean "epochs"?', 3,
+    "local m = lstm.model{input = 1, hidden = 3, output = 1}\nm:fit({}, {epoch = 3})")
+end
+
+function TestModels.testWrongWidth()
+  fails("predict: the model takes 1 input, x has 2", 2,
+    "lstm.model{input = 1, hidden = 3, output = 1}:predict(lstm.zeros{5, 4, 2})")
+  fails("step: 1 number expected, got 2", 2, "lstm.model{input = 1, hidden = 3, output = 1}:state():step(1, 2)")
+end
+
+function TestModels.testTooLarge()
+  local code, err = run("lstm.model{input = 2000000000, hidden = 2000000000, output = 2000000000}")
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(err, script .. ":2: ")
+end
+
+function TestModels.testClosed()
+  fails("the state is closed", 4,
+    "local s = lstm.model{input = 1, hidden = 3, output = 1}:state()\ns:close()\ns:step(1)")
+end
+
+local code = lu.LuaUnit.new():runSuiteByInstances{{"TestFiles", TestFiles}, {"TestModels", TestModels}}
+for _, name in ipairs{script, said, file} do os.remove(name) end
+os.exit(code, true)
