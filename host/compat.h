@@ -1,4 +1,5 @@
-/* compat.h: the binding is written for Lua 5.4; this is what older versions lack. */
+/* compat.h: the binding is written for Lua 5.4; this is what older versions and LuaJIT lack. There a module loads models,
+   steps and trains; the prompt and the command line are for 5.4. */
 #ifndef LSTM_HOST_COMPAT_H
 #define LSTM_HOST_COMPAT_H
 
@@ -17,14 +18,18 @@ void host_getvalue(lua_State *L, int index, int n);
 
 #endif
 
+#if LUA_VERSION_NUM < 503
+int lua_isinteger(lua_State *L, int index);
+#endif
+
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen(L, index) lua_objlen(L, index)
 int lua_absindex(lua_State *L, int index);
+#ifndef LSTM_LUAJIT /* define it for LuaJIT, which has these three of Lua 5.2 */
+void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues);
+void luaL_setmetatable(lua_State *L, const char *name);
 void *luaL_testudata(lua_State *L, int index, const char *name);
 #endif
-
-#if LUA_VERSION_NUM < 503
-int lua_isinteger(lua_State *L, int index);
 #endif
 
 #endif

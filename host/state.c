@@ -5,6 +5,7 @@
 #include "host.h"
 
 #define STATE "lstm.state"
+enum { PIECE = 1024 }; /* steps between two looks at Ctrl-C */
 
 /* User value 1: the core model. User value 2: the public model (model.lua), or nil. */
 typedef struct host_state {
@@ -215,6 +216,23 @@ static int state_sample(lua_State *L) {
 
 /* --- sequences ---------------------------------------------------------------------------------------------------- */
 
+/* Runs the sequence in pieces, so that Ctrl-C need not wait for the end of a long one. */
+static lstm_status forward_pieces(lua_State *L, host_state *s, const host_array *x, host_array *y) {
+  const lstm_model *model = s->model->model;
+  int takes_ids = lstm_model_takes_ids(model), last = lstm_model_reads_last(model), t, steps = x->shape[0];
+  size_t in = steps ? x->count / (size_t)steps : 0, out = (size_t)s->lanes * (size_t)s->outputs;
+  lstm_status status = steps ? LSTM_OK : LSTM_ERR_ARGUMENT;
+  for (t = 0; t < steps && status == LSTM_OK; t += PIECE) {
+    int n = steps - t < PIECE ? steps - t : PIECE;
+    size_t at = (size_t)t;
+    float *to = y->data.f + (last ? 0 : at * out);
+    if (host_interrupted && !host_holding) host_raise(L, "interrupted");
+    status = takes_ids ? lstm_forward_ids(model, s->state, x->data.i + at * in, n, to)
+                       : lstm_forward(model, s->state, x->data.f + at * in, n, to);
+  }
+  return status;
+}
+
 /* forward(x [T][I] or [T][N][I], or ids [T] or [T][N]) -> y of the same leading sizes; where the model reads the last
    step only [O] or [N][O]. */
 static int state_forward(lua_State *L) {
@@ -234,8 +252,7 @@ static int state_forward(lua_State *L) {
   if (x->dims == full) shape[n++] = s->lanes;
   shape[n++] = s->outputs;
   y = host_newarray(L, HOST_FLOAT32, n, shape);
-  status = takes_ids ? lstm_forward_ids(model, s->state, x->data.i, x->shape[0], y->data.f)
-                     : lstm_forward(model, s->state, x->data.f, x->shape[0], y->data.f);
+  status = forward_pieces(L, s, x, y);
   if (status == LSTM_ERR_ARGUMENT) host_raise(L, "forward: an id is out of range, or the sequence is empty");
   host_check(L, status, NULL);
   return 1;

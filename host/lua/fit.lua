@@ -88,7 +88,8 @@ local spec = {
   patience = {type = "integer", min = 1}, min_delta = {type = "number", default = 0, min = 0},
   monitor = {type = "string"}, verbose = {type = "integer", default = 1, min = 0, max = 2},
   on_epoch = {type = "function"}, on_step = {type = "function"}, validate_every = {type = "integer", min = 1},
-  shuffle = {type = "boolean", default = true}, seconds = {type = "number", above = 0}, threads = {type = "integer", min = 1}, title = {type = "string"},
+  shuffle = {type = "boolean", default = true}, seconds = {type = "number", above = 0},
+  threads = {type = "integer", min = 1}, title = {type = "string"},
 }
 
 local function check_options(model, train, given)

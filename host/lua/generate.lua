@@ -17,7 +17,7 @@ end
 local function read(model, state, text)
   local known, tokens = pcall(model.vocab.encode, model.vocab, text)
   if not known then core.raise("generate: " .. tostring(tokens):gsub("^lstm/%w+%.lua:%d+: ", "")) end
-  for i = 1, #tokens do state:feed(tokens.ids[i]) end
+  for i = 1, #tokens.ids do state:feed(tokens.ids[i]) end
 end
 
 --- An iterator over pieces of text: first `prime` itself, then `length` symbols that the model draws.

@@ -368,10 +368,11 @@ function Model:evaluate(data, opts)
   return result
 end
 
+local function all(...) return ... end
+
 --- Trains the model, see fit.lua.
 function Model:fit(train, opts)
-  local history, message, status, partial = require "lstm.fit"(self, train, opts)
-  return history, message, status, partial           -- no tail call: errors count the levels
+  return all(require "lstm.fit"(self, train, opts))  -- no tail call: errors count the levels
 end
 
 --- Writes on, piece by piece, see generate.lua.

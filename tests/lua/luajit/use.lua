@@ -1,0 +1,32 @@
+-- What a program with an older Lua does with the module: load, step, train, write on, save.
+
+local lstm = require "lstm"
+local vocab = lstm.vocab "hello"
+local text = lstm.model{input = vocab, hidden = 4, output = vocab, seed = 1}
+assert(#text:sample{prime = "he", length = 5} == 7)
+assert(not pcall(lstm.model, {input = 1, hiden = 3}))
+
+local x, y = lstm.zeros{6, 3, 2}, {}
+for i = 1, 6 do
+  x[i] = {{i % 2, 0}, {0, 1}, {1, i % 2}}
+  y[i] = i % 2 + 1
+end
+local model = lstm.model{input = 2, hidden = 6, output = {"even", "odd"}, seed = 1}
+local history = assert(model:fit({x = x, y = y}, {epochs = 40, batch = 3, lr = 0.05, verbose = 0, seed = 1}))
+assert(history[#history].loss < history[1].loss / 2)
+
+local state = model:state()
+state:step(1, 0)
+state:step(0, 1)
+state:step(1, 1)
+collectgarbage()
+assert(state:best() == "odd")
+
+local path = os.tmpname()
+assert(model:save(path))
+assert(assert(lstm.load(path)):predict(x) == model:predict(x))
+os.remove(path)
+assert(select(3, lstm.load "/nonexistent") == "io")
+model:close()
+assert(not pcall(state.step, state, 1, 0))
+print "ok the module works in LuaJIT (Lua 5.1)"
