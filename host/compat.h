@@ -1,5 +1,5 @@
-/* compat.h: the binding is written for Lua 5.4; this is what older versions and LuaJIT lack. There a module loads models,
-   steps and trains; the prompt and the command line are for 5.4. */
+/* compat.h: the binding is written for Lua 5.4; this is what older versions and LuaJIT lack. There the module loads,
+   steps and trains models; the prompt and the command line are for 5.4. */
 #ifndef LSTM_HOST_COMPAT_H
 #define LSTM_HOST_COMPAT_H
 

@@ -6,11 +6,11 @@
 ---@field version string
 local lstm = {}
 
--- --- arrays and files -------------------------------------------------------------------------------------------------
+-- --- arrays and files ------------------------------------------------------------------------------------------------
 
 ---@alias lstm.Kind "float32"|"int32"
 
----Numbers in one block of memory: row-major, up to four axes. `#a` is the first size, `a[i]` a number or a view of a row.
+---Numbers in one block of memory, row-major, up to four axes. `#a`: the first size; `a[i]`: a number or a row (a view).
 ---@class lstm.Array
 ---@operator add(lstm.Array|number): lstm.Array
 ---@operator sub(lstm.Array|number): lstm.Array
@@ -85,7 +85,7 @@ function lstm.readfile(path) end
 ---@return true?, string? message, string? status
 function lstm.writefile(path, bytes) end
 
--- --- data ---------------------------------------------------------------------------------------------------------------
+-- --- data ------------------------------------------------------------------------------------------------------------
 
 ---@class lstm.Tokens
 ---@field kind "tokens"
@@ -135,7 +135,7 @@ function lstm.zscore(rows) end
 ---@return number
 function lstm.rmse(a, b) end
 
--- --- models -------------------------------------------------------------------------------------------------------------
+-- --- models ----------------------------------------------------------------------------------------------------------
 
 ---@class lstm.Layer
 
@@ -361,7 +361,7 @@ function lstm.dense(size) end
 ---@return lstm.Layer
 function lstm.dropout(rate) end
 
--- --- the rest -----------------------------------------------------------------------------------------------------------
+-- --- the rest --------------------------------------------------------------------------------------------------------
 
 ---@class lstm.Rng
 local Rng = {}

@@ -44,7 +44,7 @@ static void push_status(lua_State *L, lstm_status status) {
   char text[32];
   size_t k;
   if (strncmp(name, "LSTM_ERR_", 9) == 0) name += 9;
-  for (k = 0; name[k] && k < sizeof text - 1; k++) {
+  for (k = 0; k < sizeof text - 1 && name[k]; k++) {
     text[k] = name[k] >= 'A' && name[k] <= 'Z' ? (char)(name[k] - 'A' + 'a') : name[k];
   }
   text[k] = 0;
