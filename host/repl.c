@@ -63,13 +63,26 @@ static void print_results(lua_State *L) {
   host_report(L, host_call(L, n, 0));
 }
 
+/* Ctrl-C at the prompt: nothing runs that could be stopped. */
+static void forget_interrupt(lua_State *L) {
+  host_interrupted = 0;
+  lua_sethook(L, NULL, 0, 0);
+}
+
 int host_prompt(lua_State *L) {
-  if (isatty(0)) printf("lstm %s, %s. Ctrl-D ends it.\n", LSTM_VERSION_STRING, LUA_RELEASE);
+  if (isatty(0)) printf("lstm %s, %s. The module is in `lstm`. Ctrl-D ends it.\n", LSTM_VERSION_STRING, LUA_RELEASE);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lstm");
+  if (lua_pcall(L, 1, 1, 0) == 0) lua_setglobal(L, "lstm");
   for (;;) {
     int status;
-    host_interrupted = 0;
+    forget_interrupt(L);
     lua_settop(L, 0);
     if (!read_line(L, "> ")) break;
+    if (host_interrupted) {
+      putchar('\n');
+      continue;
+    }
     status = load_lines(L);
     if (status == 0) status = host_call(L, 0, LUA_MULTRET);
     if (status != 0) host_report(L, status);

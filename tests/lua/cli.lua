@@ -145,6 +145,8 @@ function TestPrompt.testLines()
   lu.assertEquals(code, 0)
   lu.assertStrContains(out, "> 2\n> > 5\n> >> >> 1\n2\n> 5\n> ")
   lu.assertStrContains(out, "after")
+  local _, version = run("-i", "lstm.version\n")
+  lu.assertStrContains(version, lstm.version)
   lu.assertStrContains(err, "attempt to index a nil value (global 'nope')")
 end
 
