@@ -72,8 +72,8 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .DELETE_ON_ERROR:
 .SUFFIXES:
 FORCE:
-.PHONY: FORCE all setup setup-dev demo test check sanitize tsan valgrind fuzz cross golden bench vs-torch isa-matrix install uninstall \
-        clean help need-lua need-cmocka need-luaunit test-programs test-run
+.PHONY: FORCE all setup setup-dev demo test check sanitize tsan valgrind fuzz cross golden bench vs-torch \
+        isa-matrix install uninstall clean help need-lua need-cmocka need-luaunit test-programs test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
 ifneq ($(filter setup setup-dev,$(MAKECMDGOALS)),)
@@ -199,9 +199,6 @@ golden: $(LSTM) ## make the golden numbers again with PyTorch and compare; files
 	@LSTM=$(LSTM) BUILD=$(BUILD) TEST_TIMEOUT=1200 sh tests/run.sh pytorch $(BUILD)/results/pytorch.txt \
 	  sh tests/golden/check_pytorch.sh
 	@sh tests/summary.sh $(BUILD)/results pytorch
-
-isa: need-cmocka ## the same bits with gcc and clang at every level of optimisation
-	@sh tests/isa/matrix.sh $(BUILD)/isa-matrix
 
 fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 	@for t in $(FUZZ_C); do n=$$(basename $$t .c); mkdir -p $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n; \

@@ -18,8 +18,9 @@ int main(int argc, char **argv) {
 
   int takes_ids = lstm_model_takes_ids(model), inputs = takes_ids ? 1 : lstm_model_input_size(model);
   int outputs = lstm_model_output_size(model), count = 0;
-  float *x = (float *)malloc(((size_t)inputs + (size_t)outputs) * sizeof(float)), *y = x + inputs;
+  float *x = (float *)malloc(((size_t)inputs + (size_t)outputs) * sizeof(float)), *y;
   if (!x) return fprintf(stderr, "out of memory\n"), 1;
+  y = x + inputs;
 
   while (scanf("%f", &x[count]) == 1) {
     if (++count < inputs) continue;
