@@ -596,7 +596,7 @@ LSTM_API int lstm_model_input_size(const lstm_model *model);
 LSTM_API int lstm_model_output_size(const lstm_model *model); /* O */
 LSTM_API int lstm_model_takes_ids(const lstm_model *model);   /* 1: the first layer is an embedding */
 LSTM_API int lstm_model_reads_last(const lstm_model *model);  /* 1: a sequence gives one output, [B][O] */
-LSTM_API int lstm_model_state_size(const lstm_model *model); /* S: floats of one lane; per recurrent layer h [H], c [H] */
+LSTM_API int lstm_model_state_size(const lstm_model *model); /* S: floats of a lane; per recurrent layer h [H], c [H] */
 LSTM_API lstm_isa lstm_model_isa(const lstm_model *model); /* the kernels that it runs on */
 LSTM_API lstm_output lstm_model_output(const lstm_model *model);
 LSTM_API size_t lstm_model_parameter_count(const lstm_model *model);

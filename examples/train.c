@@ -21,7 +21,7 @@ static int32_t next_symbol(int *n, int *written, lstm_rng *rng) {
 
 /* Shows the model n a's and one b, lets it go on, and returns how many b's there were before the full stop. */
 static int count_back(const lstm_model *model, lstm_state *state, int n) {
-  float p[SYMBOLS]; /* probabilities of the next symbol */
+  float p[SYMBOLS] = {0, 0, 0}; /* probabilities of the next symbol */
   int32_t stop = STOP, a = A, b = B;
   int written = 0;
   lstm_state_reset(state);
