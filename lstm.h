@@ -253,7 +253,8 @@
    optimisation. So does training: the same seed and the same batches give the same weights. What makes it so: each
    output is one chain of fused multiply-adds, which starts at the bias and takes the inputs in order; sums that cross
    lanes go in a fixed order; exp, log, tanh and sigmoid are the library's own; random numbers come from counters;
-   scalar code without a fused multiply-add in hardware computes it exactly.
+   scalar code without a fused multiply-add in hardware computes it exactly. exp is within 1.5 units in the last place,
+   sigmoid and tanh are within 3 (tests/kernels sweeps them); in a cell, sigmoid stops at -43 and 43.
 
    The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
    (FTZ, DAZ) on both sides; the library never changes these modes. SSE2 and WASM have no fused multiply-add: they give
@@ -6580,7 +6581,7 @@ IN V K(reduce)(V x, V *scale) {
   return V_FMA(q, V_MUL(r, r), r);
 }
 
-/* Within 2 ulp on -87..87, constant beyond; NaN stays NaN. */
+/* Within 1.5 ulp on -87..87, constant beyond; NaN stays NaN. */
 IN V K(exp)(V x) {
   V scale, e;
   x = V_MIN(V_SET(87.0f), V_MAX(V_SET(-87.0f), x));
@@ -6603,6 +6604,7 @@ IN V K(expm1_of_tanh)(V x) {
   return V_FMA(e, scale, V_SUB(scale, V_SET(1.0f)));
 }
 
+/* Within 3 ulp, as tanh below. */
 IN V K(sigmoid)(V x) { return V_DIV(V_SET(1.0f), K(one_plus_exp)(x, 87.0f)); }
 
 IN V K(tanh)(V x) {
