@@ -14,10 +14,16 @@
 #include <cmocka.h>
 
 #define HELPERS_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-#define assert_status(call, wanted) assert_string_equal(lstm_status_name(call), lstm_status_name(wanted))
+#define assert_status(call, wanted) expect_status(call, wanted, __FILE__, __LINE__)
 #define assert_ok(call) assert_status(call, LSTM_OK)
 /* Bits, not values: -0 and 0 differ, and a NaN equals itself. */
 #define assert_bits(a, b, count) assert_memory_equal(a, b, (size_t)(count) * sizeof *(a))
+
+static inline void expect_status(lstm_status got, lstm_status wanted, const char *file, int line) {
+  if (got == wanted) return;
+  _assert_string_equal(lstm_status_name(got), lstm_status_name(wanted), file, line);
+  abort(); /* never: analysers do not know that a failed assertion does not return */
+}
 
 /* --- data --------------------------------------------------------------------------------------------------------- */
 
@@ -42,6 +48,11 @@ static inline void fill_ids(int32_t *ids, size_t count, uint64_t seed, int limit
   size_t i;
   rng.seed = seed;
   for (i = 0; i < count; i++) ids[i] = (int32_t)lstm_random_index(&rng, limit);
+}
+
+static inline int same_bits(const float *a, const float *b, size_t count) {
+  const void *p = a, *q = b;
+  return memcmp(p, q, count * sizeof(float)) == 0;
 }
 
 /* FNV-1a over bytes. */

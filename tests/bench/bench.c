@@ -225,7 +225,7 @@ static double time_step(int input, int hidden, int output, int lanes) {
   s.model = make_model(input, 0, hidden, 1, output, LSTM_READ_ALL);
   desc.lanes = lanes;
   check(lstm_state_create(s.model, &desc, &s.state), "state");
-  s.x = make_floats((size_t)(lanes * input), 1);
+  s.x = make_floats((size_t)lanes * (size_t)input, 1);
   s.y = make_floats((size_t)lanes * (size_t)lstm_model_output_size(s.model), 1);
   seconds = seconds_per(run_steps, &s);
   free(s.x), free(s.y);
@@ -340,7 +340,7 @@ static void bench_forecast(int H, int T, int B) {
   model = make_model(1, 0, H, 1, 1, LSTM_READ_LAST);
   desc.batch_size = B, desc.seq_len = T, desc.loss = LSTM_MSE;
   check(lstm_trainer_create(model, &desc, &c.trainer), "trainer");
-  x = make_floats((size_t)(T * B), 1), y = make_floats((size_t)B, 1);
+  x = make_floats((size_t)T * (size_t)B, 1), y = make_floats((size_t)B, 1);
   memset(&c.batch, 0, sizeof c.batch);
   c.batch.x = x, c.batch.targets = y;
   seconds = seconds_per(run_training, &c);
@@ -358,7 +358,7 @@ static void machine_name(char *out, size_t size) {
   snprintf(out, size, "unknown");
   while (file && fgets(line, sizeof line, file)) {
     char *colon = strchr(line, ':');
-    if (strncmp(line, "model name", 10) || !colon) continue;
+    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
     line[strcspn(line, "\n\"\\")] = 0;
     snprintf(out, size, "%s", colon + 2);
     break;

@@ -216,7 +216,7 @@ static void check_named_lanes(const run *r) {
   size_t t, parity, k;
   for (t = 0; t < STEPS; t++)
     for (parity = 0; parity < 2; parity++) {
-      int lanes[LANES], n = 0, b;
+      int lanes[LANES] = {0}, n = 0, b;
       int32_t ids[LANES];
       for (b = LANES - 1; b >= 0; b--)
         if ((size_t)b % 2 == parity) lanes[n++] = b;
@@ -389,17 +389,18 @@ static void free_window(window *w) {
 static uint64_t digest_training(const course *c, int isa, const lstm_executor *executor, int tiny) {
   lstm_model *model = make_model(&c->s, isa, c->dropout, tiny);
   lstm_trainer *trainer = make_trainer(c, model, executor);
-  float *finals = make_floats((size_t)(c->batch * lstm_model_state_size(model)));
+  size_t states = (size_t)c->batch * (size_t)lstm_model_state_size(model);
+  float *finals = make_floats(states);
   uint64_t hash = FNV_BEGIN;
   int i;
   for (i = 0; i < 10; i++) {
-    window w = make_window(c, (uint64_t)(100 + 10 * i), tiny);
+    window w = make_window(c, 100 + 10 * (uint64_t)i, tiny);
     float loss, norm;
     assert_ok(lstm_train(trainer, &w.batch, &loss));
     norm = lstm_trainer_norm(trainer);
     hash = fnv1a(fnv1a(hash, &loss, sizeof loss), &norm, sizeof norm);
     assert_ok(lstm_trainer_final(trainer, finals));
-    hash = fnv1a(hash, finals, (size_t)(c->batch * lstm_model_state_size(model)) * sizeof(float));
+    hash = fnv1a(hash, finals, states * sizeof(float));
     free_window(&w);
   }
   hash = fnv1a_model(hash, model);

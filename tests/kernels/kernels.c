@@ -99,7 +99,7 @@ static void reference_cell(const lstm__cell_job *j, int row, double *h, double *
     double z[4], cell;
     for (gate = 0; gate < 4; gate++) {
       const float *w = j->w + (size_t)(u / 16) * (size_t)(1 + j->nx + j->nh) * 64 + gate * 16 + u % 16;
-      size_t in_block = (size_t)(u / 16 * 64 + gate * 16 + u % 16);
+      size_t in_block = (size_t)u / 16 * 64 + (size_t)gate * 16 + (size_t)u % 16;
       double sum = (double)w[0];
       if (j->start.p) sum = (double)j->start.p[(size_t)at * j->start.stride + in_block];
       for (k = 0; k < j->nx && !j->start.p; k++)
@@ -182,7 +182,7 @@ static void test_saturated_cells_stay_finite(void **arg) {
   for (t = 0; t < table_count; t++)
     for (i = 0; i < HELPERS_COUNT(ends); i++)
       for (k = 0; k < 16; k++) {
-        float w[64], h[16] = {0}, c[16] = {0}, h_out[16], c_out[16], tape[64];
+        float w[64], h[16] = {0}, c[16] = {0}, h_out[16] = {0}, c_out[16] = {0}, tape[64] = {0};
         lstm__cell_job j;
         int u;
         for (gate = 0; gate < 4; gate++)

@@ -54,7 +54,7 @@ static double forecast_error(const lstm_model *model, const float *series, int f
   int day;
   assert_ok(lstm_state_create(model, NULL, &state));
   for (day = from; day < to; day++) {
-    float guess;
+    float guess = 0;
     double d;
     lstm_state_reset(state);
     assert_ok(lstm_forward(model, state, series + day - LOOK_BACK, LOOK_BACK, &guess));

@@ -273,8 +273,9 @@ static void check_tensor(const lstm_model *model, int i, const char *name, int r
 static lstm_model *create(lstm_model_desc *desc) {
   lstm_model *model;
   lstm_error error = {{0}, LSTM_OK};
-  desc->error = &error;
-  if (lstm_model_create(desc, &model) != LSTM_OK) fail_msg("%s", error.message);
+  lstm_model_desc d = *desc;
+  d.error = &error;
+  if (lstm_model_create(&d, &model) != LSTM_OK) fail_msg("%s", error.message);
   return model;
 }
 

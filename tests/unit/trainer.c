@@ -291,7 +291,8 @@ static void test_two_chained_windows_are_one_long_one(void **arg) {
   lstm_trainer_desc desc = describe();
   lstm_trainer *trainer;
   float d_output[T * B * O], d_final[B * S], initial[B * S], middle[B * S];
-  float d_initial[B * S], d_middle[B * S], d_initial2[B * S], d_input[T * B * I], d_input2[T * B * I];
+  float d_initial[B * S] = {0}, d_middle[B * S] = {0}, d_initial2[B * S] = {0};
+  float d_input[T * B * I] = {0}, d_input2[T * B * I] = {0};
   float out[T * B * O], out2[T * B * O];
   lstm_batch batch = make_batch(1), half;
   lstm_flow flow = {0};
@@ -333,7 +334,7 @@ static void test_padded_lanes_are_their_sequences_alone(void **arg) {
   lstm_model *model = make_model(LSTM_READ_LAST, 0);
   lstm_trainer_desc desc = describe();
   lstm_trainer *trainer;
-  float out[B * O], alone_out[O], d_output[B * O], d_input[T * B * I], alone_dx[T * I], alone_x[T * I];
+  float out[B * O], alone_out[O], d_output[B * O], d_input[T * B * I] = {0}, alone_dx[T * I], alone_x[T * I];
   float finals[B * S], alone_final[S], d_initial[B * S], alone_d_initial[S];
   lstm_batch batch = make_batch(1);
   lstm_flow flow = {0};
@@ -487,7 +488,7 @@ static void test_losses_are_their_formulas(void **arg) {
     assert_true(fabs(metrics.loss / metrics.weight - wanted) < 1e-6);
     assert_true(fabs((double)got - wanted) < 1e-6);
     if (loss != LSTM_MSE) assert_true(metrics.correct == correct);
-    assert_true(metrics.targets == targets && targets > T * B / 2);
+    assert_true(metrics.targets == targets && targets > 10);
     /* metrics add up over windows */
     lstm_state_reset(state);
     batch.seq_len = T / 2;
