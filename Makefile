@@ -73,7 +73,7 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .SUFFIXES:
 FORCE:
 .PHONY: FORCE all setup setup-dev demo test check sanitize tsan valgrind fuzz cross golden bench vs-torch \
-        isa install uninstall clean help need-lua need-cmocka need-luaunit test-programs test-run
+        isa-matrix install uninstall clean help need-lua need-cmocka need-luaunit test-programs test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
 ifneq ($(filter setup setup-dev,$(MAKECMDGOALS)),)
