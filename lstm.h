@@ -1082,7 +1082,13 @@ static void lstm__put_number(lstm__text *t, uint64_t value) {
   lstm__put(t, digits + i, (size_t)(20 - i));
 }
 
-/* %s a string (at most 80 bytes of it), %d an int, %z a size_t, %%. No locale. */
+/* Text that does not end in 0: part of a file, or of another text. */
+typedef struct lstm__piece {
+  const char *at;
+  size_t size;
+} lstm__piece;
+
+/* %s a string, %p a lstm__piece (at most 80 bytes of either), %d an int, %z a size_t, %%. No locale. */
 static void lstm__vprint(lstm__text *t, const char *format, va_list args) {
   for (; *format; format++) {
     if (*format != '%') {
@@ -1095,6 +1101,10 @@ static void lstm__vprint(lstm__text *t, const char *format, va_list args) {
       size_t n = 0;
       while (s[n] && n < 80) n++;
       lstm__put(t, s, n);
+    } else if (*format == 'p') {
+      const lstm__piece *p = va_arg(args, const lstm__piece *);
+      lstm__put(t, p->at, p->size < 80 ? p->size : 80);
+      if (p->size > 80) lstm__put(t, "...", 3);
     } else if (*format == 'd') {
       int d = va_arg(args, int);
       if (d < 0) lstm__put(t, "-", 1);
@@ -4209,6 +4219,8 @@ LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer) {
 #define LSTM_MAX_FILE_BYTES ((uint64_t)1 << 36)
 #endif
 
+/* Refuses a file, by name and place. */
+#define LSTM__BAD(file, status, ...) lstm__fail((file)->error, LSTM_ERR_##status, __VA_ARGS__)
 #define LSTM__LINE 192 /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
 
 /* --- little-endian numbers --------------------------------------------------------------------------------------- */
@@ -4244,19 +4256,12 @@ static uint32_t lstm__bits_of_float(float f) {
 }
 
 static int lstm__all_finite(const float *p, size_t count) {
-  uint32_t bad = 0;
-  size_t i;
-  for (i = 0; i < count; ++i) bad |= (uint32_t)((lstm__bits_of_float(p[i]) & 0x7f800000u) == 0x7f800000u);
+  size_t i, bad = 0;
+  for (i = 0; i < count; ++i) bad += !lstm__finite((double)p[i]);
   return !bad;
 }
 
 /* --- text -------------------------------------------------------------------------------------------------------- */
-
-/* Part of the file's header, or any text that does not end in 0. */
-typedef struct lstm__piece {
-  const char *at;
-  size_t size;
-} lstm__piece;
 
 static lstm__piece lstm__piece_of(const char *text) {
   lstm__piece p;
@@ -4279,11 +4284,6 @@ static void lstm__put_char(lstm__text *t, char c) { lstm__put(t, &c, 1); }
 static void lstm__put_string(lstm__text *t, const char *s) { lstm__put(t, s, strlen(s)); }
 static void lstm__put_piece(lstm__text *t, lstm__piece p) { lstm__put(t, p.at, p.size); }
 
-static void lstm__put_int(lstm__text *t, int v) {
-  if (v < 0) lstm__put_char(t, '-');
-  lstm__put_number(t, v < 0 ? (uint64_t)0 - (uint64_t)(int64_t)v : (uint64_t)v);
-}
-
 static int lstm__piece_is(lstm__piece p, const char *text) {
   size_t i;
   for (i = 0; i < p.size; ++i)
@@ -4296,165 +4296,98 @@ static int lstm__begins(lstm__piece p, const char *text) {
   return p.size >= n && !memcmp(p.at, text, n);
 }
 
-/* For messages: what fits into `buffer`, with "..." where it was cut. */
-static const char *lstm__show(lstm__piece p, char buffer[64]) {
-  lstm__text o = lstm__text_in(buffer, 64);
-  size_t kept = p.size < 60 ? p.size : 60;
-  size_t i;
-  for (i = 0; i < kept; ++i) lstm__put_char(&o, p.at[i]);
-  if (kept < p.size) lstm__put_string(&o, "...");
-  return buffer;
+/* Takes n bytes off the beginning. */
+static lstm__piece lstm__piece_from(lstm__piece p, size_t n) {
+  p.at += n;
+  p.size -= n;
+  return p;
+}
+
+static int lstm__contains(lstm__piece p, const char *word) {
+  for (; p.size; p = lstm__piece_from(p, 1))
+    if (lstm__begins(p, word)) return 1;
+  return 0;
 }
 
 /* --- floats as decimal text -------------------------------------------------------------------------------------- */
 
-/* A non-negative number in units of 2^-256. Every float, and every nine-digit number times a power of ten in a float's
-   range, fits; what divisions lose below is kept as one sticky bit. */
-typedef struct lstm__wide {
-  uint32_t limb[16]; /* least significant first; limb[8] begins the integer part */
-  int sticky;
-} lstm__wide;
-
-static void lstm__wide_times_ten(lstm__wide *w) {
-  uint64_t carry = 0;
-  int i;
-  for (i = 0; i < 16; ++i) {
-    carry += (uint64_t)w->limb[i] * 10;
-    w->limb[i] = (uint32_t)(carry & 0xffffffffu);
-    carry >>= 32;
-  }
+/* Nine digits determine a float with room to spare for the roundings of double here (1e-14 against 2e-8). */
+static double lstm__times_ten(double x, int power) {
+  for (; power > 0; --power) x *= 10;
+  for (; power < 0; ++power) x /= 10;
+  return x;
 }
 
-static void lstm__wide_by_ten(lstm__wide *w) {
-  uint64_t rest = 0;
-  int i;
-  for (i = 15; i >= 0; --i) {
-    rest = rest << 32 | w->limb[i];
-    w->limb[i] = (uint32_t)(rest / 10);
-    rest %= 10;
-  }
-  w->sticky |= rest != 0;
+/* The float nearest to digits * 10^power; 0 where it is too large or too small. */
+static float lstm__decimal(double digits, int power) {
+  const double largest = 3.4028234663852886e38, too_large = 3.4028235677973366e38;
+  double x = lstm__times_ten(digits, power);
+  return x >= too_large ? 0 : (float)(x < largest ? x : largest);
 }
 
-static void lstm__wide_scale(lstm__wide *w, int power) {
-  for (; power > 0; --power) lstm__wide_times_ten(w);
-  for (; power < 0; ++power) lstm__wide_by_ten(w);
-}
-
-static uint32_t lstm__wide_bit(const lstm__wide *w, int i) { return w->limb[i / 32] >> (i % 32) & 1u; }
-
-/* The float nearest to digits * 10^power, ties to even; bits of infinity if it is too large. |power| <= 60. */
-static uint32_t lstm__decimal_to_bits(uint32_t digits, int power) {
-  lstm__wide w;
-  uint32_t mantissa = 0, half, below;
-  int top = 511, low, i;
-  memset(&w, 0, sizeof w);
-  w.limb[8] = digits;
-  lstm__wide_scale(&w, power);
-  while (top > 0 && !lstm__wide_bit(&w, top)) --top;
-  low = top - 23 > 107 ? top - 23 : 107; /* 2^-149, the last bit of a subnormal, is bit 107 */
-  for (i = top; i >= low; --i) mantissa = mantissa << 1 | lstm__wide_bit(&w, i);
-  half = lstm__wide_bit(&w, low - 1);
-  below = (uint32_t)w.sticky;
-  for (i = 0; i < low - 1 && !below; ++i) below = lstm__wide_bit(&w, i);
-  if (low - 107 > 253) return 0x7f800000u;
-  mantissa += (uint32_t)(low - 107) << 23;
-  return mantissa + (half & (below | (mantissa & 1u)));
-}
-
-/* value * 10^power, rounded to an integer. */
-static uint32_t lstm__float_digits(uint32_t bits, int power, int *too_large) {
-  lstm__wide w;
-  int exponent = (int)(bits >> 23), shift, i;
-  uint32_t mantissa = bits & 0x7fffffu;
-  memset(&w, 0, sizeof w);
-  if (exponent) mantissa |= 0x800000u;
-  shift = 107 + (exponent ? exponent - 1 : 0);
-  for (i = 0; i < 24; ++i) w.limb[(shift + i) / 32] |= (mantissa >> i & 1u) << ((shift + i) % 32);
-  lstm__wide_scale(&w, power);
-  *too_large = 0;
-  for (i = 9; i < 16; ++i) *too_large |= w.limb[i] != 0;
-  return w.limb[8] + (w.limb[7] >> 31);
-}
-
-static void lstm__put_decimal(lstm__text *o, uint32_t digits, int power) {
+static void lstm__put_decimal(lstm__text *t, uint32_t digits, int power) {
   char text[16];
-  lstm__text t = lstm__text_in(text, sizeof text);
+  lstm__text all = lstm__text_in(text, sizeof text);
   int n, point, i;
-  while (digits % 10 == 0) {
-    digits /= 10;
-    ++power;
-  }
-  lstm__put_number(&t, digits);
-  n = (int)t.length;
+  for (; digits % 10 == 0; digits /= 10) ++power;
+  lstm__put_number(&all, digits);
+  n = (int)all.length;
   point = n + power; /* the value is 0.DIGITS * 10^point */
   if (point < -4 || point > 9) point = 1;
-  if (point <= 0) lstm__put_string(o, "0.");
-  for (i = point; i < 0; ++i) lstm__put_char(o, '0');
+  if (point <= 0) lstm__put(t, "0.0000", (size_t)(2 - point));
   for (i = 0; i < n || i < point; ++i) {
-    if (i > 0 && i == point) lstm__put_char(o, '.');
-    lstm__put_char(o, i < n ? text[i] : '0');
+    if (i > 0 && i == point) lstm__put_char(t, '.');
+    lstm__put_char(t, i < n ? text[i] : '0');
   }
-  if (n + power != point) {
-    lstm__put_char(o, 'e');
-    lstm__put_int(o, n + power - point);
-  }
+  if (n + power != point) lstm__print(t, "e%d", n + power - point);
 }
 
 /* The shortest decimal that reads back as the same float. */
-static void lstm__put_float(lstm__text *o, float f) {
-  uint32_t bits = lstm__bits_of_float(f), digits = 0;
-  int power, count, large;
-  if (bits >> 31) lstm__put_char(o, '-');
-  bits &= 0x7fffffffu;
-  if (bits >= 0x7f800000u) {
-    lstm__put_string(o, bits > 0x7f800000u ? "nan" : "inf");
+static void lstm__put_float(lstm__text *t, float f) {
+  double size = f < 0 ? -(double)f : (double)f, digits;
+  int power = 45;
+  if (lstm__bits_of_float(f) >> 31) lstm__put_char(t, '-');
+  if (!lstm__finite((double)f) || f == 0) {
+    lstm__put_string(t, f == 0 ? "0" : f != f ? "nan" : "inf");
     return;
   }
-  if (!bits) {
-    lstm__put_char(o, '0');
-    return;
+  while (power > -39 && lstm__times_ten(size, power) >= 10) --power; /* one digit; then as many as it takes */
+  for (;; ++power) {
+    digits = (double)(uint32_t)(lstm__times_ten(size, power) + 0.5);
+    if (digits >= 1 && lstm__decimal(digits, -power) == (float)size) break;
   }
-  power = 58 - (int)(((bits >> 23) + 74) * 1233 >> 12); /* value < 2^(exponent - 126), times 10^power: below a half */
-  while (lstm__float_digits(bits, power + 1, &large) == 0) ++power;
-  for (count = 0; count < 11; ++count) {
-    digits = lstm__float_digits(bits, power + count, &large);
-    if (digits && digits < 1000000000u && !large && lstm__decimal_to_bits(digits, -(power + count)) == bits) break;
-  }
-  lstm__put_decimal(o, digits, -(power + count));
+  lstm__put_decimal(t, (uint32_t)digits, -power);
 }
 
-/* Reads [-]digits[.digits][e[-]digits], at most nine significant digits. Returns 0 where it is something else. */
+/* Digits at *i, also appended to *v. Returns how many, -1 where nine are not enough. */
+static int lstm__parse_digits(lstm__piece p, size_t *i, uint32_t *v) {
+  size_t start = *i;
+  for (; *i < p.size && p.at[*i] >= '0' && p.at[*i] <= '9'; ++*i) {
+    if (*v >= 100000000u || *i - start > 60) return -1;
+    *v = *v * 10 + (uint32_t)(p.at[*i] - '0');
+  }
+  return (int)(*i - start);
+}
+
+/* Reads [-]digits[.digits][e[-]digits]. Returns 0 where it is something else, or too large for a float. */
 static int lstm__parse_float(lstm__piece p, float *out) {
-  uint32_t digits = 0, sign = 0, bits;
-  int power = 0, seen = 0, exponent = 0, minus = 0;
-  size_t i = 0, start;
-  if (i < p.size && p.at[i] == '-') sign = 0x80000000u, ++i;
-  for (start = i; i < p.size && p.at[i] >= '0' && p.at[i] <= '9'; ++i) {
-    if (digits >= 100000000u) return 0;
-    digits = digits * 10 + (uint32_t)(p.at[i] - '0');
-  }
-  seen = i > start;
+  uint32_t digits = 0, exponent = 0;
+  int minus = p.size > 0 && p.at[0] == '-', down = 0, fraction = 0;
+  size_t i = (size_t)minus;
+  float value;
+  if (lstm__parse_digits(p, &i, &digits) < 1) return 0;
   if (i < p.size && p.at[i] == '.') {
-    for (start = ++i; i < p.size && p.at[i] >= '0' && p.at[i] <= '9'; ++i, --power) {
-      if (digits >= 100000000u || power < -40) return 0;
-      digits = digits * 10 + (uint32_t)(p.at[i] - '0');
-    }
-    seen = seen && i > start;
-  }
-  if (seen && i < p.size && p.at[i] == 'e') {
     ++i;
-    if (i < p.size && p.at[i] == '-') minus = 1, ++i;
-    for (start = i; i < p.size && p.at[i] >= '0' && p.at[i] <= '9' && exponent < 100; ++i)
-      exponent = exponent * 10 + (p.at[i] - '0');
-    seen = i > start;
-    power += minus ? -exponent : exponent;
+    if ((fraction = lstm__parse_digits(p, &i, &digits)) < 1) return 0;
   }
-  if (!seen || i != p.size || power > 60 || power < -60) return 0;
-  bits = digits ? lstm__decimal_to_bits(digits, power) : 0;
-  if (bits >= 0x7f800000u) return 0;
-  *out = lstm__float_of_bits(bits | sign);
-  return 1;
+  if (i < p.size && p.at[i] == 'e') {
+    down = ++i < p.size && p.at[i] == '-';
+    i += (size_t)down;
+    if (lstm__parse_digits(p, &i, &exponent) < 1 || exponent > 60) return 0;
+  }
+  value = lstm__decimal(digits, (down ? -(int)exponent : (int)exponent) - fraction);
+  *out = minus ? -value : value;
+  return i == p.size && (value != 0 || digits == 0);
 }
 
 static int lstm__parse_uint(lstm__piece p, uint64_t *out) {
@@ -4510,33 +4443,21 @@ static size_t lstm__utf8_read(const char *at, const char *end, uint32_t *out) {
   return more + 1;
 }
 
-static void lstm__put_utf8(lstm__text *o, uint32_t c) {
-  if (c < 0x80) {
-    lstm__put_char(o, (char)c);
-    return;
-  }
-  if (c >= 0x10000) {
-    lstm__put_char(o, (char)(unsigned char)(0xf0 | c >> 18));
-    lstm__put_char(o, (char)(unsigned char)(0x80 | (c >> 12 & 0x3f)));
-  } else if (c >= 0x800) {
-    lstm__put_char(o, (char)(unsigned char)(0xe0 | c >> 12));
-  }
-  if (c >= 0x800) lstm__put_char(o, (char)(unsigned char)(0x80 | (c >> 6 & 0x3f)));
-  else lstm__put_char(o, (char)(unsigned char)(0xc0 | c >> 6));
-  lstm__put_char(o, (char)(unsigned char)(0x80 | (c & 0x3f)));
+static void lstm__put_utf8(lstm__text *t, uint32_t c) {
+  int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+  lstm__put_char(t, (char)(unsigned char)((more ? 0xff00 >> (more + 1) & 0xff : 0) | (int)(c >> (6 * more))));
+  while (more--) lstm__put_char(t, (char)(unsigned char)(0x80 | (c >> (6 * more) & 0x3f)));
 }
 
 /* Four hexadecimal digits; 0 (which no string may hold) where they are not. */
 static uint32_t lstm__json_hex(const char *at, const char *end) {
+  static const char digits[] = "0123456789abcdefABCDEF";
   uint32_t v = 0;
   int i;
-  if (end - at < 4) return 0;
   for (i = 0; i < 4; ++i) {
-    char c = at[i];
-    if (c >= '0' && c <= '9') v = v << 4 | (uint32_t)(c - '0');
-    else if (c >= 'a' && c <= 'f') v = v << 4 | (uint32_t)(c - 'a' + 10);
-    else if (c >= 'A' && c <= 'F') v = v << 4 | (uint32_t)(c - 'A' + 10);
-    else return 0;
+    const char *digit = at < end ? (const char *)memchr(digits, *at++, 22) : NULL;
+    if (!digit) return 0;
+    v = v << 4 | (uint32_t)(digit - digits < 16 ? digit - digits : digit - digits - 6);
   }
   return v;
 }
@@ -4700,26 +4621,21 @@ static int lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t *begin, uin
 
 static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece name) {
   lstm__entry *e = &f->entries[f->entry_count];
-  char shown[64], dtype[64];
   uint64_t begin = 0, end = 0;
   int bytes = 0;
   if (f->entry_count == f->entry_capacity)
-    return lstm__fail(f->error, LSTM_ERR_LIMIT, "the file has more than %d tensors", f->entry_capacity);
+    return LSTM__BAD(f, LIMIT, "the file has more than %d tensors", f->entry_capacity);
   memset(e, 0, sizeof *e);
   e->name = name;
-  lstm__show(name, shown);
   if (memchr(name.at, '\\', name.size))
-    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: escapes in a name are not supported", shown);
+    return LSTM__BAD(f, UNSUPPORTED, "tensor %p: escapes in a name are not supported", &e->name);
   if (!lstm__read_fields(j, e, &begin, &end))
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: its entry in the header is malformed", shown);
+    return LSTM__BAD(f, FORMAT, "tensor %p: its entry in the header is malformed", &e->name);
   if (!lstm__dtype(e->type_name, &bytes, &e->type))
-    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: unknown dtype %s", shown, lstm__show(e->type_name,
-                      dtype));
-  if (end > f->size)
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: the file ends before it: truncated", shown);
+    return LSTM__BAD(f, UNSUPPORTED, "tensor %p: unknown dtype %p", &e->name, &e->type_name);
+  if (end > f->size) return LSTM__BAD(f, FORMAT, "tensor %p: the file ends before it: truncated", &e->name);
   if (begin > end || (end - begin) % (unsigned)bytes || e->count != (end - begin) / (unsigned)bytes)
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: its shape and its place in the file differ in size",
-                      shown);
+    return LSTM__BAD(f, FORMAT, "tensor %p: its shape and its place in the file differ in size", &e->name);
   e->begin = (size_t)begin;
   e->end = (size_t)end;
   ++f->entry_count;
@@ -4728,16 +4644,16 @@ static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece na
 
 static lstm_status lstm__read_pairs(lstm__json *j, lstm__file *f) {
   int first = 1;
-  if (!lstm__json_take(j, '{')) return lstm__fail(f->error, LSTM_ERR_FORMAT, "__metadata__: expected an object");
+  if (!lstm__json_take(j, '{')) return LSTM__BAD(f, FORMAT, "__metadata__: expected an object");
   for (; !lstm__json_take(j, '}'); first = 0) {
     lstm__pair *p = &f->pairs[f->pair_count];
     if (f->pair_count == f->pair_capacity)
-      return lstm__fail(f->error, LSTM_ERR_LIMIT, "the file has more than %d metadata strings", f->pair_capacity);
+      return LSTM__BAD(f, LIMIT, "the file has more than %d metadata strings", f->pair_capacity);
     if ((!first && !lstm__json_take(j, ',')) || !lstm__json_string(j, &p->key) || !lstm__json_take(j, ':') ||
         !lstm__json_string(j, &p->value))
-      return lstm__fail(f->error, LSTM_ERR_FORMAT, "__metadata__ is malformed");
+      return LSTM__BAD(f, FORMAT, "__metadata__ is malformed");
     if (memchr(p->key.at, '\\', p->key.size))
-      return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "metadata: escapes in a key are not supported");
+      return LSTM__BAD(f, UNSUPPORTED, "metadata: escapes in a key are not supported");
     ++f->pair_count;
   }
   return LSTM_OK;
@@ -4749,18 +4665,18 @@ static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t siz
   int first = 1, metadata = 0;
   j.at = text;
   j.end = text + size;
-  if (!size || *text != '{') return lstm__fail(f->error, LSTM_ERR_FORMAT, "this is not a safetensors file");
+  if (!size || *text != '{') return LSTM__BAD(f, FORMAT, "this is not a safetensors file");
   for (++j.at; status == LSTM_OK && !lstm__json_take(&j, '}'); first = 0) {
     lstm__piece name;
     if ((!first && !lstm__json_take(&j, ',')) || !lstm__json_string(&j, &name) || !lstm__json_take(&j, ':'))
-      return lstm__fail(f->error, LSTM_ERR_FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
+      return LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
     if (!lstm__piece_is(name, "__metadata__")) status = lstm__read_entry(&j, f, name);
-    else if (metadata++) status = lstm__fail(f->error, LSTM_ERR_FORMAT, "__metadata__ is there twice");
+    else if (metadata++) status = LSTM__BAD(f, FORMAT, "__metadata__ is there twice");
     else status = lstm__read_pairs(&j, f);
   }
   lstm__json_space(&j);
   if (status == LSTM_OK && j.at != j.end)
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
+    return LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
   return status;
 }
 
@@ -4780,47 +4696,37 @@ static int lstm__before(const lstm__file *f, int by, int a, int b) {
   return x->begin < y->begin || (x->begin == y->begin && x->end < y->end);
 }
 
-/* Heapsort: no recursion, and no input makes it slow. */
+/* Shell's sort: no recursion, and at most LSTM_MAX_TENSORS or LSTM_MAX_META things. */
 static void lstm__sort(lstm__file *f, int by, int count) {
-  int *o = f->order, start = count / 2, end = count, i;
+  int *o = f->order, gap, i, k;
   for (i = 0; i < count; ++i) o[i] = i;
-  while (end > 1) {
-    int root, child, moved;
-    if (start > 0) moved = o[--start];
-    else moved = o[--end], o[end] = o[0];
-    for (root = start; (child = 2 * root + 1) < end; root = child) {
-      if (child + 1 < end && lstm__before(f, by, o[child], o[child + 1])) ++child;
-      if (!lstm__before(f, by, moved, o[child])) break;
-      o[root] = o[child];
+  for (gap = count / 2; gap > 0; gap = gap == 2 ? 1 : gap * 4 / 9)
+    for (i = gap; i < count; ++i) {
+      const int moved = o[i];
+      for (k = i; k >= gap && lstm__before(f, by, moved, o[k - gap]); k -= gap) o[k] = o[k - gap];
+      o[k] = moved;
     }
-    o[root] = moved;
-  }
 }
 
 static lstm_status lstm__check_tables(lstm__file *f) {
-  char shown[64];
   size_t place = 0;
   int i;
   lstm__sort(f, LSTM__BY_KEY, f->pair_count);
   for (i = 1; i < f->pair_count; ++i)
     if (!lstm__before(f, LSTM__BY_KEY, f->order[i - 1], f->order[i]))
-      return lstm__fail(f->error, LSTM_ERR_FORMAT, "metadata %s is there twice",
-                        lstm__show(f->pairs[f->order[i]].key, shown));
+      return LSTM__BAD(f, FORMAT, "metadata %p is there twice", &f->pairs[f->order[i]].key);
   lstm__sort(f, LSTM__BY_NAME, f->entry_count);
   for (i = 1; i < f->entry_count; ++i)
     if (!lstm__before(f, LSTM__BY_NAME, f->order[i - 1], f->order[i]))
-      return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s is there twice",
-                        lstm__show(f->entries[f->order[i]].name, shown));
+      return LSTM__BAD(f, FORMAT, "tensor %p is there twice", &f->entries[f->order[i]].name);
   lstm__sort(f, LSTM__BY_PLACE, f->entry_count);
   for (i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[f->order[i]];
     if (e->begin != place)
-      return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: its place leaves a hole or overlaps another tensor",
-                        lstm__show(e->name, shown));
+      return LSTM__BAD(f, FORMAT, "tensor %p: its place leaves a hole or overlaps another tensor", &e->name);
     place = e->end;
   }
-  if (place != f->size)
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "the tensors end at byte %z of %z", place, f->size);
+  if (place != f->size) return LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", place, f->size);
   return LSTM_OK;
 }
 
@@ -4833,25 +4739,32 @@ static const lstm__pair *lstm__find_pair(const lstm__file *f, const char *key) {
   return NULL;
 }
 
-/* The library's own values are short; a longer one cannot be valid. Returns 0 where it is missing or too long. */
-static int lstm__own_value(const lstm__file *f, const char *key, char value[LSTM__LINE]) {
+/* The library's own values are short; a longer one cannot be valid. */
+static lstm_status lstm__own_value(const lstm__file *f, const char *key, char value[LSTM__LINE]) {
   const lstm__pair *p = lstm__find_pair(f, key);
-  lstm__text o = lstm__text_in(value, LSTM__LINE);
-  return p && lstm__json_decode(p->value, &o) && o.length < LSTM__LINE;
+  lstm__text t = lstm__text_in(value, LSTM__LINE);
+  if (p && lstm__json_decode(p->value, &t) && t.length < LSTM__LINE) return LSTM_OK;
+  return LSTM__BAD(f, FORMAT, p ? "%s: too long" : "%s is missing", key);
+}
+
+static lstm_status lstm__own_count(const lstm__file *f, const char *key, uint64_t *out) {
+  char value[LSTM__LINE];
+  lstm_status status = lstm__own_value(f, key, value);
+  if (status || lstm__parse_uint(lstm__piece_of(value), out)) return status;
+  return LSTM__BAD(f, FORMAT, "%s: \"%s\" is not a number", key, value);
 }
 
 static int lstm__is_own_key(lstm__piece key) { return lstm__begins(key, "lstm.") || lstm__begins(key, "trainer."); }
 
 static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
-  lstm__text o = lstm__text_in(key, LSTM__LINE);
-  lstm__put_string(&o, "lstm.layer.");
-  lstm__put_int(&o, i);
+  lstm__text t = lstm__text_in(key, LSTM__LINE);
+  lstm__print(&t, "lstm.layer.%d", i);
   return key;
 }
 
 /* --- layer lines ------------------------------------------------------------------------------------------------- */
 
-static const char *const lstm__size_words[] = {"", "size", "hidden", "size", ""};
+static const char *const lstm__size_words[] = {"", "size", "hidden", "size", "rate"};
 static const char *const lstm__read_words[] = {"all", "last"};
 static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
 
@@ -4862,27 +4775,14 @@ static int lstm__word_index(lstm__piece word, const char *const *words, int coun
   return -1;
 }
 
-static void lstm__put_option(lstm__text *o, const char *key, const char *value) {
-  lstm__put_char(o, ' ');
-  lstm__put_string(o, key);
-  lstm__put_char(o, '=');
-  lstm__put_string(o, value);
-}
-
 /* "lstm hidden=128 read=last": what is at its default is left out. */
-static void lstm__put_layer(lstm__text *o, const lstm_layer *layer) {
-  lstm__put_string(o, lstm__layer_names[layer->type]);
-  if (layer->type == LSTM_LAYER_DROPOUT) {
-    lstm__put_option(o, "rate", "");
-    lstm__put_float(o, layer->rate);
-    return;
-  }
-  lstm__put_option(o, lstm__size_words[layer->type], "");
-  lstm__put_int(o, layer->size);
-  if (layer->type == LSTM_LAYER_DENSE && layer->activation)
-    lstm__put_option(o, "activation", lstm__activation_names[layer->activation]);
-  if (layer->type == LSTM_LAYER_LSTM && layer->read) lstm__put_option(o, "read", lstm__read_words[layer->read]);
-  if (layer->name) lstm__put_option(o, "name", layer->name);
+static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
+  lstm__print(t, "%s %s=", lstm__layer_names[l->type], lstm__size_words[l->type]);
+  if (l->type == LSTM_LAYER_DROPOUT) lstm__put_float(t, l->rate);
+  else lstm__put_number(t, (uint64_t)l->size);
+  if (l->activation) lstm__print(t, " activation=%s", lstm__activation_names[l->activation]);
+  if (l->read) lstm__print(t, " read=%s", lstm__read_words[l->read]);
+  if (l->name) lstm__print(t, " name=%s", l->name);
 }
 
 /* The next word of a line, up to a space. */
@@ -4895,57 +4795,54 @@ static lstm__piece lstm__next_word(const char **line) {
   return p;
 }
 
-static lstm_status lstm__read_size(lstm__file *f, const char *where, lstm__piece text, int *out) {
-  uint64_t v;
-  if (!lstm__parse_uint(text, &v) || v == 0) return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s: bad size", where);
-  if (v > (uint64_t)f->max_size)
-    return lstm__fail(f->error, LSTM_ERR_LIMIT, "%s: a size is over the limit of %d", where, f->max_size);
-  *out = (int)v;
-  return LSTM_OK;
+static lstm_status lstm__check_size(const lstm__file *f, const char *where, uint64_t size) {
+  if (size > 0 && size <= (uint64_t)f->max_size) return LSTM_OK;
+  return LSTM__BAD(f, LIMIT, "%s: a size is not within 1 to %d", where, f->max_size);
 }
 
-static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece word, lstm_layer *layer,
-                                     char name[LSTM__NAME]) {
+/* "key=value": one option of a layer. */
+static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece word, lstm_layer *l, char *name) {
   const char *equals = (const char *)memchr(word.at, '=', word.size);
-  char shown[64];
-  lstm__piece option, value;
+  lstm__piece option = word, value = lstm__piece_from(word, word.size);
   lstm__text copy;
+  uint64_t size;
   int n = -1;
-  option.at = word.at;
-  option.size = equals ? (size_t)(equals - word.at) : word.size;
-  value.at = equals ? equals + 1 : word.at + word.size;
-  value.size = (size_t)(word.at + word.size - value.at);
-  if (layer->type != LSTM_LAYER_DROPOUT && lstm__piece_is(option, lstm__size_words[layer->type]))
-    return lstm__read_size(f, key, value, &layer->size);
-  if (layer->type == LSTM_LAYER_DROPOUT && lstm__piece_is(option, "rate")) {
-    n = lstm__parse_float(value, &layer->rate) ? 0 : -1;
-  } else if (layer->type == LSTM_LAYER_DENSE && lstm__piece_is(option, "activation")) {
+  if (equals) {
+    option.size = (size_t)(equals - word.at);
+    value = lstm__piece_from(word, option.size + 1);
+  }
+  if (lstm__piece_is(option, lstm__size_words[l->type])) {
+    if (l->type == LSTM_LAYER_DROPOUT && lstm__parse_float(value, &l->rate)) return LSTM_OK;
+    if (l->type == LSTM_LAYER_DROPOUT || !lstm__parse_uint(value, &size))
+      return LSTM__BAD(f, FORMAT, "%s: bad value in %p", key, &word);
+    if (lstm__check_size(f, key, size)) return LSTM_ERR_LIMIT;
+    l->size = (int)size;
+    return LSTM_OK;
+  }
+  if (l->type == LSTM_LAYER_DENSE && lstm__piece_is(option, "activation")) {
     n = lstm__word_index(value, lstm__activation_names, LSTM_ACTIVATION_COUNT);
-    if (n >= 0) layer->activation = (lstm_activation)n;
-  } else if (layer->type == LSTM_LAYER_LSTM && lstm__piece_is(option, "read")) {
+    if (n >= 0) l->activation = (lstm_activation)n;
+  } else if (l->type == LSTM_LAYER_LSTM && lstm__piece_is(option, "read")) {
     n = lstm__word_index(value, lstm__read_words, LSTM_READ_COUNT);
-    if (n >= 0) layer->read = (lstm_read)n;
-  } else if (layer->type != LSTM_LAYER_DROPOUT && lstm__piece_is(option, "name") && value.size &&
-             value.size < LSTM__NAME) {
+    if (n >= 0) l->read = (lstm_read)n;
+  } else if (lstm__piece_is(option, "name") && value.size && value.size < LSTM__NAME) {
     copy = lstm__text_in(name, LSTM__NAME);
     lstm__put_piece(&copy, value);
-    layer->name = name;
+    l->name = name;
     n = 0;
   }
-  if (n >= 0) return LSTM_OK;
-  return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "%s: unknown option %s", key, lstm__show(word, shown));
+  return n >= 0 ? LSTM_OK : LSTM__BAD(f, UNSUPPORTED, "%s: unknown option %p", key, &word);
 }
 
 static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *line) {
   lstm_layer *layer = &f->layers[f->layer_count];
-  char again[LSTM__LINE], shown[64];
+  char again[LSTM__LINE];
   const char *at = line;
   lstm__text o = lstm__text_in(again, sizeof again);
   lstm__piece word = lstm__next_word(&at);
   int type = lstm__word_index(word, lstm__layer_names, LSTM_LAYER_TYPE_COUNT);
   memset(layer, 0, sizeof *layer);
-  if (type <= LSTM_LAYER_NONE)
-    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "%s: unknown layer %s", key, lstm__show(word, shown));
+  if (type <= LSTM_LAYER_NONE) return LSTM__BAD(f, UNSUPPORTED, "%s: unknown layer %p", key, &word);
   layer->type = (lstm_layer_type)type;
   while (*at) {
     lstm_status status;
@@ -4955,48 +4852,68 @@ static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *l
   }
   lstm__put_layer(&o, layer);
   if (o.length >= sizeof again || strcmp(again, line))
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s: expected \"%s\", the file has \"%s\"", key, again, line);
+    return LSTM__BAD(f, FORMAT, "%s: expected \"%s\", the file has \"%s\"", key, again, line);
   ++f->layer_count;
   return LSTM_OK;
 }
 
 static lstm_status lstm__read_input_output(lstm__file *f) {
   char value[LSTM__LINE];
-  lstm__piece p;
-  int n = -1;
-  p.at = value;
-  if (!lstm__own_value(f, "lstm.output", value)) return lstm__fail(f->error, LSTM_ERR_FORMAT, "lstm.output is missing");
-  p.size = strlen(value);
-  n = lstm__word_index(p, lstm__output_words, LSTM_OUTPUT_COUNT);
-  if (n < 0) return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "lstm.output: unknown output %s", value);
+  uint64_t input = 0;
+  int n;
+  lstm_status status = lstm__own_count(f, "lstm.input", &input);
+  if (!status) status = lstm__check_size(f, "lstm.input", input);
+  if (!status) status = lstm__own_value(f, "lstm.output", value);
+  if (status) return status;
+  n = lstm__word_index(lstm__piece_of(value), lstm__output_words, LSTM_OUTPUT_COUNT);
+  if (n < 0) return LSTM__BAD(f, UNSUPPORTED, "lstm.output: unknown output %s", value);
   f->output = (lstm_output)n;
-  if (!lstm__own_value(f, "lstm.input", value)) return lstm__fail(f->error, LSTM_ERR_FORMAT, "lstm.input is missing");
-  p.size = strlen(value);
-  return lstm__read_size(f, "lstm.input", p, &f->input_size);
+  f->input_size = (int)input;
+  return LSTM_OK;
 }
 
+enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_SEED, LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER };
+
+/* The parts of a trainer's description that decide a run's bits: another value is another run. */
+static const struct {
+  const char *key;
+  int kind;
+  size_t at;
+} lstm__run_options[] = {{"trainer.batch_size", LSTM__RUN_INT, offsetof(lstm_trainer_desc, batch_size)},
+                         {"trainer.seq_len", LSTM__RUN_INT, offsetof(lstm_trainer_desc, seq_len)},
+                         {"trainer.loss", LSTM__RUN_LOSS, offsetof(lstm_trainer_desc, loss)},
+                         {"trainer.optimizer", LSTM__RUN_OPTIMIZER, offsetof(lstm_trainer_desc, optimizer)},
+                         {"trainer.carry_state", LSTM__RUN_INT, offsetof(lstm_trainer_desc, carry_state)},
+                         {"trainer.learning_rate", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, learning_rate)},
+                         {"trainer.momentum", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, momentum)},
+                         {"trainer.beta1", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, beta1)},
+                         {"trainer.beta2", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, beta2)},
+                         {"trainer.alpha", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, alpha)},
+                         {"trainer.epsilon", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, epsilon)},
+                         {"trainer.weight_decay", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, weight_decay)},
+                         {"trainer.clip_norm", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, clip_norm)},
+                         {"trainer.clip_value", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, clip_value)},
+                         {"trainer.seed", LSTM__RUN_SEED, offsetof(lstm_trainer_desc, seed)}};
+
+enum { LSTM__RUN_OPTIONS = sizeof lstm__run_options / sizeof lstm__run_options[0] };
+
 static int lstm__is_known_key(const lstm__file *f, lstm__piece key) {
-  static const char *const known[] = {
-      "lstm.version",          "lstm.input",       "lstm.output",       "trainer.batch_size",   "trainer.seq_len",
-      "trainer.loss",          "trainer.optimizer", "trainer.momentum", "trainer.carry_state",  "trainer.beta1",
-      "trainer.learning_rate", "trainer.beta2",    "trainer.alpha",     "trainer.weight_decay", "trainer.epsilon",
-      "trainer.clip_norm",     "trainer.clip_value", "trainer.seed",    "trainer.steps",        "trainer.windows",
-      "trainer.rate",          "trainer.best"};
-  uint64_t layer;
-  if (lstm__word_index(key, known, (int)(sizeof known / sizeof known[0])) >= 0) return 1;
-  if (!lstm__begins(key, "lstm.layer.")) return 0;
-  key.at += 11;
-  key.size -= 11;
-  return lstm__parse_uint(key, &layer) && layer < (uint64_t)f->layer_count;
+  static const char *const known[] = {"lstm.version",    "lstm.input",   "lstm.output", "trainer.steps",
+                                      "trainer.windows", "trainer.rate", "trainer.best"};
+  uint64_t n;
+  if (lstm__begins(key, "lstm.layer."))
+    return lstm__parse_uint(lstm__piece_from(key, 11), &n) && n < (uint64_t)f->layer_count;
+  for (n = 0; n < LSTM__RUN_OPTIONS; ++n)
+    if (lstm__piece_is(key, lstm__run_options[n].key)) return 1;
+  return lstm__word_index(key, known, (int)(sizeof known / sizeof known[0])) >= 0;
 }
 
 /* A metadata key of the library's must be one that this version knows: it could not honour another. */
 static lstm_status lstm__check_keys(const lstm__file *f) {
-  char shown[64];
   int i;
   for (i = 0; i < f->pair_count; ++i)
     if (lstm__is_own_key(f->pairs[i].key) && !lstm__is_known_key(f, f->pairs[i].key))
-      return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "unknown metadata %s", lstm__show(f->pairs[i].key, shown));
+      return LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &f->pairs[i].key);
   return LSTM_OK;
 }
 
@@ -5005,73 +4922,64 @@ static lstm_status lstm__read_layers(lstm__file *f) {
   lstm_status status = lstm__read_input_output(f);
   while (!status && lstm__find_pair(f, lstm__layer_key(f->layer_count, key))) {
     if (f->layer_count == f->layer_capacity)
-      return lstm__fail(f->error, LSTM_ERR_LIMIT, "the file has more than %d layers", f->layer_capacity);
-    if (!lstm__own_value(f, key, value)) return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s: the line is too long", key);
-    status = lstm__read_line(f, key, value);
+      return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
+    status = lstm__own_value(f, key, value);
+    if (!status) status = lstm__read_line(f, key, value);
   }
   return status ? status : lstm__check_keys(f);
 }
 
 /* --- our files: everything is as the layer lines say ------------------------------------------------------------- */
 
-/* "bias_ih" in a tensor's name becomes "bias_hh". */
-static void lstm__hidden_bias_name(const char *name, char out[LSTM__NAME]) {
-  size_t n = strlen(name);
-  memcpy(out, name, n + 1);
-  while (n-- > 7)
-    if (!memcmp(out + n - 7, "bias_ih", 7)) {
-      out[n - 2] = out[n - 1] = 'h';
-      return;
-    }
-}
-
+/* A bias comes in two halves: "bias_ih" in its name becomes "bias_hh" for the second. */
 static const char *lstm__slot_name(const lstm__tensor *t, int half, char buffer[LSTM__NAME]) {
-  if (!half) return t->name;
-  lstm__hidden_bias_name(t->name, buffer);
+  size_t n = strlen(t->name);
+  memcpy(buffer, t->name, n + 1);
+  while (half && n > 7 && memcmp(buffer + n - 7, "bias_ih", 7)) --n;
+  if (half) buffer[n - 2] = buffer[n - 1] = 'h';
   return buffer;
 }
 
 static int lstm__halves(const lstm__tensor *t) { return t->kind == LSTM__T_BIAS ? 2 : 1; }
 
-static void lstm__put_shape(lstm__text *o, uint64_t rows, uint64_t columns, int rank) {
-  lstm__put_char(o, '[');
-  if (rank > 0) lstm__put_number(o, rows);
-  lstm__put_char(o, ']');
-  if (rank > 1) {
-    lstm__put_char(o, '[');
-    lstm__put_number(o, columns);
-    lstm__put_char(o, ']');
+/* "[4][2]" */
+static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
+  int i;
+  if (rank == 0) lstm__put_string(t, "[]");
+  for (i = 0; i < rank && i < 2; ++i) {
+    lstm__put_char(t, '[');
+    lstm__put_number(t, shape[i]);
+    lstm__put_char(t, ']');
   }
-  if (rank > 2) lstm__put_string(o, "[...]");
+  if (rank > 2) lstm__put_string(t, "[...]");
 }
 
-static lstm_status lstm__check_shape(const lstm__file *f, const lstm__entry *e, const char *name, uint64_t rows,
-                                     uint64_t columns) {
+static lstm_status lstm__check_shape(const lstm__file *f, const lstm__entry *e, const char *name, size_t rows,
+                                     size_t columns) {
   char wanted[64], found[64];
   lstm__text w = lstm__text_in(wanted, sizeof wanted), o = lstm__text_in(found, sizeof found);
-  int rank = columns ? 2 : 1;
-  if (e->rank == rank && e->shape[0] == rows && (rank == 1 || e->shape[1] == columns)) return LSTM_OK;
-  lstm__put_shape(&w, rows, columns, rank);
-  lstm__put_shape(&o, e->shape[0], e->shape[1], e->rank);
-  return lstm__fail(f->error, LSTM_ERR_SHAPE, "tensor %s: expected %s, the file has %s", name, wanted, found);
+  uint64_t shape[2];
+  shape[0] = rows;
+  shape[1] = columns ? columns : 1;
+  if (e->rank == 1 + (columns > 0) && e->shape[0] == shape[0] && e->shape[1] == shape[1]) return LSTM_OK;
+  lstm__put_shape(&w, shape, 1 + (columns > 0));
+  lstm__put_shape(&o, e->shape, e->rank);
+  return LSTM__BAD(f, SHAPE, "tensor %s: expected %s, the file has %s", name, wanted, found);
 }
 
 /* Entry i must have this name, shape and place, and be F32. */
 static lstm_status lstm__check_entry(const lstm__file *f, int i, const char *name, size_t rows, size_t columns,
                                      size_t *place) {
   const lstm__entry *e = &f->entries[i];
-  char shown[64];
   lstm_status status;
-  if (i >= f->entry_count) return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s is missing", name);
+  if (i >= f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %s is missing", name);
   if (!lstm__piece_is(e->name, name))
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "expected tensor %s, the file has %s", name, lstm__show(e->name,
-                      shown));
+    return LSTM__BAD(f, FORMAT, "expected tensor %s, the file has %p", name, &e->name);
   status = lstm__check_shape(f, e, name, rows, columns);
   if (status) return status;
   if (e->type != LSTM__F32)
-    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: expected F32, the file has %s", name,
-                      lstm__show(e->type_name, shown));
-  if (e->begin != *place) return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s: it is not at its place", name);
+    return LSTM__BAD(f, UNSUPPORTED, "tensor %s: expected F32, the file has %p", name, &e->type_name);
+  if (e->begin != *place) return LSTM__BAD(f, FORMAT, "tensor %s: it is not at its place", name);
   *place = e->end;
   return LSTM_OK;
 }
@@ -5098,40 +5006,26 @@ static const char *const lstm__run_tensors[] = {"trainer.weights", "trainer.mome
 "trainer.carry"};
 
 static lstm_status lstm__check_run_entries(lstm__file *f, int next) {
-  char shown[64];
   int i;
   for (i = 0; i < 4 && next < f->entry_count; ++i) next += lstm__piece_is(f->entries[next].name, lstm__run_tensors[i]);
   if (next == f->entry_count) return LSTM_OK;
-  return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s is left over", lstm__show(f->entries[next].name, shown));
+  return LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[next].name);
 }
 
 static lstm_status lstm__check_version(lstm__file *f) {
-  char value[LSTM__LINE];
-  lstm__piece p;
-  uint64_t version;
-  p.at = value;
-  if (!lstm__own_value(f, "lstm.version", value))
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "lstm.version is missing");
-  p.size = strlen(value);
-  if (!lstm__parse_uint(p, &version) || version == 0)
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "lstm.version: bad version %s", value);
-  if (version > LSTM_FILE_VERSION)
-    return lstm__fail(f->error, LSTM_ERR_VERSION, "the file has version %s of the format, this library reads up to %d",
-                      value,
-                      LSTM_FILE_VERSION);
-  return LSTM_OK;
+  uint64_t version = 0;
+  lstm_status status = lstm__own_count(f, "lstm.version", &version);
+  if (status || (version > 0 && version <= LSTM_FILE_VERSION)) return status;
+  return LSTM__BAD(f, VERSION, "the file has version %z of the format, this library reads 1 to %d", (size_t)version,
+                   LSTM_FILE_VERSION);
 }
 
 /* --- foreign files: PyTorch state dicts -------------------------------------------------------------------------- */
 
 /* Is this what a foreign tensor is called here: `to`, then what follows the first `skip` bytes? */
 static int lstm__entry_is(const lstm__entry *e, const char *name) {
-  const char *to = e->to ? e->to : "";
-  size_t n = strlen(to);
-  lstm__piece rest;
-  rest.at = e->name.at + e->skip;
-  rest.size = e->name.size - e->skip;
-  return !strncmp(name, to, n) && lstm__piece_is(rest, name + n);
+  size_t n = e->to ? strlen(e->to) : 0;
+  return (!n || !strncmp(name, e->to, n)) && lstm__piece_is(lstm__piece_from(e->name, e->skip), name + n);
 }
 
 static int lstm__find_entry(const lstm__file *f, const char *name) {
@@ -5153,24 +5047,20 @@ static void lstm__map_names(lstm__file *f) {
 }
 
 /* "tensor X is WHAT; the file has a [4][2], b [4], ...": as much of the list as fits. */
-static lstm_status lstm__refuse_foreign(const lstm__file *f, lstm_status status, const char *name, const char *what) {
-  char shown[64];
+static lstm_status lstm__refuse_foreign(const lstm__file *f, lstm__piece name, const char *what) {
   lstm__text t;
   int i;
-  if (!f->error) return status;
-  f->error->status = status;
+  if (!f->error) return LSTM_ERR_UNSUPPORTED;
+  f->error->status = LSTM_ERR_UNSUPPORTED;
   t = lstm__text_in(f->error->message, sizeof f->error->message);
-  lstm__print(&t, "tensor %s %s; the file has", name, what);
-  for (i = 0; i < f->entry_count; ++i) {
+  lstm__print(&t, "tensor %p %s; the file has", &name, what);
+  for (i = 0; i < f->entry_count && t.length + 100 < t.capacity; ++i) {
     const lstm__entry *e = &f->entries[i];
-    if (t.length + 100 > t.capacity) {
-      lstm__put_string(&t, ", ...");
-      break;
-    }
-    lstm__print(&t, "%s %s ", i ? "," : "", lstm__show(e->name, shown));
-    lstm__put_shape(&t, e->shape[0], e->shape[1], e->rank);
+    lstm__print(&t, "%s %p ", i ? "," : "", &e->name);
+    lstm__put_shape(&t, e->shape, e->rank);
   }
-  return status;
+  if (i < f->entry_count) lstm__put_string(&t, ", ...");
+  return LSTM_ERR_UNSUPPORTED;
 }
 
 /* A recurrent module's tensor: PREFIX.weight_ih_l0, also without a prefix. */
@@ -5188,15 +5078,12 @@ static lstm__part lstm__part_of(const lstm__entry *e) {
   int k;
   if (name.size > 255) return part;
   for (part.prefix = name.size; part.prefix > 0 && name.at[part.prefix - 1] != '.';) --part.prefix;
-  name.at += part.prefix;
-  name.size -= part.prefix;
+  name = lstm__piece_from(name, part.prefix);
   for (k = 0; k < 5; ++k) {
-    lstm__piece number = name;
+    lstm__piece number;
     uint64_t layer;
-    size_t n = strlen(lstm__part_words[k]);
     if (!lstm__begins(name, lstm__part_words[k])) continue;
-    number.at += n;
-    number.size -= n;
+    number = lstm__piece_from(name, strlen(lstm__part_words[k]));
     if (number.size > 8 && !memcmp(number.at + number.size - 8, "_reverse", 8)) number.size -= 8, part.reverse = 1;
     if (!lstm__parse_uint(number, &layer) || layer >= LSTM_MAX_TENSORS) continue;
     part.kind = k;
@@ -5207,7 +5094,6 @@ static lstm__part lstm__part_of(const lstm__entry *e) {
 
 /* Finds the one recurrent module, and refuses what it cannot be. *prefix: an entry that has its prefix. */
 static lstm_status lstm__find_recurrent(lstm__file *f, const lstm__entry **module, size_t *prefix, int *layers) {
-  char shown[64];
   int i;
   *module = NULL;
   *layers = 0;
@@ -5215,20 +5101,17 @@ static lstm_status lstm__find_recurrent(lstm__file *f, const lstm__entry **modul
     const lstm__entry *e = &f->entries[i];
     lstm__part part = lstm__part_of(e);
     if (part.kind < 0) continue;
-    lstm__show(e->name, shown);
-    if (part.reverse)
-      return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: bidirectional LSTMs are not supported", shown);
-    if (part.kind == 4)
-      return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: projections are not supported", shown);
+    if (part.reverse) return LSTM__BAD(f, UNSUPPORTED, "tensor %p: bidirectional LSTMs are not supported", &e->name);
+    if (part.kind == 4) return LSTM__BAD(f, UNSUPPORTED, "tensor %p: projections are not supported", &e->name);
     if (*module && (part.prefix != *prefix || memcmp(e->name.at, (*module)->name.at, *prefix)))
-      return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, shown,
+      return lstm__refuse_foreign(f, e->name,
                                   "is of a second recurrent module: describe the layers in lstm_load_desc");
     *module = e;
     *prefix = part.prefix;
     if (part.layer >= *layers) *layers = part.layer + 1;
   }
   if (*module) return LSTM_OK;
-  return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, "weight_ih_l0", "is missing (no recurrent layer)");
+  return lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
 }
 
 /* Can be a layer's name, so that what is saved fits the PyTorch module again. */
@@ -5248,7 +5131,7 @@ static lstm_status lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__
   text.at = e->name.at;
   text.size = prefix;
   if (f->layer_count == f->layer_capacity)
-    return lstm__fail(f->error, LSTM_ERR_LIMIT, "the file has more than %d layers", f->layer_capacity);
+    return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
   if (!lstm__piece_is(text, standard) && lstm__copy_name(text, f->names[f->layer_count])) {
     layer.name = f->names[f->layer_count];
   } else {
@@ -5266,7 +5149,6 @@ static lstm_status lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__
 
 /* One layer of the module: its weight_hh has [4H][H]. */
 static lstm_status lstm__infer_recurrent(lstm__file *f, const lstm__entry *module, size_t prefix, int l, int *input) {
-  char shown[64];
   const lstm__entry *ih = NULL, *hh = NULL;
   lstm_status status;
   int i;
@@ -5276,16 +5158,14 @@ static lstm_status lstm__infer_recurrent(lstm__file *f, const lstm__entry *modul
     if (part.kind == 1 && part.layer == l) hh = &f->entries[i];
   }
   if (!ih || !hh || ih->rank != 2 || hh->rank != 2)
-    return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, lstm__show(module->name, shown),
+    return lstm__refuse_foreign(f, module->name,
                                 "is of a recurrent module with a layer that lacks weight_ih or weight_hh");
-  lstm__show(hh->name, shown);
-  if (hh->shape[1] - 1 >= (uint64_t)f->max_size || ih->shape[1] - 1 >= (uint64_t)f->max_size)
-    return lstm__fail(f->error, LSTM_ERR_LIMIT, "tensor %s: a size is not within 1..%d", shown, f->max_size);
+  if (lstm__check_size(f, "hidden_size", hh->shape[1]) || lstm__check_size(f, "input_size", ih->shape[1]))
+    return LSTM_ERR_LIMIT;
   if (hh->shape[0] == 3 * hh->shape[1])
-    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: GRU layers are not supported", shown);
+    return LSTM__BAD(f, UNSUPPORTED, "tensor %p: GRU layers are not supported", &hh->name);
   if (hh->shape[0] == hh->shape[1])
-    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: plain recurrent layers (nn.RNN) are not supported",
-                      shown);
+    return LSTM__BAD(f, UNSUPPORTED, "tensor %p: plain recurrent layers (nn.RNN) are not supported", &hh->name);
   if (l == 0) *input = (int)ih->shape[1];
   status = lstm__add_layer(f, lstm_lstm((int)hh->shape[1]), module, prefix, "rnn.");
   if (l > 0) f->layers[f->layer_count - 1].name = NULL; /* a name begins a module; this goes on with it */
@@ -5295,11 +5175,9 @@ static lstm_status lstm__infer_recurrent(lstm__file *f, const lstm__entry *modul
 /* PREFIX.weight of two dimensions, not of the recurrent module. */
 static int lstm__is_matrix(const lstm__entry *e, size_t *prefix) {
   lstm__part part = lstm__part_of(e);
-  lstm__piece stem = e->name;
-  stem.at += part.prefix;
-  stem.size -= part.prefix;
   *prefix = part.prefix;
-  return e->rank == 2 && part.kind < 0 && part.prefix > 0 && lstm__piece_is(stem, "weight");
+  return e->rank == 2 && part.kind < 0 && part.prefix > 0 &&
+         lstm__piece_is(lstm__piece_from(e->name, part.prefix), "weight");
 }
 
 static int lstm__has_bias(const lstm__file *f, const lstm__entry *e, size_t prefix) {
@@ -5315,7 +5193,6 @@ static int lstm__has_bias(const lstm__file *f, const lstm__entry *e, size_t pref
 /* Which matrix is before the recurrent layers (embedding: I columns, no bias) and which after (linear: H columns). */
 static lstm_status lstm__find_matrices(lstm__file *f, int input, int hidden, const lstm__entry **embedding,
                                        const lstm__entry **linear) {
-  char shown[64];
   int i;
   *embedding = *linear = NULL;
   for (i = 0; i < f->entry_count; ++i) {
@@ -5323,19 +5200,17 @@ static lstm_status lstm__find_matrices(lstm__file *f, int input, int hidden, con
     size_t prefix;
     int before, after;
     if (!lstm__is_matrix(e, &prefix)) continue;
-    lstm__show(e->name, shown);
     before = e->shape[1] == (uint64_t)input && !lstm__has_bias(f, e, prefix);
     after = e->shape[1] == (uint64_t)hidden;
     if (before && after) {
-      before = strstr(shown, "emb") || strstr(shown, "enc") || strstr(shown, "tok") || strstr(shown, "wte");
+      before = lstm__contains(e->name, "emb") || lstm__contains(e->name, "enc") || lstm__contains(e->name, "tok");
       after = !before;
     }
     slot = before ? embedding : linear;
     if ((!before && !after) || *slot)
-      return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, shown,
+      return lstm__refuse_foreign(f, e->name,
                                   "is neither the one embedding nor the one linear layer: describe the layers");
-    if (e->shape[0] == 0 || e->shape[0] > (uint64_t)f->max_size)
-      return lstm__fail(f->error, LSTM_ERR_LIMIT, "tensor %s: a size is not within 1..%d", shown, f->max_size);
+    if (lstm__check_size(f, "the number of tokens or outputs", e->shape[0])) return LSTM_ERR_LIMIT;
     *slot = e;
   }
   return LSTM_OK;
@@ -5392,10 +5267,8 @@ static lstm_status lstm__described_layers(lstm__file *f) {
   lstm_status status;
   uint64_t input;
   int i;
-  if (!d->layers || d->layer_count < 0)
-    return lstm__fail(f->error, LSTM_ERR_ARGUMENT, "lstm_load_desc.layers is missing");
-  if (d->layer_count > f->layer_capacity)
-    return lstm__fail(f->error, LSTM_ERR_LIMIT, "more than %d layers", f->layer_capacity);
+  if (!d->layers || d->layer_count < 0) return LSTM__BAD(f, ARGUMENT, "lstm_load_desc.layers is missing");
+  if (d->layer_count > f->layer_capacity) return LSTM__BAD(f, LIMIT, "more than %d layers", f->layer_capacity);
   for (i = 0; i < d->layer_count; ++i) f->layers[i] = d->layers[i];
   f->layer_count = d->layer_count;
   f->input_size = 1;
@@ -5404,40 +5277,35 @@ static lstm_status lstm__described_layers(lstm__file *f) {
   if (!status) status = lstm__make_plan(&probe, &plan, NULL, f->tensors);
   if (status) return status;
   i = lstm__find_entry(f, f->tensors[0].name);
-  if (i < 0) return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, f->tensors[0].name, "is missing");
+  if (i < 0) return lstm__refuse_foreign(f, lstm__piece_of(f->tensors[0].name), "is missing");
   input = f->entries[i].shape[f->layers[f->tensors[0].layer].type == LSTM_LAYER_EMBEDDING ? 0 : 1];
-  if (input == 0 || input > (uint64_t)f->max_size)
-    return lstm__fail(f->error, LSTM_ERR_LIMIT, "tensor %s: a size is not within 1..%d", f->tensors[0].name,
-                      f->max_size);
+  if (lstm__check_size(f, "input_size", input)) return LSTM_ERR_LIMIT;
   f->input_size = (int)input;
   return LSTM_OK;
 }
 
 static lstm_status lstm__match_foreign_tensor(lstm__file *f, int i, int half) {
   const lstm__tensor *t = &f->tensors[i];
-  char buffer[LSTM__NAME], shown[64];
+  char buffer[LSTM__NAME];
   const char *name = lstm__slot_name(t, half, buffer);
   int k = lstm__find_entry(f, name);
   lstm__entry *e = k < 0 ? NULL : &f->entries[k];
   lstm_status status;
   f->source[2 * i + half] = k;
   if (!e && (t->kind == LSTM__T_BIAS || t->kind == LSTM__T_DENSE_BIAS)) {
-    lstm__put_string(&f->assumed, name);
-    lstm__put_string(&f->assumed, " is not there: zeros\n");
+    lstm__print(&f->assumed, "%s is not there: zeros\n", name);
     return LSTM_OK;
   }
-  if (!e) return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, name, "is missing");
-  status = lstm__check_shape(f, e, name, (uint64_t)t->rows, (uint64_t)t->columns);
+  if (!e) return lstm__refuse_foreign(f, lstm__piece_of(name), "is missing");
+  status = lstm__check_shape(f, e, name, (size_t)t->rows, (size_t)t->columns);
   if (status) return status;
   if (e->type == LSTM__OTHER_TYPE)
-    return lstm__fail(f->error, LSTM_ERR_UNSUPPORTED, "tensor %s: expected F32, F16 or BF16, the file has %s", name,
-                      lstm__show(e->type_name, shown));
+    return LSTM__BAD(f, UNSUPPORTED, "tensor %s: expected F32, F16 or BF16, the file has %p", name, &e->type_name);
   e->used = 1;
   return LSTM_OK;
 }
 
 static lstm_status lstm__match_foreign(lstm__file *f) {
-  char shown[64];
   int i, half;
   for (i = 0; i < f->tensor_count; ++i)
     for (half = 0; half < lstm__halves(&f->tensors[i]); ++half) {
@@ -5445,17 +5313,15 @@ static lstm_status lstm__match_foreign(lstm__file *f) {
       if (status) return status;
     }
   for (i = 0; i < f->entry_count; ++i)
-    if (!f->entries[i].used)
-      return lstm__refuse_foreign(f, LSTM_ERR_UNSUPPORTED, lstm__show(f->entries[i].name, shown), "is left over");
+    if (!f->entries[i].used) return lstm__refuse_foreign(f, f->entries[i].name, "is left over");
   return LSTM_OK;
 }
 
 static void lstm__tell_assumed(lstm__file *f) {
   lstm__text *o = &f->assumed;
   int i;
-  lstm__put_string(o, f->desc.layer_count ? "layers as described:\n" : "layers inferred from names and shapes:\n");
-  lstm__put_string(o, "input=");
-  lstm__put_int(o, f->input_size);
+  lstm__print(o, "layers %s:\ninput=%d", f->desc.layer_count ? "as described" : "inferred from names and shapes",
+      f->input_size);
   for (i = 0; i < f->layer_count; ++i) {
     lstm__put_char(o, '\n');
     lstm__put_layer(o, &f->layers[i]);
@@ -5475,29 +5341,21 @@ static float lstm__half_to_float(uint32_t h) {
 }
 
 static float lstm__read_float(const unsigned char *p, int type) {
-  if (type == LSTM__F32) return lstm__float_of_bits((uint32_t)lstm__from_le(p, 4));
-  if (type == LSTM__BF16) return lstm__float_of_bits((uint32_t)lstm__from_le(p, 2) << 16);
-  return lstm__half_to_float((uint32_t)lstm__from_le(p, 2));
-}
-
-static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, float *to) {
-  const unsigned char *p = f->data + e->begin;
-  size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
-  if (e->type == LSTM__F32 && lstm__host_is_little()) {
-    memcpy(to, p, e->end - e->begin);
-    return;
-  }
-  for (i = 0; i < (size_t)e->count; ++i) to[i] = lstm__read_float(p + i * bytes, e->type);
+  uint32_t bits;
+  if (type == LSTM__F32 && lstm__host_is_little()) memcpy(&bits, p, 4);
+  else bits = (uint32_t)lstm__from_le(p, type == LSTM__F32 ? 4 : 2);
+  if (type == LSTM__F32) return lstm__float_of_bits(bits);
+  return type == LSTM__BF16 ? lstm__float_of_bits(bits << 16) : lstm__half_to_float(bits);
 }
 
 /* Zero addends are skipped, so that a -0 survives: bias_hh is zeros in our files. */
-static void lstm__add_floats(const lstm__file *f, const lstm__entry *e, float *to) {
+static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, int add, float *to) {
   const unsigned char *p = f->data + e->begin;
   size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
-  for (i = 0; i < (size_t)e->count; ++i) {
-    float v = lstm__read_float(p + i * bytes, e->type);
-    uint32_t zero = lstm__bits_of_float(v) << 1;
-    if (zero) to[i] = lstm__bits_of_float(to[i]) << 1 ? to[i] + v : v;
+  for (i = 0; i < (size_t)e->count; ++i, p += bytes) {
+    float v = lstm__read_float(p, e->type);
+    if (!add || to[i] == 0) to[i] = add && v == 0 ? to[i] : v;
+    else if (v != 0) to[i] += v;
   }
 }
 
@@ -5508,11 +5366,10 @@ static lstm_status lstm__fill_params(const lstm__file *f, const lstm__tensor *te
     for (half = 0; half < lstm__halves(&tensors[i]); ++half) {
       int k = f->source[2 * i + half];
       if (k < 0 && half == 0) memset(to, 0, tensors[i].count * sizeof *to);
-      if (k >= 0 && half == 0) lstm__read_floats(f, &f->entries[k], to);
-      if (k >= 0 && half == 1) lstm__add_floats(f, &f->entries[k], to);
+      if (k >= 0) lstm__read_floats(f, &f->entries[k], half, to);
     }
     if (!f->desc.allow_not_finite && !lstm__all_finite(to, tensors[i].count))
-      return lstm__fail(f->error, LSTM_ERR_NOT_FINITE, "tensor %s: a value is NaN or infinite", tensors[i].name);
+      return LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", tensors[i].name);
   }
   return LSTM_OK;
 }
@@ -5552,8 +5409,8 @@ static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
 static lstm_status lstm__check_frame(lstm__file *f, const unsigned char *bytes, size_t size, size_t *header) {
   uint64_t n = size < 8 ? 0 : lstm__from_le(bytes, 8);
   if (size < 9 || bytes[8] != '{')
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, size ? "this is not a safetensors file" : "the file is empty");
-  if (n > size - 8) return lstm__fail(f->error, LSTM_ERR_FORMAT, "the file is truncated: it ends within its header");
+    return LSTM__BAD(f, FORMAT, size ? "this is not a safetensors file" : "the file is empty");
+  if (n > size - 8) return LSTM__BAD(f, FORMAT, "the file is truncated: it ends within its header");
   *header = (size_t)n;
   f->data = bytes + 8 + n;
   f->size = size - 8 - (size_t)n;
@@ -5576,7 +5433,7 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   lstm__carve_tables(f, &arena);
   arena.base = (unsigned char *)lstm__alloc_aligned(allocator, arena.used, work);
   arena.used = 0;
-  if (!arena.base) return lstm__fail(f->error, LSTM_ERR_MEMORY, "out of memory for reading the header");
+  if (!arena.base) return LSTM__BAD(f, MEMORY, "out of memory for reading the header");
   lstm__carve_tables(f, &arena);
   status = lstm__read_header(f, (const char *)(bytes + 8), header);
   return status ? status : lstm__check_tables(f);
@@ -5741,13 +5598,6 @@ static void lstm__write(lstm__sink *s, const void *data, size_t n) {
 
 static void lstm__write_text(lstm__sink *s, const char *text) { lstm__write(s, text, strlen(text)); }
 
-static void lstm__write_number(lstm__sink *s, uint64_t v) {
-  char digits[24];
-  lstm__text t = lstm__text_in(digits, sizeof digits);
-  lstm__put_number(&t, v);
-  lstm__write(s, digits, t.length);
-}
-
 static void lstm__write_floats(lstm__sink *s, const float *p, size_t count) {
   unsigned char bytes[4];
   size_t i;
@@ -5810,11 +5660,10 @@ static void lstm__write_metadata(lstm__sink *s, const lstm__save *w) {
   char key[LSTM__LINE], value[LSTM__LINE];
   lstm__text t;
   int i;
-  lstm__write_text(s, "{\"__metadata__\":{\"lstm.version\":\"");
-  lstm__write_number(s, LSTM_FILE_VERSION);
-  lstm__write_text(s, "\",\"lstm.input\":\"");
-  lstm__write_number(s, (uint64_t)w->model->desc.input_size);
-  lstm__write(s, "\"", 1);
+  t = lstm__text_in(value, sizeof value);
+  lstm__print(&t, "{\"__metadata__\":{\"lstm.version\":\"%d\",\"lstm.input\":\"%d\"", LSTM_FILE_VERSION,
+      w->model->desc.input_size);
+  lstm__write_text(s, value);
   lstm__write_pair(s, "lstm.output", lstm__output_words[w->model->desc.output]);
   for (i = 0; i < w->model->plan.layers; ++i) {
     t = lstm__text_in(value, sizeof value);
@@ -5833,20 +5682,16 @@ static void lstm__write_metadata(lstm__sink *s, const lstm__save *w) {
 }
 
 static void lstm__write_entry(lstm__sink *s, const char *name, size_t rows, size_t columns, size_t *place) {
+  char text[128];
+  lstm__text t = lstm__text_in(text, sizeof text);
+  size_t end = *place + rows * (columns ? columns : 1) * sizeof(float);
+  lstm__print(&t, ":{\"dtype\":\"F32\",\"shape\":[%z", rows);
+  if (columns) lstm__print(&t, ",%z", columns);
+  lstm__print(&t, "],\"data_offsets\":[%z,%z]}", *place, end);
   lstm__write(s, ",", 1);
   lstm__write_string(s, name);
-  lstm__write_text(s, ":{\"dtype\":\"F32\",\"shape\":[");
-  lstm__write_number(s, rows);
-  if (columns) {
-    lstm__write(s, ",", 1);
-    lstm__write_number(s, columns);
-  }
-  lstm__write_text(s, "],\"data_offsets\":[");
-  lstm__write_number(s, *place);
-  lstm__write(s, ",", 1);
-  *place += rows * (columns ? columns : 1) * sizeof(float);
-  lstm__write_number(s, *place);
-  lstm__write_text(s, "]}");
+  lstm__write_text(s, text);
+  *place = end;
 }
 
 static void lstm__write_header(lstm__sink *s, const lstm__save *w) {
@@ -6118,54 +5963,20 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 static const char *const lstm__loss_words[] = {"none", "cross_entropy", "binary_cross_entropy", "mse"};
 static const char *const lstm__optimizer_words[] = {"default", "sgd", "rmsprop", "adam", "adamw"};
 
-enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_SEED, LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER };
-
-/* The parts of a trainer's description that decide a run's bits: another value is another run. */
-static const struct {
-  const char *key;
-  int kind;
-  size_t at;
-} lstm__run_options[] = {{"trainer.batch_size", LSTM__RUN_INT, offsetof(lstm_trainer_desc, batch_size)},
-                         {"trainer.seq_len", LSTM__RUN_INT, offsetof(lstm_trainer_desc, seq_len)},
-                         {"trainer.loss", LSTM__RUN_LOSS, offsetof(lstm_trainer_desc, loss)},
-                         {"trainer.optimizer", LSTM__RUN_OPTIMIZER, offsetof(lstm_trainer_desc, optimizer)},
-                         {"trainer.carry_state", LSTM__RUN_INT, offsetof(lstm_trainer_desc, carry_state)},
-                         {"trainer.learning_rate", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, learning_rate)},
-                         {"trainer.momentum", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, momentum)},
-                         {"trainer.beta1", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, beta1)},
-                         {"trainer.beta2", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, beta2)},
-                         {"trainer.alpha", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, alpha)},
-                         {"trainer.epsilon", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, epsilon)},
-                         {"trainer.weight_decay", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, weight_decay)},
-                         {"trainer.clip_norm", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, clip_norm)},
-                         {"trainer.clip_value", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, clip_value)},
-                         {"trainer.seed", LSTM__RUN_SEED, offsetof(lstm_trainer_desc, seed)}};
-
-enum { LSTM__RUN_OPTIONS = sizeof lstm__run_options / sizeof lstm__run_options[0] };
-
-static lstm__text lstm__run_option(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
+static const char *lstm__run_option(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
   const unsigned char *at = (const unsigned char *)&t->desc + lstm__run_options[i].at;
   lstm__text text = lstm__text_in(value, LSTM__LINE);
   uint64_t seed;
   float number;
   int n;
   switch (lstm__run_options[i].kind) {
-    case LSTM__RUN_INT:
-      memcpy(&n, at, sizeof n);
-      lstm__put_int(&text, n);
-      break;
-    case LSTM__RUN_FLOAT:
-      memcpy(&number, at, sizeof number);
-      lstm__put_float(&text, number);
-      break;
-    case LSTM__RUN_SEED:
-      memcpy(&seed, at, sizeof seed);
-      lstm__put_number(&text, seed);
-      break;
+    case LSTM__RUN_INT: memcpy(&n, at, sizeof n), lstm__print(&text, "%d", n); break;
+    case LSTM__RUN_FLOAT: memcpy(&number, at, sizeof number), lstm__put_float(&text, number); break;
+    case LSTM__RUN_SEED: memcpy(&seed, at, sizeof seed), lstm__put_number(&text, seed); break;
     case LSTM__RUN_LOSS: lstm__put_string(&text, lstm__loss_words[t->desc.loss]); break;
     default: lstm__put_string(&text, lstm__optimizer_words[t->desc.optimizer]); break;
   }
-  return text;
+  return value;
 }
 
 /* What a run has reached. */
@@ -6179,10 +5990,8 @@ static void lstm__write_run_metadata(lstm__sink *s, const lstm_trainer *t) {
   char value[LSTM__LINE];
   lstm__text text;
   int i;
-  for (i = 0; i < LSTM__RUN_OPTIONS; ++i) {
-    (void)lstm__run_option(t, i, value);
-    lstm__write_pair(s, lstm__run_options[i].key, value);
-  }
+  for (i = 0; i < LSTM__RUN_OPTIONS; ++i)
+    lstm__write_pair(s, lstm__run_options[i].key, lstm__run_option(t, i, value));
   text = lstm__text_in(value, sizeof value);
   lstm__put_number(&text, t->steps);
   lstm__write_pair(s, "trainer.steps", value);
@@ -6235,9 +6044,9 @@ LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_s
 
 static lstm_status lstm__expect_value(const lstm__file *f, const char *key, const char *here) {
   char value[LSTM__LINE];
-  if (!lstm__own_value(f, key, value)) return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s is missing", key);
-  if (!strcmp(value, here)) return LSTM_OK;
-  return lstm__fail(f->error, LSTM_ERR_MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, value, here);
+  lstm_status status = lstm__own_value(f, key, value);
+  if (status || !strcmp(value, here)) return status;
+  return LSTM__BAD(f, MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, value, here);
 }
 
 /* The checkpoint is of this architecture and this description. */
@@ -6247,7 +6056,7 @@ static lstm_status lstm__match_run(const lstm__file *f, const lstm_trainer *t) {
   lstm__text text = lstm__text_in(value, sizeof value);
   lstm_status status;
   int i;
-  lstm__put_int(&text, d->input_size);
+  lstm__print(&text, "%d", d->input_size);
   status = lstm__expect_value(f, "lstm.input", value);
   if (!status) status = lstm__expect_value(f, "lstm.output", lstm__output_words[d->output]);
   for (i = 0; i < d->layer_count && !status; ++i) {
@@ -6256,33 +6065,25 @@ static lstm_status lstm__match_run(const lstm__file *f, const lstm_trainer *t) {
     status = lstm__expect_value(f, lstm__layer_key(i, key), value);
   }
   if (!status && lstm__find_pair(f, lstm__layer_key(i, key)))
-    status = lstm__fail(f->error, LSTM_ERR_MISMATCH, "the checkpoint has more layers than the model's %d", i);
-  for (i = 0; i < LSTM__RUN_OPTIONS && !status; ++i) {
-    (void)lstm__run_option(t, i, value);
-    status = lstm__expect_value(f, lstm__run_options[i].key, value);
-  }
+    status = LSTM__BAD(f, MISMATCH, "the checkpoint has more layers than the model's %d", i);
+  for (i = 0; i < LSTM__RUN_OPTIONS && !status; ++i)
+    status = lstm__expect_value(f, lstm__run_options[i].key, lstm__run_option(t, i, value));
   return status;
-}
-
-static lstm_status lstm__read_count(const lstm__file *f, const char *key, uint64_t *out) {
-  char value[LSTM__LINE];
-  if (lstm__own_value(f, key, value) && lstm__parse_uint(lstm__piece_of(value), out)) return LSTM_OK;
-  return lstm__fail(f->error, LSTM_ERR_FORMAT, "%s is missing or not a number", key);
 }
 
 static lstm_status lstm__read_progress(const lstm__file *f, const lstm_trainer *t, lstm__progress *p) {
   char value[LSTM__LINE];
   uint64_t best = 0;
-  lstm_status status = lstm__read_count(f, "trainer.steps", &p->steps);
-  if (!status) status = lstm__read_count(f, "trainer.windows", &p->windows);
-  if (!status) status = lstm__read_count(f, "trainer.best", &best);
+  lstm_status status = lstm__own_count(f, "trainer.steps", &p->steps);
+  if (!status) status = lstm__own_count(f, "trainer.windows", &p->windows);
+  if (!status) status = lstm__own_count(f, "trainer.best", &best);
+  if (!status) status = lstm__own_value(f, "trainer.rate", value);
   if (status) return status;
-  if (!lstm__own_value(f, "trainer.rate", value) || !lstm__parse_float(lstm__piece_of(value), &p->rate) || p->rate < 0)
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "trainer.rate is missing or not a rate");
-  if (best > 1) return lstm__fail(f->error, LSTM_ERR_FORMAT, "trainer.best: expected 0 or 1");
+  if (!lstm__parse_float(lstm__piece_of(value), &p->rate) || p->rate < 0)
+    return LSTM__BAD(f, FORMAT, "trainer.rate: \"%s\" is not a rate", value);
+  if (best > 1) return LSTM__BAD(f, FORMAT, "trainer.best: expected 0 or 1");
   if (best && !t->best)
-    return lstm__fail(f->error, LSTM_ERR_MISMATCH,
-                      "the checkpoint has best weights, this trainer keeps none (keep_best)");
+    return LSTM__BAD(f, MISMATCH, "the checkpoint has best weights, this trainer keeps none (keep_best)");
   p->best = (int)best;
   return LSTM_OK;
 }
@@ -6299,7 +6100,6 @@ static int lstm__entry_finite(const lstm__file *f, const lstm__entry *e) {
 /* The model's tensors, then the run's, exactly, all finite. *first: the first of the run's. */
 static lstm_status lstm__match_run_entries(lstm__file *f, const lstm_trainer *t, int *first) {
   const lstm_model *m = t->model;
-  char shown[64];
   size_t place, rows, columns;
   int i, next;
   lstm_status status = lstm__match_own(f, m->tensors, m->plan.tensors, first, &place);
@@ -6308,12 +6108,10 @@ static lstm_status lstm__match_run_entries(lstm__file *f, const lstm_trainer *t,
     if (lstm__run_data(t, i, &rows, &columns))
       status = lstm__check_entry(f, next++, lstm__run_tensors[i], rows, columns, &place);
   if (status) return status;
-  if (next < f->entry_count)
-    return lstm__fail(f->error, LSTM_ERR_FORMAT, "tensor %s is left over", lstm__show(f->entries[next].name, shown));
+  if (next < f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[next].name);
   for (i = 0; i < f->entry_count; ++i)
     if (!lstm__entry_finite(f, &f->entries[i]))
-      return lstm__fail(f->error, LSTM_ERR_NOT_FINITE, "tensor %s: a value is NaN or infinite",
-                        lstm__show(f->entries[i].name, shown));
+      return LSTM__BAD(f, NOT_FINITE, "tensor %p: a value is NaN or infinite", &f->entries[i].name);
   return LSTM_OK;
 }
 
@@ -6325,7 +6123,7 @@ static void lstm__take_run(lstm__file *f, lstm_trainer *t, const lstm__progress 
   if (p->best) (void)lstm__fill_params(f, t->model->tensors, t->model->plan.tensors, t->best);
   for (i = 0; i < 4; ++i) {
     float *to = lstm__run_data(t, i, &rows, &columns);
-    if (to) lstm__read_floats(f, &f->entries[next++], to);
+    if (to) lstm__read_floats(f, &f->entries[next++], 0, to);
   }
   t->steps = p->steps;
   t->windows = p->windows;
@@ -6359,6 +6157,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 }
 
 #endif /* LSTM_NO_TRAINING */
+#undef LSTM__BAD
 #endif /* LSTM_NO_FILES */
 
 #elif defined(LSTM__PASS)

@@ -195,13 +195,13 @@ static void promise_06_what_is_unknown_is_refused_by_name(void **unused) {
     const char *part;
   } cases[] = {
       {"\"lstm.version\":\"1\"", "\"lstm.version\":\"2\"", LSTM_ERR_VERSION, "version 2"},
-      {"\"lstm.version\":\"1\"", "\"lstm.version\":\"x\"", LSTM_ERR_FORMAT, "bad version x"},
+      {"\"lstm.version\":\"1\"", "\"lstm.version\":\"x\"", LSTM_ERR_FORMAT, "lstm.version: \"x\" is not a number"},
       {"\"lstm.version\":\"1\"", "\"lstm.Version\":\"1\"", LSTM_ERR_FORMAT, "lstm.version is missing"},
       {"\"lstm hidden=1\"", "\"lstn hidden=1\"", LSTM_ERR_UNSUPPORTED, "unknown layer lstn"},
       {"\"lstm hidden=1\"", "\"lstm hiddem=1\"", LSTM_ERR_UNSUPPORTED, "unknown option hiddem=1"},
       {"\"lstm hidden=1\"", "\"lstm  idden=1\"", LSTM_ERR_UNSUPPORTED, "unknown option idden=1"},
-      {"\"lstm hidden=1\"", "\"lstm hidden=x\"", LSTM_ERR_FORMAT, "lstm.layer.0: bad size"},
-      {"\"lstm hidden=1\"", "\"lstm hidden=0\"", LSTM_ERR_FORMAT, "lstm.layer.0: bad size"},
+      {"\"lstm hidden=1\"", "\"lstm hidden=x\"", LSTM_ERR_FORMAT, "lstm.layer.0: bad value in hidden=x"},
+      {"\"lstm hidden=1\"", "\"lstm hidden=0\"", LSTM_ERR_LIMIT, "lstm.layer.0: a size is not within 1 to"},
       {"\"lstm hidden=1\"", "\"dense size=1 \"", LSTM_ERR_UNSUPPORTED, "unknown option"},
       {"\"lstm hidden=1\"", "\"lstm hidden=2\"", LSTM_ERR_SHAPE, "expected [8][1], the file has [4][1]"},
       {"\"lstm.output\":\"auto\"", "\"lstm.output\":\"auta\"", LSTM_ERR_UNSUPPORTED, "unknown output auta"},
