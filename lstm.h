@@ -4879,21 +4879,14 @@ static const struct {
   const char *key;
   int kind;
   size_t at;
-} lstm__run_options[] = {{"trainer.batch_size", LSTM__RUN_INT, offsetof(lstm_trainer_desc, batch_size)},
-                         {"trainer.seq_len", LSTM__RUN_INT, offsetof(lstm_trainer_desc, seq_len)},
-                         {"trainer.loss", LSTM__RUN_LOSS, offsetof(lstm_trainer_desc, loss)},
-                         {"trainer.optimizer", LSTM__RUN_OPTIMIZER, offsetof(lstm_trainer_desc, optimizer)},
-                         {"trainer.carry_state", LSTM__RUN_INT, offsetof(lstm_trainer_desc, carry_state)},
-                         {"trainer.learning_rate", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, learning_rate)},
-                         {"trainer.momentum", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, momentum)},
-                         {"trainer.beta1", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, beta1)},
-                         {"trainer.beta2", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, beta2)},
-                         {"trainer.alpha", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, alpha)},
-                         {"trainer.epsilon", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, epsilon)},
-                         {"trainer.weight_decay", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, weight_decay)},
-                         {"trainer.clip_norm", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, clip_norm)},
-                         {"trainer.clip_value", LSTM__RUN_FLOAT, offsetof(lstm_trainer_desc, clip_value)},
-                         {"trainer.seed", LSTM__RUN_SEED, offsetof(lstm_trainer_desc, seed)}};
+} lstm__run_options[] = {
+#define LSTM__X(kind, field) {"trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer_desc, field)}
+    LSTM__X(INT, batch_size), LSTM__X(INT, seq_len),         LSTM__X(LOSS, loss),      LSTM__X(OPTIMIZER, optimizer),
+    LSTM__X(INT, carry_state), LSTM__X(FLOAT, learning_rate), LSTM__X(FLOAT, momentum), LSTM__X(FLOAT, beta1),
+    LSTM__X(FLOAT, beta2),    LSTM__X(FLOAT, alpha),         LSTM__X(FLOAT, epsilon),  LSTM__X(FLOAT, weight_decay),
+    LSTM__X(FLOAT, clip_norm), LSTM__X(FLOAT, clip_value),    LSTM__X(SEED, seed)
+#undef LSTM__X
+};
 
 enum { LSTM__RUN_OPTIONS = sizeof lstm__run_options / sizeof lstm__run_options[0] };
 
@@ -6050,7 +6043,7 @@ static lstm_status lstm__expect_value(const lstm__file *f, const char *key, cons
 }
 
 /* The checkpoint is of this architecture and this description. */
-static lstm_status lstm__match_run(const lstm__file *f, const lstm_trainer *t) {
+static lstm_status lstm__match_run(lstm__file *f, const lstm_trainer *t) {
   const lstm_model_desc *d = &t->model->desc;
   char key[LSTM__LINE], value[LSTM__LINE];
   lstm__text text = lstm__text_in(value, sizeof value);
@@ -6068,7 +6061,8 @@ static lstm_status lstm__match_run(const lstm__file *f, const lstm_trainer *t) {
     status = LSTM__BAD(f, MISMATCH, "the checkpoint has more layers than the model's %d", i);
   for (i = 0; i < LSTM__RUN_OPTIONS && !status; ++i)
     status = lstm__expect_value(f, lstm__run_options[i].key, lstm__run_option(t, i, value));
-  return status;
+  f->layer_count = d->layer_count;
+  return status ? status : lstm__check_keys(f);
 }
 
 static lstm_status lstm__read_progress(const lstm__file *f, const lstm_trainer *t, lstm__progress *p) {
