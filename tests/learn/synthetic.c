@@ -1,6 +1,6 @@
-/* Two tasks of the 1997 LSTM paper that a network without a correct backward pass through time cannot solve: the
-   embedded Reber grammar, and the adding problem. Fixed seeds; what is asserted are the papers' criteria, not numbers
-   of a run. */
+/* Two tasks of the 1997 LSTM paper that need gradients through the cells over many steps: the embedded Reber grammar, and
+   the adding problem. Fixed seeds; what is asserted are the papers' criteria, not numbers of a run. (The paper cut off
+   what flows back through the gates, and so can these tasks be learnt: tests/gradcheck is there for that part.) */
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
@@ -136,7 +136,7 @@ static void test_embedded_reber_grammar(void **arg) {
   int step, right = 0, i;
   (void)arg;
   for (i = 0; i < REBER_TESTS; i++) tests[i] = make_string(&test_rng);
-  for (step = 0; step <= 2500 && right < REBER_TESTS; step++) {
+  for (step = 0; step <= 1800 && right < REBER_TESTS; step++) {
     reber strings[REBER_BATCH];
     lstm_batch batch;
     if (step % 100 == 0) {
@@ -203,7 +203,7 @@ static void test_adding_problem(void **arg) {
   (void)arg;
   make_sums(x, y, ADD_TESTS, &test_rng);
   batch.x = train_x, batch.targets = train_y;
-  for (step = 0; step <= 3000 && error >= .01; step++) {
+  for (step = 0; step <= 1600 && error >= .01; step++) {
     if (step % 100 == 0) error = mean_squared_error(model, state, x, y, ADD_TESTS);
     if (step == 0) assert_true(error > .15);
     make_sums(train_x, train_y, ADD_BATCH, &train_rng);
