@@ -5031,12 +5031,13 @@ static int lstm__find_entry(const lstm__file *f, const char *name) {
 static void lstm__map_names(lstm__file *f) {
   int i, k;
   for (i = 0; i < f->entry_count; ++i)
-    for (k = 0; k < f->desc.prefix_count; ++k)
-      if (lstm__begins(f->entries[i].name, f->desc.prefixes[k].from)) {
-        f->entries[i].to = f->desc.prefixes[k].to;
-        f->entries[i].skip = strlen(f->desc.prefixes[k].from);
-        break;
-      }
+    for (k = 0; f->desc.prefixes && k < f->desc.prefix_count; ++k) {
+      const lstm_prefix *p = &f->desc.prefixes[k];
+      if (!p->from || !lstm__begins(f->entries[i].name, p->from)) continue;
+      f->entries[i].to = p->to;
+      f->entries[i].skip = strlen(p->from);
+      break;
+    }
 }
 
 /* "tensor X is WHAT; the file has a [4][2], b [4], ...": as much of the list as fits. */
@@ -5107,25 +5108,27 @@ static lstm_status lstm__find_recurrent(lstm__file *f, const lstm__entry **modul
   return lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
 }
 
-/* Can be a layer's name, so that what is saved fits the PyTorch module again. */
-static int lstm__copy_name(lstm__piece prefix, char name[LSTM__NAME]) {
+/* The first `prefix` bytes of a tensor's name as the caller maps them, without the last point. Can they be a layer's name,
+   so that what is saved fits the PyTorch module again? */
+static int lstm__copy_name(const lstm__entry *e, size_t prefix, const char *standard, char name[LSTM__NAME]) {
   lstm__text t = lstm__text_in(name, LSTM__NAME);
-  if (prefix.size && prefix.at[prefix.size - 1] == '.') --prefix.size;
-  if (prefix.size >= LSTM__NAME) return 0;
-  lstm__put_piece(&t, prefix);
+  lstm__piece rest = lstm__piece_from(e->name, e->skip);
+  if (e->to) lstm__put_string(&t, e->to);
+  if (prefix < e->skip || t.length + prefix - e->skip >= LSTM__NAME) return 0;
+  rest.size = prefix - e->skip;
+  lstm__put_piece(&t, rest);
+  if (t.length == 0 || !strcmp(name, standard)) return 0;
+  if (name[t.length - 1] == '.') name[t.length - 1] = 0;
   return lstm__name_ok(name);
 }
 
 /* Appends a layer. Its tensors' names begin with the first `prefix` bytes of e's: kept, or mapped to `standard`. */
 static lstm_status lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *e, size_t prefix,
                                    const char *standard) {
-  lstm__piece text;
   int i;
-  text.at = e->name.at;
-  text.size = prefix;
   if (f->layer_count == f->layer_capacity)
     return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
-  if (!lstm__piece_is(text, standard) && lstm__copy_name(text, f->names[f->layer_count])) {
+  if (lstm__copy_name(e, prefix, standard, f->names[f->layer_count])) {
     layer.name = f->names[f->layer_count];
   } else {
     for (i = 0; i < f->entry_count; ++i) {
@@ -5212,11 +5215,12 @@ static lstm_status lstm__find_matrices(lstm__file *f, int input, int hidden, con
 /* Embedding (if there is one), stacked LSTM, linear (if there is one), from names and shapes. */
 static lstm_status lstm__infer_layers(lstm__file *f) {
   const lstm__entry *module, *embedding, *linear;
+  const int most = f->layer_capacity++; /* the tables have a row to spare */
   size_t prefix = 0;
   int input = 0, count, l;
   lstm_status status = lstm__find_recurrent(f, &module, &prefix, &count);
   if (status) return status;
-  f->layer_count = 1; /* room for the embedding */
+  f->layer_count = 1; /* a place for the embedding */
   for (l = 0; l < count && !status; ++l) status = lstm__infer_recurrent(f, module, prefix, l, &input);
   if (!status) status = lstm__find_matrices(f, input, f->layers[f->layer_count - 1].size, &embedding, &linear);
   if (status) return status;
@@ -5235,6 +5239,7 @@ static lstm_status lstm__infer_layers(lstm__file *f) {
     ++f->layers;
     --f->layer_count;
   }
+  if (!status && f->layer_count > most) return LSTM__BAD(f, LIMIT, "the file has more than %d layers", most);
   return status;
 }
 
@@ -5393,8 +5398,8 @@ static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
   f->entries = (lstm__entry *)lstm__carve(a, (size_t)f->entry_capacity, sizeof(lstm__entry));
   f->pairs = (lstm__pair *)lstm__carve(a, (size_t)f->pair_capacity, sizeof(lstm__pair));
   f->order = (int *)lstm__carve(a, (size_t)rows, sizeof(int));
-  f->layers = (lstm_layer *)lstm__carve(a, (size_t)f->layer_capacity, sizeof(lstm_layer));
-  f->names = (char (*)[LSTM__NAME])lstm__carve(a, (size_t)f->layer_capacity, LSTM__NAME);
+  f->layers = (lstm_layer *)lstm__carve(a, (size_t)f->layer_capacity + 1, sizeof(lstm_layer));
+  f->names = (char (*)[LSTM__NAME])lstm__carve(a, (size_t)f->layer_capacity + 1, LSTM__NAME);
   f->tensors = (lstm__tensor *)lstm__carve(a, 3 * (size_t)f->layer_capacity, sizeof(lstm__tensor));
   f->source = (int *)lstm__carve(a, 6 * (size_t)f->layer_capacity, sizeof(int));
 }

@@ -138,6 +138,43 @@ static void described_layers_and_prefixes(void **unused) {
   lstm_model_destroy(model);
 }
 
+/* Names can be mapped without describing the layers; the copy has the mapped names. */
+static void prefixes_of_inferred_layers(void **unused) {
+  static const lstm_prefix one[] = {{"model.core.", "rnn."}}, two[] = {{"model.", ""}};
+  lstm_load_desc how;
+  lstm_model *model;
+  int i;
+  (void)unused;
+  memset(&how, 0, sizeof how);
+  for (i = 0; i < 2; ++i) {
+    foreign f;
+    bytes file;
+    memset(&f, 0, sizeof f);
+    foreign_lstm(&f, "model.core.", "F32", 0, 3, 2);
+    file = foreign_file(&f);
+    how.prefixes = i ? two : one;
+    how.prefix_count = 1;
+    how.max_layers = 1;
+    model = loaded(&file, &how);
+    assert_true(tensor_value(model, i ? "core.weight_ih_l0" : "rnn.weight_ih_l0", 3) == made(9, 3));
+    lstm_model_destroy(model);
+  }
+}
+
+static void more_layers_than_allowed(void **unused) {
+  foreign f = language_model("F32");
+  bytes file = foreign_file(&f);
+  lstm_load_desc how;
+  lstm_model *model;
+  (void)unused;
+  memset(&how, 0, sizeof how);
+  how.max_layers = 3;
+  assert_refused(&file, &how, LSTM_ERR_LIMIT, "3 layers");
+  how.max_layers = 4;
+  model = loaded(&file, &how);
+  lstm_model_destroy(model);
+}
+
 static void refuse(foreign *f, lstm_status status, const char *part) {
   bytes file = foreign_file(f);
   assert_refused(&file, NULL, status, part);
@@ -239,6 +276,7 @@ static void floats_as_text_are_exact(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(layers_are_inferred_and_told),      cmocka_unit_test(a_bare_lstm_and_missing_biases),
+      cmocka_unit_test(prefixes_of_inferred_layers),       cmocka_unit_test(more_layers_than_allowed),
       cmocka_unit_test(described_layers_and_prefixes),     cmocka_unit_test(what_does_not_fit_is_refused_by_name),
       cmocka_unit_test(every_half_is_read_exactly),        cmocka_unit_test(floats_as_text_are_exact)};
   return cmocka_run_group_tests_name("io foreign", tests, NULL, NULL);
