@@ -5108,8 +5108,8 @@ static lstm_status lstm__find_recurrent(lstm__file *f, const lstm__entry **modul
   return lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
 }
 
-/* The first `prefix` bytes of a tensor's name as the caller maps them, without the last point. Can they be a layer's name,
-   so that what is saved fits the PyTorch module again? */
+/* The first `prefix` bytes of a tensor's name as the caller maps them, without the last point. Can they be a layer's
+   name, so that what is saved fits the PyTorch module again? */
 static int lstm__copy_name(const lstm__entry *e, size_t prefix, const char *standard, char name[LSTM__NAME]) {
   lstm__text t = lstm__text_in(name, LSTM__NAME);
   lstm__piece rest = lstm__piece_from(e->name, e->skip);
