@@ -1629,8 +1629,9 @@ typedef struct lstm__layer {
   float rate;
   int in, out;   /* widths: in floats, or tokens for an embedding */
   int out_pad;   /* out rounded up to 16: the stride of its rows in memory */
+  int gates;     /* columns of weights for a unit: lstm 4, dense 1; 0: no weights to multiply by */
   int from_ids;  /* 1: when dropout is off, its input is the embedding's row of a token */
-  int recurrent; /* 1: has a state */
+  int recurrent; /* 1: has a state, and weights from h as well */
   int tensor;    /* index of the first of its tensors */
   size_t packed; /* floats from the beginning of `packed` to its forward weights */
   size_t packed_count;
@@ -1664,6 +1665,23 @@ struct lstm_model {
   void *block;          /* what to free; NULL: the caller's memory */
 };
 
+/* One step of some rows through the layers; see [SECTION] Forward. */
+typedef struct lstm__inference lstm__inference;
+typedef struct lstm__walk lstm__walk;
+
+/* A type of layer. A new one is a row of this table, a row of the trainer's (lstm__passes) and its kernels. */
+typedef struct lstm__kind {
+  const char *name;
+  const char *number;   /* what its size or rate is called in a file */
+  int gates, recurrent; /* as in lstm__layer */
+  int sized;            /* 1: has a size and may have a name; 0: as wide as its input */
+  int activates, rated; /* 1: has an activation; has a rate */
+  int (*plan)(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in, lstm__tensor *tensors);
+  lstm__rows (*infer)(lstm__inference *run, const lstm__layer *l, lstm__rows in);
+} lstm__kind;
+
+static const lstm__kind *lstm__kind_of(lstm_layer_type type);
+
 static int lstm__name_ok(const char *name) {
   size_t i;
   for (i = 0; name[i]; i++) {
@@ -1677,36 +1695,36 @@ static int lstm__name_ok(const char *name) {
 
 /* Checks what can be checked of one layer alone. */
 static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurrent, lstm_error *error) {
-  if ((int)l->type <= LSTM_LAYER_NONE || l->type >= LSTM_LAYER_TYPE_COUNT)
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: unknown type %d", i, (int)l->type);
-  if (l->type != LSTM_LAYER_DROPOUT && l->size < 1)
+  const lstm__kind *kind = lstm__kind_of(l->type);
+  if (!kind) return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: unknown type %d", i, (int)l->type);
+  if (kind->sized && l->size < 1)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: size is %d, wanted 1 to %d", i, l->size, LSTM_MAX_SIZE);
   if (l->size > LSTM_MAX_SIZE)
     return lstm__fail(error, LSTM_ERR_LIMIT, "layer %d: size is %d, the limit is %d", i, l->size, LSTM_MAX_SIZE);
   if (l->type == LSTM_LAYER_EMBEDDING && i > 0)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: an embedding can only be the first layer", i);
-  if (l->type == LSTM_LAYER_DROPOUT && !(l->rate >= 0 && l->rate < 1))
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: a dropout rate must be at least 0 and below 1", i);
-  if (l->type == LSTM_LAYER_DROPOUT && l->size != 0)
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: dropout has no size", i);
+  if (!kind->sized && l->size != 0)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: %s has no size", i, kind->name);
+  if (kind->rated && !(l->rate >= 0 && l->rate < 1))
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: a %s rate must be at least 0 and below 1", i, kind->name);
+  if (!kind->rated && l->rate != 0)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: only a dropout layer has a rate", i);
   if ((int)l->activation < 0 || l->activation >= LSTM_ACTIVATION_COUNT ||
-      (l->activation != LSTM_LINEAR && l->type != LSTM_LAYER_DENSE))
+      (l->activation != LSTM_LINEAR && !kind->activates))
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: activation %d does not fit", i, (int)l->activation);
   if ((int)l->read < 0 || l->read >= LSTM_READ_COUNT || (l->read != LSTM_READ_ALL && i != last_recurrent))
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: read belongs to the last recurrent layer", i);
-  if (l->type != LSTM_LAYER_DROPOUT && l->rate != 0)
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: only a dropout layer has a rate", i);
-  if (l->name && (!lstm__name_ok(l->name) || l->type == LSTM_LAYER_DROPOUT))
+  if (l->name && (!lstm__name_ok(l->name) || !kind->sized))
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: the name \"%s\" will not do (1 to 40 of A-Z a-z 0-9 _ - .)",
                       i, l->name);
   return LSTM_OK;
 }
 
 /* The walk's memory: how to name what comes next. */
-typedef struct lstm__walk {
+struct lstm__walk {
   int runs, depth, run_size, denses, heads; /* runs of recurrent layers; depth within one; its hidden size */
   const char *run_name;
-} lstm__walk;
+};
 
 static int lstm__add_tensor(lstm__plan *p, lstm__tensor *tensors, int layer, int kind, const char *prefix,
                             const char *suffix, int level, int rows, int columns) {
@@ -1745,49 +1763,52 @@ static void lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
     lstm__print(&t, "%s", word);
 }
 
+static int lstm__plan_embedding(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in,
+                                lstm__tensor *tensors) {
+  const lstm_layer *l = d->layers + i;
+  (void)w;
+  return lstm__add_tensor(p, tensors, i, LSTM__T_TABLE, l->name ? l->name : "embed", "weight", -1, in, l->size);
+}
+
 /* PyTorch's names. An nn.LSTM has one hidden size: a run of recurrent layers ends at a dense, or where the size
- * changes. */
-static int lstm__plan_tensors(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in,
-                              lstm__tensor *tensors) {
+   changes. */
+static int lstm__plan_lstm(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in,
+                           lstm__tensor *tensors) {
   const lstm_layer *l = d->layers + i;
   char prefix[LSTM__NAME];
   int n = l->size;
-  switch (l->type) {
-  case LSTM_LAYER_EMBEDDING:
-    return lstm__add_tensor(p, tensors, i, LSTM__T_TABLE, l->name ? l->name : "embed", "weight", -1, in, n);
-  case LSTM_LAYER_LSTM:
-    if (w->depth == 0 || w->run_size != n || l->name) {
-      w->runs++;
-      w->depth = 0;
-      w->run_size = n;
-      w->run_name = l->name;
-    }
-    lstm__numbered(prefix, w->run_name ? w->run_name : "rnn", w->run_name || w->runs == 1 ? -1 : w->runs - 1);
-    if (n > INT_MAX / 4 / 16 ||
-        !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_IH, prefix, "weight_ih_l", w->depth, 4 * n, in) ||
-        !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_HH, prefix, "weight_hh_l", w->depth, 4 * n, n) ||
-        !lstm__add_tensor(p, tensors, i, LSTM__T_BIAS, prefix, "bias_ih_l", w->depth, 4 * n, 0))
-      return 0;
-    w->depth++;
-    return 1;
-  case LSTM_LAYER_DENSE:
+  if (w->depth == 0 || w->run_size != n || l->name) {
+    w->runs++;
     w->depth = 0;
-    if (++w->denses == w->heads)
-      lstm__numbered(prefix, l->name ? l->name : "head", -1);
-    else
-      lstm__numbered(prefix, l->name ? l->name : "dense", l->name ? -1 : w->denses - 1);
-    return lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT, prefix, "weight", -1, n, in) &&
-           lstm__add_tensor(p, tensors, i, LSTM__T_DENSE_BIAS, prefix, "bias", -1, n, 0);
-  default:
-    return 1;
+    w->run_size = n;
+    w->run_name = l->name;
   }
+  lstm__numbered(prefix, w->run_name ? w->run_name : "rnn", w->run_name || w->runs == 1 ? -1 : w->runs - 1);
+  if (n > INT_MAX / 4 / 16 ||
+      !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_IH, prefix, "weight_ih_l", w->depth, 4 * n, in) ||
+      !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_HH, prefix, "weight_hh_l", w->depth, 4 * n, n) ||
+      !lstm__add_tensor(p, tensors, i, LSTM__T_BIAS, prefix, "bias_ih_l", w->depth, 4 * n, 0))
+    return 0;
+  w->depth++;
+  return 1;
 }
 
-/* Floats of a layer's packed forward weights: lstm [blocks][1 + in + out][64], dense panels [1 + in][columns]. */
+static int lstm__plan_dense(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in,
+                            lstm__tensor *tensors) {
+  const lstm_layer *l = d->layers + i;
+  char prefix[LSTM__NAME];
+  w->depth = 0;
+  if (++w->denses == w->heads)
+    lstm__numbered(prefix, l->name ? l->name : "head", -1);
+  else
+    lstm__numbered(prefix, l->name ? l->name : "dense", l->name ? -1 : w->denses - 1);
+  return lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT, prefix, "weight", -1, l->size, in) &&
+         lstm__add_tensor(p, tensors, i, LSTM__T_DENSE_BIAS, prefix, "bias", -1, l->size, 0);
+}
+
+/* Floats of a layer's packed forward weights: bias, weights from the input and, if it is recurrent, from h. */
 static size_t lstm__packed_count(const lstm__layer *l) {
-  if (l->type == LSTM_LAYER_LSTM) return (size_t)(l->out_pad / 16) * ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
-  if (l->type == LSTM_LAYER_DENSE) return (size_t)l->out_pad * ((size_t)1 + (size_t)l->in);
-  return 0;
+  return (size_t)l->out_pad * (size_t)l->gates * ((size_t)1 + (size_t)l->in + (size_t)(l->recurrent ? l->out : 0));
 }
 
 static lstm_status lstm__check_desc(const lstm_model_desc *d, int *last_recurrent) {
@@ -1806,7 +1827,7 @@ static lstm_status lstm__check_desc(const lstm_model_desc *d, int *last_recurren
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown init %d", (int)d->init);
   *last_recurrent = -1;
   for (i = 0; i < d->layer_count; i++)
-    if (d->layers[i].type == LSTM_LAYER_LSTM) *last_recurrent = i;
+    if (lstm__kind_of(d->layers[i].type) && lstm__kind_of(d->layers[i].type)->recurrent) *last_recurrent = i;
   for (i = 0; i < d->layer_count; i++) {
     lstm_status status = lstm__check_layer(d->layers + i, i, *last_recurrent, d->error);
     if (status != LSTM_OK) return status;
@@ -1829,19 +1850,21 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
   for (i = 0; i < d->layer_count; i++) walk.heads += d->layers[i].type == LSTM_LAYER_DENSE;
   for (i = 0; i < d->layer_count; i++) {
     const lstm_layer *l = d->layers + i;
+    const lstm__kind *kind = lstm__kind_of(l->type);
     lstm__layer now;
     memset(&now, 0, sizeof now);
     now.type = l->type;
     now.activation = l->activation;
     now.rate = l->rate;
     now.in = in;
-    now.out = l->type == LSTM_LAYER_DROPOUT ? in : l->size;
+    now.out = kind->sized ? l->size : in;
     now.out_pad = lstm__pad16(now.out);
     now.from_ids = ids;
-    now.recurrent = l->type == LSTM_LAYER_LSTM;
+    now.gates = kind->gates;
+    now.recurrent = kind->recurrent;
     now.tensor = p->tensors;
     now.packed = p->packed;
-    if (!lstm__plan_tensors(p, &walk, d, i, in, tensors))
+    if (kind->plan && !kind->plan(p, &walk, d, i, in, tensors))
       return lstm__fail(d->error, LSTM_ERR_LIMIT, "layer %d: more than %z parameters", i, (size_t)LSTM_MAX_PARAMETERS);
     now.packed_count = lstm__packed_count(&now);
     if (!lstm__add_ok(p->packed, now.packed_count, &p->packed) || p->packed > 64 * LSTM_MAX_PARAMETERS)
@@ -1857,7 +1880,7 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
     }
     if (l->type == LSTM_LAYER_EMBEDDING)
       ids = 1;
-    else if (l->type != LSTM_LAYER_DROPOUT)
+    else if (now.gates)
       ids = 0;
     if (now.out_pad > p->widest) p->widest = now.out_pad;
     if (layers) layers[i] = now;
@@ -1887,7 +1910,7 @@ static uint64_t lstm__fingerprint(const lstm_model *m) {
   int i;
   for (i = 0; i < m->plan.layers; i++) {
     int key[3];
-    if (m->layers[i].type == LSTM_LAYER_DROPOUT) continue;
+    if (!lstm__kind_of(m->layers[i].type)->sized) continue;
     key[0] = (int)m->layers[i].type;
     key[1] = m->layers[i].in;
     key[2] = m->layers[i].out;
@@ -1913,18 +1936,22 @@ LSTM_API lstm_layer lstm_lstm(int hidden_size) { return lstm__layer_of(LSTM_LAYE
 LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_DENSE, outputs, 0); }
 LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
 
-/* Packs weights [rows][k] (canonical, row = output) and an optional bias into a layer's panels: for lstm, a panel is 16
-   units of four gates; for dense, up to 64 outputs. The k of part `first` come at row `at` of every panel. */
-static void lstm__pack(float *packed, int lstm, int out, size_t panel_rows, size_t at, const float *w, int k) {
-  int out_pad = lstm__pad16(out), width = lstm ? 64 : 0, column, i;
-  int columns = lstm ? out_pad * 4 : out_pad;
+/* Where column `column` of a layer's packed panels comes from: its unit, and the row of the weight tensor. Panels have
+   64 columns: of four gates, 16 units each; of one, up to 64 units. */
+static int lstm__column_unit(const lstm__layer *l, int column, int *row) {
+  int unit = l->gates == 1 ? column : column / 64 * 16 + column % 16;
+  *row = l->gates == 1 ? column : column % 64 / 16 * l->out + unit;
+  return unit;
+}
+
+/* Packs weights [gates * out][k] into a layer's panels of `panel_rows` rows, from row `at`; padding becomes 0. */
+static void lstm__pack(float *packed, const lstm__layer *l, size_t panel_rows, size_t at, const float *w, int k) {
+  int columns = l->out_pad * l->gates, column, row, i;
   for (column = 0; column < columns; column++) {
-    int panel = column / 64, inside = column % 64, unit = lstm ? panel * 16 + inside % 16 : column;
-    int row = lstm ? inside / 16 * out + unit : column;
-    float *to = packed + (size_t)panel * panel_rows * 64;
-    if (!lstm) width = lstm__int_min(64, out_pad - panel * 64);
-    to += at * (size_t)width + (size_t)inside;
-    for (i = 0; i < k; i++) to[(size_t)i * (size_t)width] = unit < out ? w[(size_t)row * (size_t)k + (size_t)i] : 0.0f;
+    int panel = column / 64, unit = lstm__column_unit(l, column, &row);
+    size_t width = (size_t)lstm__int_min(64, columns - panel * 64);
+    float *to = packed + (size_t)panel * panel_rows * 64 + at * width + (size_t)(column % 64);
+    for (i = 0; i < k; i++) to[(size_t)i * width] = unit < l->out ? w[(size_t)row * (size_t)k + (size_t)i] : 0.0f;
   }
 }
 
@@ -1932,17 +1959,14 @@ static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int w
   return m->params + m->tensors[l->tensor + which].offset;
 }
 
+/* A layer's tensors are its weights from the input, from h if it is recurrent, and the bias. */
 static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
   float *to = m->packed + l->packed;
-  if (l->type == LSTM_LAYER_LSTM) {
-    size_t rows = (size_t)1 + (size_t)l->in + (size_t)l->out;
-    lstm__pack(to, 1, l->out, rows, 0, lstm__param(m, l, 2), 1);
-    lstm__pack(to, 1, l->out, rows, 1, lstm__param(m, l, 0), l->in);
-    lstm__pack(to, 1, l->out, rows, (size_t)1 + (size_t)l->in, lstm__param(m, l, 1), l->out);
-  } else if (l->type == LSTM_LAYER_DENSE) {
-    lstm__pack(to, 0, l->out, (size_t)1 + (size_t)l->in, 0, lstm__param(m, l, 1), 1);
-    lstm__pack(to, 0, l->out, (size_t)1 + (size_t)l->in, 1, lstm__param(m, l, 0), l->in);
-  }
+  size_t in = (size_t)l->in, rows = 1 + in + (size_t)(l->recurrent ? l->out : 0);
+  if (!l->gates) return;
+  lstm__pack(to, l, rows, 0, lstm__param(m, l, l->recurrent ? 2 : 1), 1);
+  lstm__pack(to, l, rows, 1, lstm__param(m, l, 0), l->in);
+  if (l->recurrent) lstm__pack(to, l, rows, 1 + in, lstm__param(m, l, 1), l->out);
 }
 
 /* The start values of tokens from .. to - 1: bias, then the embedding's row through weight_ih; the same chain as
@@ -2136,7 +2160,7 @@ static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t st
     lstm__init_normal(w, t->count, m->desc.seed, stream);
     return;
   }
-  lstm__init_uniform(w, t->count, lstm__root_of(1.0 / (l->type == LSTM_LAYER_LSTM ? l->out : l->in)), m->desc.seed,
+  lstm__init_uniform(w, t->count, lstm__root_of(1.0 / (l->recurrent ? l->out : l->in)), m->desc.seed,
                      stream);
   if (t->kind != LSTM__T_BIAS) return;
   { /* PyTorch has two biases, each drawn; here is their sum. The second draw borrows the packed weights' memory, still
@@ -2246,7 +2270,6 @@ LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *f
   return LSTM_OK;
 }
 
-static const char *const lstm__layer_names[] = {"?", "embedding", "lstm", "dense", "dropout"};
 static const char *const lstm__activation_names[] = {"linear", "tanh", "sigmoid", "relu"};
 static const char *const lstm__output_names[] = {"open", "linear", "softmax", "sigmoid"};
 
@@ -2262,9 +2285,9 @@ LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t c
     size_t count = 0;
     for (j = 0; j < model->plan.tensors; j++)
       if (model->tensors[j].layer == i) count += model->tensors[j].count;
-    lstm__print(&t, "%s", lstm__layer_names[l->type]);
-    for (j = (int)strlen(lstm__layer_names[l->type]); j < 11; j++) lstm__print(&t, " ");
-    if (l->type == LSTM_LAYER_DROPOUT) {
+    lstm__print(&t, "%s", lstm__kind_of(l->type)->name);
+    for (j = (int)strlen(lstm__kind_of(l->type)->name); j < 11; j++) lstm__print(&t, " ");
+    if (lstm__kind_of(l->type)->rated) {
       int percent = (int)lstm__mul((double)l->rate, 1000);
       lstm__print(&t, "rate 0.%s%s%d\n", percent < 100 ? "0" : "", percent < 10 ? "0" : "", percent);
       continue;
@@ -2533,68 +2556,96 @@ static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *inde
   return r;
 }
 
-/* One step of an LSTM layer for n rows whose lanes are lanes[r] (NULL: `first` + r). */
-static lstm__rows lstm__infer_lstm(const lstm_model *m, lstm_state *s, const lstm__layer *l, float *scratch, int n,
-                                   const int *lanes, int first, lstm__rows in, const int *tokens) {
-  size_t stride = (size_t)s->lane_floats, width = (size_t)l->out_pad;
-  float *h = lstm__lane(s, lanes ? 0 : first) + l->state;
+struct lstm__inference {
+  const lstm_model *m;
+  lstm_state *s;
+  float *scratch[2]; /* the rows of a layer's output lie in neither or one of them; the next writes to the other */
+  int n, first, flip;
+  const int *lanes;  /* [n]; NULL: lanes first, first + 1, ... */
+  const int *tokens; /* [n], or NULL */
+};
+
+static float *lstm__next_scratch(lstm__inference *run) {
+  run->flip = !run->flip;
+  return run->scratch[run->flip];
+}
+
+static lstm__rows lstm__infer_embedding(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
+  (void)in;
+  return lstm__rows_at(lstm__param(run->m, l, 0), (size_t)l->out, run->tokens);
+}
+
+static lstm__rows lstm__infer_lstm(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
+  const lstm_model *m = run->m;
+  size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad;
+  float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
   lstm__cell_job job;
   int r;
   memset(&job, 0, sizeof job);
-  job.rows = n;
+  job.rows = run->n;
   job.blocks = l->out_pad / 16;
   job.nx = l->in;
   job.nh = l->out;
   job.w = m->packed + l->packed;
   job.x = in;
-  if (m->table_valid && l == m->layers + m->plan.table_layer) job.start = lstm__rows_at(m->table, width * 4, tokens);
-  job.h = lstm__rows_at(h, stride, lanes);
-  job.c = lstm__rows_at(h + width, stride, lanes);
-  job.c_out = lstm__out_rows_at(h + width, stride, lanes);
-  job.h_out = lstm__out_rows_at(scratch, width, NULL);
+  if (m->table_valid && l == m->layers + m->plan.table_layer)
+    job.start = lstm__rows_at(m->table, width * 4, run->tokens);
+  job.h = lstm__rows_at(h, stride, run->lanes);
+  job.c = lstm__rows_at(h + width, stride, run->lanes);
+  job.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
+  job.h_out = lstm__out_rows_at(out, width, NULL);
   m->kernels->cell(&job);
-  for (r = 0; r < n; r++)
-    memcpy(h + (size_t)(lanes ? lanes[r] : r) * stride, scratch + (size_t)r * width, width * sizeof(float));
-  return lstm__rows_at(h, stride, lanes);
+  for (r = 0; r < run->n; r++)
+    memcpy(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, width * sizeof(float));
+  return lstm__rows_at(h, stride, run->lanes);
 }
 
-static lstm__rows lstm__infer_dense(const lstm_model *m, const lstm__layer *l, float *to, int n, lstm__rows in) {
+static lstm__rows lstm__infer_dense(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
+  float *out = lstm__next_scratch(run);
   lstm__gemm_job job;
   memset(&job, 0, sizeof job);
-  job.rows = n;
+  job.rows = run->n;
   job.k = l->in;
   job.columns = l->out_pad;
   job.bias = 1;
-  job.w = m->packed + l->packed;
+  job.w = run->m->packed + l->packed;
   job.a = in;
-  job.c = lstm__out_rows_at(to, (size_t)l->out_pad, NULL);
-  m->kernels->gemm(&job);
-  m->kernels->map((int)l->activation, n * l->out_pad, to);
-  return lstm__rows_at(to, (size_t)l->out_pad, NULL);
+  job.c = lstm__out_rows_at(out, (size_t)l->out_pad, NULL);
+  run->m->kernels->gemm(&job);
+  run->m->kernels->map((int)l->activation, run->n * l->out_pad, out);
+  return lstm__rows_at(out, (size_t)l->out_pad, NULL);
+}
+
+static const lstm__kind *lstm__kind_of(lstm_layer_type type) {
+  static const lstm__kind kinds[LSTM_LAYER_TYPE_COUNT] = {
+      /* name, number, gates, recurrent, sized, activates, rated */
+      {"?", "?", 0, 0, 0, 0, 0, NULL, NULL},
+      {"embedding", "size", 0, 0, 1, 0, 0, lstm__plan_embedding, lstm__infer_embedding},
+      {"lstm", "hidden", 4, 1, 1, 0, 0, lstm__plan_lstm, lstm__infer_lstm},
+      {"dense", "size", 1, 0, 1, 1, 0, lstm__plan_dense, lstm__infer_dense},
+      {"dropout", "rate", 0, 0, 0, 0, 1, NULL, NULL},
+  };
+  return (int)type > LSTM_LAYER_NONE && type < LSTM_LAYER_TYPE_COUNT ? kinds + type : NULL;
 }
 
 /* One step of n <= group rows through layers 0 .. layers - 1; returns where their outputs are. */
 static lstm__rows lstm__infer(const lstm_model *m, lstm_state *s, float *scratch, int n, const int *lanes, int first,
                               lstm__rows in, const int *tokens, int layers) {
-  size_t half = (size_t)lstm__tail(s)->group * (size_t)m->plan.widest;
-  int i, flip = 0;
+  lstm__inference run;
+  int i;
   LSTM_ASSERT(n <= lstm__tail(s)->group);
+  run.m = m;
+  run.s = s;
+  run.scratch[0] = scratch;
+  run.scratch[1] = scratch + (size_t)lstm__tail(s)->group * (size_t)m->plan.widest;
+  run.n = n;
+  run.first = first;
+  run.flip = 0;
+  run.lanes = lanes;
+  run.tokens = tokens;
   for (i = 0; i < layers; i++) {
-    const lstm__layer *l = m->layers + i;
-    switch (l->type) {
-    case LSTM_LAYER_EMBEDDING:
-      in = lstm__rows_at(lstm__param(m, l, 0), (size_t)l->out, tokens);
-      break;
-    case LSTM_LAYER_LSTM: /* into the half that its input is not in */
-      in = lstm__infer_lstm(m, s, l, scratch + (flip ? 0 : half), n, lanes, first, in, tokens);
-      break;
-    case LSTM_LAYER_DENSE:
-      flip = !flip;
-      in = lstm__infer_dense(m, l, scratch + (flip ? half : 0), n, in);
-      break;
-    default:
-      break;
-    }
+    const lstm__kind *kind = lstm__kind_of(m->layers[i].type);
+    if (kind->infer) in = kind->infer(&run, m->layers + i, in);
   }
   return in;
 }
@@ -3063,23 +3114,25 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
 
 /* 1: layer i, an lstm, reads rows of the embedding directly, also while dropout is on. */
 static int lstm__trains_on_ids(const lstm_model *m, int i) {
-  if (m->layers[i].type != LSTM_LAYER_LSTM || !m->layers[i].from_ids) return 0;
+  if (!m->layers[i].recurrent || !m->layers[i].from_ids) return 0;
   for (i--; i > 0; i--)
     if (m->layers[i].rate > 0) return 0;
   return 1;
 }
 
-/* 1: layer i is an embedding whose rows somebody reads as rows. */
+/* 1: the layer's outputs are its inputs. */
+static int lstm__passes_through(const lstm__layer *l) { return lstm__kind_of(l->type)->rated && l->rate == 0; }
+
+/* 1: layer i, an embedding, has rows that somebody reads as rows. */
 static int lstm__needs_rows(const lstm_model *m, int i) {
   int next = i + 1;
-  if (m->layers[i].type != LSTM_LAYER_EMBEDDING) return 0;
-  while (next < m->plan.layers && m->layers[next].type == LSTM_LAYER_DROPOUT && m->layers[next].rate == 0) next++;
+  while (next < m->plan.layers && lstm__passes_through(m->layers + next)) next++;
   return next >= m->plan.layers || !lstm__trains_on_ids(m, next);
 }
 
 /* Floats of transposed weights: panels of up to 64 columns over the input, a row for each (padded) output. */
 static size_t lstm__back_count(const lstm__layer *l, int columns) {
-  return (size_t)lstm__pad16(columns) * (size_t)l->out_pad * (l->type == LSTM_LAYER_LSTM ? 4 : 1);
+  return (size_t)lstm__pad16(columns) * (size_t)l->out_pad * (size_t)l->gates;
 }
 
 static void lstm__carve_tape(lstm__arena *a, const lstm_model *m, int i, size_t T, size_t B, lstm__tape *tape) {
@@ -3089,17 +3142,16 @@ static void lstm__carve_tape(lstm__arena *a, const lstm_model *m, int i, size_t 
   size_t rows = reads_last && i > last ? B : T * B;
   memset(tape, 0, sizeof *tape);
   tape->ids = lstm__trains_on_ids(m, i);
-  if (l->type == LSTM_LAYER_LSTM) {
+  if (l->recurrent) {
     tape->out = lstm__carve_floats(a, (T + 1) * B * width);
     tape->gates = lstm__carve_floats(a, T * B * width * 4);
     tape->cell = lstm__carve_floats(a, (T + 1) * B * width);
     tape->back_h = lstm__carve_floats(a, lstm__back_count(l, l->out));
     if (reads_last && i == last) tape->last = lstm__carve_floats(a, B * width);
-  } else if (l->type == LSTM_LAYER_DENSE || (l->type == LSTM_LAYER_DROPOUT && l->rate > 0) || lstm__needs_rows(m, i)) {
+  } else if (l->type == LSTM_LAYER_EMBEDDING ? lstm__needs_rows(m, i) : !lstm__passes_through(l)) {
     tape->out = lstm__carve_floats(a, rows * width);
   }
-  if (l->type == LSTM_LAYER_LSTM || l->type == LSTM_LAYER_DENSE)
-    tape->back_in = lstm__carve_floats(a, lstm__back_count(l, l->in));
+  if (l->gates) tape->back_in = lstm__carve_floats(a, lstm__back_count(l, l->in));
 }
 
 static int *lstm__carve_ints(lstm__arena *a, size_t count) { return (int *)lstm__carve(a, count, sizeof(int)); }
@@ -3163,11 +3215,11 @@ static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc 
 /* Transposes weights [.. rows of outputs ..][k] for the backward products: panels of up to 64 of the k columns, in each
    a row for every output in the order in which gradients lie in memory (lstm: [block][gate][16]; padding is zero). */
 static void lstm__pack_back(float *to, const lstm__layer *l, const float *w, int k, int panel) {
-  int lstm = l->type == LSTM_LAYER_LSTM, rows = l->out_pad * (lstm ? 4 : 1), j;
+  int rows = l->out_pad * l->gates, row, j;
   int width = lstm__int_min(64, lstm__pad16(k) - panel * 64), count = lstm__int_min(width, k - panel * 64);
   to += (size_t)panel * 64 * (size_t)rows;
   for (j = 0; j < rows; j++, to += width) {
-    int unit = lstm ? j / 64 * 16 + j % 16 : j, row = lstm ? j % 64 / 16 * l->out + unit : j;
+    int unit = lstm__column_unit(l, j, &row);
     memset(to, 0, (size_t)width * sizeof(float));
     if (unit < l->out) memcpy(to, w + (size_t)row * (size_t)k + (size_t)panel * 64, (size_t)count * sizeof(float));
   }
@@ -3435,6 +3487,16 @@ static const lstm__phase lstm__phase_dropout = {lstm__row_tiles, lstm__dropout_t
 static const lstm__phase lstm__phase_dense = {lstm__row_tiles, lstm__dense_tile};
 static const lstm__phase lstm__phase_lstm = {lstm__lane_tiles, lstm__lstm_tile};
 
+/* How a type of layer is trained. */
+typedef struct lstm__pass {
+  const lstm__phase *forward; /* where the layer has a tape->out */
+  /* Adds to the gradients of its tensors and takes the gradient on to its inputs. `at`: where its values are in [S].
+     Returns 0 where no layer below is left to be visited. */
+  int (*backward)(lstm_trainer *t, int layer, size_t at, int wants_input);
+} lstm__pass;
+
+static const lstm__pass *lstm__pass_of(const lstm__layer *l);
+
 /* Lanes by falling length (in order where equal), and how many have each step. */
 static void lstm__sort_lanes(lstm_trainer *t, const lstm_batch *b) {
   int i, j, step;
@@ -3535,8 +3597,8 @@ static void lstm__set_output(lstm_trainer *t, int layer) {
   int lane;
   tape->stride = width;
   tape->y = tape->out;
-  if (l->type == LSTM_LAYER_DROPOUT && !tape->out) tape->y = lstm__source(t, layer, &tape->stride);
-  if (l->type == LSTM_LAYER_LSTM) tape->y = tape->last ? tape->last : tape->out + (size_t)t->B * width;
+  if (lstm__passes_through(l)) tape->y = lstm__source(t, layer, &tape->stride);
+  if (l->recurrent) tape->y = tape->last ? tape->last : tape->out + (size_t)t->B * width;
   for (lane = 0; tape->last && lane < t->B; lane++) {
     const float *h = tape->out + ((size_t)t->lengths[lane] * (size_t)t->B + (size_t)lane) * width;
     if (t->lengths[lane])
@@ -3544,24 +3606,6 @@ static void lstm__set_output(lstm_trainer *t, int layer) {
     else
       memset(tape->last + (size_t)lane * width, 0, width * sizeof(float));
   }
-}
-
-static void lstm__forward_layer(lstm_trainer *t, int i) {
-  switch (t->model->layers[i].type) {
-  case LSTM_LAYER_EMBEDDING:
-    if (t->tapes[i].out) lstm__run(t, &lstm__phase_embed, i);
-    break;
-  case LSTM_LAYER_LSTM:
-    lstm__run(t, &lstm__phase_lstm, i);
-    break;
-  case LSTM_LAYER_DENSE:
-    lstm__run(t, &lstm__phase_dense, i);
-    break;
-  default:
-    if (t->tapes[i].out) lstm__run(t, &lstm__phase_dropout, i);
-    break;
-  }
-  lstm__set_output(t, i);
 }
 
 static void lstm__copy_outputs(const lstm_trainer *t, float *y) {
@@ -3594,7 +3638,10 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
   else
     lstm__take_ids(t, b.ids);
   lstm__begin_window(t, &b);
-  for (i = 0; i < t->model->plan.layers; i++) lstm__forward_layer(t, i);
+  for (i = 0; i < t->model->plan.layers; i++) {
+    if (t->tapes[i].out) lstm__run(t, lstm__pass_of(t->model->layers + i)->forward, i);
+    lstm__set_output(t, i);
+  }
   if (t->desc.carry_state) lstm__window_states(t, t->lengths, t->carry);
   if (y) lstm__copy_outputs(t, y);
   t->has_forward = 1;
@@ -3662,18 +3709,23 @@ typedef struct lstm__product {
   int k, n, tensor;
 } lstm__product;
 
+/* The gradients of a layer's weighted sums, and how many rows of them there are. */
+static const float *lstm__output_gradients(const lstm_trainer *t, int layer, int *rows) {
+  int recurrent = t->model->layers[layer].recurrent;
+  *rows = recurrent ? t->T * t->B : lstm__rows_after(t, layer);
+  return recurrent ? t->tapes[layer].gates : t->gradients_at;
+}
+
 /* Gradient of a layer's weights, bias: which = 0 weight_ih or weight, 1 weight_hh or bias, 2 bias. */
 static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lstm__product *p) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
   size_t width = (size_t)l->out_pad;
-  int lstm = l->type == LSTM_LAYER_LSTM;
-  if (which > (lstm ? 2 : 1)) return 0;
+  if (which > (l->recurrent ? 2 : 1)) return 0;
   memset(p, 0, sizeof *p);
   p->tensor = l->tensor + which;
-  p->d = lstm ? tape->gates : t->gradients_at;
-  p->ldd = lstm ? width * 4 : width;
-  p->n = lstm ? t->T * t->B : lstm__rows_after(t, layer);
+  p->d = lstm__output_gradients(t, layer, &p->n);
+  p->ldd = width * (size_t)l->gates;
   if (tape->ids && which != 1) {
     p->d = t->token_sum;
     p->n = t->unique_count;
@@ -3688,7 +3740,7 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
     } else {
       p->a = lstm__source(t, layer, &p->lda);
     }
-  } else if (which == 1 && lstm) {
+  } else if (which == 1 && l->recurrent) {
     p->k = l->out;
     p->a = tape->out;
     p->lda = width;
@@ -3697,8 +3749,7 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
 }
 
 static int lstm__product_tiles(const lstm__layer *l, const lstm__product *p) {
-  int columns = l->out_pad * (l->type == LSTM_LAYER_LSTM ? 4 : 1);
-  return lstm__panels(columns) * ((p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K);
+  return lstm__panels(l->out_pad * l->gates) * ((p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K);
 }
 
 static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
@@ -3712,9 +3763,9 @@ static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
 /* Moves a tile between the gradient tensor [outputs][k] and g [count][64]. */
 static void lstm__move_gradient(const lstm__layer *l, float *grad, int k, int panel, int k0, int count, float *g,
                                 int store) {
-  int lstm = l->type == LSTM_LAYER_LSTM, column, i;
+  int column, row, i;
   for (column = 0; column < 64; column++) {
-    int unit = lstm ? panel * 16 + column % 16 : panel * 64 + column, row = lstm ? column / 16 * l->out + unit : unit;
+    int unit = lstm__column_unit(l, panel * 64 + column, &row);
     float *line = grad + (size_t)row * (size_t)k + (size_t)k0;
     for (i = 0; i < count; i++) {
       if (store && unit < l->out) line[i] = g[i * 64 + column];
@@ -3760,7 +3811,7 @@ static void lstm__weight_tile(lstm_trainer *t, int layer, int index) {
 static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float *w, const float *dz, int rows,
                              float *dx) {
   lstm__gemm_job job;
-  size_t width = (size_t)l->out_pad * (l->type == LSTM_LAYER_LSTM ? 4 : 1), in = (size_t)lstm__pad16(l->in);
+  size_t width = (size_t)l->out_pad * (size_t)l->gates, in = (size_t)lstm__pad16(l->in);
   memset(&job, 0, sizeof job);
   job.rows = rows;
   job.k = (int)width;
@@ -3771,16 +3822,14 @@ static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float 
   t->model->kernels->gemm(&job);
 }
 
-/* Rows of dX, from dZ in the gates or in `now`, to the other flow. */
+/* Rows of dX, to the other flow. */
 static void lstm__input_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
-  int lstm = l->type == LSTM_LAYER_LSTM, from = index * LSTM__GROUP;
-  int rows = lstm__int_min(LSTM__GROUP, (lstm ? t->T * t->B : lstm__rows_after(t, layer)) - from);
-  const float *dz = lstm ? t->tapes[layer].gates : t->gradients_at;
-  size_t width = (size_t)l->out_pad * (lstm ? 4 : 1);
+  int from = index * LSTM__GROUP, rows;
+  const float *dz = lstm__output_gradients(t, layer, &rows);
   float *dx = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
-  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * width, rows,
-                   dx + (size_t)from * (size_t)lstm__pad16(l->in));
+  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * (size_t)l->out_pad * (size_t)l->gates,
+                   lstm__int_min(LSTM__GROUP, rows - from), dx + (size_t)from * (size_t)lstm__pad16(l->in));
 }
 
 static void lstm__dense_back_tile(lstm_trainer *t, int layer, int index) {
@@ -3887,7 +3936,8 @@ static const lstm__phase lstm__phase_embed_back = {lstm__embed_back_tiles, lstm_
 static void lstm__flip(lstm_trainer *t) { t->gradients_at = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0]; }
 
 static int lstm__input_tiles(const lstm_trainer *t, int layer) {
-  int rows = t->model->layers[layer].recurrent ? t->T * t->B : lstm__rows_after(t, layer);
+  int rows;
+  (void)lstm__output_gradients(t, layer, &rows);
   return (rows + LSTM__GROUP - 1) / LSTM__GROUP;
 }
 
@@ -3957,6 +4007,40 @@ static int lstm__backward_lstm(lstm_trainer *t, int layer, size_t at, int wants_
   return 1;
 }
 
+static int lstm__backward_dense(lstm_trainer *t, int layer, size_t at, int wants_input) {
+  (void)at;
+  lstm__run(t, &lstm__phase_dense_back, layer);
+  lstm__run(t, &lstm__phase_weights, layer);
+  if (wants_input) lstm__run(t, &lstm__phase_inputs, layer);
+  lstm__flip(t);
+  return 1;
+}
+
+static int lstm__backward_dropout(lstm_trainer *t, int layer, size_t at, int wants_input) {
+  (void)at;
+  (void)wants_input;
+  if (t->tapes[layer].out) lstm__run(t, &lstm__phase_dropout_back, layer);
+  return 1;
+}
+
+static int lstm__backward_embedding(lstm_trainer *t, int layer, size_t at, int wants_input) {
+  (void)at;
+  (void)wants_input;
+  lstm__run(t, &lstm__phase_embed_back, layer);
+  return 0;
+}
+
+static const lstm__pass *lstm__pass_of(const lstm__layer *l) {
+  static const lstm__pass passes[LSTM_LAYER_TYPE_COUNT] = {
+      {NULL, NULL},
+      {&lstm__phase_embed, lstm__backward_embedding},
+      {&lstm__phase_lstm, lstm__backward_lstm},
+      {&lstm__phase_dense, lstm__backward_dense},
+      {&lstm__phase_dropout, lstm__backward_dropout},
+  };
+  return passes + l->type;
+}
+
 /* Back through all layers; gradients_at holds the outputs' gradient. */
 static void lstm__backward_layers(lstm_trainer *t) {
   const lstm_model *m = t->model;
@@ -3964,26 +4048,8 @@ static void lstm__backward_layers(lstm_trainer *t) {
   int i, more = 1;
   for (i = m->plan.layers - 1; i >= 0 && more; i--) {
     int wants_input = i > 0 || (t->gradients && t->gradients->d_input);
-    switch (m->layers[i].type) {
-    case LSTM_LAYER_LSTM:
-      at -= 2 * (size_t)m->layers[i].out;
-      more = lstm__backward_lstm(t, i, at, wants_input);
-      break;
-    case LSTM_LAYER_DENSE:
-      lstm__run(t, &lstm__phase_dense_back, i);
-      lstm__run(t, &lstm__phase_weights, i);
-      if (wants_input) lstm__run(t, &lstm__phase_inputs, i);
-      lstm__flip(t);
-      break;
-    case LSTM_LAYER_DROPOUT:
-      if (t->tapes[i].out) lstm__run(t, &lstm__phase_dropout_back, i);
-      break;
-    case LSTM_LAYER_EMBEDDING:
-      lstm__run(t, &lstm__phase_embed_back, i);
-      break;
-    default:
-      break;
-    }
+    if (m->layers[i].recurrent) at -= 2 * (size_t)m->layers[i].out;
+    more = lstm__pass_of(m->layers + i)->backward(t, i, at, wants_input);
   }
 }
 
@@ -4764,7 +4830,6 @@ static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
 
 /* --- layer lines ------------------------------------------------------------------------------------------------- */
 
-static const char *const lstm__size_words[] = {"", "size", "hidden", "size", "rate"};
 static const char *const lstm__read_words[] = {"all", "last"};
 static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
 
@@ -4777,8 +4842,9 @@ static int lstm__word_index(lstm__piece word, const char *const *words, int coun
 
 /* "lstm hidden=128 read=last": what is at its default is left out. */
 static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
-  lstm__print(t, "%s %s=", lstm__layer_names[l->type], lstm__size_words[l->type]);
-  if (l->type == LSTM_LAYER_DROPOUT) lstm__put_float(t, l->rate);
+  const lstm__kind *kind = lstm__kind_of(l->type);
+  lstm__print(t, "%s %s=", kind->name, kind->number);
+  if (kind->rated) lstm__put_float(t, l->rate);
   else lstm__put_number(t, (uint64_t)l->size);
   if (l->activation) lstm__print(t, " activation=%s", lstm__activation_names[l->activation]);
   if (l->read) lstm__print(t, " read=%s", lstm__read_words[l->read]);
@@ -4805,24 +4871,25 @@ static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece
   const char *equals = (const char *)memchr(word.at, '=', word.size);
   lstm__piece option = word, value = lstm__piece_from(word, word.size);
   lstm__text copy;
+  const lstm__kind *kind = lstm__kind_of(l->type);
   uint64_t size;
   int n = -1;
   if (equals) {
     option.size = (size_t)(equals - word.at);
     value = lstm__piece_from(word, option.size + 1);
   }
-  if (lstm__piece_is(option, lstm__size_words[l->type])) {
-    if (l->type == LSTM_LAYER_DROPOUT && lstm__parse_float(value, &l->rate)) return LSTM_OK;
-    if (l->type == LSTM_LAYER_DROPOUT || !lstm__parse_uint(value, &size))
+  if (lstm__piece_is(option, kind->number)) {
+    if (kind->rated && lstm__parse_float(value, &l->rate)) return LSTM_OK;
+    if (kind->rated || !lstm__parse_uint(value, &size))
       return LSTM__BAD(f, FORMAT, "%s: bad value in %p", key, &word);
     if (lstm__check_size(f, key, size)) return LSTM_ERR_LIMIT;
     l->size = (int)size;
     return LSTM_OK;
   }
-  if (l->type == LSTM_LAYER_DENSE && lstm__piece_is(option, "activation")) {
+  if (kind->activates && lstm__piece_is(option, "activation")) {
     n = lstm__word_index(value, lstm__activation_names, LSTM_ACTIVATION_COUNT);
     if (n >= 0) l->activation = (lstm_activation)n;
-  } else if (l->type == LSTM_LAYER_LSTM && lstm__piece_is(option, "read")) {
+  } else if (kind->recurrent && lstm__piece_is(option, "read")) {
     n = lstm__word_index(value, lstm__read_words, LSTM_READ_COUNT);
     if (n >= 0) l->read = (lstm_read)n;
   } else if (lstm__piece_is(option, "name") && value.size && value.size < LSTM__NAME) {
@@ -4840,9 +4907,10 @@ static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *l
   const char *at = line;
   lstm__text o = lstm__text_in(again, sizeof again);
   lstm__piece word = lstm__next_word(&at);
-  int type = lstm__word_index(word, lstm__layer_names, LSTM_LAYER_TYPE_COUNT);
+  int type = LSTM_LAYER_TYPE_COUNT - 1;
   memset(layer, 0, sizeof *layer);
-  if (type <= LSTM_LAYER_NONE) return LSTM__BAD(f, UNSUPPORTED, "%s: unknown layer %p", key, &word);
+  while (type > LSTM_LAYER_NONE && !lstm__piece_is(word, lstm__kind_of((lstm_layer_type)type)->name)) --type;
+  if (type == LSTM_LAYER_NONE) return LSTM__BAD(f, UNSUPPORTED, "%s: unknown layer %p", key, &word);
   layer->type = (lstm_layer_type)type;
   while (*at) {
     lstm_status status;
