@@ -91,9 +91,10 @@ static void sync_directory(char *path) {
   fclose(directory);
 }
 
+/* What a rename must not replace: a device, a pipe, a directory (whose fopen then says so). */
 static int is_special(const char *path) {
   struct stat info;
-  return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+  return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
 }
 
 static int write_directly(const char *path, int (*write)(void *, FILE *), void *context) {
