@@ -4512,7 +4512,7 @@ static size_t lstm__utf8_read(const char *at, const char *end, uint32_t *out) {
 static void lstm__put_utf8(lstm__text *t, uint32_t c) {
   int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
   lstm__put_char(t, (char)(unsigned char)((more ? 0xff00 >> (more + 1) & 0xff : 0) | (int)(c >> (6 * more))));
-  while (more--) lstm__put_char(t, (char)(unsigned char)(0x80 | (c >> (6 * more) & 0x3f)));
+  for (; more > 0; --more) lstm__put_char(t, (char)(unsigned char)(0x80 | (c >> (6 * more - 6) & 0x3f)));
 }
 
 /* Four hexadecimal digits; 0 (which no string may hold) where they are not. */

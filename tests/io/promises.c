@@ -338,6 +338,8 @@ static void promise_10_saving_what_was_loaded_gives_the_same_bytes(void **unused
   assert_int_equal(lstm_model_meta_count(again), 3);
   assert_string_equal(lstm_model_meta(again, "vocab"), meta[0].value);
   assert_string_equal(lstm_model_meta_key(again, 1), meta[1].key);
+  assert_string_equal(lstm_model_meta_value(again, 1), meta[1].value);
+  assert_null(lstm_model_meta_value(again, 3));
   assert_string_equal(lstm_model_meta(again, "empty"), "");
   assert_null(lstm_model_meta(again, "lstm.version"));
   assert_int_equal(lstm_model_output(again), LSTM_OUTPUT_SOFTMAX);
