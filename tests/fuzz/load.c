@@ -1,5 +1,5 @@
-/* Any bytes as a model file: refused with a sentence, or loaded, run for a few steps, saved, loaded and saved again with
-   the same bytes. A trainer of the loaded model is also asked to resume from them. */
+/* Any bytes as a model file: refused with a sentence, or loaded, run for a few steps, saved, loaded and saved again
+   with the same bytes. A trainer of the loaded model is also asked to resume from them. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
