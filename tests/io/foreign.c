@@ -19,6 +19,7 @@ static lstm_model *loaded(bytes *file, lstm_load_desc *how) {
   lstm_model *model;
   how->error = &error;
   if (load_exact(file->data, file->size, how, &model)) fail_msg("%s", error.message);
+  how->error = NULL;
   run_model(model);
   bytes_free(file);
   return model;
