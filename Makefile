@@ -23,7 +23,7 @@ WARN    := -Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wcas
            -Wdouble-promotion
 CFLAGS  ?= -std=c99 $(OPT) $(WARN)
 DEPS     = -MMD -MP
-# Tests are compiled in half the time at -O1; the bits must not depend on it, and make isa-matrix shows that they do not.
+# Tests are compiled in half the time at -O1; the bits do not depend on it, as make isa-matrix shows.
 TEST_OPT ?= -O1
 
 # ./lstm belongs to the ordinary build; a build elsewhere (sanitizers) keeps its own.
@@ -149,8 +149,8 @@ define program # source, binary, further sources
 $(2): $(1) $(3) Makefile | need-cmocka
 	@mkdir -p $$(@D)
 	@echo "  cc   $(1)"
-	$$(Q)$$(CC) $$(CFLAGS) $$(TEST_OPT) $$(EXTRA) $$(DEPS) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) -o $$@ $(1) $(3) $$(LDFLAGS) \
-	  $$(CMOCKA_LIBS) -lpthread -lm
+	$$(Q)$$(CC) $$(CFLAGS) $$(TEST_OPT) $$(EXTRA) $$(DEPS) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) \
+	  -o $$@ $(1) $(3) $$(LDFLAGS) $$(CMOCKA_LIBS) -lpthread -lm
 endef
 $(foreach t,$(TEST_C),$(eval $(call program,$(t),$(call binary,$(t)))))
 $(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(call binary,$(t)),tests/fuzz/replay.c)))
@@ -177,7 +177,7 @@ test: $(AFTER_SETUP) ## run every test that needs no Python, node or emulator (O
 SANITIZE := -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitize: ## the tests and the host with AddressSanitizer and UndefinedBehaviorSanitizer
 	@TEST_TIMEOUT=1200 ASAN_OPTIONS=allocator_may_return_null=1 $(MAKE) --no-print-directory test BUILD=build/sanitize \
-	  OPT=-O1 EXTRA="$(SANITIZE) -fsanitize=address,undefined"
+	  OPT=-O1 EXTRA="$(SANITIZE) -fsanitize=address,undefined" ONLY="$(filter-out tests/compile/%,$(ONLY))"
 
 tsan: ## the thread tests with ThreadSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/tsan OPT=-O1 EXTRA="-g -fsanitize=thread" \
@@ -209,7 +209,8 @@ fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 	    -o $(BUILD)/fuzz/$$n $$t \
 	  && $(BUILD)/fuzz/$$n -max_total_time=$(TIME) -timeout=20 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
 	     -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n \
-	  && echo "ok fuzz $$n" || { echo "not ok fuzz $$n"; exit 1; }; done
+	     > $(BUILD)/fuzz/$$n.log 2>&1 \
+	  && echo "ok fuzz $$n" || { tail -n 60 $(BUILD)/fuzz/$$n.log; echo "not ok fuzz $$n"; exit 1; }; done
 
 BENCH_C := $(wildcard tests/bench/*.c)
 bench: $(LSTM) $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%) ## measure; prints a table and writes build/bench.json
