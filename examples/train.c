@@ -1,8 +1,8 @@
 /* Trains a network to count: cc -O2 -I. examples/train.c -o train && ./train [FILE]
 
    Its language is n times a, n times b and a full stop. To know when the full stop comes, the network must count the
-   a's and count them down again (Gers and Schmidhuber, "LSTM recurrent networks learn simple context-free and
-   context-sensitive languages", 2001). It reads n = 1 to 10, and can then count to 20. With FILE, the model is saved. */
+   a's and count them down again (Gers and Schmidhuber, "LSTM recurrent networks learn simple context-free and context-
+   sensitive languages", 2001). It reads n = 1 to 10, and can then count to 20. With FILE, the model is saved. */
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 #include <stdio.h>
@@ -73,7 +73,8 @@ int main(int argc, char **argv) {
   puts("\nas many b's as a's?");
   for (t = 2; t <= 20; t += 3) {
     int wrote = count_back(model, state, t);
-    printf("%.*s%.*s.%s\n", t, "aaaaaaaaaaaaaaaaaaaa", wrote, "bbbbbbbbbbbbbbbbbbbbbbbb", wrote == t ? "" : "   (wrong)");
+    printf("%.*s%.*s.%s\n", t, "aaaaaaaaaaaaaaaaaaaa", wrote, "bbbbbbbbbbbbbbbbbbbbbbbb",
+           wrote == t ? "" : "   (wrong)");
   }
   if (argc > 1 && lstm_save_file(model, NULL, argv[1])) return fprintf(stderr, "%s could not be written\n", argv[1]), 1;
   lstm_state_destroy(state);

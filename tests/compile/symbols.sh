@@ -11,7 +11,7 @@ if [ -n "$foreign" ]; then
   status=1
 fi
 allowed=' malloc free memcpy memmove memset memcmp strlen strcmp strncmp strchr fopen fclose fread fwrite fseek ftell
-  fflush ferror rename remove memchr strstr strerror __errno_location bcmp _GLOBAL_OFFSET_TABLE_ 
+  fflush ferror rename remove memchr strstr strerror __errno_location bcmp _GLOBAL_OFFSET_TABLE_
   __cpu_model __cpu_indicator_init '
 allowed=" $(echo $allowed) "
 for name in $(nm -u "$object" | awk '{print $2}'); do
