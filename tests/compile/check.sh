@@ -97,8 +97,8 @@ else skip luacheck "not installed"; fi
 if have cppcheck; then # the header once, the host, the tests: the header itself is not looked at again in each
   task cppcheck "cppcheck --quiet --enable=warning,performance,portability --std=c99 --inline-suppr --error-exitcode=1 \
     --max-configs=1 --suppress=missingInclude --suppress=missingIncludeSystem --suppress=*:lstm.h \
-    --suppress=toomanyconfigs \
-    --suppress=arrayIndexThenCheck --suppress=invalidFunctionArg --suppress=*:*cmocka.h -I. -Ihost -Itests $LUA_CFLAGS $hosts_c $tests_c examples"
+    --suppress=toomanyconfigs --suppress=arrayIndexThenCheck --suppress=invalidFunctionArg \
+    --suppress=*:*cmocka.h -I. -Ihost -Itests $LUA_CFLAGS $hosts_c $tests_c examples"
   task "cppcheck lstm.h" "cppcheck --quiet --enable=warning,performance,portability --std=c99 --inline-suppr \
     --error-exitcode=1 --max-configs=1 --language=c -DLSTM_IMPLEMENTATION -D__x86_64__ -D__GNUC__=12 \
     --suppress=missingIncludeSystem --suppress=missingInclude --suppress=toomanyconfigs \
