@@ -135,7 +135,10 @@
    how.seq_len = 64;
    how.carry_state = 1; // window after window of 32 long texts
    how.learning_rate = 2e-3f;
-   if (lstm_model_create(&desc, &model) != LSTM_OK) return puts(error.message);
+   if (lstm_model_create(&desc, &model) != LSTM_OK) {
+     puts(error.message);
+     return 1;
+   }
    if (lstm_trainer_create(model, &how, &trainer) != LSTM_OK) return 1;
    batch.ids = ids[0];
    batch.target_ids = next_ids[0];
@@ -144,6 +147,16 @@
      if (lstm_train(trainer, &batch, &loss) != LSTM_OK) break;
    }
    lstm_save_file(model, NULL, "text.safetensors");
+   ```
+
+   To classify or forecast whole sequences, let the last recurrent layer read only its last step, and give one target a
+   lane: target_ids [B], or targets [B][O]. This is a network of 8 steps of 2 numbers and 3 classes:
+
+   ```
+   lstm_layer reader[2];
+   reader[0] = lstm_lstm(32);
+   reader[0].read = LSTM_READ_LAST; // without this line: a target for every step
+   reader[1] = lstm_dense(3);
    ```
 
    lstm_train does all there is: forward, loss, backward, clipping by the global norm (5, unless told otherwise),
@@ -515,8 +528,8 @@ typedef enum lstm_layer_type {
 
 typedef enum lstm_activation { LSTM_LINEAR, LSTM_TANH, LSTM_SIGMOID, LSTM_RELU, LSTM_ACTIVATION_COUNT } lstm_activation;
 
-/* Which outputs of the last recurrent layer go on in a forward pass over a sequence. lstm_step always emits an output.
- */
+/* Which outputs of the last recurrent layer go on in a forward pass over a sequence. lstm_step always emits an
+   output. */
 typedef enum lstm_read {
   LSTM_READ_ALL,  /* every step: y [T][B][O] */
   LSTM_READ_LAST, /* the last valid step of each lane: y [B][O] */
@@ -550,7 +563,7 @@ typedef struct lstm_layer {
   const char *name;           /* tensor prefix, instead of "rnn", "embed", "head", "dense0"; NULL: the default */
 } lstm_layer;
 
-LSTM_API lstm_layer lstm_embedding(int columns); /* allocates: never, as all four */
+LSTM_API lstm_layer lstm_embedding(int columns); /* all four: allocates: never */
 LSTM_API lstm_layer lstm_lstm(int hidden_size);
 LSTM_API lstm_layer lstm_dense(int outputs);
 LSTM_API lstm_layer lstm_dropout(float rate);
@@ -724,7 +737,7 @@ typedef enum lstm_optimizer {
 } lstm_optimizer;
 
 /* Gradients, optimiser moments, the tape of one window, carried lanes. One thread, which may fan out through
- * `executor`. */
+   `executor`. */
 typedef struct lstm_trainer lstm_trainer;
 
 /* 0 means the default in brackets. Where 0 itself is wanted, give a negative number. */
@@ -766,10 +779,10 @@ LSTM_API lstm_status lstm_train(lstm_trainer *trainer, const lstm_batch *batch, 
 /* Level 3: the parts of lstm_train, in this order. Allocates: never, all of them. */
 
 /* Forward over the window, and the tape. y (may be NULL): [T'][B][O], logits or linear outputs, without softmax or
- * sigmoid. */
+   sigmoid. */
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *trainer, const lstm_batch *batch, float *y);
-/* The loss of the outputs of the last forward, and its gradient (kept inside). The batch is the one given to forward.
- */
+/* The loss of the outputs of the last forward, and its gradient (kept inside). The batch is the one given to
+   forward. */
 LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
 
 /* Gradients that enter and leave a backward pass; NULL: zero, or not wanted. */
@@ -781,7 +794,7 @@ typedef struct lstm_flow {
 } lstm_flow;
 
 /* Adds the window's gradients to the tensors' (flow may be NULL). Once after each forward. Errors: ARGUMENT (no
- * forward). */
+   forward). */
 LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *trainer, const lstm_flow *flow);
 /* Clips by value, then by global norm, as the description says. *norm (may be NULL): the global norm before clipping by
    norm. Errors: NOT_FINITE. */
@@ -803,7 +816,7 @@ LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer,
                                                     float rate); /* ARGUMENT: not finite, negative */
 LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer);   /* global gradient norm of the last step */
 /* Keeps a copy of the weights as the best so far; brings it back. Errors: UNSUPPORTED (keep_best is 0), ARGUMENT (none
- * kept). */
+   kept). */
 LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer);
 LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer);
 
@@ -872,8 +885,8 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
    run under trainer.*. Resuming gives the bits that the run would have had. lstm_trainer_resume takes a trainer made
    with the same description for a model loaded from the same bytes; it brings back the current weights, moments,
    carried lanes and counters, and refuses another description (batch_size, seq_len, loss, optimizer and its numbers,
-   clip, seed) by name. Errors: as for models, and MISMATCH; on failure of resume the trainer and model are unchanged.
- */
+   clip, seed) by name. Errors: as for models, and MISMATCH; on failure of resume the trainer and model are
+   unchanged. */
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer);
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error);
@@ -908,7 +921,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #pragma message("lstm.h: /fp:fast voids its promises: equal bits, and the detection of NaN and infinity")
 #endif
 #ifndef LSTM_HEADER
-#define LSTM_HEADER "lstm.h" /* the name by which this file can include itself */
+#define LSTM_HEADER "lstm.h" /* how this file includes itself; renamed to foo.h: define it as "foo.h" */
 #endif
 
 #ifndef LSTM_MAX_SIZE
@@ -962,7 +975,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__WASM32 0
 #endif
 /* LSTM_ONLY_ISA=AVX2 (or SCALAR, SSE2, ...) keeps one set of kernels, and asks no CPU: the program must run where it
- * exists. */
+   exists. */
 #ifdef LSTM_ONLY_ISA
 #define LSTM__ONLY_SCALAR 1
 #define LSTM__ONLY_SSE2 2
@@ -1168,7 +1181,7 @@ static double lstm__mul(double a, double b) {
 static int lstm__finite(double x) { return x - x == 0; }
 
 /* Correctly rounded enough for norms and deviations, the same bits everywhere: Newton's iteration from a guess by
- * exponent. */
+   exponent. */
 static double lstm__sqrt(double x) {
   uint64_t bits;
   double y;
@@ -1473,8 +1486,8 @@ typedef struct lstm__cell_job {
   lstm__out_rows h_out, c_out, tape; /* tape: [blocks][4][16] i, f, g, o */
 } lstm__cell_job;
 
-/* c [rows][columns] = start + a [rows][k] * w. w: panels of at most 64 columns, [panel][(1 +) k][width of the panel].
- */
+/* c [rows][columns] = start + a [rows][k] * w. w: panels of at most 64 columns, [panel][(1 +) k][width of the
+   panel]. */
 typedef struct lstm__gemm_job {
   int rows, k, columns; /* columns: a multiple of 16 */
   int bias;             /* 1: each panel begins with a row of start values; else the chain starts at 0, or at c */
@@ -1567,7 +1580,7 @@ typedef struct lstm__kernels {
 #endif
 
 /* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is
- * one. */
+   one. */
 static const lstm__kernels *lstm__kernels_of(lstm_isa isa) {
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
   if (!lstm_isa_usable(isa)) return NULL;
@@ -1970,7 +1983,7 @@ static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
 }
 
 /* The start values of tokens from .. to - 1: bias, then the embedding's row through weight_ih; the same chain as
- * without a table. */
+   without a table. */
 static void lstm__fill_table(lstm_model *m, int from, int to) {
   const lstm__layer *l = m->layers + m->plan.table_layer;
   int b, blocks = l->out_pad / 16;
@@ -2039,8 +2052,8 @@ static void lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, const ls
   m->fingerprint = lstm__fingerprint(m);
 }
 
-/* Where an object comes from: its size is measured, then it is carved out of the caller's memory or of one allocation.
- */
+/* Where an object comes from: its size is measured, then it is carved out of the caller's memory or of one
+   allocation. */
 static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, void *memory, size_t memory_size,
                                lstm__arena *arena, void **block, lstm_error *error) {
   memset(arena, 0, sizeof *arena);
@@ -2100,7 +2113,7 @@ LSTM_API lstm_status lstm_model_size(const lstm_model_desc *desc, size_t *size) 
 }
 
 /* Uniform in -limit..limit. Each tensor is a stream of its own, so that adding a layer leaves the others' weights
- * alone. */
+   alone. */
 static void lstm__init_uniform(float *w, size_t count, float limit, uint64_t seed, uint64_t stream) {
   uint32_t block[4];
   size_t i;
@@ -2172,7 +2185,7 @@ static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t st
 }
 
 /* Glorot and Bengio, 2010; Saxe et al., 2014 (orthogonal); Gers et al., 2000 and Jozefowicz et al., 2015 (forget bias
- * 1). */
+   1). */
 static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
   const lstm__layer *l = m->layers + t->layer;
   float *w = m->params + t->offset;
@@ -2833,8 +2846,26 @@ static double lstm__row_weight(const lstm_batch *b, lstm_loss loss, int reads_la
   return b->weights ? (double)b->weights[at] : 1.0;
 }
 
+/* The weight and target at row `at` of the batch. */
+static lstm_status lstm__check_target(const lstm_model *m, const lstm_batch *b, lstm_loss loss, int t, int lane) {
+  size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane, i, o = (size_t)lstm_model_output_size(m);
+  if (b->weights && !(b->weights[at] >= 0 && lstm__finite((double)b->weights[at])))
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the weight at step %d of lane %d is negative or not finite", t,
+                      lane);
+  if (!(lstm__row_weight(b, loss, lstm_model_reads_last(m), t, lane) > 0)) return LSTM_OK;
+  if (loss == LSTM_CROSS_ENTROPY && (size_t)b->target_ids[at] >= o)
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the target at step %d of lane %d is %d, wanted below %d", t, lane,
+                      (int)b->target_ids[at], (int)o);
+  for (i = 0; loss == LSTM_BINARY_CROSS_ENTROPY && i < o; i++)
+    if (b->targets[at * o + i] < 0 || b->targets[at * o + i] > 1)
+      return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "target %d at step %d of lane %d is not within 0 and 1", (int)i, t,
+                        lane);
+  return LSTM_OK;
+}
+
 static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b, lstm_loss loss) {
-  int t, lane, o = lstm_model_output_size(m), last = lstm_model_reads_last(m), steps = last ? 1 : b->seq_len;
+  int t, lane, last = lstm_model_reads_last(m), steps = last ? 1 : b->seq_len;
+  lstm_status status;
   if ((int)loss <= LSTM_LOSS_NONE || loss >= LSTM_LOSS_COUNT)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
   if (loss == LSTM_CROSS_ENTROPY ? !b->target_ids : !b->targets)
@@ -2842,14 +2873,9 @@ static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b,
                       loss == LSTM_CROSS_ENTROPY ? "target_ids" : "targets");
   for (t = 0; t < steps; t++)
     for (lane = 0; lane < b->batch_size; lane++) {
-      size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
       if (b->lengths && (last ? b->lengths[lane] == 0 : t >= b->lengths[lane])) continue; /* padding: anything */
-      if (b->weights && !(b->weights[at] >= 0 && lstm__finite((double)b->weights[at])))
-        return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the weight at step %d of lane %d is negative or not finite", t,
-                          lane);
-      if (lstm__row_weight(b, loss, last, t, lane) > 0 && loss == LSTM_CROSS_ENTROPY && b->target_ids[at] >= o)
-        return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the target at step %d of lane %d is %d, wanted below %d", t,
-                          lane, (int)b->target_ids[at], o);
+      status = lstm__check_target(m, b, loss, t, lane);
+      if (status != LSTM_OK) return status;
     }
   return LSTM_OK;
 }
@@ -3390,7 +3416,7 @@ static void lstm__embed_tile(lstm_trainer *t, int layer, int index) {
 }
 
 /* y = x / (1 - rate) where a number made from (seed, window, layer, row, unit) says keep, else 0. The same for the
- * gradient. */
+   gradient. */
 static void lstm__drop_row(const lstm_trainer *t, int layer, int row, const float *x, float *y) {
   const lstm__layer *l = t->model->layers + layer;
   float scale = 1.0f / (1.0f - l->rate);
@@ -3957,7 +3983,7 @@ static void lstm__spread_last(lstm_trainer *t, int layer) {
 }
 
 /* The gradients with respect to final states enter: h at each lane's last step, c in dc. `at`: the layer's place in
- * [S]. */
+   [S]. */
 static void lstm__enter_final(lstm_trainer *t, int layer, size_t at) {
   const lstm__layer *l = t->model->layers + layer;
   size_t width = (size_t)l->out_pad, S = (size_t)t->model->plan.state_size;
@@ -6511,7 +6537,7 @@ IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
 }
 
 /* acc[r] += sum over k < n of a[r][k * step] * w[k], R rows (a constant), nw columns of VL lanes, w's rows `stride`
- * apart. */
+   apart. */
 IN void K(chains)(const int R, const int nw, const float *const *a, size_t step, int n, const float *w, size_t stride,
                   K(quad) * acc) {
   const float *a0 = a[0], *a1 = a[R > 1 ? 1 : 0], *a2 = a[R > 2 ? 2 : 0], *a3 = a[R > 3 ? 3 : 0],
@@ -6614,8 +6640,8 @@ FN void K(cell)(const lstm__cell_job *job) {
 }
 
 /* Given dh and dc at this step: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc'
-   = dc f; through the activations: dz_i = di i (1 - i), dz_f = df f (1 - f), dz_g = dg (1 - g^2), dz_o = do o (1 - o).
- */
+   = dc f; through the activations: dz_i = di i (1 - i), dz_f = df f (1 - f), dz_g = dg (1 - g^2), dz_o = do o (1 -
+   o). */
 FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
   const V one = V_SET(1.0f);
   int u, j;

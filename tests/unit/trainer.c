@@ -738,6 +738,30 @@ static void test_dropout_keeps_the_mean(void **arg) {
   lstm_model_destroy(model);
 }
 
+/* A target outside 0..1 is a mistake (a shape that does not fit, mostly), and would give a loss without a bottom. */
+static void test_binary_targets_are_within_0_and_1(void **state) {
+  lstm_model *model = make_model(LSTM_READ_LAST, 0);
+  lstm_trainer_desc desc = describe();
+  lstm_trainer *trainer;
+  lstm_error error = {{0}, LSTM_OK};
+  lstm_batch batch = make_batch(5);
+  float loss;
+  int i;
+  (void)state;
+  desc.loss = LSTM_BINARY_CROSS_ENTROPY;
+  trainer = make_trainer(model, &desc);
+  batch.error = &error;
+  for (i = 0; i < B * O; i++) y[i] = (float)(i % 2);
+  assert_ok(lstm_train(trainer, &batch, &loss));
+  y[3] = 1.5f;
+  assert_int_equal(lstm_train(trainer, &batch, &loss), LSTM_ERR_ARGUMENT);
+  assert_string_equal(error.message, "target 1 at step 0 of lane 1 is not within 0 and 1");
+  y[3] = -.5f;
+  assert_int_equal(lstm_train(trainer, &batch, &loss), LSTM_ERR_ARGUMENT);
+  lstm_trainer_destroy(trainer);
+  lstm_model_destroy(model);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_defaults_are_resolved),
@@ -758,6 +782,7 @@ int main(void) {
       cmocka_unit_test(test_bad_numbers_leave_no_trace),
       cmocka_unit_test(test_best_weights_come_back),
       cmocka_unit_test(test_dropout_depends_on_the_seed_and_the_step),
+      cmocka_unit_test(test_binary_targets_are_within_0_and_1),
       cmocka_unit_test(test_dropout_keeps_the_mean),
   };
   return cmocka_run_group_tests_name("unit/trainer", tests, NULL, NULL);
