@@ -87,49 +87,186 @@ function lstm.writefile(path, bytes) end
 
 -- --- data ------------------------------------------------------------------------------------------------------------
 
+---A text as numbers, made by vocab:encode. `#tokens`: how many.
 ---@class lstm.Tokens
 ---@field kind "tokens"
----@field ids lstm.Array int32, from 0
+---@field ids lstm.Array int32 [n], from 0
 ---@field vocab lstm.Vocab
+local Tokens = {}
+---Cuts by position: split(0.9) gives the first 90 % and the rest, split(0.8, 0.1) three parts. The parts are views.
+---Raises for fractions that are not between 0 and 1 or leave nothing for a part.
+---@param ... number
+---@return lstm.Tokens ...
+function Tokens:split(...) end
+---@return string text
+function Tokens:decode() end
 
+---The sorted symbols of a text. Number i has the id i - 1. `#vocab`: how many; `==` compares the symbols.
 ---@class lstm.Vocab
 ---@field kind "bytes"|"utf8"
+---@field symbols string[]
+---@field ids table<string, integer> ids from 0, by symbol
+local Vocab = {}
+---How many symbols there are.
+---@return integer
+function Vocab:size() end
+---The ids of a text. Raises for an empty text and for a symbol that is not there, with the symbol and its place.
+---@param text string
+---@return lstm.Tokens
+function Vocab:encode(text) end
+---The text of ids. Raises for an id outside 0..size - 1.
+---@param ids lstm.Array|integer[]|lstm.Tokens int32 array [n] or a list, from 0
+---@return string
+function Vocab:decode(ids) end
+---The symbol of an id. Raises for an id outside 0..size - 1.
+---@param id integer from 0
+---@return string
+function Vocab:symbol(id) end
+---The id (from 0) of a symbol; nil where the vocabulary does not have it.
+---@param symbol string
+---@return integer?
+function Vocab:id(symbol) end
+---A copy of the list of symbols: pieces()[id + 1].
+---@return string[]
+function Vocab:pieces() end
+---The vocabulary as one string; lstm.vocab.frommeta reads it.
+---@return string
+function Vocab:tometa() end
 
+---Rows in the order of time, with named columns. `#rows`: how many.
 ---@class lstm.Table
 ---@field kind "table"
----@field data lstm.Array
+---@field data lstm.Array float32 [N][width]
 ---@field columns string[]
 ---@field width integer
+local Table = {}
+---Cuts by time: split(0.8) gives the first 80 % of the rows and the rest, split(0.7, 0.15) three parts. The parts are
+---views. Raises for fractions that are not between 0 and 1 or leave nothing for a part.
+---@param ... number
+---@return lstm.Table ...
+function Table:split(...) end
+---Rows from..to as a view: from 1, both included; negative counts from the end. Raises where there are no such rows.
+---@param from integer
+---@param to? integer default: the last row
+---@return lstm.Table
+function Table:slice(from, to) end
+---A copy of one column. Raises for a name that is not there.
+---@param name string
+---@return lstm.Array [N]
+function Table:column(name) end
 
+---@class lstm.WindowsOptions
+---@field look_back integer rows of input in each window
+---@field ahead? integer the target is that many rows after the last row of input (default 1)
+---@field target? string name of the column to predict (default: all columns)
+---@field before? lstm.Table the rows before these, same columns: their last rows serve as input
+
+---The windows that slide over the rows. Raises for unknown options, an unknown target, and too few rows for one window.
+---@param options lstm.WindowsOptions
+---@return lstm.Windows
+function Table:windows(options) end
+
+---Windows over a table, made by rows:windows. `#windows`: how many.
 ---@class lstm.Windows
 ---@field kind "windows"
+---@field data lstm.Array the rows [N][width]
+---@field columns string[]
 ---@field look_back integer
 ---@field ahead integer
----@field width integer
----@field outputs integer
+---@field width integer inputs of each row
+---@field target? string name of the column to predict; nil: all
+---@field target_index? integer its number
+---@field outputs integer numbers to predict: 1 with a target, else width
+local Windows = {}
+---What should be predicted, in the order of the windows.
+---@return lstm.Array [n][outputs]
+function Windows:targets() end
+---The last row of input of each window. As a prediction this is persistence, "the same as now".
+---Raises for a name that is not there.
+---@param name? string default: the target
+---@return lstm.Array [n][1]; without a name and a target [n][width]
+function Windows:last(name) end
+---Cuts by time, as a table's split.
+---@param ... number
+---@return lstm.Windows ...
+function Windows:split(...) end
+---Windows from..to as a view: from 1, both included; negative counts from the end. Raises where there are none.
+---@param from integer
+---@param to? integer default: the last window
+---@return lstm.Windows
+function Windows:slice(from, to) end
+---Fills a batch: fit, predict and evaluate call this. Raises for numbers or shapes that do not fit.
+---@param indices lstm.Array int32 [B], numbers of windows from 0
+---@param x lstm.Array [look_back][B][width]
+---@param y lstm.Array [B][outputs]
+function Windows:gather(indices, x, y) end
 
+---What lstm.minmax and lstm.zscore measured: each column becomes (x - offset) / factor.
 ---@class lstm.Scaler
+---@field kind "minmax"|"zscore"
+---@field columns string[]
+---@field offset table<string, number>
+---@field factor table<string, number>
+local Scaler = {}
+---A scaled copy. Columns are matched by name. Raises for a column that the scaler does not know.
+---@param rows lstm.Table
+---@return lstm.Table
+function Scaler:apply(rows) end
+---Scaled values of one column back in its own unit. Raises for a column that the scaler does not know.
+---@param array lstm.Array of any shape
+---@param column? string may be left out where there is only one
+---@return lstm.Array of the same shape
+function Scaler:undo(array, column) end
+---The scaler as one string. A scaler in model.meta travels in the model's file by itself.
+---@return string
+function Scaler:tometa() end
 
----The symbols of a text. Raises for an empty text.
+---The vocabulary of a text: lstm.vocab(text, kind): its distinct bytes ("bytes", the default) or code points ("utf8").
+---Raises for an empty text, and for "utf8" where the text is none, with the place.
+---@class lstm.vocabs
+---@overload fun(text: string, kind?: "bytes"|"utf8"): lstm.Vocab
+lstm.vocab = {}
+---The vocabulary of a string made by vocab:tometa.
 ---@param text string
----@param kind? "bytes"|"utf8"
----@return lstm.Vocab
-function lstm.vocab(text, kind) end
----@param path string
----@param options? table
----@return lstm.Table?, string? message, string? status
-function lstm.csv(path, options) end
----@param data lstm.Array|table
----@param columns? string[]
+---@return lstm.Vocab?, string? message, string? status "format"
+function lstm.vocab.frommeta(text) end
+---@param value any
+---@return boolean
+function lstm.vocab.is(value) end
+
+---@class lstm.CsvOptions
+---@field columns? string[] names of the columns to read (default: every column of numbers)
+---@field missing? "error"|"interpolate"|"drop" for an empty cell, NA, NaN, null, none or ? (default "error")
+---@field separator? ","|";"|"\t" default: the one that the first line uses most
+---@field header? boolean default: false only where the first line is all numbers; columns are then "1", "2", ...
+
+---A table from a file of comma separated values: lstm.csv(path, options). Returns nil, message, status ("io",
+---"format") for a file that cannot be read or has a wrong cell, with its line and column. Raises for unknown options.
+---@class lstm.csvs
+---@overload fun(path: string, options?: lstm.CsvOptions): lstm.Table?, string?, string?
+lstm.csv = {}
+---The same from text. name: what messages call it (default "csv").
+---@param text string
+---@param options? lstm.CsvOptions
+---@param name? string
+---@return lstm.Table?, string? message, string? status "format"
+function lstm.csv.parse(text, options, name) end
+
+---A table from numbers, which are not copied. Raises where names and columns differ in number.
+---@param data lstm.Array|table [N][W], or [N] for one column
+---@param columns? string[] default "1", "2", ...
 ---@return lstm.Table
 function lstm.table(data, columns) end
+---Maps the smallest value of each column to 0 and the largest to 1. Measure the training part only, apply it to all.
+---Raises for anything but a table of finite numbers.
 ---@param rows lstm.Table
 ---@return lstm.Scaler
 function lstm.minmax(rows) end
+---Gives each column the mean 0 and the standard deviation 1. Raises for anything but a table of finite numbers.
 ---@param rows lstm.Table
 ---@return lstm.Scaler
 function lstm.zscore(rows) end
----Root of the mean squared difference.
+---Root of the mean squared difference of two arrays of one shape.
 ---@param a lstm.Array
 ---@param b lstm.Array
 ---@return number
@@ -185,7 +322,7 @@ function lstm.rmse(a, b) end
 ---@field monitor? string
 ---@field verbose? 0|1|2
 ---@field title? string
----@field on_epoch? fun(row: table, history: lstm.History, trainer: lstm.Trainer): boolean?
+---@field on_epoch? fun(row: lstm.Row, history: lstm.History, trainer: lstm.Trainer): boolean?
 ---@field on_step? fun(info: table, trainer: lstm.Trainer): boolean?
 
 ---@class lstm.Model
@@ -336,10 +473,50 @@ function Trainer:resume(bytes) end
 function Trainer:model() end
 function Trainer:close() end
 
+---One look at a run: what was measured. Other columns are allowed.
+---@class lstm.Row
+---@field epoch? integer
+---@field step? integer
+---@field loss number mean over the batches since the last look
+---@field val_loss? number where there is a validation set
+---@field accuracy? number of the validation set, for classes
+---@field lr? number
+---@field norm? number of the last gradient
+---@field seconds? number since the run began
+
+---What fit returns: a list of rows. tostring(history) is a table for the terminal.
 ---@class lstm.History
----@field best? integer
----@field stopped? string
----@field [integer] table
+---@field best? integer number of the best row
+---@field best_value? number what the monitor was there
+---@field waited integer rows since the best one
+---@field monitor? string the column that decides: "val_loss" where there is one, else "loss"
+---@field mode "min"|"max"
+---@field min_delta number
+---@field stopped? string why it ended: "finished", "patience", "seconds", "on_epoch", "on_step", "interrupted", ...
+---@field [integer] lstm.Row
+local History = {}
+---Adds a row, which is not copied. Raises where it lacks the monitored column.
+---@param row lstm.Row
+---@return boolean best whether it is the best so far
+function History:add(row) end
+---The names of the columns that any row has.
+---@return string[]
+function History:columns() end
+---One column as a list, NaN where a row has no value. Raises for a column that no row has.
+---@param name string
+---@return number[]
+function History:column(name) end
+---The rows as comma separated text with a header.
+---@return string
+function History:csv() end
+---A sentence of advice about the run, or nil.
+---@return string?
+function History:advice() end
+---The history as one string; lstm.history.frommeta reads it.
+---@return string
+function History:tometa() end
+---@private
+function History:judge(i, value) end
 
 ---@param options lstm.ModelOptions
 ---@return lstm.Model
@@ -391,11 +568,141 @@ function lstm.threads(n) end
 function lstm.isa(name) end
 ---@return string[]
 function lstm.isas() end
+---@class lstm.Argument
+---@field [1] string "name": a positional, "--name": an option
+---@field help? string
+---@field default? any
+---@field type? "string"|"integer"|"number" default: that of the default
+---@field min? number
+---@field max? number
+---@field above? number
+---@field below? number
+---@field choices? any[]
+---@field flag? boolean an option without a value
+---@field optional? boolean a positional that may be left out
+---@field alias? string|string[] other spellings
+---@field value? string what the help calls the value
+
+---The command line of a script: lstm.args{about = "...", {"file", help = "..."}, {"--hidden", default = 128}, ...}.
+---Returns the values by name (dashes become underscores) and which of them were given. --help prints a text and ends
+---the program with code 0; a mistake prints a sentence and ends it with code 2.
+---@class lstm.arguments
+---@overload fun(spec: table, argv?: string[]): table<string, any>, table<string, boolean>
+lstm.args = {}
+---The same without printing and ending: nil and a sentence for a mistake; nil, nil and the text for --help.
 ---@param spec table
----@return table
-function lstm.args(spec) end
+---@param argv string[] [0]: the script's name
+---@return table? values, table|string? given_or_problem, string? help
+function lstm.args.parse(spec, argv) end
+---@param spec table
+---@param program? string default "script.lua"
+---@return string
+function lstm.args.help(spec, program) end
+---Some of the values as one string, to be kept with what they made.
+---@param values table
+---@param names string[]
+---@return string
+function lstm.args.keep(values, names) end
+---Puts the values of such a string into `values`, but those that were given.
+---@param values table
+---@param given table
+---@param text string
+function lstm.args.recall(values, given, text) end
+
+---@class lstm.Series
+---@field [1] lstm.Array|number[] values, [n] or [n][1]; NaN leaves a gap
+---@field name? string for the legend
+---@field x? lstm.Array|number[] as many places on the x axis (default 1, 2, ...)
+---@field style? "line"|"dash"|"dots"|"muted" default "line"
+
+---@class lstm.PlotOptions
+---@field file? string the SVG to write; without it the SVG is returned
+---@field title? string
+---@field x? string name of the axis
+---@field y? string name of the axis
+---@field log? boolean logarithmic y axis (default false)
+---@field width? integer default 860
+---@field height? integer default 420
+---@field marks? {x: number, y: number, label: string?, series: integer?}[] rings on points
+---@field [integer] lstm.Series
+
+---A line plot: lstm.plot{file = "a.svg", title = "...", {values, name = "measured"}, ...}. Returns true (or the SVG),
+---or nil, message, status where the file cannot be written. Raises for unknown options and no series.
+---@class lstm.plots
+---@overload fun(options: lstm.PlotOptions): true|string|nil, string?, string?
 lstm.plot = {}
+---The losses of a run, with a ring on the best row. Raises for an empty history and unknown options.
+---@param history lstm.History
+---@param file? string the SVG to write; without it the SVG is returned
+---@param options? {title: string, y: string, log: boolean, width: integer, height: integer}
+---@return true|string? svg, string? message, string? status
+function lstm.plot.history(history, file, options) end
+
+---@class lstm.ProgressOptions
+---@field title? string
+---@field total? number how many there are; nil: unknown
+---@field unit? string default "step"
+---@field start? number how many are done already (default 0)
+---@field budget? number seconds; the bar then follows the clock
+---@field verbose? 0|1|2 0 silent, 1 one line (default), 2 also a line that stays for each report
+---@field sink? table where to write (default: the terminal)
+
+---A progress line on stderr.
+---@class lstm.Bar
+local Bar = {}
+---Tells how many are done; cheap, the line is redrawn when it is time.
+---@param done number
+---@param values? table<string, number> to show; they stay until they are replaced
+function Bar:update(done, values) end
+---Tells of something worth a line in a log.
+---@param done number
+---@param values? table<string, number>
+function Bar:report(done, values) end
+---Writes a line of text above the progress line.
+---@param text string
+function Bar:say(text) end
+---Seconds since the line was made.
+---@return number
+function Bar:elapsed() end
+---Whether the budget is spent.
+---@return boolean
+function Bar:over() end
+---Draws the line a last time and leaves it standing. May be called twice.
+function Bar:close() end
+---@private
+function Bar:measure(now) end
+---@private
+function Bar:share(now) end
+---@private
+function Bar:counts(now) end
+---@private
+function Bar:line(now, columns, with_bar) end
+---@private
+function Bar:redraw(now) end
+---@private
+function Bar:keep(text, now) end
+
+---Counts with a progress line: for i, bar in lstm.progress(n, "reading") do ... end.
+---@class lstm.progresses
+---@overload fun(n: integer, title?: string): fun(): integer?, lstm.Bar?
 lstm.progress = {}
+---A line of one's own. Raises for unknown options.
+---@param options? lstm.ProgressOptions
+---@return lstm.Bar
+function lstm.progress.new(options) end
+---Whether text for a stream may be coloured.
+---@param stream? 1|2 stdout or stderr (default)
+---@return boolean
+function lstm.progress.color(stream) end
+
 lstm.history = {}
+---A new, empty history. Raises for unknown options.
+---@param options? {monitor: string, mode: "min"|"max", min_delta: number}
+---@return lstm.History
+function lstm.history.new(options) end
+---The history of a string made by history:tometa.
+---@param text string
+---@return lstm.History?, string? message, string? status "format"
+function lstm.history.frommeta(text) end
 
 return lstm

@@ -1,5 +1,5 @@
 # Compiles and links every C example of the manual and of the README, in C and in C++, with the strict flags.
-# Those that are whole programs and need no file are run as well. The README's Lua example is run, too.
+# Those that are whole programs and need no file are run as well. The README's Lua examples are run, too.
 set -u
 dir=${BUILD:-build}/snippets
 warn="${WARN:--Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow} -Werror"
@@ -49,12 +49,15 @@ for source in lstm.h README.md; do
   else echo "skip $source in C++: no c++ compiler"; fi
 done
 
-# the README's Lua example, on a text that is there and for fewer steps
+# the README's Lua examples, each a program; on a text that is there, and for fewer steps
 if [ -x "${LSTM:-./lstm}" ]; then
   cat lstm.h >"$dir/corpus.txt"
-  awk '/^```lua/ {inside = 1; next} /^```/ {inside = 0} inside' README.md |
-    sed "s|\"corpus\.|\"$dir/corpus.|; s/steps = 2000/steps = 20/; s/length = 400/length = 20/" >"$dir/readme.lua"
-  if said=$("${LSTM:-./lstm}" "$dir/readme.lua" 2>&1); then echo "ok README.md in Lua"
-  else fail "README.md in Lua" "$said"; fi
+  awk -v dir="$dir" '/^```lua/ {file = dir "/readme" (++n) ".lua"; next} /^```/ {file = ""} file {print >file}' README.md
+  for file in "$dir"/readme*.lua; do
+    sed "s|\"corpus\.|\"$dir/corpus.|; s/steps = 2000/steps = 20/; s/length = 400/length = 20/
+      s/epochs = 10/epochs = 1/" "$file" >"$file.short"
+    if said=$("${LSTM:-./lstm}" "$file.short" 2>&1); then echo "ok README.md in Lua, $(basename "$file")"
+    else fail "README.md in Lua, $(basename "$file")" "$said"; fi
+  done
 fi
 exit $status

@@ -47,6 +47,71 @@ function TestStubs.testModel()
   lu.assertEquals(sorted(declared "Model"), sorted(keys(getmetatable(m))))
 end
 
+-- What a metatable or a module table offers by name.
+local function functions(t)
+  local set = {}
+  for key, value in pairs(t) do
+    if type(value) == "function" then set[key] = true end
+  end
+  return set
+end
+
+-- The methods of the classes of data, both ways: what is declared is there, and what is there is declared.
+function TestStubs.testClassesOfData()
+  local vocab = lstm.vocab "abc"
+  local rows = lstm.table{{1, 2}, {3, 4}, {5, 6}}
+  for owner, object in pairs{
+    Vocab = vocab, Tokens = vocab:encode "abcabc", Table = rows, Windows = rows:windows{look_back = 1},
+    Scaler = lstm.minmax(rows), History = lstm.history.new(), Bar = lstm.progress.new{verbose = 0},
+  } do
+    lu.assertEquals(sorted(declared(owner)), sorted(functions(getmetatable(object))), owner)
+  end
+end
+
+-- Functions inside the module's tables: lstm.csv.parse.
+function TestStubs.testModulesInTheModule()
+  for _, name in ipairs{"vocab", "csv", "args", "plot", "progress", "history"} do
+    lu.assertEquals(sorted(declared("lstm%." .. name)), sorted(functions(lstm[name])), name)
+  end
+end
+
+-- Fields that the stubs declare for a class.
+local function fields(class)
+  local body, names = text:match("%-%-%-@class " .. class:gsub("%.", "%%.") .. "\n(.-)\nlocal "), {}
+  for name in body:gmatch("@field ([%w_]+)") do names[name] = true end
+  return names
+end
+
+function TestStubs.testFieldsOfData()
+  local vocab = lstm.vocab "abc"
+  local rows = lstm.table{{1, 2}, {3, 4}, {5, 6}}
+  local windows = rows:windows{look_back = 1, target = "1"}
+  for class, object in pairs{Vocab = vocab, Tokens = vocab:encode "abcabc", Table = rows, Windows = windows,
+    Scaler = lstm.minmax(rows)} do
+    local own = keys(object)
+    own.map = nil                                                -- of a vocabulary that has encoded: not public
+    lu.assertEquals(sorted(fields("lstm." .. class)), sorted(own), class)
+  end
+end
+
+-- Options that the stubs declare are those that the functions take: they name them all when they refuse another one.
+function TestStubs.testOptions()
+  local rows = lstm.table{{1, 2}, {3, 4}}
+  for class, call in pairs{
+    ["lstm.CsvOptions"] = function(t) return lstm.csv("x", t) end,
+    ["lstm.WindowsOptions"] = function(t) return rows:windows(t) end,
+    ["lstm.PlotOptions"] = lstm.plot, ["lstm.ProgressOptions"] = lstm.progress.new, ["lstm.ModelOptions"] = lstm.model,
+    ["lstm.FitOptions"] = function(t) return lstm.model{input = 1, hidden = 2, output = 1}:fit({}, t) end,
+  } do
+    local _, message = pcall(call, {qqqqqqqq = 1})
+    local body, known = text:match("%-%-%-@class " .. class:gsub("%.", "%%.") .. "\n(.-)\n\n"), {}
+    for name in message:match("%(there %l+ (.*)%)"):gsub(" and ", ", "):gmatch("[%w_]+") do known[name] = true end
+    local names = {}
+    for name in body:gmatch("@field ([%w_]+)") do names[name] = true end
+    lu.assertEquals(sorted(names), sorted(known), class)
+  end
+end
+
 -- Methods of userdata cannot be listed; each declared one must be there.
 function TestStubs.testObjects()
   local m = lstm.model{input = 1, hidden = 2, output = 1}
