@@ -88,10 +88,23 @@ static void add_traceback(lua_State *L, luaL_Buffer *b) {
   }
 }
 
+/* The message of an error that has none: where it was raised, and what it is. */
+static void push_description(lua_State *L) {
+  lua_Debug info;
+  int level, found = 0;
+  for (level = 1; !found && lua_getstack(L, level, &info); level++) found = is_of_script(L, &info);
+  if (found) lua_pushfstring(L, "%s:%d: ", info.short_src, info.currentline);
+  else lua_pushliteral(L, "");
+  if (lua_isnil(L, 1)) lua_pushliteral(L, "an error without a message");
+  else lua_pushfstring(L, "an error that is a %s, not a message", luaL_typename(L, 1));
+  lua_concat(L, 2);
+}
+
 static int on_error(lua_State *L) {
   luaL_Buffer b;
+  lua_settop(L, 1);
   if (!lua_isstring(L, 1)) {
-    if (!luaL_callmeta(L, 1, "__tostring")) lua_pushfstring(L, "(an error that is a %s)", luaL_typename(L, 1));
+    if (!luaL_callmeta(L, 1, "__tostring")) push_description(L);
     lua_replace(L, 1);
   }
   lua_settop(L, 1);
@@ -127,7 +140,12 @@ int host_call(lua_State *L, int arguments, int results) {
 /* --- options ------------------------------------------------------------------------------------------------------ */
 
 static int wrong_usage(const char *problem, const char *what) {
-  fprintf(stderr, "lstm: %s%s\n%s", problem, what, usage);
+  fprintf(stderr, "lstm: %s%s (see lstm --help)\n", problem, what);
+  return USAGE;
+}
+
+static int wrong_value(const char *option, const char *problem, const char *got) {
+  fprintf(stderr, "lstm: --%s: %s%s (see lstm --help)\n", option, problem, got);
   return USAGE;
 }
 
@@ -142,9 +160,9 @@ static int set_option(lua_State *L, const char *name, const char *value) {
     lua_pushstring(L, value);
   } else {
     lua_pushinteger(L, (lua_Integer)strtoll(value, &end, 10));
-    if (*end || end == value) return wrong_usage("a whole number expected, got ", value);
+    if (*end || end == value) return wrong_value(name, "a whole number expected, got ", value);
   }
-  if (lua_pcall(L, 1, 0, 0) != 0) return wrong_usage("", lua_tostring(L, -1));
+  if (lua_pcall(L, 1, 0, 0) != 0) return wrong_value(name, lua_tostring(L, -1), "");
   lua_pop(L, 1);
   return FINE;
 }

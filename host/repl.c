@@ -32,19 +32,40 @@ static int is_incomplete(lua_State *L, int status) {
   return n >= 5 && strcmp(message + n - 5, "<eof>") == 0;
 }
 
-/* Compiles the line on the top as an expression, else as a chunk of as many lines as it takes. */
+enum { DROPPED = -1 };
+
+/* Text only: a line of bytecode could do anything. */
+static int compile(lua_State *L) {
+  size_t size;
+  const char *text = lua_tolstring(L, -1, &size);
+  return luaL_loadbufferx(L, text, size, "=stdin", "t");
+}
+
+/* "= 5" asks for a value, as in older Lua. */
+static void read_equals_sign(lua_State *L) {
+  const char *line = lua_tostring(L, -1);
+  if (line[0] != '=') return;
+  lua_pushfstring(L, "return %s", line + 1);
+  lua_remove(L, -2);
+}
+
+/* Compiles the line on the top as an expression, else as a chunk of as many lines as it takes. DROPPED: Ctrl-C. */
 static int load_lines(lua_State *L) {
   int status;
-  lua_pushfstring(L, "return %s", lua_tostring(L, -1));
-  status = luaL_loadbuffer(L, lua_tostring(L, -1), strlen(lua_tostring(L, -1)), "=stdin");
+  read_equals_sign(L);
+  lua_pushliteral(L, "return ");
+  lua_pushvalue(L, -2);
+  lua_concat(L, 2);
+  status = compile(L);
   lua_remove(L, -2);
   while (status != 0) {
     lua_pop(L, 1);
-    status = luaL_loadbuffer(L, lua_tostring(L, -1), strlen(lua_tostring(L, -1)), "=stdin");
+    status = compile(L);
     if (!is_incomplete(L, status)) break;
     lua_pop(L, 1);
     lua_pushliteral(L, "\n");
     if (!read_line(L, ">> ")) return LUA_ERRSYNTAX;
+    if (host_interrupted) return DROPPED;
     lua_concat(L, 3);
     lua_pushnil(L); /* stands for the message */
   }
@@ -70,7 +91,10 @@ static void forget_interrupt(lua_State *L) {
 }
 
 int host_prompt(lua_State *L) {
-  if (isatty(0)) printf("lstm %s, %s. The module is in `lstm`. Ctrl-D ends it.\n", LSTM_VERSION_STRING, LUA_RELEASE);
+  if (isatty(0)) {
+    printf("lstm %s, %s. The module is in `lstm`. Ctrl-D ends it; rlwrap ./lstm remembers lines.\n",
+           LSTM_VERSION_STRING, LUA_RELEASE);
+  }
   lua_getglobal(L, "require");
   lua_pushliteral(L, "lstm");
   if (lua_pcall(L, 1, 1, 0) == 0) lua_setglobal(L, "lstm");
@@ -79,11 +103,11 @@ int host_prompt(lua_State *L) {
     forget_interrupt(L);
     lua_settop(L, 0);
     if (!read_line(L, "> ")) break;
-    if (host_interrupted) {
+    status = host_interrupted ? DROPPED : load_lines(L);
+    if (status == DROPPED) {
       putchar('\n');
       continue;
     }
-    status = load_lines(L);
     if (status == 0) status = host_call(L, 0, LUA_MULTRET);
     if (status != 0) host_report(L, status);
     else print_results(L);

@@ -42,4 +42,28 @@ local function find(self, name)
   return value
 end
 
-return setmetatable(lstm, {__index = find, sources = sources})
+-- The names of everything, loaded or not.
+local function names()
+  local list, seen = {}, {}
+  for _, where in ipairs{lstm, sources} do
+    for name in next, where do
+      if not seen[name] then list[#list + 1] = name end
+      seen[name] = true
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+-- pairs(lstm) shows what is not loaded yet, too (Lua 5.2 and later).
+local function all(self)
+  local list, i = names(), 0
+  return function()
+    i = i + 1
+    if list[i] then return list[i], self[list[i]] end
+  end
+end
+
+local function summary() return ("lstm %s: %s"):format(core.version, table.concat(names(), ", ")) end
+
+return setmetatable(lstm, {__index = find, __pairs = all, __tostring = summary, sources = sources})

@@ -80,14 +80,13 @@ function TestOptions.testWrongUsage()
   for arguments, message in pairs{
     ["--frobnicate"] = "unknown option --frobnicate", ["-x"] = "unknown option -x",
     ["-e"] = "a value is missing after -e",
-    ["--threads"] = "a value is missing after --threads", ["--threads many"] = "a whole number expected, got many",
-    ["--threads 0"] = "a whole number from 1 to 256 expected, got 0", ["--isa mmx"] = 'unknown instruction set "mmx"',
-    ["--seed x"] = "a whole number expected, got x",
+    ["--threads"] = "a value is missing after --threads", ["--threads many"] = "--threads: a whole number expected, got many",
+    ["--threads 0"] = "--threads: a whole number from 1 to 256 expected, got 0",
+    ["--isa mmx"] = '--isa: unknown instruction set "mmx"', ["--seed x"] = "--seed: a whole number expected, got x",
   } do
     local code, out, err = run(arguments)
     lu.assertEquals({code, out}, {2, ""})
-    lu.assertStrContains(err, "lstm: " .. message)
-    lu.assertStrContains(err, "usage:")
+    lu.assertEquals(err, "lstm: " .. message .. " (see lstm --help)\n")
   end
 end
 
@@ -117,11 +116,13 @@ end
 
 function TestErrors.testOtherValues()
   local _, _, err = run_script "error{}"
-  lu.assertStrContains(err, "lstm: (an error that is a table)")
+  lu.assertStrContains(err, ":1: an error that is a table, not a message")
   _, _, err = run_script 'error(setmetatable({}, {__tostring = function() return "mine" end}))'
   lu.assertStrContains(err, "lstm: mine")
   _, _, err = run_script "error()"
-  lu.assertStrContains(err, "lstm: (an error that is a nil)")
+  lu.assertEquals(err, ("lstm: %s:1: an error without a message\n"):format(script))
+  _, _, err = run("-i", "error()\n")
+  lu.assertEquals(err, "lstm: stdin:1: an error without a message\n")
 end
 
 function TestErrors.testFiles()
@@ -157,6 +158,40 @@ function TestPrompt.testBrokenLines()
   lu.assertStrContains(err, "unexpected symbol near '='")
   code = run("-i", "for i = 1, 2 do")
   lu.assertEquals(code, 0)
+end
+
+function TestPrompt.testEqualsSign()
+  local _, out, err = run("-i", "= 5\n=1, 2\n= {\n7}\n_[1]\n")
+  lu.assertEquals(err, "")
+  lu.assertStrContains(out, "> 5\n> 1\t2\n> >> table: ")
+  lu.assertStrContains(out, "\n> 7\n")
+end
+
+function TestPrompt.testModuleNamesItself()
+  local _, out = run("-i", "lstm\nfor name in pairs(lstm) do io.write(name, ';') end\n")
+  lu.assertStrContains(out, "> lstm " .. lstm.version .. ": args, array, csv, dense, ")
+  lu.assertStrContains(out, ";model;")
+  lu.assertStrContains(out, ";writefile;")
+end
+
+function TestPrompt.testTakesNoBytecode()
+  local code, _, err = run("-i", "\27Lua\n")
+  lu.assertEquals(code, 0)
+  lu.assertStrContains(err, "attempt to load a binary chunk")
+end
+
+-- Ctrl-C inside a chunk of several lines: it is dropped at once, and the next line stands for itself.
+function TestPrompt.testInterruptDropsTheChunk()
+  local code, out, err = shell(([[
+    mkfifo %s
+    $LSTM -i <%s & pid=$!
+    exec 3>%s
+    sleep 0.3; echo 'for i = 1, 2 do' >&3
+    sleep 0.3; kill -INT $pid
+    sleep 0.3; echo '41 + 1' >&3
+    exec 3>&-; wait $pid; code=$?; rm %s; exit $code]]):gsub("%%s", script .. ".fifo"))
+  lu.assertEquals({code, err}, {0, ""})
+  lu.assertStrContains(out, "> >> \n> 42\n> ")
 end
 
 function TestPrompt.testAfterAChunk()
