@@ -5,6 +5,7 @@
 
 local core = require "lstm.core"
 local history = require "lstm.history"
+local models = require "lstm.model"
 local options = require "lstm.options"
 local progress = require "lstm.progress"
 local seeds = require "lstm.seeds"
@@ -151,6 +152,7 @@ function Run:strings()
   strings["fit.interval"] = ("%.0f"):format(self.interval)
   strings["fit.seconds"] = ("%.3f"):format(self:seconds())
   strings["fit.lr"] = ("%.17g"):format(self.trainer:lr())
+  if self.due then strings["fit.due"] = "1" end
   if self.halved then strings["fit.halved"] = ("%.0f"):format(self.halved) end
   return strings
 end
@@ -184,10 +186,18 @@ function Run:restore(strings)
   local sum, count = (strings["fit.sum"] or ""):match("^(%S+) (%S+)$")
   self.sum, self.count = tonumber(sum) or 0, tonumber(count) or 0
   self.before = tonumber(strings["fit.seconds"]) or 0
-  self.halved = tonumber(strings["fit.halved"] or "")
+  self.halved, self.due = tonumber(strings["fit.halved"] or ""), strings["fit.due"] ~= nil
   self.lr = tonumber(strings["fit.lr"] or "")
   if not self.opts.validate_every then self.interval = tonumber(strings["fit.interval"]) or self.interval end
   return true
+end
+
+-- What is wrong where the run has nothing left to do, or nil.
+function Run:nothing_left()
+  if self.position < self.total or self.due then return nil end
+  local asked = ("steps = %d"):format(self.total)
+  if not self.opts.steps then asked = ("epochs = %g (%s)"):format(self.opts.epochs or 10, asked) end
+  return ("%s asks for no more than the %d that are done already: give a larger number"):format(asked, self.position)
 end
 
 -- Puts the best weights into the model, then the trainer's own state on top of them. The model is as before if it
@@ -217,6 +227,10 @@ function Run:resume(path)
   saved, message, status = core.load(path, {data = bytes})
   if not saved then return nil, message, status end
   local ok, problem = self:restore(saved:meta())
+  if ok then
+    problem = self:nothing_left()
+    ok = not problem
+  end
   if not ok then return nil, ("cannot resume %s: %s"):format(path, problem), "mismatch" end
   ok, problem, status = self:load_weights(saved, bytes)
   saved:close()
@@ -241,14 +255,17 @@ function Run:seconds() return self.before + core.now() - self.began end
 
 function Run:epoch() return math.floor(self.position / self.source.per_epoch) + 1 end
 
--- A line of the history: what the batches since the last one cost, and the validation.
+-- A line of the history: what the batches since the last one cost, and the validation. Nothing where Ctrl-C cuts the
+-- validation short; a run that is resumed begins with it then.
 function Run:measure()
   local row = {
     epoch = math.max(1, math.ceil(self.position / self.source.per_epoch)), step = self.position,
     loss = self.count > 0 and self.sum / self.count or 0 / 0, lr = self.trainer:lr(), norm = self.trainer:norm(),
   }
   if self.opts.validation then
-    local result = self.model:evaluate(self.opts.validation, {loss = self.opts.loss})
+    local result = models.evaluate(self.model, self.opts.validation, {loss = self.opts.loss}, core.interrupted)
+    self.due = not result
+    if not result then return nil end
     row.val_loss, row.accuracy = result.loss, result.accuracy
   end
   row.seconds = self:seconds()
@@ -313,10 +330,14 @@ end
 
 -- Until the last batch, or a reason to stop; a message where the reason is a fault.
 function Run:loop()
-  while self.position < self.total do
-    local reason, message = self:step()
-    local due = self.position % self.interval == 0 or self.position >= self.total
+  while self.position < self.total or self.due do
+    local due, reason, message = self.due, nil, nil
+    if not due then
+      reason, message = self:step()
+      due = self.position % self.interval == 0 or self.position >= self.total
+    end
     local row = due and not message and self:measure()
+    if self.due then return "interrupted" end
     reason = reason or self:wants_to_stop(row)
     if reason then
       if not row and not message then self:measure() end        -- the last steps count too
@@ -347,10 +368,20 @@ function Run:interrupted()
   return nil, message, "interrupted", self.history
 end
 
+-- Whose weights came back, where they are not the last ones.
+function Run:tell_best()
+  local record = self.history
+  local row = record.best and record[record.best]
+  if self.opts.verbose == 0 or not row or row.step == self.position then return end
+  core.eprint(("the best weights are back, those of step %d (epoch %d, %s %.4g)\n"):format(row.step, row.epoch,
+    record.monitor == "loss" and "training loss" or record.monitor, row[record.monitor]))
+end
+
 function Run:finish(reason, message)
   if reason ~= "not_finite" then self:save() end
   self.history.stopped = reason
   self:close()
+  self:tell_best()
   if reason == "interrupted" then return self:interrupted() end
   if message then return nil, "fit: " .. message, reason, self.history end
   local advice = self.opts.verbose > 0 and self.history:advice()

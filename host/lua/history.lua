@@ -196,6 +196,7 @@ function History:__tostring()
     end
   end
   if last == 0 then return "history: empty" end
+  if self.best and self.monitor == "loss" then lines[#lines + 1] = "* best by training loss (no validation)" end
   if self.stopped then lines[#lines + 1] = "stopped: " .. tostring(self.stopped) end
   return table.concat(lines, "\n")
 end

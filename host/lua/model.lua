@@ -258,8 +258,7 @@ end
 function Model:close() self.core:close() end
 Model.__close = Model.close
 
--- --- running it
--- -------------------------------------------------------------------------------------------------------
+-- --- running it ----------------------------------------------------------------------------------------------------
 
 --- A stream through the model, at rest. lanes: how many independent sequences step together (default 1).
 function Model:state(lanes)
@@ -328,7 +327,7 @@ end
 local function new_sums() return setmetatable({loss = 0, weight = 0, targets = 0, correct = 0}, Sums) end
 
 -- One stream over the whole text, from rest, in pieces that are small enough to be interrupted.
-local function evaluate_tokens(self, tokens, loss, sums)
+local function evaluate_tokens(self, tokens, loss, sums, stop)
   local n, piece = #tokens.ids, 256
   if n < 2 then core.raise("evaluate: at least two tokens are needed") end
   local state, at = self:batch_state(1), 0
@@ -339,16 +338,32 @@ local function evaluate_tokens(self, tokens, loss, sums)
     core.gather_streams(tokens.ids, core.array({at}, "int32"), steps, x, y)
     sums:add(state:evaluate(x, y, loss))
     at = at + steps
+    if stop and stop() then return end
   end
 end
 
-local function evaluate_set(self, set, loss, size, sums)
+local function evaluate_set(self, set, loss, size, sums, stop)
   local state = self:batch_state(math.min(size, set.count))
   for first = 0, set.count - 1, size do
     local x, y = set:batch(core.range(first, math.min(size, set.count - first)))
     state:reset()
     sums:add(state:evaluate(x, y, loss))
+    if stop and stop() then return end
   end
+end
+
+--- What Model:evaluate does; nil where stop() is true between two pieces.
+function module.evaluate(self, data, opts, stop)
+  local sums = new_sums()
+  if sets.is_tokens(self, data, "evaluate") then
+    evaluate_tokens(self, data, opts.loss, sums, stop)
+  else
+    evaluate_set(self, sets.of(self, data, opts.loss, "evaluate"), opts.loss, opts.batch or 256, sums, stop)
+  end
+  if stop and stop() then return nil end
+  local result = {loss = sums.loss / sums.weight, count = sums.targets}
+  if opts.loss ~= "mse" then result.accuracy = sums.correct / sums.targets end
+  return result
 end
 
 --- The mean loss on data with targets: {loss =, count =, accuracy = (of classes)}. Does not train.
@@ -357,15 +372,7 @@ function Model:evaluate(data, opts)
   opts = options.check(opts, {
     batch = {type = "integer", default = 256, min = 1}, loss = {choices = LOSSES, default = self.loss},
   }, "evaluate")
-  local sums = new_sums()
-  if sets.is_tokens(self, data, "evaluate") then
-    evaluate_tokens(self, data, opts.loss, sums)
-  else
-    evaluate_set(self, sets.of(self, data, opts.loss, "evaluate"), opts.loss, opts.batch, sums)
-  end
-  local result = {loss = sums.loss / sums.weight, count = sums.targets}
-  if opts.loss ~= "mse" then result.accuracy = sums.correct / sums.targets end
-  return result
+  return (module.evaluate(self, data, opts))         -- no tail call: errors count the levels
 end
 
 local function all(...) return ... end

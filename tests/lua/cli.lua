@@ -80,7 +80,8 @@ function TestOptions.testWrongUsage()
   for arguments, message in pairs{
     ["--frobnicate"] = "unknown option --frobnicate", ["-x"] = "unknown option -x",
     ["-e"] = "a value is missing after -e",
-    ["--threads"] = "a value is missing after --threads", ["--threads many"] = "--threads: a whole number expected, got many",
+    ["--threads"] = "a value is missing after --threads",
+    ["--threads many"] = "--threads: a whole number expected, got many",
     ["--threads 0"] = "--threads: a whole number from 1 to 256 expected, got 0",
     ["--isa mmx"] = '--isa: unknown instruction set "mmx"', ["--seed x"] = "--seed: a whole number expected, got x",
   } do

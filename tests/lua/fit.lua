@@ -159,6 +159,16 @@ function TestSets.testMismatches()
   fails("is not one of the model's 2 classes", labels.fit, labels, {x = lstm.zeros{1, 2, 1}, y = {0}}, {})
 end
 
+function TestSets.testBinaryTargetsOutsideTheirRange()
+  local m = lstm.model{input = 1, hidden = 2, output = 1, loss = "binary_cross_entropy"}
+  local set = {x = lstm.zeros{4, 3, 1}, y = lstm.array{{0}, {1}, {2}, {0.5}}}
+  for _, method in ipairs{"fit", "evaluate"} do
+    local ok, message = pcall(function() m[method](m, set, method == "fit" and {verbose = 0} or nil) end)
+    lu.assertFalse(ok)
+    lu.assertStrMatches(message, "^tests/lua/fit.lua:%d+: .*target.*0.*1.*$")
+  end
+end
+
 local TestOptions = {}
 
 function TestOptions.testMistakes()
@@ -201,6 +211,28 @@ function TestOptions.testPatienceAndBestWeights()
   lu.assertEquals(history.stopped, "patience")
   lu.assertEquals(#history, history.best + 2)
   lu.assertEquals(weights(m), best)
+end
+
+-- With verbose > 0 the run says whose weights the model has in the end; the history says what "best" means.
+function TestOptions.testTellsWhichWeightsCameBack()
+  local said, print_error = {}, core.eprint
+  core.eprint = function(s) said[#said + 1] = s end
+  local history = assert(text_model():fit(train, quiet{steps = 400, patience = 2, lr = 0.3, validate_every = 10,
+    verbose = 1}))
+  local row = history[history.best]
+  local best = ("the best weights are back, those of step %d (epoch %d, val_loss %.4g)\n"):format(row.step, row.epoch,
+    row.val_loss)
+  lu.assertStrContains(table.concat(said), best)
+  lu.assertNotStrContains(tostring(history), "training loss")
+  said = {}
+  history = assert(text_model():fit(train, quiet{steps = 40, verbose = 1}))
+  core.eprint = print_error
+  lu.assertEquals(history.best, #history)
+  lu.assertNotStrContains(table.concat(said), "best weights")
+  local options = quiet{steps = 40}
+  options.validation = nil
+  history = assert(text_model():fit(train, options))
+  lu.assertStrContains(tostring(history), "\n* best by training loss (no validation)\n")
 end
 
 function TestOptions.testErrorsInCallbacksPass()
@@ -318,6 +350,63 @@ function TestResume.testTrueBeginsWithoutAFile()
   os.remove(path)
   assert(text_model():fit(train, quiet{steps = 5, checkpoint = path, resume = true}))
   lu.assertTrue(core.exists(path))
+end
+
+-- A finished run has nothing to go on with; its file stays as it is.
+function TestResume.testNothingLeft()
+  local m = text_model()
+  assert(m:fit(train, quiet{steps = 40, checkpoint = path}))
+  local before, bytes = weights(m), assert(lstm.readfile(path))
+  for _, steps in ipairs{40, 30} do
+    local history, message, status = m:fit(train, quiet{steps = steps, checkpoint = path, resume = true})
+    lu.assertNil(history)
+    lu.assertEquals(message, ("cannot resume %s: steps = %d asks for no more than the 40 that are done already: " ..
+      "give a larger number"):format(path, steps))
+    lu.assertEquals(status, "mismatch")
+    lu.assertEquals(weights(m), before)
+    lu.assertTrue(lstm.readfile(path) == bytes)
+  end
+  local set = sine(30):windows{look_back = 5}
+  local one = lstm.model{input = 1, hidden = 3, output = 1}
+  assert(one:fit(set, {epochs = 2, batch = 5, checkpoint = path, seed = 1, verbose = 0}))
+  local _, message = one:fit(set, {epochs = 2, batch = 5, resume = path, seed = 1, verbose = 0})
+  lu.assertStrContains(message, "epochs = 2 (steps = 10) asks for no more than the 10 that are done already")
+end
+
+-- Runs a script in a host of its own; returns the exit code and what it said.
+local function run(script_text, arguments)
+  local script, out = os.tmpname(), os.tmpname()
+  assert(lstm.writefile(script, script_text))
+  local _, _, code = os.execute(("%s %s %s >%s 2>&1"):format(os.getenv "LSTM" or "./lstm", script, arguments or "", out))
+  local said = assert(lstm.readfile(out))
+  os.remove(script)
+  os.remove(out)
+  return code, said
+end
+
+-- Ctrl-C while a validation is under way: it is cut short, and the run that goes on begins with it.
+function TestResume.testInterruptInTheValidation()
+  local script = ([[
+    local lstm = require "lstm"
+    local text = ("the quick brown fox jumps over the lazy dog. "):rep(60)
+    local train, validation = lstm.vocab(text):encode(text):split(0.8)
+    local m = lstm.model{input = train.vocab, lstm.embedding(8), lstm.lstm(12), output = train.vocab, seed = 1}
+    local function press(i)
+      if arg[1] == "press" and i.step == 40 then io.popen("kill -INT $PPID"):close() end
+    end
+    local history, message, status, partial = m:fit(train, {steps = tonumber(arg[2]), seq = 8, batch = 4, lr = 0.01,
+      seed = 1, verbose = 0, validation = validation, validate_every = 20, checkpoint = %q, on_step = press,
+      resume = arg[1] == "resume"})
+    if not history then print(status, #partial) os.exit(0) end
+    for _, row in ipairs(history) do print(row.step, row.loss, row.val_loss) end
+    print(require "lstm.core".hash(m:tensor "lstm.weight_hh_l0"))
+  ]]):format(path):gsub('m:tensor "lstm.weight_hh_l0"', "m:tensor(m:tensors()[2])")
+  for _, steps in ipairs{60, 40} do
+    local _, whole = run(script, "plain " .. steps)
+    local code, said = run(script, "press " .. steps)
+    lu.assertEquals({code, said}, {0, "interrupted\t1\n"})
+    lu.assertEquals({run(script, "resume " .. steps)}, {0, whole})
+  end
 end
 
 -- Ctrl-C in the middle of a run of another process: the checkpoint survives, and the rest gives the same bits.
