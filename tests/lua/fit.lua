@@ -377,7 +377,8 @@ end
 local function run(script_text, arguments)
   local script, out = os.tmpname(), os.tmpname()
   assert(lstm.writefile(script, script_text))
-  local _, _, code = os.execute(("%s %s %s >%s 2>&1"):format(os.getenv "LSTM" or "./lstm", script, arguments or "", out))
+  local binary = os.getenv "LSTM" or "./lstm"
+  local _, _, code = os.execute(("%s %s %s >%s 2>&1"):format(binary, script, arguments or "", out))
   local said = assert(lstm.readfile(out))
   os.remove(script)
   os.remove(out)
