@@ -1,6 +1,7 @@
 -- chars.lua FILE [options]: learns a text character by character, then writes more of it.
 --
 --   lstm scripts/chars.lua shakespeare.txt --steps 2000 --out shakespeare.safetensors
+--   lstm scripts/chars.lua --load shakespeare.safetensors --sample 1000
 --
 -- The first 90 % of the text are learned, the last 10 % measured. stdout gets a sample and, last, the line
 -- `validation X nats/char` of the model that is saved; everything else goes to stderr.
@@ -9,7 +10,7 @@ local lstm = require "lstm"
 
 local opt, given = lstm.args{
   about = "Learn the style of a text, character by character, then write more of it.",
-  {"file", help = "text to learn from"},
+  {"file", optional = true, help = "text to learn from; not needed with --load"},
   {"--steps", default = 2000, min = 1, help = "training steps; with --resume, the total"},
   {"--seq", default = 64, min = 1, alias = "-seq_length", help = "characters the gradient reaches back"},
   {"--batch", default = 32, min = 1, alias = "-batch_size", help = "places in the text that are read in parallel"},
@@ -28,9 +29,11 @@ local opt, given = lstm.args{
   {"--validate-every", default = 100, min = 1, help = "steps between two looks at that share"},
   {"--patience", type = "integer", min = 1, help = "stop after so many looks without an improvement"},
   {"--out", type = "string", value = "FILE", help = "save the best model here"},
+  {"--load", type = "string", value = "MODEL", help = "do not train: write with a model that --out saved"},
   {"--checkpoint", type = "string", value = "FILE", help = "save the run here, to resume it"},
   {"--resume", type = "string", value = "FILE", alias = "-init_from",
-    help = "go on exactly where a checkpoint stopped, with the options it was made with"},
+    help = "go on exactly where a checkpoint stopped, with the options it was made with; the run goes on being saved" ..
+      " there unless --checkpoint names another file"},
   {"--sample", default = 500, min = 0, alias = "-length", help = "characters to write at the end, 0 = none"},
   {"--temperature", type = "number", default = 0.8, min = 0,
     help = "daring of the sample: 0 always the likeliest character, 1 as the model thinks"},
@@ -43,10 +46,10 @@ local opt, given = lstm.args{
 local kept = {"steps", "seq", "batch", "embed", "hidden", "layers", "dropout", "lr", "optimizer", "clip", "init",
   "seed", "vocab", "val", "validate_every", "patience"}
 
-local function stop(message, code)
-  io.stderr:write("chars.lua: ", message, "\n")
-  os.exit(code or 1, true)
-end
+-- What a resumed run is to be told again.
+local unkept = {"out", "sample", "temperature", "prime", "loss_plot", "verbose"}
+
+local stop = lstm.args.stop
 
 -- The value, or the program ends with the sentence that came instead.
 local function need(value, message)
@@ -62,16 +65,94 @@ end
 local function stop_interrupted(message)
   message = message:gsub(", resume with.*", "")
   local path = opt.checkpoint or opt.resume
-  stop(message .. (path and "; go on with --resume " .. path or ""), 130)
+  if path then
+    message = message .. "; go on with " .. lstm.args.command({opt.file, "--resume", path}, opt, given, unkept)
+  elseif opt.out then
+    message = message .. ("; the best model so far is in %s, but without --checkpoint the run cannot go on"):format(
+      opt.out)
+  else
+    message = message .. "; nothing was saved: --out keeps the model, --checkpoint the run"
+  end
+  stop(message, 130)
 end
 
--- Hours of work must not end at a folder that does not exist.
-local function check_place(path)
-  if not path then return end
-  local probe = path .. ".probe"
-  local fine, message = lstm.writefile(probe, "")
-  if not fine then stop((message:gsub("%.probe", ""))) end
-  os.remove(probe)
+-- Where a checkpoint's run stands, in training steps; nil for a mere model.
+local function position_of(model) return tonumber(model.core:meta()["fit.position"] or "") end
+
+local function stop_conflict(path, text, free)
+  local now, before = lstm.args.conflict(opt, given, text, free)
+  if now then stop(("%s conflicts with %s, which %s was made with"):format(now, before, path)) end
+end
+
+-- With --load only these options mean something.
+local function check_load_options(useful)
+  local means = {}
+  for _, name in ipairs(useful) do means[name] = true end
+  for name in pairs(given) do
+    if not means[name] then
+      stop(("%s has no effect with --load, which does not train; to train on, use --resume with a checkpoint"):format(
+        name == "file" and "FILE" or "--" .. name:gsub("_", "-")))
+    end
+  end
+end
+
+-- What stops a run, in the script's own words.
+local function in_options(message)
+  return (message:gsub("^fit: ", ""):gsub("a smaller lr, or clip", "a smaller --lr, or --clip"))
+end
+
+-- Every character of the beginning must be one that the model knows.
+local function check_prime(vocab, where)
+  for c in opt.prime:gmatch("[%z\1-\127\192-\255]?[\128-\191]*") do
+    for symbol in c:gmatch(vocab.kind == "utf8" and ".+" or ".") do
+      if not vocab:id(symbol) then stop(('--prime: "%s" does not occur in %s'):format(c, where)) end
+    end
+  end
+end
+
+local function write_sample(model)
+  for piece in model:generate{prime = opt.prime, length = opt.sample, temperature = opt.temperature, seed = opt.seed} do
+    io.write(piece)
+    io.flush()
+  end
+  io.write("\n")
+end
+
+-- --load: writes with a finished model, and that is all.
+local function write_and_exit()
+  check_load_options{"load", "sample", "temperature", "prime", "seed", "verbose"}
+  local model = need(lstm.load(opt.load))
+  if not model.vocab or not model.output_vocab then stop(opt.load .. " is no model of a text: it has no vocabulary") end
+  check_prime(model.vocab, "the text that " .. opt.load .. " has learned")
+  write_sample(model)
+  os.exit(0, true)
+end
+
+-- --resume: the model, and the options of its run for all that the command line leaves open.
+local function resume_model()
+  local model = need(lstm.load(opt.resume))
+  if not model.meta.chars then stop(opt.resume .. " was not made by this script") end
+  local done = position_of(model)
+  if not done then
+    stop(opt.resume .. " is a model, not a checkpoint of a run: --load writes with it, --checkpoint makes the other")
+  end
+  stop_conflict(opt.resume, model.meta.chars, {"steps", "validate_every", "patience"})
+  lstm.args.recall(opt, given, model.meta.chars)
+  if opt.steps <= done then
+    stop(("%s is already at step %d; --steps counts from the beginning, so %d leaves nothing to do"):format(opt.resume,
+      done, opt.steps))
+  end
+  return model
+end
+
+-- What to make of a loss that is no better than guessing, and which weights count.
+local function report(history, vocab)
+  local guessing = math.log(vocab:size())
+  local row = history[history.best]
+  if row then say("kept: the weights of step %d, the best of %d looks", row.step, #history) end
+  if not row or history.best_value >= guessing then
+    say("this is no better than guessing (%.4f nats/char): lower --lr, now %g", guessing, opt.lr)
+  end
 end
 
 local function new_model(vocab)
@@ -84,24 +165,26 @@ local function new_model(vocab)
   return lstm.model(layers)
 end
 
-check_place(opt.out)
-check_place(opt.loss_plot)
+if opt.load then write_and_exit() end
+if not opt.file then stop("FILE is missing", 2) end
+for _, name in ipairs{"out", "checkpoint", "loss_plot"} do
+  need(lstm.args.writable("--" .. name:gsub("_", "-"), opt[name]))
+end
 local text = need(lstm.readfile(opt.file))
 if text == "" then stop(opt.file .. " is empty, there is nothing to learn from") end
 
-local model
-if opt.resume then
-  model = need(lstm.load(opt.resume))
-  if not model.meta.chars then stop(opt.resume .. " was not made by this script") end
-  lstm.args.recall(opt, given, model.meta.chars)
-end
-
+local model = opt.resume and resume_model()
 local fine, vocab = pcall(lstm.vocab, text, opt.vocab)
 if not fine then stop(opt.file .. ": " .. tostring(vocab)) end
 if model and model.vocab ~= vocab then stop(opt.file .. " is not the text that " .. opt.resume .. " was learning") end
+check_prime(vocab, "the text")
 local tokens = vocab:encode(text)
 local least = opt.batch * (opt.seq + 1)
-if math.floor(#tokens * (1 - opt.val)) < least or math.floor(#tokens * opt.val) < 2 then
+local learned, measured = math.floor(#tokens * (1 - opt.val)), math.floor(#tokens * opt.val)
+if learned < least and #tokens * 0.9 >= least or measured < 2 and #tokens >= least + 2 then
+  stop(("--val %g leaves %d of %d characters to learn from and %d to measure on, too few: %d and 2 are needed"):format(
+    opt.val, learned, #tokens, measured, least))
+elseif learned < least or measured < 2 then
   stop(("%s has %d characters, too few: --batch %d and --seq %d need %d to learn from and some to measure on"):format(
     opt.file, #tokens, opt.batch, opt.seq, least))
 end
@@ -110,26 +193,28 @@ local train, validation = tokens:split(1 - opt.val)
 model = model or new_model(vocab)
 model.meta.chars = lstm.args.keep(opt, kept)
 say("%s: %d characters, %d different; %d parameters", opt.file, #tokens, vocab:size(), model:parameters())
+if not (opt.out or opt.checkpoint or opt.resume) then
+  say("nothing will be saved: --out FILE keeps the model, --checkpoint FILE the run")
+end
 
 local checkpoint = opt.checkpoint or opt.resume
-local history, message, status = model:fit(train, {
+local history, message, status, record = model:fit(train, {
   validation = validation, seq = opt.seq, batch = opt.batch, steps = opt.steps, validate_every = opt.validate_every,
   optimizer = opt.optimizer, lr = opt.lr, clip = opt.clip, seed = opt.seed, patience = opt.patience,
   checkpoint = checkpoint, resume = opt.resume, verbose = opt.verbose,
 })
-if not history and status ~= "interrupted" then stop(message) end
+if not history and status ~= "interrupted" then stop(in_options(message)) end
 if opt.out then
   need(model:save(opt.out))
   say("model: %s", opt.out)
 end
-if not history then stop_interrupted(message) end
-if opt.loss_plot then need(lstm.plot.history(history, opt.loss_plot, {y = "nats per character"})) end
-
-if opt.sample > 0 then
-  for piece in model:generate{prime = opt.prime, length = opt.sample, temperature = opt.temperature, seed = opt.seed} do
-    io.write(piece)
-    io.flush()
-  end
-  io.write("\n")
+record = history or record
+if opt.loss_plot and record and #record > 0 then
+  need(lstm.plot.history(record, opt.loss_plot, {y = "nats per character"}))
+  say("plot: %s", opt.loss_plot)
 end
-io.write(("validation %.4f nats/char\n"):format(history.best_value))
+if not history then stop_interrupted(message) end
+report(history, vocab)
+
+if opt.sample > 0 then write_sample(model) end
+io.write(("validation %.4f nats/char\n"):format(history.best_value or model:evaluate(validation).loss))

@@ -138,23 +138,97 @@ function args.parse(spec, argv)
   return result, given
 end
 
+local function kept_text(value)
+  return type(value) == "number" and ("%.17g"):format(value) or tostring(value)
+end
+
 --- Options as one string, to be kept with what they made: `steps=2000 lr=0.002`. names: which ones.
 -- Values must not contain white space.
 function args.keep(values, names)
   local words = {}
   for _, name in ipairs(names) do
     local value = values[name]
-    if type(value) == "number" then value = ("%.17g"):format(value) end
-    if value ~= nil then words[#words + 1] = name .. "=" .. tostring(value) end
+    if value ~= nil then words[#words + 1] = name .. "=" .. kept_text(value) end
   end
   return table.concat(words, " ")
 end
 
+local words_of = {["true"] = true, ["false"] = false}
+
 --- Puts the options of such a string into `values`, but those that `given` has (see parse): they were asked for anew.
 function args.recall(values, given, text)
   for name, value in text:gmatch("(%S+)=(%S+)") do
-    if not given[name] then values[name] = tonumber(value) or value end
+    if not given[name] then
+      values[name] = tonumber(value) or value
+      if words_of[value] ~= nil then values[name] = words_of[value] end
+    end
   end
+end
+
+-- An option as it is typed: "--hidden 96"; a flag is its name alone.
+local function typed(name, value)
+  name = "--" .. name:gsub("_", "-")
+  if value == true or value == "true" then return name end
+  if value == false or value == "false" then return "no " .. name end
+  local number = tonumber(value)
+  return name .. " " .. (number and ("%.6g"):format(number) or tostring(value))
+end
+
+--- The first option that was given and is another one than in such a string: how it was typed and how it was kept
+-- ("--hidden 128", "--hidden 96"); nil where all agree. free: a list of names that may differ.
+function args.conflict(values, given, text, free)
+  local may = {}
+  for _, name in ipairs(free or {}) do may[name] = true end
+  for name, value in text:gmatch("(%S+)=(%S+)") do
+    if given[name] and not may[name] and kept_text(values[name]) ~= value then
+      return typed(name, values[name]), typed(name, value)
+    end
+  end
+  return nil
+end
+
+-- A word that a shell takes as it is.
+local function quoted(text)
+  if text:find("^[%w%._/=:,+%-]+$") then return text end
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+--- The command line that starts this script again: program, script, `words`, then those of the options `names` that
+-- were given. A shell reads it as it stands.
+function args.command(words, values, given, names)
+  local line = {arg and arg[-1] or "lstm", arg and arg[0] or "script.lua"}
+  for _, word in ipairs(words) do line[#line + 1] = word end
+  for _, name in ipairs(names) do
+    if given[name] and values[name] ~= false then
+      line[#line + 1] = "--" .. name:gsub("_", "-")
+      if values[name] ~= true then line[#line + 1] = tostring(values[name]) end
+    end
+  end
+  for i, word in ipairs(line) do line[i] = quoted(word) end
+  return table.concat(line, " ")
+end
+
+--- Ends the program with one sentence on stderr, after the script's name. code: 1 if not given.
+function args.stop(message, code)
+  local name = (arg and arg[0] or "lstm"):match("[^/\\]+$") or "lstm"
+  io.stderr:write(name, ": ", message, "\n")
+  os.exit(code or 1, true)
+end
+
+--- Whether a file can be written there, before hours of work depend on it. Returns true, or nil and the sentence.
+-- option: what to blame ("--out"); path: nil is fine.
+function args.writable(option, path)
+  if not path then return true end
+  local folder = io.open(path .. "/.")
+  if folder then
+    folder:close()
+    return nil, ("%s %s is a folder: give the name of a file"):format(option, path)
+  end
+  local probe = path .. ".probe"
+  local fine, message = require "lstm.core".writefile(probe, "")
+  if not fine then return nil, (message:gsub("%.probe", "", 1)) end
+  os.remove(probe)
+  return true
 end
 
 -- Words of text in lines of at most `width`, each after the first indented.
@@ -233,8 +307,7 @@ local function run(_, spec, argv)
     io.stdout:write(help)
     os.exit(0, true)
   end
-  io.stderr:write(("%s: %s\n"):format(argv[0] or "lstm", second))
-  os.exit(2, true)
+  args.stop(second, 2)
 end
 
 return setmetatable(args, {__call = run})

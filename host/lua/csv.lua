@@ -95,9 +95,10 @@ local function header_of(records, header)
   for j = 1, #names do
     if not header or names[j] == "" then names[j] = tostring(j) end
   end
-  return names
+  return names, header
 end
 
+-- Where a column is: by its name, else by its number ("2").
 local function index_of(names, wanted)
   local found
   for j, name in ipairs(names) do
@@ -106,6 +107,8 @@ local function index_of(names, wanted)
       found = j
     end
   end
+  local number = not found and wanted:find("^%d+$") and tonumber(wanted)
+  if number and names[number] then return number end
   if not found then return nil, options.unknown("column", wanted, names) end
   return found
 end
@@ -195,27 +198,31 @@ local function parse(text, opts, name)
   if not text:find("%S") then return nil, name .. ": the file is empty", "format" end
   local records, line, message = read_records(text, opts.separator or detect_separator(text))
   if not records then return bad(line, message) end
-  local names = header_of(records, opts.header)
+  local names, header = header_of(records, opts.header)
   if #records == 0 then return bad(1, "there are column names, but no rows") end
   for _, row in ipairs(records) do
     if #row.fields ~= #names then
       local cells = #row.fields == 1 and "1 cell" or #row.fields .. " cells"
-      return bad(row.line, ("%s, but there are %d columns"):format(cells, #names))
+      return bad(row.line, ("%s, but there %s"):format(cells, #names == 1 and "is 1 column" or "are " .. #names ..
+        " columns"))
     end
   end
   local wanted = opts.columns or numeric_columns(names, records)
   if #wanted == 0 then return nil, name .. ": no column of numbers", "format" end
-  local columns = {}
+  local columns, found = {}, {}
   for k, column in ipairs(wanted) do
     local j, problem = index_of(names, column)
     if not j then return nil, name .. ": " .. problem, "format" end
-    columns[k], line, message = read_column(records, j, column, opts.missing)
+    found[k] = names[j]
+    columns[k], line, message = read_column(records, j, names[j], opts.missing)
     if not columns[k] then return bad(line, message) end
     if opts.missing == "interpolate" then interpolate(columns[k]) end
   end
   local flat, rows = by_rows(columns, #records)
   if rows == 0 then return nil, name .. ": every row misses a value", "format" end
-  return windows.table(core.array(flat):reshape{rows, #wanted}, wanted)
+  local result = windows.table(core.array(flat):reshape{rows, #found}, found)
+  result.header = header
+  return result
 end
 
 local function check(opts, where)
@@ -229,11 +236,13 @@ local function check(opts, where)
 end
 
 --- A table of rows (see windows.lua) from text in CSV form.
--- opts: columns: list of names to read (default: every column of numbers); missing: what to do with an empty cell,
---   NA, NaN, null or ?: "error" (default), "interpolate" (on the line between its neighbours) or "drop" (the row);
+-- opts: columns: list of names, or numbers as strings, to read (default: every column of numbers);
+--   missing: what to do with an empty cell, NA, NaN, null or ?: "error" (default), "interpolate" (on the line between
+--   its neighbours) or "drop" (the row);
 --   separator "," ";" or tab (default: the one the first line uses); header true/false (default: false only where
 --   the first line has nothing but numbers; the columns are then "1", "2", ...).
 -- name: what messages call the text (default "csv").
+-- The table's field `header` tells whether the first line was taken for names.
 -- Returns nil, message, "format" for text that is not right; raises on unknown options.
 function csv.parse(text, opts, name)
   opts = check(opts, "csv.parse")

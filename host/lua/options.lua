@@ -105,6 +105,7 @@ local function wanted(rule)
   for i, kind in ipairs(kinds_of(rule)) do words[i] = articles[kind] or kind end
   local text = #words > 0 and table.concat(words, " or ") or "a value"
   if rule.above then text = text .. " above " .. rule.above end
+  if rule.min and rule.below then return ("%s of at least %s and below %s"):format(text, rule.min, rule.below) end
   if rule.below then text = text .. (rule.above and " and" or "") .. " below " .. rule.below end
   if rule.min and rule.max then return ("%s from %s to %s"):format(text, rule.min, rule.max) end
   if rule.min then text = text .. " of at least " .. rule.min end

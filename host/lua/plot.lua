@@ -112,6 +112,15 @@ local function range_of(series, key, log)
   return low, high
 end
 
+-- Where an axis ends above its largest value: at the tick below if that is all but reached, a little above the value if
+-- it is only just beyond a tick (a whole step of nothing would flatten the rest), else at the next tick.
+local function axis_end(value, step)
+  local beyond = value / step - math.floor(value / step)
+  if beyond <= 0.02 then return math.floor(value / step) * step end
+  if beyond < 0.2 then return value + 0.03 * step end
+  return math.ceil(value / step) * step
+end
+
 -- A y axis that covers the data with a little air and ends at ticks where that costs little.
 local function y_axis(series, log, count)
   local low, high = range_of(series, "y", log)
@@ -126,8 +135,7 @@ local function y_axis(series, log, count)
     low, high = low - half, high + half
   end
   local step = nice_step(high - low, count)
-  low = math.floor(low / step + 0.02) * step
-  high = math.ceil(high / step - 0.02) * step
+  low, high = -axis_end(-low, step), axis_end(high, step)
   return {low = low, high = high, ticks = linear_ticks(low, high, count)}
 end
 
@@ -320,9 +328,10 @@ local function draw_axes(frame, opts)
     out[#out + 1] = element_text(frame.left + frame.width / 2, frame.bottom + 44, "soft", opts.x,
       ' text-anchor="middle"')
   end
-  if opts.y ~= "" then
+  if opts.y ~= "" or opts.log then
+    local name = opts.y .. (opts.log and (opts.y ~= "" and " (log scale)" or "log scale") or "")
     local x, y = 24, frame.bottom - frame.height / 2
-    out[#out + 1] = element_text(x, y, "soft", opts.y,
+    out[#out + 1] = element_text(x, y, "soft", name,
       (' text-anchor="middle" transform="rotate(-90 %s %s)"'):format(px(x), px(y)))
   end
   return table.concat(out, "\n")
@@ -349,12 +358,12 @@ end
 -- Where the words beside a point hide the least of the lines: x, y of their left end on the base line.
 local function free_place(frame, series, x, y, width)
   local best, fewest
-  for _, dy in ipairs{-13, 24, -30, 41} do
+  for _, dy in ipairs{-13, 24, -30, 41, -50, 61, -80, 91, -120, 131} do
     for _, dx in ipairs{4, -4 - width} do
-      local left, base = x + dx, y + dy
+      local left, base = math.max(frame.left + 4, math.min(x + dx, frame.left + frame.width - width - 4)), y + dy
       local inside = left > frame.left and left + width < frame.left + frame.width and
         base - 12 > frame.bottom - frame.height and base + 4 < frame.bottom
-      local cost = crossings(series, left, left + width, base - 12, base + 4) + (inside and 0 or 1000)
+      local cost = crossings(series, left - 3, left + width + 3, base - 15, base + 7) + (inside and 0 or 1000)
       if not best or cost < fewest then best, fewest = {left, base}, cost end
     end
   end
@@ -380,9 +389,10 @@ local function frame_of(opts, series, legend_rows)
   frame.y = y_axis(series, opts.log, math.max(2, math.floor(frame.height / 55)))
   local widest = 0
   for _, tick in ipairs(frame.y.ticks) do widest = math.max(widest, text_width(tick.label, FONT)) end
-  frame.left = 20 + widest + (opts.y ~= "" and 22 or 0)
+  frame.left = 20 + widest + ((opts.y ~= "" or opts.log) and 22 or 0)
   frame.width = opts.width - frame.left - 26
   frame.x = x_axis(series, math.max(2, math.floor(frame.width / 95)))
+  frame.x.ticks = opts.x_ticks or frame.x.ticks
   return frame
 end
 
@@ -417,6 +427,7 @@ end
 
 local spec = {
   file = {type = "string"}, title = "", x = "", y = "", log = false, ["#"] = true, marks = {type = "table"},
+  x_ticks = {type = "table"},
   width = {type = "integer", default = 860, min = 200, max = 10000},
   height = {type = "integer", default = 420, min = 150, max = 10000},
 }
@@ -439,7 +450,8 @@ end
 --   x (places on the x axis, as many; default 1, 2, ...), style "line", "dash", "dots" or "muted" (thin and grey).
 -- opts: file (the SVG to write; without it the SVG is returned as a string), title, x and y (names of the axes), log
 --   (true: logarithmic y axis; values that are not positive are gaps), width 860, height 420 (pixels),
---   marks (a list of {x =, y =, label =, series = number}: a ring on a point).
+--   marks (a list of {x =, y =, label =, series = number}: a ring on a point), x_ticks (a list of {at =, label =}
+--   for the x axis, as for dates; default: round numbers).
 -- Returns true (or the SVG), or nil, message, status where the file cannot be written. Raises on unknown options.
 local function line_plot(_, opts)
   opts = options.check(opts, spec, "plot")
@@ -458,7 +470,7 @@ local function history_x(history)
   return first.step and "step" or nil
 end
 
---- A plot of a run's losses: training, validation where there is one, and a ring on the best row.
+--- A plot of a run's losses: training, validation where there is one, and then a ring on its best row.
 -- history: what fit returns; file: the SVG to write, or nil to get it as a string.
 -- opts: title ("Loss"), y ("loss"), log, width and height as for a line plot.
 -- Returns true (or the SVG), or nil, message, status. Raises for an empty history and unknown options.
@@ -471,16 +483,13 @@ function plot.history(history, file, opts)
   local places = name and history:column(name) or nil
   opts.x = name or "row"
   opts[1] = {history:column("loss"), x = places, name = "training"}
-  local last, column = 1, "loss"
-  for _, row in ipairs(history) do
-    if row.val_loss then last, column = 2, "val_loss" end
-  end
-  if last == 2 then opts[2] = {history:column("val_loss"), x = places, name = "validation"} end
-  local best = history.best
-  if best and history[best][column] then
+  local validated = false
+  for _, row in ipairs(history) do validated = validated or row.val_loss ~= nil end
+  if validated then opts[2] = {history:column("val_loss"), x = places, name = "validation"} end
+  local best = history.best and history[history.best].val_loss
+  if best then
     opts.marks = {{
-      x = places and places[best] or best, y = history[best][column], series = last,
-      label = ("best %.4g"):format(history[best][column]),
+      x = places and places[history.best] or history.best, y = best, series = 2, label = ("best %.4g"):format(best),
     }}
   end
   local svg = picture(opts)

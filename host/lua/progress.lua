@@ -21,6 +21,11 @@ function progress.color(stream)
   return require("lstm.core").isatty(stream or 2)
 end
 
+--- How many columns the terminal has; 80 where there is none.
+function progress.columns()
+  return require("lstm.core").columns() or 80
+end
+
 -- Where lines go and what time it is; tests pass their own.
 local function terminal()
   local core = require "lstm.core"
@@ -75,23 +80,40 @@ end
 local order = {"epoch", "loss", "val_loss", "best", "norm", "lr"}
 local short = {val_loss = "val"}
 
+local dearest = {"loss", "val_loss"}              -- where there is no room for all
+
 local function value_text(name, value)
   return (short[name] or name) .. " " .. (name == "epoch" and ("%.0f"):format(value) or figure(value))
 end
 
--- "loss 1.2340", "val 1.3010", ...: one string for each value, the usual names first.
-local function value_texts(values)
-  local texts, rest, usual = {}, {}, {}
+-- The names of the values, the usual ones first.
+local function names_of(values)
+  local names, rest, usual = {}, {}, {}
   for _, name in ipairs(order) do
     usual[name] = true
-    if values[name] then texts[#texts + 1] = value_text(name, values[name]) end
+    if values[name] then names[#names + 1] = name end
   end
   for name in pairs(values) do
     if not usual[name] then rest[#rest + 1] = name end
   end
   table.sort(rest)
-  for _, name in ipairs(rest) do texts[#texts + 1] = value_text(name, values[name]) end
-  return texts
+  for _, name in ipairs(rest) do names[#names + 1] = name end
+  return names
+end
+
+-- "  loss 1.2340  val 1.3010": as many values as fit into `room`; the losses are the last to be left out.
+local function value_texts(values, room)
+  local names, fits = names_of(values), {}
+  local function try(name)
+    if fits[name] or not values[name] then return end
+    local text = "  " .. value_text(name, values[name])
+    if #text > room then return end
+    fits[name], room = text, room - #text
+  end
+  for _, name in ipairs(dearest) do try(name) end
+  for _, name in ipairs(names) do try(name) end
+  for i, name in ipairs(names) do names[i] = fits[name] or "" end
+  return table.concat(names)
 end
 
 local function width_of(text)
@@ -130,7 +152,8 @@ function Bar:counts(now)
   text = text .. " " .. self.unit .. (self.total == 1 and "" or "s") .. " [" .. clock(now - self.began)
   if left and self.done < (self.total or math.huge) then text = text .. "<" .. clock(left) end
   if self.rate then
-    text = text .. ", " .. (self.rate >= 1 and ("%.3g/s"):format(self.rate) or ("%.3g s each"):format(1 / self.rate))
+    local form = self.rate < 1 and "%.3g s each" or self.rate < 100 and "%.3g/s" or "%.0f/s"
+    text = text .. ", " .. form:format(self.rate < 1 and 1 / self.rate or self.rate)
   end
   return text .. "]"
 end
@@ -144,15 +167,19 @@ local function drawn_bar(share, cells, sink)
   return left .. right
 end
 
--- The line, no wider than `columns`; what does not fit is left out: values from the right, then the bar.
+-- The line, no wider than `columns`; what does not fit is left out: the bar, values but the losses, the title.
 function Bar:line(now, columns, with_bar)
   local share = self:share(now)
   local head = self.title ~= "" and self.title .. " " or ""
   if share then head = head .. ("%3.0f%% "):format(math.floor(share * 100)) end
-  local tail = self:counts(now)
-  for _, text in ipairs(value_texts(self.values)) do
-    if width_of(head) + width_of(tail) + #text + 2 <= columns then tail = tail .. "  " .. text end
+  local tail, losses = self:counts(now), 0
+  for _, name in ipairs(dearest) do
+    if self.values[name] then losses = losses + 2 + #value_text(name, self.values[name]) end
   end
+  if losses > 0 and share and width_of(head) + width_of(tail) + losses > columns then
+    head = head:sub(#self.title + (self.title ~= "" and 2 or 1))
+  end
+  tail = tail .. value_texts(self.values, columns - width_of(head) - width_of(tail))
   local room = columns - width_of(head) - width_of(tail) - 1
   if with_bar and share and room >= 5 then
     return head .. drawn_bar(share, math.min(room, 20), self.sink) .. " " .. tail,

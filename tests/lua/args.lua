@@ -67,6 +67,46 @@ function TestParse.testKeepAndRecall()
   lu.assertEquals({later.hidden, later.lr, later.init}, {64, 0.5, "default"})
 end
 
+function TestParse.testRecallKeepsFlags()
+  local later, given = assert(parse("a"))
+  args.recall(later, given, args.keep({quiet = true}, {"quiet"}))
+  lu.assertTrue(later.quiet)
+  args.recall(later, given, "quiet=false")
+  lu.assertFalse(later.quiet)
+end
+
+function TestParse.testConflict()
+  local text = "hidden=64 lr=0.10000000000000001 quiet=false"
+  local function conflict(...)
+    local opt, given = assert(parse("a", ...))
+    return {args.conflict(opt, given, text, {"lr"})}
+  end
+  lu.assertEquals(conflict("--hidden", "32"), {"--hidden 32", "--hidden 64"})
+  lu.assertEquals(conflict("--quiet"), {"--quiet", "no --quiet"})
+  lu.assertEquals(conflict("--hidden", "64", "--lr", "3"), {})
+  lu.assertEquals(conflict(), {})
+end
+
+function TestParse.testCommand()
+  local before = arg
+  arg = {[-1] = "./lstm", [0] = "scripts/chars.lua"}             -- luacheck: ignore 121
+  local opt, given = assert(parse("a", "--out", "it's here", "--quiet", "--validate-every", "5"))
+  local line = args.command({"a b", "--resume", "r"}, opt, given, {"out", "quiet", "validate_every", "hidden"})
+  arg = before                                                   -- luacheck: ignore 121
+  lu.assertEquals(line,
+    [[./lstm scripts/chars.lua 'a b' --resume r --out 'it'\''s here' --quiet --validate-every 5]])
+end
+
+function TestParse.testWritable()
+  lu.assertTrue(args.writable("--out", nil))
+  local name = os.tmpname()
+  lu.assertTrue(args.writable("--out", name .. "x"))
+  os.remove(name)
+  lu.assertEquals({args.writable("--out", "tests")}, {nil, "--out tests is a folder: give the name of a file"})
+  local _, message = args.writable("--out", "no/such/x")
+  lu.assertStrContains(message, "no/such/x:")
+end
+
 function TestParse.testDoubleDash()
   local opt = assert(parse("--", "--strange-name", "m"))
   lu.assertEquals({opt.file, opt.model}, {"--strange-name", "m"})

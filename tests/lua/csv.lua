@@ -61,6 +61,14 @@ function TestReading.testHeader()
   lu.assertEquals(#assert(parse("1,2\n", {header = false})), 1)
 end
 
+function TestReading.testColumnsByNumber()
+  local rows = assert(parse("Date,Temp\nx,1\n", {columns = {"2"}}))
+  lu.assertEquals({rows.columns, rows.header}, {{"Temp"}, true})
+  lu.assertEquals(numbers("2,b\n1,3\n", {columns = {"2"}, header = true}), {{1}})         -- a name comes first
+  lu.assertFalse(assert(parse("1,2\n3,4\n")).header)
+  lu.assertStrContains(message("Date,Temp\nx,1\n", {columns = {"3"}}), 'unknown column "3"')
+end
+
 function TestReading.testColumns()
   lu.assertEquals(parse("Date,Temp\n1981-01-01,20.7\n").columns, {"Temp"})
   lu.assertEquals(numbers("a,b,c\n1,2,3\n", {columns = {"c", "a"}}), {{3, 1}})
@@ -112,6 +120,7 @@ function TestErrors.testBrokenFiles()
   lu.assertEquals(message(" \n"), "t.csv: the file is empty")
   lu.assertStrContains(message("a,b\n"), "no rows")
   lu.assertEquals(message("a,b\n1,2\n3\n"), "t.csv:3: 1 cell, but there are 2 columns")
+  lu.assertEquals(message("a\n1\n2,3\n"), "t.csv:3: 2 cells, but there is 1 column")
   lu.assertEquals(message('a,b\n1,"2\n3,4\n'), "t.csv:2: a quote is opened and never closed")
   lu.assertEquals(message('a,b\n1,"2"x\n'), 't.csv:2: text follows the closing quote of "2"')
   lu.assertEquals(message("a\nx\n"), "t.csv: no column of numbers")

@@ -82,7 +82,7 @@ function TestCheck.testRanges()
   lu.assertStrContains(failure({hidden = 0}, spec, "fit"), "of at least 1, got 0")
   lu.assertStrContains(failure({lr = 0}, spec, "fit"), "above 0")
   lu.assertStrContains(failure({lr = 0 / 0}, spec, "fit"), "above 0")
-  lu.assertStrContains(failure({dropout = 1}, spec, "fit"), "below 1")
+  lu.assertStrContains(failure({dropout = 1}, spec, "fit"), "a number of at least 0 and below 1")
   lu.assertEquals(options.check({dropout = 0.5}, spec, "fit").dropout, 0.5)
 end
 

@@ -62,6 +62,19 @@ function TestLine.testNiceTicks()
   lu.assertStrContains(svg, ">0.0012<")
 end
 
+function TestLine.testATinyNegativeValueTakesNoStep()
+  local text = table.concat(labels(draw{{{-0.2, 26}}}), " ")
+  lu.assertEquals(text:sub(1, 10), "0 10 20 30")
+  lu.assertNil(text:find("\u{2212}"))
+  lu.assertStrContains(table.concat(labels(draw{{{-8, 26}}}), " "), "\u{2212}10 0")
+end
+
+function TestLine.testOwnTicks()
+  local svg = draw{x_ticks = {{at = 1, label = "May 1"}, {at = 2, label = "May 2"}}, {{1, 2, 3}}}
+  lu.assertStrContains(svg, ">May 1<")
+  lu.assertStrContains(svg, ">May 2<")
+end
+
 function TestLine.testGapsSplitThePath()
   local svg = draw{{{1, 2, 0 / 0, 4, 5, math.huge, 7}, name = "a"}}
   local d = svg:match('<path class="s c1" d="(M[^"]*L[^"]*)"')
@@ -156,6 +169,8 @@ function TestHistory.testEpochs()
   local svg = check_xml(plot.history(h, nil, {log = true}))
   lu.assertStrContains(svg, ">epoch<")
   lu.assertNil(svg:find("validation"))
+  lu.assertNil(svg:find("best"))                       -- nothing was validated
+  lu.assertStrContains(svg, ">loss (log scale)<")
 end
 
 function TestHistory.testMistakes()

@@ -57,6 +57,30 @@ function TestTerminal.testNeverWiderThanTheTerminal()
   end
 end
 
+function TestTerminal.testLossesStayLongest()
+  local s = sink()
+  local bar = progress.new{sink = s, total = 2000, title = "training"}
+  for i = 1, 3 do
+    s.time = i
+    bar:update(i * 400, {epoch = 12, norm = 1, loss = 1.25, val_loss = 1.5})
+  end
+  lu.assertStrContains(s.out[3], "loss 1.2500  val 1.5000")
+  lu.assertNil(s.out[3]:find("norm"))
+  s.width = 66
+  s.time = 4
+  bar:update(1600)
+  lu.assertStrContains(s.out[4], "loss 1.2500  val 1.5000")
+  lu.assertNil(s.out[4]:find("training"))
+end
+
+function TestTerminal.testRatesAreWhole()
+  local s = sink()
+  local bar = progress.new{sink = s, total = 10000}
+  s.time = 1
+  bar:update(1250)
+  lu.assertStrContains(s.out[1], ", 1250/s]")
+end
+
 function TestTerminal.testEta()
   local s = sink()
   local bar = progress.new{sink = s, total = 100}

@@ -120,7 +120,8 @@ function TestChars.testCtrlCKeepsTheRun()
   pipe:close()
   lu.assertEquals(code, "130\n")
   local message = lstm.readfile(said)
-  lu.assertStrMatches(message, "chars%.lua: interrupted after step %d+ of 100000000; go on with %-%-resume .*\n")
+  lu.assertStrMatches(message, "chars%.lua: interrupted after step %d+ of 100000000; go on with " ..
+    "%S+ scripts/chars%.lua %S+ %-%-resume %S+ %-%-sample 20 %-%-verbose 0\n")
   local done = tonumber(message:match("after step (%d+)"))
   lu.skipIf(done > 1000, "the machine was too fast for this test")
   local got, err = run("scripts/chars.lua " .. text .. " --resume " .. saved ..
@@ -143,7 +144,87 @@ function TestChars.testFailures()
   local model = path()
   run("scripts/chars.lua " .. with(verse) .. small .. "--out " .. model)
   check_failure("scripts/chars.lua " .. with(verse) .. " --verbose 0 --resume " .. model, "not a checkpoint of a run")
-  check_failure("scripts/chars.lua " .. with(verse .. "#") .. " --verbose 0 --resume " .. model, "is not the text that")
+  local saved = path()
+  run("scripts/chars.lua " .. with(verse) .. small .. "--checkpoint " .. saved)
+  check_failure("scripts/chars.lua " .. with(verse .. "#") .. " --verbose 0 --steps 30 --resume " .. saved,
+    "is not the text that")
+  check_failure("scripts/chars.lua " .. with(verse) .. small .. "--val 0.99", "--val 0.99 leaves")
+end
+
+function TestChars.testMistakesAreFoundBeforeTraining()
+  local text = with(verse)
+  local long = "scripts/chars.lua " .. text .. " --steps 100000000 "
+  check_failure(long .. "--prime 'the \195\132'", '--prime: "\195\132" does not occur in the text')
+  check_failure(long .. "--vocab utf8 --prime X", '--prime: "X" does not occur in the text')
+  for _, name in ipairs{"--out", "--checkpoint", "--loss-plot"} do
+    check_failure(long .. name .. " tests", name .. " tests is a folder")
+  end
+end
+
+function TestChars.testResumeWithNothingToDo()
+  local text, saved = with(verse), path()
+  run("scripts/chars.lua " .. text .. small .. "--checkpoint " .. saved)
+  local bytes = lstm.readfile(saved)
+  local again = "scripts/chars.lua " .. text .. " --resume " .. saved
+  check_failure(again .. " --steps 10", "is already at step 20; --steps counts from the beginning, so 10 leaves")
+  check_failure(again, "so 20 leaves nothing to do")
+  check_failure(again .. " --steps 30 --hidden 9", "--hidden 9 conflicts with --hidden 8, which " .. saved)
+  check_failure(again .. " --steps 30 --lr 0.5", "--lr 0.5 conflicts with --lr 0.002")
+  lu.assertTrue(lstm.readfile(saved) == bytes)
+  local _, err, code = run(again .. " --steps 30 --hidden 8 --patience 9 --verbose 0")
+  lu.assertEquals({err, code}, {"", 0})
+end
+
+function TestChars.testLoadWrites()
+  local text, model = with(verse), path()
+  local said = run("scripts/chars.lua " .. text .. small .. "--seed 3 --out " .. model)
+  local load = "scripts/chars.lua --load " .. model
+  local out, err, code = run(load .. " --sample 40 --seed 3")
+  lu.assertEquals({err, code}, {"", 0})
+  lu.assertEquals(said:sub(1, #out), out)
+  lu.assertStrMatches((run(load .. " --sample 3 --prime 'the q' --temperature 0")), "the q...\n")
+  check_failure(load .. " --prime X", '--prime: "X" does not occur in the text that ' .. model)
+  check_failure(load .. " --steps 10", "--steps has no effect with --load")
+  check_failure("scripts/chars.lua " .. text .. " --load " .. model, "FILE has no effect with --load")
+  check_failure("scripts/chars.lua --load no/such.model", "cannot read no/such.model")
+end
+
+-- Without progress lines, which depend on the time.
+local function notes(command)
+  local _, err = run(command)
+  return (err:gsub("training [^\n]*\n", ""))
+end
+
+function TestChars.testTellsWhatIsKept()
+  local text = with(verse)
+  local options = "scripts/chars.lua " .. text .. small .. "--verbose 1 "
+  local err = notes(options)
+  lu.assertStrContains(err, "nothing will be saved: --out FILE keeps the model, --checkpoint FILE the run\n")
+  lu.assertStrContains(err, "kept: the weights of step 20, the best of 2 looks\n")
+  lu.assertNil(err:find("guessing"))
+  lu.assertNil(notes(options .. "--checkpoint " .. path()):find("nothing will be saved"))
+  lu.assertStrContains(notes(options .. "--lr 30 --clip 0"), "no better than guessing")
+end
+
+-- Interrupts a run once it has drawn or saved something; returns what it wrote to stderr.
+local function interrupted(options, file)
+  local said = path()
+  local pipe = assert(io.popen(('%s %s 2>%s & p=$!; n=0\n' ..
+    'while [ ! -s %s ] && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; kill -INT $p; wait $p; echo $?'):format(
+    host, options, said, file or said)))
+  lu.assertEquals(pipe:read("a"), "130\n")
+  pipe:close()
+  return lstm.readfile(said)
+end
+
+function TestChars.testCtrlCTellsWhatIsSaved()
+  local options = "scripts/chars.lua " .. with(verse) .. small .. "--steps 100000000 "
+  lu.assertStrContains(interrupted(options .. "--verbose 1"), "; nothing was saved: --out keeps the model")
+  local out, saved, svg = path(), path(), path(".svg")
+  lu.assertStrContains(interrupted(("%s --checkpoint %s --out %s --loss-plot %s"):format(options, saved, out, svg),
+    saved), ("--resume %s --out %s --sample 40 --loss-plot %s --verbose 0\n"):format(saved, out, svg))
+  lu.assertStrContains(assert(lstm.readfile(svg)), "</svg>")
+  lu.assertTrue(lstm.load(out) ~= nil)
 end
 
 function TestChars.testUsage()
@@ -165,7 +246,7 @@ local quick = " --hidden 4 --epochs 2 --verbose 0 "
 function TestForecast.testLine()
   local out, err, code = run("scripts/forecast.lua " .. csv .. quick)
   lu.assertEquals({err, code}, {"", 0})
-  lu.assertStrMatches(out, "forecast of Temp, 1 after the last row: %d+%.%d+\ntest RMSE %d%.%d+ persistence 2%.481\n")
+  lu.assertStrMatches(out, "next value of Temp: %d+%.%d+\ntest RMSE %d%.%d+ persistence 2%.481\n")
 end
 
 function TestForecast.testWindowsOfTheRecipe()
@@ -201,6 +282,66 @@ function TestForecast.testFailures()
   check_failure("scripts/forecast.lua no/such/file.csv", "cannot read no/such/file.csv")
   check_failure("scripts/forecast.lua " .. with(""), "is empty")
   check_failure("scripts/forecast.lua " .. csv .. " --epoch 3", "did you mean --epochs?", 2)
+  check_failure("scripts/forecast.lua " .. csv .. " --test 0.9999", "too few for --test 0.9999: 0 of them")
+  check_failure("scripts/forecast.lua " .. csv .. " --val 0.9999", "too few for --val 0.9999: 0 of them")
+  check_failure("scripts/forecast.lua " .. with("a\n1\n2\n3\n") .. " --ahead 200", "too few for --ahead 200")
+  check_failure("scripts/forecast.lua " .. with("a,b\nx,1\ny,\n"),
+    'column "b": the value is missing (--missing interpolate or --missing drop accepts that)')
+  check_failure("scripts/forecast.lua " .. csv .. " --plot tests", "--plot tests is a folder")
+end
+
+function TestForecast.testHeaderAndColumns()
+  local lines = {}
+  for i = 1, 60 do lines[i] = ("1981-%d,%d,%d"):format(i, i % 7, 90 + i) end
+  local bare = with(table.concat(lines, "\n"))
+  local small_run = "scripts/forecast.lua " .. bare .. " --hidden 2 --epochs 1 --column "
+  local out, err = run(small_run .. "3 --no-header")
+  lu.assertStrContains(out, "next value of column 3: ")
+  lu.assertStrContains(err, "60 rows of 3")
+  err = select(2, run(small_run .. "3"))
+  lu.assertStrContains(err, '"91" in the first line of ' .. bare .. " was taken for a name; --no-header takes")
+  lu.assertStrContains(err, "59 rows of 91")
+  lu.assertStrContains(select(2, run("scripts/forecast.lua " .. csv .. " --hidden 2 --epochs 1 --column 2")),
+    "3650 rows of Temp")
+end
+
+function TestForecast.testLoad()
+  local model, svg = path(), path(".svg")
+  local make = "scripts/forecast.lua " .. csv .. quick .. "--out " .. model
+  local said = run(make)
+  local load = "scripts/forecast.lua " .. csv .. " --load " .. model
+  local out, err, code = run(load .. " --verbose 0 --plot " .. svg)
+  lu.assertEquals({out, err, code}, {said, "", 0})
+  lu.assertStrContains(assert(lstm.readfile(svg)), "the last 400 of 730 test rows")
+  local few = with("day,T\n" .. ("x,10\n"):rep(12))
+  out, err = run("scripts/forecast.lua " .. few .. " --column T --load " .. model)
+  lu.assertStrMatches(out, "next value of Temp: %d+%.%d+\n")
+  lu.assertStrContains(err, "12 rows, too few to test the model on")
+  check_failure("scripts/forecast.lua " .. with("T\n1\n2\n") .. " --column T --load " .. model, "2 rows, too few")
+  check_failure(load .. " --epochs 3", "--epochs has no effect with --load")
+  check_failure(load .. " --look-back 9", "--look-back 9 conflicts with --look-back 10, which " .. model)
+  check_failure("scripts/forecast.lua " .. csv .. " --resume " .. model, "is a model, not a checkpoint of a run")
+end
+
+function TestForecast.testResumeWithNothingToDo()
+  local saved = path()
+  run("scripts/forecast.lua " .. csv .. quick .. "--checkpoint " .. saved)
+  local bytes = lstm.readfile(saved)
+  local again = "scripts/forecast.lua " .. csv .. " --verbose 0 --resume " .. saved
+  check_failure(again .. " --epochs 1", "is already at epoch 2; --epochs counts from the beginning, so 1 leaves")
+  check_failure(again .. " --epochs 3 --hidden 5", "--hidden 5 conflicts with --hidden 4, which " .. saved)
+  lu.assertTrue(lstm.readfile(saved) == bytes)
+end
+
+function TestForecast.testTellsWhatItMeans()
+  local options = "scripts/forecast.lua " .. csv .. " --hidden 4 --epochs 1 "
+  local _, err = run(options)
+  lu.assertStrContains(err, "no better than persistence (repeating the last value): try --look-back")
+  lu.assertStrContains(err, "kept: the weights of the last epoch, 1\n")
+  lu.assertStrContains(err, "nothing will be saved")
+  _, err = run(options .. "--lr 0.02 --epochs 4 --val 0.1")
+  lu.assertStrMatches(err, ".*error is %d+ %% smaller than that of persistence %(repeating the last value%)\n")
+  lu.assertStrMatches(err, ".*kept: the weights of epoch %d, the best on the validation part\n.*")
 end
 
 local TestDemo = {}
