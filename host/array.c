@@ -236,10 +236,7 @@ static int array_index(lua_State *L) {
   int i;
   if (lua_type(L, 2) != LUA_TNUMBER) {
     lua_pushvalue(L, 2);
-    lua_rawget(L, lua_upvalueindex(1));
-    if (lua_isnil(L, -1)) {
-      host_raise(L, "array: there is no method \"%s\"", lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?");
-    }
+    lua_gettable(L, lua_upvalueindex(1)); /* raises where there is no such method */
     return 1;
   }
   i = check_index(L, a, 2);

@@ -608,6 +608,29 @@ function lstm.args.keep(values, names) end
 ---@param given table
 ---@param text string
 function lstm.args.recall(values, given, text) end
+---The first option that was given and differs from such a string: how it was typed, and how it was kept.
+---@param values table
+---@param given table
+---@param text string
+---@param free? string[] names that may differ
+---@return string? typed, string? kept
+function lstm.args.conflict(values, given, text, free) end
+---The command line, for a shell, that starts this script again.
+---@param words string[]
+---@param values table
+---@param given table
+---@param names string[] the options to repeat where they were given
+---@return string
+function lstm.args.command(words, values, given, names) end
+---Ends the program with a sentence on stderr.
+---@param message string
+---@param code? integer default 1
+function lstm.args.stop(message, code) end
+---Whether a file can be written there, before hours of work depend on it.
+---@param option string what to blame
+---@param path? string
+---@return true?, string? message
+function lstm.args.writable(option, path) end
 
 ---@class lstm.Series
 ---@field [1] lstm.Array|number[] values, [n] or [n][1]; NaN leaves a gap
@@ -624,6 +647,7 @@ function lstm.args.recall(values, given, text) end
 ---@field width? integer default 860
 ---@field height? integer default 420
 ---@field marks? {x: number, y: number, label: string?, series: integer?}[] rings on points
+---@field x_ticks? {at: number, label: string}[] labels of the x axis (default: chosen)
 ---@field [integer] lstm.Series
 
 ---A line plot: lstm.plot{file = "a.svg", title = "...", {values, name = "measured"}, ...}. Returns true (or the SVG),
@@ -694,6 +718,9 @@ function lstm.progress.new(options) end
 ---@param stream? 1|2 stdout or stderr (default)
 ---@return boolean
 function lstm.progress.color(stream) end
+---How many columns the terminal has, as far as known.
+---@return integer?
+function lstm.progress.columns() end
 
 lstm.history = {}
 ---A new, empty history. Raises for unknown options.

@@ -177,10 +177,35 @@ uint64_t host_field_seed(lua_State *L, int table, const char *name) {
   return seed;
 }
 
+/* __index of the table of methods: upvalue 1 is what the type is called. */
+static int raise_missing_method(lua_State *L) {
+  lua_settop(L, 2);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lstm.methods");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "missing");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 1);
+  lua_call(L, 3, 1);
+  return host_raise(L, "%s", lua_tostring(L, -1));
+}
+
+/* "lstm.core.model" is called model. */
+static void guard_methods(lua_State *L, const char *name) {
+  const char *last = strrchr(name, '.');
+  lua_newtable(L);
+  lua_pushstring(L, last ? last + 1 : name);
+  lua_pushcclosure(L, raise_missing_method, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+}
+
 void host_newtype(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
   luaL_newmetatable(L, name);
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
+  guard_methods(L, name);
   if (close) {
     lua_pushcfunction(L, close);
     lua_pushvalue(L, -1);

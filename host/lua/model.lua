@@ -4,12 +4,18 @@
 local core = require "lstm.core"
 local layers = require "lstm.layers"
 local metadata = require "lstm.meta"
+local methods = require "lstm.methods"
 local options = require "lstm.options"
 local seeds = require "lstm.seeds"
 local sets = require "lstm.sets"
 
 local module = {}
-local Model = {}
+
+-- What a model may have; others look whether it has what vocabularies, scalers and sets have.
+local FIELDS = {"core", "loss", "vocab", "output_vocab", "labels", "meta", "assumed"}
+local OPTIONAL = {"vocab", "output_vocab", "labels", "assumed",
+  "encode", "size", "tometa", "apply", "gather", "x", "y", "kind", "shape", "totable"}
+local Model = methods.guard({}, "model", OPTIONAL, true)
 Model.__index = Model
 Model.__name = "lstm.model"
 
@@ -19,7 +25,11 @@ local loss_of = {linear = "mse", softmax = "cross_entropy", sigmoid = "binary_cr
 
 -- --- making one ---------------------------------------------------------------------------------------------------
 
-local function is_vocab(value) return type(value) == "table" and value.encode and value.size and true or false end
+local function is_vocab(value)
+  local class = getmetatable(value)
+  local at = type(class) == "table" and class or value
+  return type(value) == "table" and rawget(at, "encode") and rawget(at, "size") and true or false
+end
 
 -- What goes in or comes out: a number, a vocabulary, or (out) a list of labels. Returns size, vocabulary, labels.
 local function read_end(value, name)
@@ -96,6 +106,14 @@ local spec = {
 }
 
 local function wrap(fields) return setmetatable(fields, Model) end
+
+--- A mistyped field would be ignored without a word.
+function Model:__newindex(name, value)
+  for _, field in ipairs(FIELDS) do
+    if name == field then return rawset(self, name, value) end
+  end
+  core.raise("model: " .. options.unknown("field", name, FIELDS) .. "; m.meta keeps values of your own")
+end
 
 local function is_model(value) return getmetatable(value) == Model end
 

@@ -4,11 +4,12 @@
 -- table with the same columns: x -> (x - offset) / factor. It travels in the model file as a string.
 
 local core = require "lstm.core"
+local methods = require "lstm.methods"
 local options = require "lstm.options"
 local windows = require "lstm.windows"
 
 local scale = {}
-local Scaler = {}
+local Scaler = methods.guard({}, "scaler")
 Scaler.__index = Scaler
 Scaler.__name = "lstm.scaler"
 

@@ -5,14 +5,15 @@
 
 local core = require "lstm.core"
 local options = require "lstm.options"
+local methods = require "lstm.methods"
 local cuts = require "lstm.split"
 local utf = require "lstm.utf"
 
 local vocab = {}
-local Vocab = {}
+local Vocab = methods.guard({}, "vocab", {"map"})
 Vocab.__index = Vocab
 Vocab.__name = "lstm.vocab"
-local Tokens = {}
+local Tokens = methods.guard({}, "tokens")
 Tokens.__index = Tokens
 Tokens.__name = "lstm.tokens"
 

@@ -7,14 +7,15 @@
 --   window 0: x x x y             window 1:   x x x y     ...
 
 local core = require "lstm.core"
+local methods = require "lstm.methods"
 local options = require "lstm.options"
 local cuts = require "lstm.split"
 
 local windows = {}
-local Table = {}
+local Table = methods.guard({}, "table")
 Table.__index = Table
 Table.__name = "lstm.table"
-local Windows = {}
+local Windows = methods.guard({}, "windows", {"target", "target_index"})
 Windows.__index = Windows
 Windows.__name = "lstm.windows"
 

@@ -88,6 +88,46 @@ function TestModels.testClosed()
     "local s = lstm.model{input = 1, hidden = 3, output = 1}:state()\ns:close()\ns:step(1)")
 end
 
-local code = lu.LuaUnit.new():runSuiteByInstances{{"TestFiles", TestFiles}, {"TestModels", TestModels}}
+local TestMethods = {}
+
+function TestMethods.testMissing()
+  local m, rows = lstm.model{input = 1, hidden = 3, output = 1}, lstm.table{{1, 2}, {3, 4}, {5, 6}}
+  local vocab = lstm.vocab "abc"
+  for _, case in ipairs{
+    {m, "fti", 'model: there is no method "fti"; did you mean "fit"?'},
+    {m, "qqqqqq", 'model: there is no method "qqqqqq"'},
+    {m:state(), "stepp", 'state: there is no method "stepp"; did you mean "step"?'},
+    {m:trainer{}, "tran", 'trainer: there is no method "tran"; did you mean "train"?'},
+    {lstm.rng(1), "shufle", 'rng: there is no method "shufle"; did you mean "shuffle"?'},
+    {lstm.zeros(1), "sun", 'array: there is no method "sun"; did you mean "sum"?'},
+    {rows, "splt", 'table: there is no method "splt"; did you mean "split"?'},
+    {rows:windows{look_back = 1}, "tagets", 'windows: there is no method "tagets"; did you mean "targets"?'},
+    {lstm.minmax(rows), "aply", 'scaler: there is no method "aply"; did you mean "apply"?'},
+    {vocab, "encod", 'vocab: there is no method "encod"; did you mean "encode"?'},
+    {vocab:encode "ab", "decod", 'tokens: there is no method "decod"; did you mean "decode"?'},
+  } do
+    local object, name, message = case[1], case[2], case[3]
+    local ok, got = pcall(function() return object[name](object) end)
+    lu.assertFalse(ok)
+    lu.assertStrMatches(got, "^tests/lua/errors.lua:%d+: .*")
+    lu.assertEquals(got:gsub("^.-:%d+: ", ""), message)
+  end
+  fails('model: there is no method "fti"; did you mean "fit"?', 3,
+    "local m = lstm.model{input = 1, hidden = 3, output = 1}\nm:fti()")
+end
+
+function TestMethods.testFieldsOfAModel()
+  local m = lstm.model{input = 1, hidden = 3, output = 1}
+  lu.assertNil(m.vocab)
+  m.labels = {"a"}
+  lu.assertEquals(m:clone().labels, {"a"})
+  fails('model: unknown field "lable", did you mean "labels"?', 3,
+    "local m = lstm.model{input = 1, hidden = 3, output = 1}\nm.lable = 3")
+  fails("model: input is a vocabulary or a number of inputs", 3,
+    "local m = lstm.model{input = 1, hidden = 3, output = 1}\nlstm.model{input = m, hidden = 3, output = 1}")
+end
+
+local code = lu.LuaUnit.new():runSuiteByInstances{{"TestFiles", TestFiles}, {"TestModels", TestModels},
+  {"TestMethods", TestMethods}}
 for _, name in ipairs{script, said, file} do os.remove(name) end
 os.exit(code, true)
