@@ -633,8 +633,10 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key); 
 /* --- running: states and steps ----------------------------------------------------------------------------------- */
 
 /* h and c of N lanes (independent sequences), and scratch. One thread at a time. What persists comes first and holds no
-   pointer: copying lstm_state_saved_size() bytes from or to the lstm_state pointer saves, forks or restores all lanes
-   (check with lstm_state_check what comes from elsewhere). The layout belongs to this version and machine. */
+   pointer: copying lstm_state_saved_size() bytes from or to the lstm_state pointer saves, forks or restores all lanes.
+   Restore only into a state with as many lanes, and check first what comes from elsewhere: its size, and the copied
+   bytes themselves with lstm_state_check (at an 8-byte aligned address). The layout belongs to this version and
+   machine. */
 typedef struct lstm_state lstm_state;
 
 typedef struct lstm_state_desc {
@@ -2492,10 +2494,11 @@ LSTM_API size_t lstm_state_saved_size(const lstm_state *state) { return (size_t)
 
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state) {
   if (!model || !state) return LSTM_ERR_ARGUMENT;
-  return state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane &&
-                 state->version == LSTM__STATE_VERSION
-             ? LSTM_OK
-             : LSTM_ERR_MISMATCH;
+  if (state->fingerprint != model->fingerprint || state->lane_floats != model->plan.lane ||
+      state->version != LSTM__STATE_VERSION || state->lanes < 1 || state->lanes > LSTM_MAX_LANES)
+    return LSTM_ERR_MISMATCH;
+  return state->saved_size == LSTM__STATE_HEAD + state->lanes * state->lane_floats * sizeof(float) ? LSTM_OK
+                                                                                                   : LSTM_ERR_MISMATCH;
 }
 
 LSTM_API void lstm_state_reset(lstm_state *state) {

@@ -195,6 +195,7 @@ static void test_a_state_of_another_model_is_recognised(void **arg) {
   lstm_model *retrained = make_model(6, LSTM_OUTPUT_LINEAR);
   lstm_state *state = make_state(a, 1), *garbage = make_state(a, 1);
   lstm_tensor t;
+  int i;
   (void)arg;
   assert_ok(lstm_state_check(a, state));
   assert_status(lstm_state_check(b, state), LSTM_ERR_MISMATCH);
@@ -205,6 +206,11 @@ static void test_a_state_of_another_model_is_recognised(void **arg) {
   assert_status(lstm_state_check(a, garbage), LSTM_ERR_MISMATCH);
   memcpy(garbage, state, lstm_state_saved_size(state));
   assert_ok(lstm_state_check(a, garbage));
+  for (i = 8; i < 32; i++) { /* sizes that contradict each other: saved_size, lane_floats, lanes */
+    ((unsigned char *)garbage)[i] ^= 0x40;
+    assert_status(lstm_state_check(a, garbage), LSTM_ERR_MISMATCH);
+    ((unsigned char *)garbage)[i] ^= 0x40;
+  }
   lstm_state_destroy(state), lstm_state_destroy(garbage);
   lstm_model_destroy(a), lstm_model_destroy(b), lstm_model_destroy(retrained);
 }
