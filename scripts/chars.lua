@@ -76,8 +76,11 @@ local function stop_interrupted(message)
   stop(message, 130)
 end
 
--- Where a checkpoint's run stands, in training steps; nil for a mere model.
-local function position_of(model) return tonumber(model.core:meta()["fit.position"] or "") end
+-- Where a checkpoint's run stands, in training steps, and whether a look is due there; nil for a mere model.
+local function position_of(model)
+  local strings = model.core:meta()
+  return tonumber(strings["fit.position"] or ""), strings["fit.due"] ~= nil
+end
 
 local function stop_conflict(path, text, free)
   local now, before = lstm.args.conflict(opt, given, text, free)
@@ -132,13 +135,13 @@ end
 local function resume_model()
   local model = need(lstm.load(opt.resume))
   if not model.meta.chars then stop(opt.resume .. " was not made by this script") end
-  local done = position_of(model)
+  local done, due = position_of(model)
   if not done then
     stop(opt.resume .. " is a model, not a checkpoint of a run: --load writes with it, --checkpoint makes the other")
   end
   stop_conflict(opt.resume, model.meta.chars, {"steps", "validate_every", "patience"})
   lstm.args.recall(opt, given, model.meta.chars)
-  if opt.steps <= done then
+  if opt.steps < done or opt.steps == done and not due then
     stop(("%s is already at step %d; --steps counts from the beginning, so %d leaves nothing to do"):format(opt.resume,
       done, opt.steps))
   end
@@ -149,7 +152,9 @@ end
 local function report(history, vocab)
   local guessing = math.log(vocab:size())
   local row = history[history.best]
-  if row then say("kept: the weights of step %d, the best of %d looks", row.step, #history) end
+  if row and history.best == #history then                    -- else fit has told
+    say("kept: the weights of the last step, %d, the best of %d looks", row.step, #history)
+  end
   if not row or history.best_value >= guessing then
     say("this is no better than guessing (%.4f nats/char): lower --lr, now %g", guessing, opt.lr)
   end

@@ -16,10 +16,8 @@ local seconds = opt.short and math.min(opt.seconds, 3) or opt.seconds
 local epochs = opt.short and 3 or 50
 local color = lstm.progress.color(1)
 
-local function stop(message)
-  io.stderr:write("demo.lua: ", message, "\n")
-  os.exit(1, true)
-end
+local width = math.min(78, lstm.progress.columns() - 1)      -- of the lines that are printed
+local stop = lstm.args.stop
 
 -- The value, or the program ends with the sentence that came instead.
 local function need(value, message)
@@ -59,7 +57,7 @@ local function fit_for(model, train, validation)
       if shares[1] and bar:elapsed() >= shares[1] * seconds then
         table.remove(shares, 1)
         local line = sample(model, "static ", 58, 0.6):gsub("%s+", " ")
-        bar:say(("%6.1f s  %s"):format(bar:elapsed(), line))
+        bar:say(("%6.1f s  %s"):format(bar:elapsed(), line):sub(1, width))
       end
       return not bar:over()
     end,
@@ -69,7 +67,7 @@ local function fit_for(model, train, validation)
 end
 
 local function learn_text()
-  say("\n%s", bold("1  A network reads " .. opt.text .. ", the source of this library, and learns to write C"))
+  say("\n%s", bold("1  A network reads " .. opt.text .. " and learns to write C"))
   local text = need(lstm.readfile(opt.text))
   local vocab = lstm.vocab(text)
   local train, validation = vocab:encode(text):split(0.95)
@@ -77,22 +75,40 @@ local function learn_text()
     input = vocab, lstm.embedding(opt.short and 16 or 64), lstm.lstm(opt.short and 32 or 192), output = vocab,
     seed = opt.seed,
   }
-  say("   %d characters, %d different; %d parameters; it has never seen a word of C before\n", #train, vocab:size(),
+  say("   %d characters, %d different; %d parameters, random to begin with", #train, vocab:size(),
     model:parameters())
+  say("   The loss on the line below is that of text it has seen; lower is better.\n")
   fit_for(model, train, validation)
   say("\n%s", bold("   It writes:"))
   local written = sample(model, "/* ", opt.short and 120 or 900, 0.55)
   written = written:match("^(.*\n).-$") or written .. "\n"             -- to the end of the last whole line
-  for line in written:gmatch("([^\n]*)\n") do say("   | %s", line:sub(1, 110)) end
-  say("\n   %.2f nats per character on the part it has not read; guessing would cost %.2f",
+  for line in written:gmatch("([^\n]*)\n") do say("   | %s", line:sub(1, width - 5)) end
+  say("\n   %.2f nats per character (how surprised it is, 0 = never) on text that it\n" ..
+    "   has not read; guessing would cost %.2f",
     model:evaluate(validation).loss, math.log(vocab:size()))
   need(model:save(file("c.safetensors")))
 end
 
 -- [A series]
 
+-- The first day of each month among the last `count` rows; nil where the file has no dates.
+local function month_ticks(count)
+  local dates, ticks = {}, {}
+  for year, month, day in need(lstm.readfile(opt.csv)):gmatch('%f[^\n%z]"?(%d%d%d%d)%-(%d%d)%-(%d%d)') do
+    dates[#dates + 1] = {year = year, month = tonumber(month), day = day}
+  end
+  local names = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
+  for i = 1, count do
+    local date = dates[#dates - count + i]
+    if date and date.day == "01" and names[date.month] then
+      ticks[#ticks + 1] = {at = i, label = ("%s 1, %s"):format(names[date.month], date.year)}
+    end
+  end
+  return #ticks > 0 and ticks or nil
+end
+
 local function forecast()
-  say("\n%s", bold("2  Another network forecasts tomorrow's lowest temperature in Melbourne from the last ten days"))
+  say("\n%s", bold("2  Another network forecasts Melbourne's weather from the last ten days"))
   local rows = need(lstm.csv(opt.csv, {columns = {"Temp"}}))
   local train, validation, test = rows:split(0.7, 0.1)      -- by time; the last part is never looked at before the end
   local scale = lstm.minmax(train)                          -- fitted on the training part only
@@ -101,7 +117,7 @@ local function forecast()
   end
   local unseen = windows(test, validation)
   local model = lstm.model{input = 1, lstm.lstm(50), output = 1, loss = "mse", seed = opt.seed}
-  say("   %d days to learn from, %d days to forecast\n", #train + #validation, #test)
+  say("   tomorrow's lowest temperature; %d days to learn from, %d to forecast\n", #train + #validation, #test)
   local history, message = model:fit(windows(train), {
     validation = windows(validation, train), epochs = epochs, batch = 32, lr = 1e-3, clip = 0, seed = opt.seed,
   })
@@ -110,19 +126,20 @@ local function forecast()
   local truth = scale:undo(unseen:targets(), "Temp")
   local naive = scale:undo(unseen:last("Temp"), "Temp")
   local model_error, naive_error = lstm.rmse(guess, truth), lstm.rmse(naive, truth)
-  say("\n   error of persistence, \"the same as today\"   %.2f degrees", naive_error)
-  say("   error of the network                       %s", bold(("%.2f degrees"):format(model_error)))
+  say("\n   error of persistence (repeating the last value)   %.2f degrees", naive_error)
+  say("   error of the network                              %s", bold(("%.2f degrees"):format(model_error)))
   local gain = 100 * (1 - model_error / naive_error)
   if gain > 0 then
     say("   %.0f %% better, on days it has never seen", gain)
   else
     say("   not better yet: %d rounds through the data are too few", epochs)
   end
+  local days = math.min(120, #truth)
   need(lstm.plot{
-    file = file("forecast.svg"), title = "Lowest temperature of the day, Melbourne: the last year",
-    x = "day", y = "degrees Celsius",
-    {truth:slice(-365, -1), name = "measured", style = "muted"},
-    {guess:slice(-365, -1), name = "forecast, made the day before"},
+    file = file("forecast.svg"), title = ("Lowest temperature of the day, Melbourne: the last %d days"):format(days),
+    x = "day", y = "degrees Celsius", x_ticks = month_ticks(days),
+    {guess:slice(-days, -1), name = "forecast, made the day before"},
+    {truth:slice(-days, -1), name = "measured", style = "muted"},
   })
   need(lstm.plot.history(history, file("loss.svg"), {title = "How the forecast was learned", y = "mean squared error",
     log = true}))
@@ -133,13 +150,17 @@ learn_text()
 forecast()
 
 say("\n%s", bold("Files"))
-say("   %-36s the plot of the forecast: open it in a browser", file("forecast.svg"))
-say("   %-36s how the loss fell", file("loss.svg"))
-say("   %-36s the model that writes C; PyTorch opens it too", file("c.safetensors"))
-say("   %-36s the model that forecasts", file("temperature.safetensors"))
+say("   %-34s the forecast: open it in a browser", file("forecast.svg"))
+say("   %-34s how the loss fell", file("loss.svg"))
+say("   %-34s the model that writes C, for PyTorch too", file("c.safetensors"))
+say("   %-34s the model that forecasts", file("temperature.safetensors"))
 say("\n%s", bold("Next"))
-say("   ./lstm scripts/chars.lua ANY.txt           learn a text of yours (--help lists all options)")
-say("   ./lstm scripts/forecast.lua ANY.csv        forecast a series of yours")
-say("   ./lstm -e 'print(require \"lstm\".load \"%s\":sample{prime = \"int \"})'", file("c.safetensors"))
-say("                                              let the model write more C")
-say("   cc -O2 -I. examples/train.c -o train       the same library from C, with nothing to install\n")
+say("   learn a text of yours, or a series (--help lists all options):")
+say("     ./lstm scripts/chars.lua ANY.txt --out text.safetensors")
+say("     ./lstm scripts/forecast.lua ANY.csv --out series.safetensors")
+say("   let the model write more C, with the script or in a line of Lua:")
+say("     ./lstm scripts/chars.lua --load %s --prime \"int \"", file("c.safetensors"))
+say("     ./lstm -e 'm = assert(require \"lstm\".load \"%s\")", file("c.safetensors"))
+say("       print(m:sample{prime = \"int \"})'")
+say("   the same library from C, with nothing to install:")
+say("     cc -O2 -I. examples/train.c -o train && ./train\n")

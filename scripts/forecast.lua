@@ -76,8 +76,11 @@ local function stop_interrupted(message)
   stop(message, 130)
 end
 
--- Where a checkpoint's run stands, in training steps; nil for a mere model.
-local function position_of(model) return tonumber(model.core:meta()["fit.position"] or "") end
+-- Where a checkpoint's run stands, in training steps, and whether a look is due there; nil for a mere model.
+local function position_of(model)
+  local strings = model.core:meta()
+  return tonumber(strings["fit.position"] or ""), strings["fit.due"] ~= nil
+end
 
 local function stop_conflict(path, text, free)
   local now, before = lstm.args.conflict(opt, given, text, free)
@@ -118,8 +121,9 @@ end
 -- A run that is resumed needs something left to do.
 local function check_epochs(model, count)
   local per_epoch = math.ceil(count / opt.batch)
-  local done = position_of(model)
-  if opt.epochs * per_epoch <= done then
+  local done, due = position_of(model)
+  local total = opt.epochs * per_epoch
+  if total < done or total == done and not due then
     stop(("%s is already at epoch %d; --epochs counts from the beginning, so %d leaves nothing to do"):format(
       opt.resume, math.floor(done / per_epoch), opt.epochs))
   end
@@ -286,9 +290,9 @@ if opt.loss_plot and record and #record > 0 then
 end
 if not history then stop_interrupted(message) end
 
-if validation and history.best then
-  say("kept: the weights of epoch %d, the best on the validation part", history[history.best].epoch)
-else
+if validation and history.best == #history then
+  say("kept: the weights of the last epoch, %d, the best on the validation part", history[#history].epoch)
+elseif not validation then
   say("kept: the weights of the last epoch, %d", history[#history].epoch)
 end
 local result = judge(model, scale, test_set, column)
