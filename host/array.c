@@ -96,7 +96,14 @@ void host_checkshape(lua_State *L, const host_array *a, int dims, const int *sha
   host_raise(L, "%s: shape %s expected, got %s", name, lua_tostring(L, -2), lua_tostring(L, -1));
 }
 
-static host_kind opt_kind(lua_State *L, int arg) { return (host_kind)luaL_checkoption(L, arg, "float32", kind_names); }
+static host_kind opt_kind(lua_State *L, int arg) {
+  const char *name = lua_isnoneornil(L, arg) ? "float32" : host_checkstring(L, arg, NULL, "array: the kind");
+  if (strcmp(name, kind_names[HOST_INT32]) == 0) return HOST_INT32;
+  if (strcmp(name, kind_names[HOST_FLOAT32]) != 0) {
+    host_raise(L, "array: the kind is \"float32\" or \"int32\", got \"%s\"", name);
+  }
+  return HOST_FLOAT32;
+}
 
 /* --- from Lua values ---------------------------------------------------------------------------------------------- */
 
@@ -158,7 +165,7 @@ static int array_new(lua_State *L) {
     store(L, a, 0, 1);
     return 1;
   }
-  luaL_checktype(L, 1, LUA_TTABLE);
+  host_checktable(L, 1, "array: the values");
   dims = shape_of(L, 1, shape);
   a = host_newarray(L, kind, dims, shape);
   lua_pushvalue(L, 1);
@@ -170,14 +177,14 @@ static int array_new(lua_State *L) {
 /* A shape given as {3, 4}. */
 static int check_shape(lua_State *L, int arg, int *shape) {
   int d, dims;
-  luaL_checktype(L, arg, LUA_TTABLE);
+  host_checktable(L, arg, "array: a shape");
   dims = (int)lua_rawlen(L, arg);
   if (dims < 1 || dims > HOST_MAX_DIMS) {
     host_raise(L, "array: a shape of 1 to %d sizes expected, got %d", HOST_MAX_DIMS, dims);
   }
   for (d = 0; d < dims; d++) {
     lua_rawgeti(L, arg, d + 1);
-    shape[d] = host_checkint(L, -1, 0, INT_MAX);
+    shape[d] = host_checkint(L, -1, 0, INT_MAX, "array: a size");
     lua_pop(L, 1);
   }
   return dims;
@@ -186,7 +193,7 @@ static int check_shape(lua_State *L, int arg, int *shape) {
 static int array_zeros(lua_State *L) {
   int shape[HOST_MAX_DIMS];
   int dims = 1;
-  if (lua_type(L, 1) == LUA_TNUMBER) shape[0] = host_checkint(L, 1, 0, INT_MAX);
+  if (lua_type(L, 1) == LUA_TNUMBER) shape[0] = host_checkint(L, 1, 0, INT_MAX, "zeros");
   else dims = check_shape(L, 1, shape);
   host_newarray(L, opt_kind(L, 2), dims, shape);
   return 1;
@@ -194,7 +201,7 @@ static int array_zeros(lua_State *L) {
 
 static int array_frombytes(lua_State *L) {
   size_t size;
-  const char *bytes = luaL_checklstring(L, 1, &size);
+  const char *bytes = host_checkstring(L, 1, &size, "frombytes: the bytes");
   host_kind kind = opt_kind(L, 2);
   int shape[HOST_MAX_DIMS] = {0, 0, 0, 0}, dims = 1;
   host_array *a;
@@ -289,8 +296,8 @@ static int array_kind(lua_State *L) {
 static int array_slice(lua_State *L) {
   const host_array *a = check(L, 1);
   int n = a->shape[0], shape[HOST_MAX_DIMS];
-  int from = host_checkint(L, 2, -INT_MAX, INT_MAX);
-  int to = lua_isnoneornil(L, 3) ? n : host_checkint(L, 3, -INT_MAX, INT_MAX);
+  int from = host_checkint(L, 2, -INT_MAX, INT_MAX, "slice");
+  int to = lua_isnoneornil(L, 3) ? n : host_checkint(L, 3, -INT_MAX, INT_MAX, "slice");
   if (from < 0) from += n + 1;
   if (to < 0) to += n + 1;
   if (from < 1 || to > n || from > to + 1) {
@@ -307,7 +314,7 @@ static int array_column(lua_State *L) {
   int i, j, width = a->shape[1];
   host_array *out;
   if (a->dims != 2) host_raise(L, "column: the array must have 2 dimensions, it has %d", a->dims);
-  j = host_checkint(L, 2, 1, width) - 1;
+  j = host_checkint(L, 2, 1, width, "column") - 1;
   out = host_newarray(L, a->kind, 1, a->shape);
   for (i = 0; i < a->shape[0]; i++) {
     memcpy(out->data.f + i, a->data.f + (size_t)i * (size_t)width + (size_t)j, 4);
@@ -464,7 +471,7 @@ static void push_result(lua_State *L, const host_array *a, reduction what, doubl
 
 static int reduction_of(lua_State *L, reduction what) {
   const host_array *a = check(L, 1);
-  int j, axis = lua_isnoneornil(L, 2) ? 0 : host_checkint(L, 2, 1, 2);
+  int j, axis = lua_isnoneornil(L, 2) ? 0 : host_checkint(L, 2, 1, 2, "array: the axis");
   size_t width;
   host_array *out;
   if (axis != 0 && a->dims != 2) host_raise(L, "array: an axis needs 2 dimensions, this array has %d", a->dims);

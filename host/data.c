@@ -52,7 +52,7 @@ FILE **host_open_file(lua_State *L, const char *path) {
 
 /* readfile(path) -> the bytes, or nil, message, status. */
 static int data_readfile(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  const char *path = host_checkstring(L, 1, NULL, "readfile: the path");
   FILE **box = host_open_file(L, path);
   luaL_Buffer b;
   size_t n;
@@ -72,7 +72,7 @@ static int data_readfile(lua_State *L) {
 
 static int data_exists(lua_State *L) {
   struct stat info;
-  lua_pushboolean(L, stat(luaL_checkstring(L, 1), &info) == 0);
+  lua_pushboolean(L, stat(host_checkstring(L, 1, NULL, "exists: the path"), &info) == 0);
   return 1;
 }
 
@@ -147,10 +147,10 @@ static int write_text(void *context, FILE *file) {
 
 /* writefile(path, string) -> true, or nil, message, status. */
 static int data_writefile(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  const char *path = host_checkstring(L, 1, NULL, "writefile: the path");
   byte_span t;
   int results;
-  t.bytes = luaL_checklstring(L, 2, &t.size);
+  t.bytes = host_checkstring(L, 2, &t.size, "writefile: the bytes");
   results = host_write_file(L, path, write_text, &t);
   if (results) return results;
   lua_pushboolean(L, 1);
@@ -163,7 +163,7 @@ static int data_writefile(lua_State *L) {
    below 0. */
 static int data_encode_bytes(lua_State *L) {
   size_t k, size;
-  const char *bytes = luaL_checklstring(L, 1, &size);
+  const char *bytes = host_checkstring(L, 1, &size, "encode: the text");
   const host_array *map = host_checkarray(L, 2, HOST_INT32, 1, "map");
   int shape[1] = {256};
   host_array *ids;
@@ -192,9 +192,10 @@ static size_t row_of(const host_array *a) { return a->shape[0] ? a->count / (siz
 static int data_gather_windows(lua_State *L) {
   const host_array *source = host_checkarray(L, 1, HOST_FLOAT32, 2, "source");
   const host_array *starts = host_checkarray(L, 2, HOST_INT32, 1, "starts");
-  int look_back = host_checkint(L, 3, 1, INT_MAX / 2), ahead = host_checkint(L, 4, 1, INT_MAX / 2);
+  int look_back = host_checkint(L, 3, 1, INT_MAX / 2, "gather_windows");
+  int ahead = host_checkint(L, 4, 1, INT_MAX / 2, "gather_windows");
   int rows = source->shape[0], width = source->shape[1], lanes = starts->shape[0];
-  int target = lua_isnoneornil(L, 5) ? 0 : host_checkint(L, 5, 1, width);
+  int target = lua_isnoneornil(L, 5) ? 0 : host_checkint(L, 5, 1, width, "gather_windows");
   host_array *x = host_checkarray(L, 6, HOST_FLOAT32, 3, "x"), *y = host_checkarray(L, 7, HOST_FLOAT32, 2, "y");
   size_t w = (size_t)width, out = target ? 1 : w;
   int x_shape[3], y_shape[2], b, t;
@@ -220,7 +221,7 @@ static int data_gather_windows(lua_State *L) {
 static int data_gather_streams(lua_State *L) {
   const host_array *ids = host_checkarray(L, 1, HOST_INT32, 1, "ids");
   const host_array *starts = host_checkarray(L, 2, HOST_INT32, 1, "starts");
-  int steps = host_checkint(L, 3, 1, INT_MAX / 2), lanes = starts->shape[0], b, t, shape[2];
+  int steps = host_checkint(L, 3, 1, INT_MAX / 2, "gather_streams"), lanes = starts->shape[0], b, t, shape[2];
   host_array *x = host_checkarray(L, 4, HOST_INT32, 2, "x"), *y = host_checkarray(L, 5, HOST_INT32, 2, "y");
   shape[0] = steps, shape[1] = lanes;
   host_checkshape(L, x, 2, shape, "x");
@@ -267,7 +268,7 @@ static int data_gather(lua_State *L) {
 static int data_scatter(lua_State *L) {
   const host_array *part = host_checkarray(L, 1, HOST_FLOAT32, 3, "part");
   host_array *whole = host_checkarray(L, 3, HOST_FLOAT32, 3, "whole");
-  int first = host_checkint(L, 2, 0, whole->shape[0]);
+  int first = host_checkint(L, 2, 0, whole->shape[0], "scatter");
   size_t steps = (size_t)part->shape[0], lanes = (size_t)part->shape[1], width = (size_t)part->shape[2], b, t;
   if (whole->shape[1] != part->shape[0] || whole->shape[2] != part->shape[2] ||
       part->shape[1] > whole->shape[0] - first) {
@@ -284,10 +285,10 @@ static int data_scatter(lua_State *L) {
 
 /* range(first, count [, step]) -> int32 array first, first + step, ... */
 static int data_range(lua_State *L) {
-  int first = host_checkint(L, 1, INT_MIN / 2, INT_MAX / 2), step = 1, k, shape[1];
+  int first = host_checkint(L, 1, INT_MIN / 2, INT_MAX / 2, "range"), step = 1, k, shape[1];
   host_array *out;
-  shape[0] = host_checkint(L, 2, 0, INT_MAX);
-  if (!lua_isnoneornil(L, 3)) step = host_checkint(L, 3, INT_MIN / 2, INT_MAX / 2);
+  shape[0] = host_checkint(L, 2, 0, INT_MAX, "range");
+  if (!lua_isnoneornil(L, 3)) step = host_checkint(L, 3, INT_MIN / 2, INT_MAX / 2, "range");
   if ((double)first + (double)step * (double)shape[0] > (double)INT_MAX) host_raise(L, "range: too large");
   out = host_newarray(L, HOST_INT32, 1, shape);
   for (k = 0; k < shape[0]; k++) out->data.i[k] = first + k * step;
@@ -305,7 +306,7 @@ static int data_hash(lua_State *L) {
     bytes = (const unsigned char *)a->data.bytes;
     size = a->count * 4;
   } else {
-    bytes = (const unsigned char *)luaL_checklstring(L, 1, &size);
+    bytes = (const unsigned char *)host_checkstring(L, 1, &size, "hash: the bytes");
   }
   for (k = 0; k < size; k++) hash = (hash ^ bytes[k]) * 1099511628211u;
   snprintf(text, sizeof text, "%08lx%08lx", (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffffu));
@@ -329,7 +330,7 @@ static int rng_new(lua_State *L) {
 
 static int rng_index(lua_State *L) {
   lstm_rng *rng = host_checkrng(L, 1);
-  lua_pushinteger(L, lstm_random_index(rng, host_checkint(L, 2, 1, INT_MAX)) + 1);
+  lua_pushinteger(L, lstm_random_index(rng, host_checkint(L, 2, 1, INT_MAX, "index")) + 1);
   return 1;
 }
 
@@ -362,7 +363,7 @@ static int rng_state(lua_State *L) {
 /* sample(probabilities, temperature, rng) -> place, 1-based. */
 static int data_sample(lua_State *L) {
   const host_array *p = host_checkarray(L, 1, HOST_FLOAT32, 1, "probabilities");
-  double temperature = luaL_checknumber(L, 2);
+  double temperature = host_checknumber(L, 2, "sample: the temperature");
   int place;
   if (!(temperature >= 0)) host_raise(L, "sample: the temperature must not be negative");
   place = lstm_sample(p->data.f, p->shape[0], (float)temperature, host_checkrng(L, 3));
@@ -374,7 +375,7 @@ static int data_sample(lua_State *L) {
 /* --- terminal and clock ------------------------------------------------------------------------------------------- */
 
 static int data_isatty(lua_State *L) {
-  lua_pushboolean(L, isatty(host_checkint(L, 1, 0, INT_MAX)));
+  lua_pushboolean(L, isatty(host_checkint(L, 1, 0, INT_MAX, "isatty")));
   return 1;
 }
 
@@ -395,7 +396,7 @@ static int data_now(lua_State *L) {
 
 static int data_eprint(lua_State *L) {
   size_t size;
-  const char *bytes = luaL_checklstring(L, 1, &size);
+  const char *bytes = host_checkstring(L, 1, &size, "eprint: the bytes");
   fwrite(bytes, 1, size, stderr);
   fflush(stderr);
   return 0;

@@ -33,7 +33,12 @@ void host_check(lua_State *L, lstm_status status, const lstm_error *error);
 /* Clears an error that is not always filled in. */
 lstm_error host_no_error(void);
 
-int host_checkint(lua_State *L, int arg, int min, int max);
+/* Arguments of one type. `what` begins the message: "save: the path", for host_checkint "slice". Unlike Lua's own
+   checks these name the line of the script. */
+int host_checkint(lua_State *L, int arg, int min, int max, const char *what);
+const char *host_checkstring(lua_State *L, int arg, size_t *size, const char *what); /* size may be NULL */
+double host_checknumber(lua_State *L, int arg, const char *what);
+void host_checktable(lua_State *L, int arg, const char *what);
 uint64_t host_checkseed(lua_State *L, int arg);
 
 /* Fields of an options table; a missing field gives the default. */

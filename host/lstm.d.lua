@@ -718,8 +718,8 @@ function lstm.progress.new(options) end
 ---@param stream? 1|2 stdout or stderr (default)
 ---@return boolean
 function lstm.progress.color(stream) end
----How many columns the terminal has, as far as known.
----@return integer?
+---How many columns the terminal has; 80 where there is none.
+---@return integer
 function lstm.progress.columns() end
 
 lstm.history = {}

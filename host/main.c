@@ -88,13 +88,30 @@ static void add_traceback(lua_State *L, luaL_Buffer *b) {
   }
 }
 
-/* The message of an error that has none: where it was raised, and what it is. */
-static void push_description(lua_State *L) {
+/* "file:line: " of the innermost place in a script. */
+static void push_place(lua_State *L) {
   lua_Debug info;
   int level, found = 0;
   for (level = 1; !found && lua_getstack(L, level, &info); level++) found = is_of_script(L, &info);
   if (found) lua_pushfstring(L, "%s:%d: ", info.short_src, info.currentline);
   else lua_pushliteral(L, "");
+}
+
+/* A line of the host's own Lua says nothing to a user who left out an argument: the script's line takes its place. */
+static void replace_place(lua_State *L) {
+  const char *message = lua_tostring(L, 1), *rest = NULL;
+  if (strncmp(message, "lstm/", 5) == 0) rest = strstr(message, ".lua:");
+  if (rest) rest = strstr(rest, ": ");
+  if (!rest) return;
+  push_place(L);
+  lua_pushstring(L, rest + 2);
+  lua_concat(L, 2);
+  lua_replace(L, 1);
+}
+
+/* The message of an error that has none: where it was raised, and what it is. */
+static void push_description(lua_State *L) {
+  push_place(L);
   if (lua_isnil(L, 1)) lua_pushliteral(L, "an error without a message");
   else lua_pushfstring(L, "an error that is a %s, not a message", luaL_typename(L, 1));
   lua_concat(L, 2);
@@ -112,6 +129,7 @@ static int on_error(lua_State *L) {
     luaL_traceback(L, L, lua_tostring(L, 1), 1);
     return 1;
   }
+  replace_place(L);
   luaL_buffinit(L, &b);
   luaL_addstring(&b, lua_tostring(L, 1));
   add_traceback(L, &b);
@@ -162,7 +180,11 @@ static int set_option(lua_State *L, const char *name, const char *value) {
     lua_pushinteger(L, (lua_Integer)strtoll(value, &end, 10));
     if (*end || end == value) return wrong_value(name, "a whole number expected, got ", value);
   }
-  if (lua_pcall(L, 1, 0, 0) != 0) return wrong_value(name, lua_tostring(L, -1), "");
+  if (lua_pcall(L, 1, 0, 0) != 0) { /* the message begins with the function's name, which is the option's */
+    const char *message = lua_tostring(L, -1);
+    size_t n = strlen(name);
+    return wrong_value(name, strncmp(message, name, n) == 0 && message[n] == ':' ? message + n + 2 : message, "");
+  }
   lua_pop(L, 1);
   return FINE;
 }

@@ -53,7 +53,7 @@ static void read_layer(lua_State *L, int table, lstm_layer *layer) {
   layer->read = (lstm_read)host_field_choice(L, table, "read", LSTM_READ_ALL, read_names);
   layer->rate = (float)host_field_number(L, table, "rate", 0);
   lua_getfield(L, table, "name"); /* the string stays alive in the layer's table */
-  layer->name = lua_isnil(L, -1) ? NULL : luaL_checkstring(L, -1);
+  layer->name = lua_isnil(L, -1) ? NULL : host_checkstring(L, -1, NULL, "model: a layer's name");
   lua_pop(L, 1);
 }
 
@@ -84,8 +84,8 @@ static lstm_isa read_isa(lua_State *L, int table) {
     lua_pop(L, 2);
     return isa;
   }
-  isa = lstm_isa_from_name(luaL_checkstring(L, -1));
-  if (isa == LSTM_ISA_COUNT) host_raise(L, "unknown instruction set \"%s\"", lua_tostring(L, -1));
+  isa = lstm_isa_from_name(host_checkstring(L, -1, NULL, "model: isa"));
+  if (isa == LSTM_ISA_COUNT) host_raise(L, "isa: unknown instruction set \"%s\"", lua_tostring(L, -1));
   lua_pop(L, 1);
   return isa;
 }
@@ -198,12 +198,12 @@ static int model_summary(lua_State *L) {
 /* --- weights ------------------------------------------------------------------------------------------------------ */
 
 static int find_tensor(lua_State *L, const lstm_model *model, int arg, lstm_tensor *tensor) {
-  const char *name = luaL_checkstring(L, arg);
+  const char *name = host_checkstring(L, arg, NULL, "tensor: the name");
   int i;
   for (i = 0; lstm_model_tensor(model, i, tensor) == LSTM_OK; i++) {
     if (strcmp(tensor->name, name) == 0) return i;
   }
-  return host_raise(L, "the model has no tensor \"%s\"; tensors() lists them", name);
+  return host_raise(L, "tensor: the model has no tensor \"%s\"; tensors() lists them", name);
 }
 
 static int tensor_shape(const lstm_tensor *t, int *shape) {
@@ -319,7 +319,7 @@ static int save_model(void *context, FILE *file) {
 /* save(path [, meta]) -> true, or nil, message, status */
 static int model_save(lua_State *L) {
   const lstm_model *model = host_checkmodel(L, 1)->model;
-  const char *path = luaL_checkstring(L, 2);
+  const char *path = host_checkstring(L, 2, NULL, "save: the path");
   lstm_error error = host_no_error();
   lstm_save_desc desc;
   lstm_meta *meta;

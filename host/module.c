@@ -88,21 +88,35 @@ static int whole(lua_State *L, int index, double min, double max) {
   return lua_type(L, index) == LUA_TNUMBER && n == floor(n) && n >= min && n <= max;
 }
 
-int host_checkint(lua_State *L, int arg, int min, int max) {
+const char *host_checkstring(lua_State *L, int arg, size_t *size, const char *what) {
+  if (!lua_isstring(L, arg)) host_raise(L, "%s must be a string, got %s", what, luaL_typename(L, arg));
+  return lua_tolstring(L, arg, size);
+}
+
+double host_checknumber(lua_State *L, int arg, const char *what) {
+  if (lua_type(L, arg) != LUA_TNUMBER) host_raise(L, "%s must be a number, got %s", what, luaL_typename(L, arg));
+  return lua_tonumber(L, arg);
+}
+
+void host_checktable(lua_State *L, int arg, const char *what) {
+  if (!lua_istable(L, arg)) host_raise(L, "%s must be a table, got %s", what, luaL_typename(L, arg));
+}
+
+int host_checkint(lua_State *L, int arg, int min, int max, const char *what) {
   if (!whole(L, arg, min, max)) {
     const char *got = luaL_typename(L, arg);
     if (lua_type(L, arg) == LUA_TNUMBER) {
       lua_pushvalue(L, arg);
       got = lua_tostring(L, -1);
     }
-    host_raise(L, "a whole number from %d to %d expected, got %s", min, max, got);
+    host_raise(L, "%s: a whole number from %d to %d expected, got %s", what, min, max, got);
   }
   return (int)lua_tonumber(L, arg);
 }
 
 uint64_t host_checkseed(lua_State *L, int arg) {
   if (lua_isinteger(L, arg)) return (uint64_t)lua_tointeger(L, arg);
-  if (!whole(L, arg, -9007199254740992.0, 9007199254740992.0)) host_raise(L, "a seed must be a whole number");
+  if (!whole(L, arg, -9007199254740992.0, 9007199254740992.0)) host_raise(L, "seed: a seed must be a whole number");
   return (uint64_t)(int64_t)lua_tonumber(L, arg);
 }
 
@@ -265,10 +279,10 @@ void host_collect(lua_State *L, size_t bytes) {
 static int core_isa(lua_State *L) {
   lstm_isa isa;
   if (!lua_isnoneornil(L, 1)) {
-    const char *name = luaL_checkstring(L, 1);
+    const char *name = host_checkstring(L, 1, NULL, "isa: the name");
     isa = lstm_isa_from_name(name);
-    if (isa == LSTM_ISA_COUNT) return host_raise(L, "unknown instruction set \"%s\"", name);
-    if (!lstm_isa_usable(isa)) return host_raise(L, "this machine or build cannot run \"%s\"", name);
+    if (isa == LSTM_ISA_COUNT) return host_raise(L, "isa: unknown instruction set \"%s\"", name);
+    if (!lstm_isa_usable(isa)) return host_raise(L, "isa: this machine or build cannot run \"%s\"", name);
     lua_pushinteger(L, isa);
     lua_setfield(L, LUA_REGISTRYINDEX, "lstm.isa");
   }

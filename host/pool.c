@@ -152,7 +152,7 @@ static int pool_threads(lua_State *L) {
   lua_settop(L, 1);
   p = push_pool(L);
   if (!lua_isnil(L, 1)) {
-    int width = host_checkint(L, 1, 1, MAX_THREADS);
+    int width = host_checkint(L, 1, 1, MAX_THREADS, "threads");
     if (width - 1 < p->started) stop(p);
     p->width = width;
   }

@@ -73,8 +73,8 @@ static void create(lua_State *L, host_state *s, int tasks) {
 
 /* state(model, owner [, lanes [, tasks]]) */
 static int state_new(lua_State *L) {
-  int lanes = lua_isnoneornil(L, 3) ? 1 : host_checkint(L, 3, 1, INT_MAX / 4);
-  int tasks = lua_isnoneornil(L, 4) ? 1 : host_checkint(L, 4, 1, 1024);
+  int lanes = lua_isnoneornil(L, 3) ? 1 : host_checkint(L, 3, 1, INT_MAX / 4, "state: lanes");
+  int tasks = lua_isnoneornil(L, 4) ? 1 : host_checkint(L, 4, 1, 1024, "state");
   host_state *s = push_state(L, 1, lanes);
   lua_pushvalue(L, 2);
   host_setvalue(L, -2, 2);
@@ -157,7 +157,7 @@ static int32_t symbol_id(lua_State *L) {
 static int step_token(lua_State *L, host_state *s) {
   int tokens = lstm_model_input_size(s->model->model);
   if (s->lanes != 1) return host_raise(L, "step: a state of %d lanes takes an array", s->lanes);
-  s->ids[0] = lua_type(L, 2) == LUA_TSTRING ? symbol_id(L) : (int32_t)(host_checkint(L, 2, 1, tokens) - 1);
+  s->ids[0] = lua_type(L, 2) == LUA_TSTRING ? symbol_id(L) : (int32_t)(host_checkint(L, 2, 1, tokens, "step") - 1);
   step(L, s, NULL, s->ids);
   return push_outputs(L, s);
 }
@@ -172,7 +172,7 @@ static int state_step(lua_State *L) {
 /* feed(id): one token, 0-based, without making an array of the outputs. */
 static int state_feed(lua_State *L) {
   host_state *s = check(L);
-  s->ids[0] = (int32_t)host_checkint(L, 2, 0, lstm_model_input_size(s->model->model) - 1);
+  s->ids[0] = (int32_t)host_checkint(L, 2, 0, lstm_model_input_size(s->model->model) - 1, "feed");
   if (s->lanes != 1) host_raise(L, "feed: the state has %d lanes", s->lanes);
   step(L, s, NULL, s->ids);
   return 0;
@@ -191,7 +191,7 @@ static int state_output(lua_State *L) {
 /* argmax([lane]) -> place of the largest output, 1-based, and its value */
 static int state_argmax(lua_State *L) {
   host_state *s = check(L);
-  int i, best = 0, lane = lua_isnoneornil(L, 2) ? 1 : host_checkint(L, 2, 1, s->lanes);
+  int i, best = 0, lane = lua_isnoneornil(L, 2) ? 1 : host_checkint(L, 2, 1, s->lanes, "lane");
   const float *y = s->y + (size_t)(lane - 1) * (size_t)s->outputs;
   check_stepped(L, s);
   for (i = 1; i < s->outputs; i++) {
@@ -205,7 +205,7 @@ static int state_argmax(lua_State *L) {
 /* sample(temperature, rng) -> place, 1-based, drawn from the last outputs */
 static int state_sample(lua_State *L) {
   host_state *s = check(L);
-  double temperature = luaL_checknumber(L, 2);
+  double temperature = host_checknumber(L, 2, "sample: the temperature");
   int place;
   check_stepped(L, s);
   place = lstm_sample(s->y, s->outputs, (float)temperature, host_checkrng(L, 3));
@@ -305,7 +305,7 @@ static int state_evaluate(lua_State *L) {
 /* --- what is inside ----------------------------------------------------------------------------------------------- */
 
 static int lane_arg(lua_State *L, const host_state *s, int arg) {
-  return lua_isnoneornil(L, arg) ? 0 : host_checkint(L, arg, 1, s->lanes) - 1;
+  return lua_isnoneornil(L, arg) ? 0 : host_checkint(L, arg, 1, s->lanes, "lane") - 1;
 }
 
 static int state_reset(lua_State *L) {
@@ -369,7 +369,7 @@ static int state_bytes(lua_State *L) {
 static int state_restore(lua_State *L) {
   host_state *s = check(L);
   size_t size, wanted = lstm_state_saved_size(s->state);
-  const char *bytes = luaL_checklstring(L, 2, &size);
+  const char *bytes = host_checkstring(L, 2, &size, "restore: the bytes");
   lstm_status status = size == wanted ? LSTM_OK : LSTM_ERR_MISMATCH;
   void *before = host_newuserdata(L, wanted, 0);
   memcpy(before, s->state, wanted);

@@ -222,7 +222,7 @@ static int trainer_steps(lua_State *L) {
 static int trainer_lr(lua_State *L) {
   host_trainer *t = check(L);
   if (!lua_isnoneornil(L, 2)) {
-    float rate = (float)luaL_checknumber(L, 2);
+    float rate = (float)host_checknumber(L, 2, "lr: the rate");
     if (lstm_trainer_set_learning_rate(t->trainer, rate) != LSTM_OK) {
       host_raise(L, "lr: a finite rate of at least 0 expected, got %f", (lua_Number)rate);
     }
@@ -270,7 +270,7 @@ static int save_trainer(void *context, FILE *file) {
 /* save(path [, meta]) -> true, or nil, message, status */
 static int trainer_save(lua_State *L) {
   host_trainer *t = check(L);
-  const char *path = luaL_checkstring(L, 2);
+  const char *path = host_checkstring(L, 2, NULL, "save: the path");
   lstm_error error = host_no_error();
   lstm_save_desc desc;
   lstm_meta *meta;
@@ -295,7 +295,7 @@ static int trainer_resume(lua_State *L) {
   host_trainer *t = check(L);
   lstm_error error = host_no_error();
   size_t size;
-  const char *bytes = luaL_checklstring(L, 2, &size);
+  const char *bytes = host_checkstring(L, 2, &size, "resume: the bytes");
   lstm_status status = lstm_trainer_resume(t->trainer, bytes, size, &error);
   if (status != LSTM_OK) {
     lua_pushstring(L, error.message[0] ? error.message : lstm_status_text(status));

@@ -253,6 +253,7 @@ end
 -- Returns nil, message, status for a file that cannot be read or is not right.
 local function read(_, path, opts)
   opts = check(opts, "csv")
+  if type(path) ~= "string" then core.raise("csv: the path must be a string, got " .. options.show(path)) end
   local text, message, status = core.readfile(path)
   if not text then return nil, message, status end
   return parse(text, opts, path)

@@ -17,6 +17,7 @@ local lstm = {
 
 --- Root of the mean squared difference of two arrays of one shape.
 function lstm.rmse(a, b)
+  if type(a) ~= "userdata" or type(b) ~= "userdata" then core.raise("rmse: two arrays expected") end
   local d = a - b
   return math.sqrt((d * d):mean())
 end

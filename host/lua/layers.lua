@@ -1,5 +1,6 @@
 -- layers.lua: the layers of a model as a script writes them: `lstm.lstm(128)`, `lstm.lstm{50, read = "last"}`.
 
+local core = require "lstm.core"
 local options = require "lstm.options"
 
 local layers = {}
@@ -9,7 +10,7 @@ Layer.__name = "lstm.layer"
 
 local function check_size(size, where)
   local checked, wanted = options.value(size, {type = "integer", min = 1})
-  if not checked then error(("%s: the size must be %s, got %s"):format(where, wanted, options.show(size)), 4) end
+  if not checked then core.raise(("%s: the size must be %s, got %s"):format(where, wanted, options.show(size))) end
   return checked
 end
 
@@ -44,7 +45,7 @@ end
 --- Drops values at this rate (0 <= rate < 1) while training.
 function layers.dropout(rate)
   local checked, wanted = options.value(rate, {type = "number", min = 0, below = 1})
-  if not checked then error(("dropout: the rate must be %s, got %s"):format(wanted, options.show(rate)), 2) end
+  if not checked then core.raise(("dropout: the rate must be %s, got %s"):format(wanted, options.show(rate))) end
   return setmetatable({type = "dropout", rate = rate}, Layer)
 end
 

@@ -208,8 +208,8 @@ function module.load(path, opts)
     data = {type = "string"}, layers = {type = "table"}, prefixes = {type = "table"}, isa = {type = "string"},
     allow_not_finite = {type = "boolean"},
   }, "load")
-  if path == nil and not opts.data then error("load: give a path", 2) end
-  if path ~= nil and type(path) ~= "string" then error("load: the path must be a string", 2) end
+  if path == nil and not opts.data then core.raise("load: give a path") end
+  if path ~= nil and type(path) ~= "string" then core.raise("load: the path must be a string") end
   local weights, assumed, status = core.load(path, opts)
   if not weights then return nil, assumed, status end
   local self = wrap{core = weights, meta = {}, assumed = assumed ~= "" and assumed or nil}

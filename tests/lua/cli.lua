@@ -183,14 +183,15 @@ end
 
 -- Ctrl-C inside a chunk of several lines: it is dropped at once, and the next line stands for itself.
 function TestPrompt.testInterruptDropsTheChunk()
-  local code, out, err = shell(([[
+  local commands = ([[
     mkfifo %s
     $LSTM -i <%s & pid=$!
     exec 3>%s
     sleep 0.3; echo 'for i = 1, 2 do' >&3
     sleep 0.3; kill -INT $pid
     sleep 0.3; echo '41 + 1' >&3
-    exec 3>&-; wait $pid; code=$?; rm %s; exit $code]]):gsub("%%s", script .. ".fifo"))
+    exec 3>&-; wait $pid; code=$?; rm %s; exit $code]]):gsub("%%s", script .. ".fifo")
+  local code, out, err = shell(commands)
   lu.assertEquals({code, err}, {0, ""})
   lu.assertStrContains(out, "> >> \n> 42\n> ")
 end

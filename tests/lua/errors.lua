@@ -88,6 +88,26 @@ function TestModels.testClosed()
     "local s = lstm.model{input = 1, hidden = 3, output = 1}:state()\ns:close()\ns:step(1)")
 end
 
+-- Arguments that are left out or of a wrong type: the line is the script's, and the message begins with the function.
+function TestModels.testArguments()
+  local make = "local m = lstm.model{input = 1, hidden = 3, output = 1}\n"
+  fails("save: the path must be a string, got nil", 3, make .. "m:save()")
+  fails("tensor: the name must be a string, got nil", 3, make .. "m:tensor()")
+  fails("tensor: the model has no tensor", 3, make .. "m:tensor 'x'")
+  fails("state: lanes: a whole number from 1 to ", 3, make .. "m:state(0)")
+  fails("sample: the temperature must be a number", 3, make .. "m:state():sample()")
+  fails("lr: the rate must be a number", 3, make .. "m:trainer{}:lr 'x'")
+  fails("csv: the path must be a string, got nil", 2, "lstm.csv()")
+  fails("load: give a path", 2, "lstm.load()")
+  fails("readfile: the path must be a string", 2, "lstm.readfile()")
+  fails("rmse: two arrays expected", 2, "lstm.rmse(1)")
+  fails("array: the values must be a table, got no value", 2, "lstm.array()")
+  fails("slice: a whole number from ", 2, "lstm.zeros(3):slice()")
+  fails("lstm: the size must be ", 2, "lstm.model{input = 1, hidden = {'x'}, output = 1}")
+  fails("threads: a whole number from 1 to 256 expected, got 0", 2, "lstm.threads(0)")
+  fails("attempt to ", 2, "lstm.vocab 'a':symbol()")         -- not checked: the line is the script's all the same
+end
+
 local TestMethods = {}
 
 function TestMethods.testMissing()
