@@ -29,7 +29,7 @@ function TestMaking.testRefused()
   fails("does not fit an int32", core.array, {2147483648}, "int32")
   fails("does not fit an int32", core.array, {nan}, "int32")
   fails('array: the kind is "float32" or "int32", got "float64"', core.array, {1}, "float64")
-  fails("table expected", core.array, "x")
+  fails("array: the values must be a table, got string", core.array, "x")
 end
 
 function TestMaking.testZeros()
