@@ -270,9 +270,10 @@
    sigmoid and tanh are within 3 (tests/kernels sweeps them); in a cell, sigmoid stops at -43 and 43.
 
    The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
-   (FTZ, DAZ) on both sides; the library never changes these modes. SSE2 and WASM have no fused multiply-add: they give
-   the same bits among themselves whatever the batch or thread, but differ from the others in the last places.
-   -ffast-math breaks the promise and the detection of NaN; a compiler that is given it warns (#warning).
+   (FTZ, DAZ) on both sides; the library never changes these modes. The x87 unit of 32-bit PCs (no -msse2) is outside
+   it. SSE2 and WASM have no fused multiply-add: they give the same bits among themselves whatever the batch or
+   thread, but differ from the others in the last places. -ffast-math breaks the promise and the detection of NaN; a
+   compiler that is given it warns (#warning).
 
    The random numbers (lstm_rng, initial weights, dropout) are Philox 4x32-10, keyed by the seed: number n of a seed is
    the same everywhere. Initial weights of a tensor depend on the seed and its place among the tensors.
@@ -754,7 +755,7 @@ typedef struct lstm_trainer_desc {
   float momentum;      /* SGD, RMSProp [0] */
   float beta1, beta2;  /* Adam, AdamW [0.9, 0.999] */
   float alpha;         /* RMSProp's smoothing [0.99] */
-  float epsilon;       /* [1e-8] */
+  float epsilon;       /* [1e-8]; above 0 */
   float weight_decay;  /* [0; AdamW 0.01]; L2 except for AdamW */
   float clip_norm;     /* largest global gradient norm [5]; negative: off */
   float clip_value;    /* largest absolute gradient [off] */
@@ -775,7 +776,8 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer);       /* NULL is allo
 
 /* One training step: forward, loss, backward through the window, clip, update. *loss (may be NULL): the mean over
    valid, weighted targets, before the update. Allocates: never. Errors: ARGUMENT, SHAPE, NOT_FINITE (loss or gradient;
-   the weights and moments are as before the call). A batch without a valid target changes nothing and has loss 0. */
+   the weights and moments are as before the call). A batch without a valid target has loss 0 and
+   changes nothing but the carried states. */
 LSTM_API lstm_status lstm_train(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
 
 /* Level 3: the parts of lstm_train, in this order. Allocates: never, all of them. */
@@ -917,7 +919,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #ifndef LSTM_ASSERT
 #define LSTM_ASSERT(condition) ((void)0)
 #endif
-#if defined(__FAST_MATH__)
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #warning "lstm.h: -ffast-math voids its promises: equal bits, and the detection of NaN and infinity"
 #elif defined(_M_FP_FAST)
 #pragma message("lstm.h: /fp:fast voids its promises: equal bits, and the detection of NaN and infinity")
@@ -988,6 +990,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__JOIN_(a, b) a##b
 #define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
 #define LSTM__ONLY LSTM__JOIN(LSTM__ONLY_, LSTM_ONLY_ISA)
+#if LSTM__ONLY + 0 == 0
+#error "lstm.h: LSTM_ONLY_ISA is one of SCALAR, SSE2, AVX2, AVX512, NEON, WASM"
+#endif
 #else
 #define LSTM__JOIN_(a, b) a##b
 #define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
@@ -1188,7 +1193,7 @@ static double lstm__sqrt(double x) {
   uint64_t bits;
   double y;
   int i;
-  if (!(x > 0) || !lstm__finite(x)) return x > 0 || x == 0 ? x : x - x;
+  if (!(x > 0) || !lstm__finite(x)) return x > 0 || x == 0 ? x : (x - x) / (x - x);
   memcpy(&bits, &x, sizeof bits);
   bits = (bits >> 1) + ((uint64_t)0x1ff8 << 48);
   memcpy(&y, &bits, sizeof y);
@@ -1202,7 +1207,7 @@ static double lstm__log(double x) {
   uint64_t bits;
   double m, s, s2, p = 0;
   int e, i;
-  if (!(x > 0) || !lstm__finite(x)) return x == 0 ? -1e300 * 1e10 : x - x;
+  if (!(x > 0) || !lstm__finite(x)) return x == 0 ? -1e300 * 1e10 : (x - x) / (x - x);
   memcpy(&bits, &x, sizeof bits);
   e = (int)(bits >> 52) - 1023;
   bits = (bits & (((uint64_t)1 << 52) - 1)) | ((uint64_t)1023 << 52);
@@ -1531,7 +1536,17 @@ typedef struct lstm__kernels {
   void (*adam)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u);
 } lstm__kernels;
 
-/* The passes: this file includes itself, once for each instruction set. */
+/* The passes: this file includes itself, once for each instruction set. Their short names give way to the user's. */
+#pragma push_macro("K")
+#pragma push_macro("V")
+#pragma push_macro("VL")
+#pragma push_macro("FN")
+#pragma push_macro("IN")
+#undef K
+#undef V
+#undef VL
+#undef FN
+#undef IN
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* gcc 12's avx512fintrin.h in C++: gcc bug 105593 */
@@ -1580,6 +1595,12 @@ typedef struct lstm__kernels {
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
+
+#pragma pop_macro("K")
+#pragma pop_macro("V")
+#pragma pop_macro("VL")
+#pragma pop_macro("FN")
+#pragma pop_macro("IN")
 
 /* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is
    one. */
@@ -1882,13 +1903,13 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
     if (kind->plan && !kind->plan(p, &walk, d, i, in, tensors))
       return lstm__fail(d->error, LSTM_ERR_LIMIT, "layer %d: more than %z parameters", i, (size_t)LSTM_MAX_PARAMETERS);
     now.packed_count = lstm__packed_count(&now);
-    if (!lstm__add_ok(p->packed, now.packed_count, &p->packed) || p->packed > 64 * LSTM_MAX_PARAMETERS)
+    if (!lstm__add_ok(p->packed, now.packed_count, &p->packed) || p->packed / 64 > LSTM_MAX_PARAMETERS)
       return lstm__fail(d->error, LSTM_ERR_LIMIT, "layer %d: too large", i);
     if (now.recurrent) {
       now.state = p->lane;
       p->lane += 2 * (size_t)now.out_pad;
       p->state_size += 2 * now.out;
-      if (ids && (size_t)d->input_size * (size_t)now.out_pad * 4 * sizeof(float) <= LSTM_MAX_TOKEN_TABLE) {
+      if (ids && (size_t)d->input_size <= LSTM_MAX_TOKEN_TABLE / (4 * sizeof(float)) / (size_t)now.out_pad) {
         p->table_layer = i;
         p->table = (size_t)d->input_size * (size_t)now.out_pad * 4;
       }
@@ -1908,7 +1929,7 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
         if (strcmp(tensors[i].name, tensors[j].name) == 0)
           return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "two tensors would be called %s", tensors[i].name);
   }
-  if (in < 1 || (p->layers == 1 && d->layers[0].type == LSTM_LAYER_DROPOUT))
+  if (p->tensors == 0)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");
   return LSTM_OK;
 }
@@ -2033,8 +2054,9 @@ static lstm_model *lstm__carve_model(lstm__arena *a, const lstm__plan *p, size_t
 }
 
 /* Fills a carved model from its description, all weights zero. */
-static void lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, const lstm__kernels *kernels) {
+static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, const lstm__kernels *kernels) {
   lstm__plan again;
+  lstm_status status;
   int i;
   m->desc = *d;
   m->desc.error = NULL;
@@ -2049,9 +2071,11 @@ static void lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, const ls
       m->described[i].name = m->names[i];
     }
   }
-  (void)lstm__make_plan(d, &again, m->layers, m->tensors);
+  status = lstm__make_plan(d, &again, m->layers, m->tensors); /* now that there are names, they are compared */
+  if (status != LSTM_OK) return status;
   memset(m->params, 0, (m->plan.params + 16) * sizeof(float));
   m->fingerprint = lstm__fingerprint(m);
+  return LSTM_OK;
 }
 
 /* Where an object comes from: its size is measured, then it is carved out of the caller's memory or of one
@@ -2102,9 +2126,12 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
   status = lstm__place(&d->allocator, size, memory, memory_size, &arena, &block, d->error);
   if (status != LSTM_OK) return status;
   *out = lstm__carve_model(&arena, &plan, meta_size);
-  lstm__set_up_model(*out, d, kernels);
+  status = lstm__set_up_model(*out, d, kernels);
   (*out)->block = block;
-  return LSTM_OK;
+  if (status == LSTM_OK) return status;
+  lstm__free(&d->allocator, block);
+  *out = NULL;
+  return status;
 }
 
 LSTM_API lstm_status lstm_model_size(const lstm_model_desc *desc, size_t *size) {
@@ -2274,7 +2301,7 @@ static lstm_status lstm__tensor_view(const lstm_model *m, int i, float *base, ls
 }
 
 LSTM_API lstm_status lstm_model_tensor(const lstm_model *model, int i, lstm_tensor *out) {
-  return lstm__tensor_view(model, i, model->params, out);
+  return model ? lstm__tensor_view(model, i, model->params, out) : LSTM_ERR_ARGUMENT;
 }
 
 LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *from) {
@@ -2303,7 +2330,7 @@ LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t c
     lstm__print(&t, "%s", lstm__kind_of(l->type)->name);
     for (j = (int)strlen(lstm__kind_of(l->type)->name); j < 11; j++) lstm__print(&t, " ");
     if (lstm__kind_of(l->type)->rated) {
-      int percent = (int)lstm__mul((double)l->rate, 1000);
+      int percent = lstm__int_min((int)(lstm__mul((double)l->rate, 1000) + 0.5), 999);
       lstm__print(&t, "rate 0.%s%s%d\n", percent < 100 ? "0" : "", percent < 10 ? "0" : "", percent);
       continue;
     }
@@ -2363,7 +2390,7 @@ struct lstm_state {
 typedef struct lstm__state_tail {
   lstm_allocator allocator;
   void *block;
-  int tasks, group, widest;
+  int tasks, group;
   size_t slot; /* floats of one task's scratch */
 } lstm__state_tail;
 
@@ -2453,7 +2480,6 @@ static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc
   tail->block = block;
   tail->tasks = layout.tasks;
   tail->group = layout.group;
-  tail->widest = m->plan.widest;
   tail->slot = layout.slot;
   return LSTM_OK;
 }
@@ -2982,8 +3008,8 @@ static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lst
   if (!m || !s || !batch) return LSTM_ERR_ARGUMENT;
   if (lstm_state_check(m, s) != LSTM_OK)
     return lstm__fail(batch->error, LSTM_ERR_MISMATCH, "the state belongs to a model of another architecture");
+  if (!batch->seq_len) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "batch.seq_len is 0");
   status = lstm__check_batch(m, batch, (int)s->lanes, LSTM_MAX_SEQ_LEN, &run.b);
-  if (status == LSTM_OK && !batch->seq_len) status = lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "batch.seq_len is 0");
   if (status == LSTM_OK && loss != LSTM_LOSS_NONE) status = lstm__check_targets(m, &run.b, loss);
   if (status != LSTM_OK) return status;
   run.m = m;
@@ -3125,6 +3151,7 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
   if (d->loss != LSTM_LOSS_NONE && m->desc.output != LSTM_OUTPUT_AUTO && m->desc.output != wanted[d->loss])
     return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s",
                       lstm__output_names[m->desc.output], lstm__output_names[wanted[d->loss]]);
+  if (d->epsilon < 0) return lstm__fail(e, LSTM_ERR_ARGUMENT, "epsilon must be above 0");
   if (d->optimizer == LSTM_OPTIMIZER_DEFAULT) d->optimizer = LSTM_ADAM;
   d->learning_rate =
       lstm__choose(d->learning_rate, d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW ? 1e-3f : 1e-2f);
@@ -3319,7 +3346,10 @@ static const lstm__phase lstm__phase_table = {lstm__table_tiles, lstm__table_til
 
 /* After a change of the weights: everything that is made from them. */
 static void lstm__trainer_refresh(lstm_trainer *t) {
+  lstm_model *m = t->model;
   int i;
+  m->table_valid =
+      m->table && m->desc.input_size <= t->desc.seq_len * t->desc.batch_size && t->tapes[m->plan.table_layer].ids;
   for (i = 0; i < t->model->plan.layers; i++) lstm__run(t, &lstm__phase_repack, i);
   lstm__run(t, &lstm__phase_table, 0);
   t->revision = t->model->revision;
@@ -3346,13 +3376,12 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
   t->rate = d.learning_rate;
   t->one = 1;
   rows = m->kernels->rows;
-  width = d.executor.run && d.executor.width > 1 ? d.executor.width : 1;
+  width = d.executor.run && d.executor.width > 1 ? lstm__int_min(d.executor.width, d.batch_size) : 1;
   t->group = lstm__int_min(LSTM__GROUP, ((d.batch_size + width - 1) / width + rows - 1) / rows * rows);
   for (i = 0; lstm_model_takes_ids(m) && i < (size_t)m->desc.input_size; i++) t->slot_of[i] = -1;
   if (d.loss == LSTM_CROSS_ENTROPY) m->desc.output = LSTM_OUTPUT_SOFTMAX;
   if (d.loss == LSTM_BINARY_CROSS_ENTROPY) m->desc.output = LSTM_OUTPUT_SIGMOID;
   if (d.loss == LSTM_MSE) m->desc.output = LSTM_OUTPUT_LINEAR;
-  m->table_valid = m->table && m->desc.input_size <= d.seq_len * d.batch_size;
   lstm__trainer_refresh(t);
   return LSTM_OK;
 }
@@ -3381,7 +3410,13 @@ LSTM_API lstm_status lstm_trainer_create_in(lstm_model *model, const lstm_traine
 
 LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
   lstm_allocator allocator;
-  if (!trainer || !trainer->block) return;
+  lstm_model *m;
+  if (!trainer) return;
+  m = trainer->model;
+  if (m->table && !m->table_valid) { /* training went without it; steps may have it again */
+    m->table_valid = 1;
+    lstm__fill_table(m, 0, m->desc.input_size);
+  }
   allocator = trainer->desc.allocator;
   lstm__free(&allocator, trainer->block);
 }
@@ -3649,11 +3684,11 @@ static void lstm__copy_outputs(const lstm_trainer *t, float *y) {
   }
 }
 
-LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
+/* The window's forward pass; the carried states are left alone. */
+static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch, float *y) {
   lstm_batch b;
   lstm_status status;
   int i;
-  if (!t || !batch) return LSTM_ERR_ARGUMENT;
   status = lstm__check_batch(t->model, batch, t->desc.batch_size, t->desc.seq_len, &b);
   if (status != LSTM_OK) return status;
   if (t->revision != t->model->revision) lstm__trainer_refresh(t);
@@ -3671,10 +3706,19 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
     if (t->tapes[i].out) lstm__run(t, lstm__pass_of(t->model->layers + i)->forward, i);
     lstm__set_output(t, i);
   }
-  if (t->desc.carry_state) lstm__window_states(t, t->lengths, t->carry);
   if (y) lstm__copy_outputs(t, y);
   t->has_forward = 1;
   return LSTM_OK;
+}
+
+static void lstm__carry_states(lstm_trainer *t) {
+  if (t->desc.carry_state) lstm__window_states(t, t->lengths, t->carry);
+}
+
+LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
+  lstm_status status = t && batch ? lstm__forward_window(t, batch, y) : LSTM_ERR_ARGUMENT;
+  if (status == LSTM_OK) lstm__carry_states(t);
+  return status;
 }
 
 /* --- loss -------------------------------------------------------------------------------------------------------- */
@@ -3704,6 +3748,7 @@ LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch,
   lstm_status status;
   int r, rows, last;
   double sum = 0;
+  float mean;
   if (loss) *loss = 0;
   if (!t || !batch) return LSTM_ERR_ARGUMENT;
   if (!t->has_forward) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "there was no forward pass");
@@ -3723,8 +3768,9 @@ LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch,
   t->batch = NULL;
   for (r = 0; r < rows; r++) sum += t->row_losses[r];
   t->has_loss = 1;
-  if (loss) *loss = t->weight > 0 ? (float)(sum / t->weight) : 0;
-  return lstm__finite(sum) ? LSTM_OK : lstm__fail(b.error, LSTM_ERR_NOT_FINITE, "the loss is not finite");
+  mean = t->weight > 0 ? (float)(sum / t->weight) : 0;
+  if (loss) *loss = mean;
+  return lstm__finite((double)mean) ? LSTM_OK : lstm__fail(b.error, LSTM_ERR_NOT_FINITE, "the loss is not finite");
 }
 
 /* [SECTION] Backward
@@ -4136,7 +4182,9 @@ static void lstm__norm_tile(lstm_trainer *t, int layer, int index) {
   size_t at;
   int n = lstm__chunk_length(t, index, &at);
   (void)layer;
-  if (t->desc.clip_value > 0) t->model->kernels->clip(n, t->grad + at, t->desc.clip_value);
+  t->chunk_sums[index] = t->model->kernels->dot(n, t->grad + at, t->grad + at);
+  if (!(t->desc.clip_value > 0) || !lstm__finite((double)t->chunk_sums[index])) return; /* clipping would hide it */
+  t->model->kernels->clip(n, t->grad + at, t->desc.clip_value);
   t->chunk_sums[index] = t->model->kernels->dot(n, t->grad + at, t->grad + at);
 }
 
@@ -4217,6 +4265,7 @@ LSTM_API lstm_status lstm_trainer_update(lstm_trainer *t) {
   if (!t) return LSTM_ERR_ARGUMENT;
   t->steps++;
   lstm__run(t, &lstm__phase_update, 0);
+  t->model->revision++; /* other trainers of this model notice */
   lstm__trainer_refresh(t);
   return LSTM_OK;
 }
@@ -4230,7 +4279,7 @@ LSTM_API lstm_status lstm_train(lstm_trainer *t, const lstm_batch *batch, float 
   lstm_status status;
   if (loss) *loss = 0;
   if (!t || !batch) return LSTM_ERR_ARGUMENT;
-  status = lstm_trainer_forward(t, batch, NULL);
+  status = lstm__forward_window(t, batch, NULL);
   if (status != LSTM_OK) return status;
   status = lstm_trainer_loss(t, batch, &mean);
   if (loss) *loss = mean;
@@ -4238,12 +4287,11 @@ LSTM_API lstm_status lstm_train(lstm_trainer *t, const lstm_batch *batch, float 
     lstm_trainer_zero_gradients(t);
     status = lstm_trainer_backward(t, NULL);
     if (status == LSTM_OK) status = lstm_trainer_clip(t, NULL);
-    if (status == LSTM_OK) return lstm_trainer_update(t);
     if (status == LSTM_ERR_NOT_FINITE) (void)lstm__fail(batch->error, status, "the gradient is not finite");
+    if (status == LSTM_OK) status = lstm_trainer_update(t);
   }
   t->has_forward = t->has_loss = 0;
-  if (status != LSTM_OK && t->desc.carry_state)
-    lstm__window_states(t, NULL, t->carry); /* lanes go back to where they were */
+  if (status == LSTM_OK) lstm__carry_states(t); /* after a failure, lanes are where they were */
   return status;
 }
 
@@ -4286,6 +4334,7 @@ LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer) {
   if (!trainer->best) return LSTM_ERR_UNSUPPORTED;
   if (!trainer->has_best) return LSTM_ERR_ARGUMENT;
   memcpy(trainer->model->params, trainer->best, trainer->model->plan.params * sizeof(float));
+  trainer->model->revision++;
   lstm__trainer_refresh(trainer);
   return LSTM_OK;
 }
@@ -6307,6 +6356,15 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #else
 #define LSTM__TARGET __attribute__((target("sse2")))
 #endif
+#if defined(__GNUC__) && defined(__FMA__)
+/* gcc fuses what a flag such as -march=native lets it fuse; SSE2's bits must not depend on that. */
+LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
+  __asm__("" : "+x"(v));
+  return v;
+}
+#else
+#define lstm__unfused(v) (v)
+#endif
 #define VL 4
 #define V __m128
 #define V_LD(p) _mm_loadu_ps(p)
@@ -6316,8 +6374,8 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_SUB(a, b) _mm_sub_ps(a, b)
 #define V_MUL(a, b) _mm_mul_ps(a, b)
 #define V_DIV(a, b) _mm_div_ps(a, b)
-#define V_FMA(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c) /* not fused: SSE2 has no such operation */
-#define V_FNMA(a, b, c) _mm_sub_ps(c, _mm_mul_ps(a, b))
+#define V_FMA(a, b, c) _mm_add_ps(lstm__unfused(_mm_mul_ps(a, b)), c) /* SSE2 has no fused operation */
+#define V_FNMA(a, b, c) _mm_sub_ps(c, lstm__unfused(_mm_mul_ps(a, b)))
 #define V_MIN(a, b) _mm_min_ps(a, b)
 #define V_MAX(a, b) _mm_max_ps(a, b)
 #define V_SQRT(a) _mm_sqrt_ps(a)
@@ -6612,7 +6670,7 @@ IN void K(cell_tile)(const int R, const lstm__cell_job *job, int b, int r0) {
   const float *w = job->w + (size_t)b * (size_t)(1 + job->nx + job->nh) * 64;
   int r, j;
   for (r = 0; r < R; r++) {
-    x[r] = job->nx ? K(row)(&job->x, r0 + r) : NULL;
+    x[r] = job->nx && !job->start.p ? K(row)(&job->x, r0 + r) : NULL;
     h[r] = K(row)(&job->h, r0 + r);
   }
   for (j = 0; j < 16; j += VL) {
@@ -6907,5 +6965,6 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
 #undef LSTM__EACH_TILE
 #undef LSTM__SUFFIX
 #undef LSTM__TARGET
+#undef lstm__unfused
 
 #endif /* LSTM__PASS */

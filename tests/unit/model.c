@@ -590,6 +590,25 @@ static void test_copied_and_refreshed_weights_are_used(void **arg) {
   lstm_model_destroy(a), lstm_model_destroy(b), lstm_model_destroy(other);
 }
 
+static void test_names_of_tensors_differ(void **state) {
+  lstm_layer three[3];
+  lstm_model_desc desc = {0};
+  lstm_model *model;
+  lstm_error error = {{0}, LSTM_OK};
+  (void)state;
+  three[0] = lstm_dense(3);
+  three[0].name = "head"; /* the last dense layer's own */
+  three[1] = lstm_lstm(4);
+  three[2] = lstm_dense(2);
+  desc.input_size = 2;
+  desc.layers = three;
+  desc.layer_count = 3;
+  desc.error = &error;
+  assert_int_equal(lstm_model_create(&desc, &model), LSTM_ERR_ARGUMENT);
+  assert_null(model);
+  assert_string_equal(error.message, "two tensors would be called head.weight");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_status_has_a_name_and_a_sentence),
@@ -612,6 +631,7 @@ int main(void) {
       cmocka_unit_test(test_pytorch_initial_weights),
       cmocka_unit_test(test_zero_initial_weights),
       cmocka_unit_test(test_the_seed_decides),
+      cmocka_unit_test(test_names_of_tensors_differ),
       cmocka_unit_test(test_copied_and_refreshed_weights_are_used),
   };
   return cmocka_run_group_tests_name("unit/model", tests, NULL, NULL);

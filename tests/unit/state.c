@@ -183,6 +183,8 @@ static void test_a_step_refuses_what_does_not_fit(void **arg) {
   assert_status(lstm_step_lanes(model, state, NULL, 1, x, y), LSTM_ERR_ARGUMENT);
   assert_true(lstm_forward(model, state, x, -1, y) != LSTM_OK);
   assert_status(lstm_forward(model, state, NULL, 1, y), LSTM_ERR_ARGUMENT);
+  assert_status(lstm_forward(model, state, x, 0, y), LSTM_ERR_ARGUMENT);
+  assert_status(lstm_forward_ids(tokens, talk, &id, 0, NULL), LSTM_ERR_ARGUMENT); /* and reads one id at most */
   assert_memory_equal(before, state, lstm_state_saved_size(state));
   assert_ok(lstm_step_ids(tokens, talk, &id, NULL));
   assert_ok(lstm_step(model, state, x, NULL));

@@ -762,6 +762,98 @@ static void test_binary_targets_are_within_0_and_1(void **state) {
   lstm_model_destroy(model);
 }
 
+static float gradient_difference(const lstm_trainer *a, const lstm_trainer *b) {
+  static float mine[4096], yours[4096];
+  size_t n = collect(a, 1, mine), i;
+  float most = 0;
+  assert_int_equal(collect(b, 1, yours), n);
+  for (i = 0; i < n; i++)
+    if (fabsf(mine[i] - yours[i]) > most) most = fabsf(mine[i] - yours[i]);
+  return most;
+}
+
+/* What one trainer does to the weights, another of the same model goes by. */
+static void test_two_trainers_share_a_model(void **state) {
+  lstm_model *model = make_model(LSTM_READ_ALL, 0);
+  lstm_trainer_desc desc = describe();
+  lstm_trainer *one_of_two = make_trainer(model, &desc), *other = make_trainer(model, &desc), *fresh;
+  lstm_batch batch = make_batch(6);
+  int i;
+  (void)state;
+  for (i = 0; i < 10; i++) assert_ok(lstm_train(one_of_two, &batch, NULL));
+  fresh = make_trainer(model, &desc);
+  assert_ok(lstm_trainer_forward(other, &batch, NULL));
+  assert_ok(lstm_trainer_loss(other, &batch, NULL));
+  assert_ok(lstm_trainer_backward(other, NULL));
+  assert_ok(lstm_trainer_forward(fresh, &batch, NULL));
+  assert_ok(lstm_trainer_loss(fresh, &batch, NULL));
+  assert_ok(lstm_trainer_backward(fresh, NULL));
+  assert_true(gradient_difference(other, fresh) == 0);
+  lstm_trainer_destroy(one_of_two), lstm_trainer_destroy(other), lstm_trainer_destroy(fresh);
+  lstm_model_destroy(model);
+}
+
+static void run_in_turn(void *user, int count, void (*task)(void *context, int index), void *context) {
+  int i;
+  (void)user;
+  for (i = 0; i < count; i++) task(context, i);
+}
+
+static void test_any_width_and_no_epsilon_below_0(void **state) {
+  lstm_model *model = make_model(LSTM_READ_ALL, 0);
+  lstm_trainer_desc desc = describe();
+  lstm_trainer *trainer;
+  lstm_batch batch = make_batch(7);
+  (void)state;
+  desc.executor.width = INT_MAX;
+  desc.executor.run = run_in_turn;
+  trainer = make_trainer(model, &desc);
+  assert_ok(lstm_train(trainer, &batch, NULL));
+  lstm_trainer_destroy(trainer);
+  desc.epsilon = -1;
+  assert_int_equal(lstm_trainer_create(model, &desc, &trainer), LSTM_ERR_ARGUMENT);
+  lstm_model_destroy(model);
+}
+
+/* A failed step leaves the carried states as they were, also where the batch brought its own. */
+static void test_failures_do_not_reach_carried_states(void **state) {
+  lstm_model *model = make_model(LSTM_READ_ALL, 0);
+  lstm_trainer_desc desc = describe();
+  lstm_trainer *trainer;
+  lstm_batch batch = make_batch(8), bad;
+  static float initial[B * S], before[B * S];
+  float loss;
+  (void)state;
+  desc.carry_state = 1;
+  trainer = make_trainer(model, &desc);
+  assert_ok(lstm_train(trainer, &batch, NULL));
+  memcpy(before, trainer->carry, sizeof before);
+  bad = batch;
+  initial[3] = NAN;
+  bad.initial = initial;
+  assert_int_equal(lstm_train(trainer, &bad, &loss), LSTM_ERR_NOT_FINITE);
+  assert_memory_equal(before, trainer->carry, sizeof before);
+  assert_ok(lstm_train(trainer, &batch, NULL));
+  lstm_trainer_destroy(trainer);
+  lstm_model_destroy(model);
+}
+
+static void test_clipping_does_not_hide_infinity(void **state) {
+  lstm_model *model = make_model(LSTM_READ_ALL, 0);
+  lstm_trainer_desc desc = describe();
+  lstm_trainer *trainer;
+  lstm_batch batch = make_batch(9);
+  float loss;
+  (void)state;
+  desc.clip_value = 1;
+  trainer = make_trainer(model, &desc);
+  y[0] = 1e25f;
+  assert_int_equal(lstm_train(trainer, &batch, &loss), LSTM_ERR_NOT_FINITE);
+  assert_int_equal((int)lstm_trainer_steps(trainer), 0);
+  lstm_trainer_destroy(trainer);
+  lstm_model_destroy(model);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_defaults_are_resolved),
@@ -783,6 +875,10 @@ int main(void) {
       cmocka_unit_test(test_best_weights_come_back),
       cmocka_unit_test(test_dropout_depends_on_the_seed_and_the_step),
       cmocka_unit_test(test_binary_targets_are_within_0_and_1),
+      cmocka_unit_test(test_two_trainers_share_a_model),
+      cmocka_unit_test(test_any_width_and_no_epsilon_below_0),
+      cmocka_unit_test(test_failures_do_not_reach_carried_states),
+      cmocka_unit_test(test_clipping_does_not_hide_infinity),
       cmocka_unit_test(test_dropout_keeps_the_mean),
   };
   return cmocka_run_group_tests_name("unit/trainer", tests, NULL, NULL);
