@@ -6374,8 +6374,8 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 #define V_SUB(a, b) _mm_sub_ps(a, b)
 #define V_MUL(a, b) _mm_mul_ps(a, b)
 #define V_DIV(a, b) _mm_div_ps(a, b)
-#define V_FMA(a, b, c) _mm_add_ps(lstm__unfused(_mm_mul_ps(a, b)), c) /* SSE2 has no fused operation */
-#define V_FNMA(a, b, c) _mm_sub_ps(c, lstm__unfused(_mm_mul_ps(a, b)))
+#define V_FMA(a, b, c) _mm_add_ps(lstm__unfused(_mm_mul_ps(a, b)), lstm__unfused(c)) /* SSE2 cannot fuse */
+#define V_FNMA(a, b, c) _mm_sub_ps(lstm__unfused(c), lstm__unfused(_mm_mul_ps(a, b)))
 #define V_MIN(a, b) _mm_min_ps(a, b)
 #define V_MAX(a, b) _mm_max_ps(a, b)
 #define V_SQRT(a) _mm_sqrt_ps(a)
