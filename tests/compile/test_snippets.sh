@@ -52,7 +52,8 @@ done
 # the README's Lua examples, each a program; on a text that is there, and for fewer steps
 if [ -x "${LSTM:-./lstm}" ]; then
   cat lstm.h >"$dir/corpus.txt"
-  awk -v dir="$dir" '/^```lua/ {file = dir "/readme" (++n) ".lua"; next} /^```/ {file = ""} file {print >file}' README.md
+  awk -v dir="$dir" '/^```lua/ {file = dir "/readme" (++n) ".lua"; next} /^```/ {file = ""} file {print >file}' \
+    README.md
   for file in "$dir"/readme*.lua; do
     sed "s|\"corpus\.|\"$dir/corpus.|; s/steps = 2000/steps = 20/; s/length = 400/length = 20/
       s/epochs = 10/epochs = 1/" "$file" >"$file.short"
