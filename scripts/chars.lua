@@ -51,58 +51,10 @@ local unkept = {"out", "sample", "temperature", "prime", "loss_plot", "verbose"}
 
 local stop = lstm.args.stop
 
--- The value, or the program ends with the sentence that came instead.
-local function need(value, message)
-  if not value then stop(message) end
-  return value
-end
+local program = require "lstm.program"(opt, given, unkept)
+local need, position_of = program.need, program.position_of
 
-local function say(...)
-  if opt.verbose > 0 then io.stderr:write(string.format(...), "\n") end
-end
-
--- After Ctrl-C: what is saved, and how to go on.
-local function stop_interrupted(message)
-  message = message:gsub(", resume with.*", "")
-  local path = opt.checkpoint or opt.resume
-  if path then
-    message = message .. "; go on with " .. lstm.args.command({opt.file, "--resume", path}, opt, given, unkept)
-  elseif opt.out then
-    message = message .. ("; the best model so far is in %s, but without --checkpoint the run cannot go on"):format(
-      opt.out)
-  else
-    message = message .. "; nothing was saved: --out keeps the model, --checkpoint the run"
-  end
-  stop(message, 130)
-end
-
--- Where a checkpoint's run stands, in training steps, and whether a look is due there; nil for a mere model.
-local function position_of(model)
-  local strings = model.core:meta()
-  return tonumber(strings["fit.position"] or ""), strings["fit.due"] ~= nil
-end
-
-local function stop_conflict(path, text, free)
-  local now, before = lstm.args.conflict(opt, given, text, free)
-  if now then stop(("%s conflicts with %s, which %s was made with"):format(now, before, path)) end
-end
-
--- With --load only these options mean something.
-local function check_load_options(useful)
-  local means = {}
-  for _, name in ipairs(useful) do means[name] = true end
-  for name in pairs(given) do
-    if not means[name] then
-      stop(("%s has no effect with --load, which does not train; to train on, use --resume with a checkpoint"):format(
-        name == "file" and "FILE" or "--" .. name:gsub("_", "-")))
-    end
-  end
-end
-
--- What stops a run, in the script's own words.
-local function in_options(message)
-  return (message:gsub("^fit: ", ""):gsub("a smaller lr, or clip", "a smaller --lr, or --clip"))
-end
+local function say(...) program:say(...) end
 
 -- Every character of the beginning must be one that the model knows.
 local function check_prime(vocab, where)
@@ -123,7 +75,7 @@ end
 
 -- --load: writes with a finished model, and that is all.
 local function write_and_exit()
-  check_load_options{"load", "sample", "temperature", "prime", "seed", "verbose"}
+  program:check_load_options{"load", "sample", "temperature", "prime", "seed", "verbose"}
   local model = need(lstm.load(opt.load))
   if not model.vocab or not model.output_vocab then stop(opt.load .. " is no model of a text: it has no vocabulary") end
   check_prime(model.vocab, "the text that " .. opt.load .. " has learned")
@@ -139,7 +91,7 @@ local function resume_model()
   if not done then
     stop(opt.resume .. " is a model, not a checkpoint of a run: --load writes with it, --checkpoint makes the other")
   end
-  stop_conflict(opt.resume, model.meta.chars, {"steps", "validate_every", "patience"})
+  program:check_conflict(opt.resume, model.meta.chars, {"steps", "validate_every", "patience"})
   lstm.args.recall(opt, given, model.meta.chars)
   if opt.steps < done or opt.steps == done and not due then
     stop(("%s is already at step %d; --steps counts from the beginning, so %d leaves nothing to do"):format(opt.resume,
@@ -172,9 +124,7 @@ end
 
 if opt.load then write_and_exit() end
 if not opt.file then stop("FILE is missing", 2) end
-for _, name in ipairs{"out", "checkpoint", "loss_plot"} do
-  need(lstm.args.writable("--" .. name:gsub("_", "-"), opt[name]))
-end
+program:check_writable{"out", "checkpoint", "loss_plot"}
 local text = need(lstm.readfile(opt.file))
 if text == "" then stop(opt.file .. " is empty, there is nothing to learn from") end
 
@@ -198,27 +148,14 @@ local train, validation = tokens:split(1 - opt.val)
 model = model or new_model(vocab)
 model.meta.chars = lstm.args.keep(opt, kept)
 say("%s: %d characters, %d different; %d parameters", opt.file, #tokens, vocab:size(), model:parameters())
-if not (opt.out or opt.checkpoint or opt.resume) then
-  say("nothing will be saved: --out FILE keeps the model, --checkpoint FILE the run")
-end
+program:warn_unsaved()
 
 local checkpoint = opt.checkpoint or opt.resume
-local history, message, status, record = model:fit(train, {
+local history = program:fit(model, train, {
   validation = validation, seq = opt.seq, batch = opt.batch, steps = opt.steps, validate_every = opt.validate_every,
   optimizer = opt.optimizer, lr = opt.lr, clip = opt.clip, seed = opt.seed, patience = opt.patience,
   checkpoint = checkpoint, resume = opt.resume, verbose = opt.verbose,
-})
-if not history and status ~= "interrupted" then stop(in_options(message)) end
-if opt.out then
-  need(model:save(opt.out))
-  say("model: %s", opt.out)
-end
-record = history or record
-if opt.loss_plot and record and #record > 0 then
-  need(lstm.plot.history(record, opt.loss_plot, {y = "nats per character"}))
-  say("plot: %s", opt.loss_plot)
-end
-if not history then stop_interrupted(message) end
+}, {y = "nats per character"})
 report(history, vocab)
 
 if opt.sample > 0 then write_sample(model) end

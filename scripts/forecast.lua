@@ -51,58 +51,10 @@ local unkept = {"out", "plot", "plot_rows", "loss_plot", "verbose"}
 
 local stop = lstm.args.stop
 
--- The value, or the program ends with the sentence that came instead.
-local function need(value, message)
-  if not value then stop(message) end
-  return value
-end
+local program = require "lstm.program"(opt, given, unkept)
+local need, position_of = program.need, program.position_of
 
-local function say(...)
-  if opt.verbose > 0 then io.stderr:write(string.format(...), "\n") end
-end
-
--- After Ctrl-C: what is saved, and how to go on.
-local function stop_interrupted(message)
-  message = message:gsub(", resume with.*", "")
-  local path = opt.checkpoint or opt.resume
-  if path then
-    message = message .. "; go on with " .. lstm.args.command({opt.file, "--resume", path}, opt, given, unkept)
-  elseif opt.out then
-    message = message .. ("; the best model so far is in %s, but without --checkpoint the run cannot go on"):format(
-      opt.out)
-  else
-    message = message .. "; nothing was saved: --out keeps the model, --checkpoint the run"
-  end
-  stop(message, 130)
-end
-
--- Where a checkpoint's run stands, in training steps, and whether a look is due there; nil for a mere model.
-local function position_of(model)
-  local strings = model.core:meta()
-  return tonumber(strings["fit.position"] or ""), strings["fit.due"] ~= nil
-end
-
-local function stop_conflict(path, text, free)
-  local now, before = lstm.args.conflict(opt, given, text, free)
-  if now then stop(("%s conflicts with %s, which %s was made with"):format(now, before, path)) end
-end
-
--- With --load only these options mean something.
-local function check_load_options(useful)
-  local means = {}
-  for _, name in ipairs(useful) do means[name] = true end
-  for name in pairs(given) do
-    if not means[name] then
-      stop(("%s has no effect with --load, which does not train; to train on, use --resume with a checkpoint"):format(
-        "--" .. name:gsub("_", "-")))
-    end
-  end
-end
-
--- What stops a run, in the script's own words.
-local function in_options(message)
-  return (message:gsub("^fit: ", ""):gsub("a smaller lr, or clip", "a smaller --lr, or --clip"))
-end
+local function say(...) program:say(...) end
 
 -- The model of --resume or --load, and its options for all that the command line leaves open.
 local function open_model(path, free)
@@ -112,7 +64,7 @@ local function open_model(path, free)
   if opt.resume and not position_of(model) then
     stop(path .. " is a model, not a checkpoint of a run: --load forecasts with it, --checkpoint makes the other")
   end
-  stop_conflict(path, meta.forecast, free)
+  program:check_conflict(path, meta.forecast, free)
   lstm.args.recall(opt, given, meta.forecast)
   opt.column = opt.column or meta.column
   return model
@@ -213,8 +165,8 @@ end
 
 -- --load: the next value, and the error on the last rows where there are enough.
 local function forecast_and_exit()
-  check_load_options{"file", "load", "column", "no_header", "missing", "look_back", "ahead", "hidden", "test", "plot",
-    "plot_rows", "verbose"}
+  program:check_load_options{"file", "load", "column", "no_header", "missing", "look_back", "ahead", "hidden", "test",
+    "plot", "plot_rows", "verbose"}
   local model = open_model(opt.load, {"test", "missing", "no_header"})
   local column, scale = model.meta.column, model.meta.scale
   local rows = read_rows()
@@ -236,9 +188,7 @@ local function forecast_and_exit()
   os.exit(0, true)
 end
 
-for _, name in ipairs{"out", "checkpoint", "plot", "loss_plot"} do
-  need(lstm.args.writable("--" .. name:gsub("_", "-"), opt[name]))
-end
+program:check_writable{"out", "checkpoint", "plot", "loss_plot"}
 if opt.load then forecast_and_exit() end
 local model = opt.resume and open_model(opt.resume, {"epochs", "patience"})
 local rows, column = read_rows()
@@ -269,26 +219,13 @@ local set, test_set = windows(train), windows(test, known)
 say("%s: %d rows of %s; %d windows to learn from, %d to test on; %d parameters", opt.file, #rows, column, #set,
   #test_set, model:parameters())
 if opt.resume then check_epochs(model, #set) end
-if not (opt.out or opt.checkpoint or opt.resume) then
-  say("nothing will be saved: --out FILE keeps the model, --checkpoint FILE the run")
-end
-local history, message, status, record = model:fit(set, {
+program:warn_unsaved()
+local history = program:fit(model, set, {
   validation = validation and windows(validation, train), epochs = opt.epochs, batch = opt.batch, lr = opt.lr,
   clip = opt.clip, seed = opt.seed, patience = opt.patience, checkpoint = opt.checkpoint or opt.resume,
   resume = opt.resume, verbose = opt.verbose,
   on_epoch = not validation and keep_last or nil,
-})
-if not history and status ~= "interrupted" then stop(in_options(message)) end
-if opt.out then
-  need(model:save(opt.out))
-  say("model: %s", opt.out)
-end
-record = history or record
-if opt.loss_plot and record and #record > 0 then
-  need(lstm.plot.history(record, opt.loss_plot, {y = "mean squared error, scaled", log = true}))
-  say("plot: %s", opt.loss_plot)
-end
-if not history then stop_interrupted(message) end
+}, {y = "mean squared error, scaled", log = true})
 
 if validation and history.best == #history then
   say("kept: the weights of the last epoch, %d, the best on the validation part", history[#history].epoch)
