@@ -97,6 +97,10 @@ void host_open_array(lua_State *L, int core);
 /* Writes a file through a temporary name, so that a crash leaves the old one or the new one. `write` gets a writer; it
    must not call Lua. Returns 0 or the number of results of host_fault. */
 int host_write_file(lua_State *L, const char *path, int (*write)(void *context, FILE *file), void *context);
+
+/* What save(path [, meta]) does for arguments 2 and 3: a model's file, or a trainer's checkpoint where trainer is not
+   NULL. Pushes true, or nil, message, status; returns how many. */
+int host_save(lua_State *L, const lstm_model *model, const lstm_trainer *trainer);
 /* An open file in a userdata (pushed), closed by the collector if nobody does; NULL with nil, message, status pushed.
    */
 FILE **host_open_file(lua_State *L, const char *path);

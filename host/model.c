@@ -299,6 +299,7 @@ static int model_meta(lua_State *L) {
 
 typedef struct save_job {
   const lstm_model *model;
+  const lstm_trainer *trainer; /* not NULL: a checkpoint of it */
   const lstm_save_desc *desc;
   lstm_status status;
 } save_job;
@@ -307,18 +308,17 @@ static int write_bytes(void *user, const void *data, size_t size) {
   return fwrite(data, 1, size, (FILE *)user) == size;
 }
 
-static int save_model(void *context, FILE *file) {
+static int save_object(void *context, FILE *file) {
   save_job *job = (save_job *)context;
   lstm_writer writer;
   writer.write = write_bytes;
   writer.user = file;
-  job->status = lstm_save(job->model, job->desc, &writer);
+  job->status = job->trainer ? lstm_trainer_save(job->trainer, job->desc, &writer)
+                             : lstm_save(job->model, job->desc, &writer);
   return job->status == LSTM_OK;
 }
 
-/* save(path [, meta]) -> true, or nil, message, status */
-static int model_save(lua_State *L) {
-  const lstm_model *model = host_checkmodel(L, 1)->model;
+int host_save(lua_State *L, const lstm_model *model, const lstm_trainer *trainer) {
   const char *path = host_checkstring(L, 2, NULL, "save: the path");
   lstm_error error = host_no_error();
   lstm_save_desc desc;
@@ -330,14 +330,18 @@ static int model_save(lua_State *L) {
   desc.meta = meta;
   desc.error = &error;
   job.model = model;
+  job.trainer = trainer;
   job.desc = &desc;
   job.status = LSTM_OK;
-  results = host_write_file(L, path, save_model, &job);
+  results = host_write_file(L, path, save_object, &job);
   if (job.status != LSTM_OK && job.status != LSTM_ERR_IO) return host_failed(L, job.status, &error, path);
   if (results) return results;
   lua_pushboolean(L, 1);
   return 1;
 }
+
+/* save(path [, meta]) -> true, or nil, message, status */
+static int model_save(lua_State *L) { return host_save(L, host_checkmodel(L, 1)->model, NULL); }
 
 /* bytes([meta]) -> the file as a string */
 static int model_tobytes(lua_State *L) {

@@ -248,47 +248,8 @@ static int trainer_restore_best(lua_State *L) {
 
 /* --- checkpoints -------------------------------------------------------------------------------------------------- */
 
-typedef struct save_job {
-  const lstm_trainer *trainer;
-  const lstm_save_desc *desc;
-  lstm_status status;
-} save_job;
-
-static int write_bytes(void *user, const void *data, size_t size) {
-  return fwrite(data, 1, size, (FILE *)user) == size;
-}
-
-static int save_trainer(void *context, FILE *file) {
-  save_job *job = (save_job *)context;
-  lstm_writer writer;
-  writer.write = write_bytes;
-  writer.user = file;
-  job->status = lstm_trainer_save(job->trainer, job->desc, &writer);
-  return job->status == LSTM_OK;
-}
-
 /* save(path [, meta]) -> true, or nil, message, status */
-static int trainer_save(lua_State *L) {
-  host_trainer *t = check(L);
-  const char *path = host_checkstring(L, 2, NULL, "save: the path");
-  lstm_error error = host_no_error();
-  lstm_save_desc desc;
-  lstm_meta *meta;
-  save_job job;
-  int results;
-  memset(&desc, 0, sizeof desc);
-  desc.meta_count = host_readmeta(L, lua_isnoneornil(L, 3) ? 0 : 3, &meta);
-  desc.meta = meta;
-  desc.error = &error;
-  job.trainer = t->trainer;
-  job.desc = &desc;
-  job.status = LSTM_OK;
-  results = host_write_file(L, path, save_trainer, &job);
-  if (job.status != LSTM_OK && job.status != LSTM_ERR_IO) return host_failed(L, job.status, &error, path);
-  if (results) return results;
-  lua_pushboolean(L, 1);
-  return 1;
-}
+static int trainer_save(lua_State *L) { return host_save(L, NULL, check(L)->trainer); }
 
 /* resume(bytes of a checkpoint) -> true, or nil, message, status; then trainer and model are as before */
 static int trainer_resume(lua_State *L) {

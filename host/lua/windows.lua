@@ -63,17 +63,19 @@ function Table:slice(from, to)
   return windows.table(self.data:slice(from, to), self.columns)
 end
 
---- Cuts the table by time: `split(0.8)` gives the first 80 % of the rows and the rest, `split(0.7, 0.15)` three
--- parts. The parts are views. Raises for fractions that leave nothing for a part.
-function Table:split(...)
-  local ends = cuts("split", #self, "rows", ...)
+-- The parts of a set that has slice(from, to), cut by fractions.
+local function split(set, noun, ...)
   local parts, from = {}, 1
-  for i, to in ipairs(ends) do
-    parts[i] = self:slice(from, to)
+  for i, to in ipairs(cuts("split", #set, noun, ...)) do
+    parts[i] = set:slice(from, to)
     from = to + 1
   end
   return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
 end
+
+--- Cuts the table by time: `split(0.8)` gives the first 80 % of the rows and the rest, `split(0.7, 0.15)` three
+-- parts. The parts are views. Raises for fractions that leave nothing for a part.
+function Table:split(...) return split(self, "rows", ...) end
 
 function Table:__tostring()
   return ("table of %d rows (%s)"):format(#self, options.list(self.columns))
@@ -162,15 +164,7 @@ function Windows:slice(from, to)
 end
 
 --- Cuts the set by time, as a table's split does.
-function Windows:split(...)
-  local ends = cuts("split", #self, "windows", ...)
-  local parts, from = {}, 1
-  for i, to in ipairs(ends) do
-    parts[i] = self:slice(from, to)
-    from = to + 1
-  end
-  return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
-end
+function Windows:split(...) return split(self, "windows", ...) end
 
 function Windows:__tostring()
   return ("%d windows of %d rows (%s), target %s %d ahead"):format(#self, self.look_back, options.list(self.columns),
