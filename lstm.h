@@ -19,7 +19,7 @@
    The whole text above "Public API" is the manual; the declarations after it say what each function does.
    examples/train.c trains a network in 80 lines. Every example here is compiled by the tests, in C and in C++.
 
-   CONTENTS: use, glossary, layouts, level 1: run, level 2: train, level 3: the parts of a training step, configuration,
+   CONTENTS: use, glossary, layouts, cells, level 1: run, level 2: train, level 3: the parts of a training step, configuration,
    memory, errors, threads, numerics, dispatch, file format, untrusted input, limits, versions, index.
 
    USE
@@ -67,6 +67,57 @@
      i = sigmoid(W_i x + U_i h' + b_i)      f = sigmoid(W_f x + U_f h' + b_f)
      g = tanh(W_g x + U_g h' + b_g)         o = sigmoid(W_o x + U_o h' + b_o)
      c = f * c' + i * g                     h = o * tanh(c)
+
+   CELLS
+   -----
+   An LSTM layer's cell, with all its options; ' is the step before, * element by element. Without an option its terms
+   fall away, which leaves the equations above.
+
+     z_k = W_k x + U_k (m_h * h')                                   k = i, f, g, o; b_k is added here without layer_norm
+     z_k = gamma_k * (z_k - mean) / sqrt(var + 1e-5) + b_k          layer_norm: mean and var over the H units of z_k
+     i = G(z_i + p_i * c')
+     f = G(z_f + p_f * c')                                          coupled: 1 - i; forget zero: 0; one: 1;
+                                                                    noise: + noise (u - f), in training
+     g = A(z_g)
+     s = f * c' + i * g                                             cell_clip: to -cell_clip..cell_clip
+     o = G(z_o + p_o * s)
+     h = o * A(gamma_c * (s - mean) / sqrt(var + 1e-5) + beta_c)    without layer_norm: o * A(s)
+     h = R h                                                        projection: R [P][H]
+     c = s + d_c * (c' - s);  h = h + d_h * (h' - h)                zoneout
+
+   G is the gate_activation, A the activation. m_h is the mask of recurrent_dropout: for each unit 0, with that
+   probability, or 1 / (1 - recurrent_dropout); the same in all steps of a window of a lane; 1 outside training. d_c and
+   d_h are 1 in training with the probability zoneout and else 0; outside training they are the number zoneout itself.
+   Where the clip holds, its derivative is 0; relu's at 0 is 0.
+
+   A GRU layer's cell, with the gates in PyTorch's order r, z, n:
+
+     r = sigmoid(W_r x + U_r (m_h * h') + b_r)      z = sigmoid(W_z x + U_z (m_h * h') + b_z)
+     n = tanh(W_n x + b_n + r * (U_n (m_h * h') + b_hn))
+     h = n + z * (h' - n);  h = h + d_h * (h' - h)
+
+   The options, where they come from and who else has them (P PyTorch, K Keras, T TensorFlow 1, O ONNX). The fused path
+   computes the gates in the registers in which their sums were made; all that is generic shares one pass over them.
+
+     option             tensor or equation          paper                                            others   path
+     projection         weight_hr [P][H]            Sak, Senior and Beaufays, 2014                   P T      fused
+     bidirectional      ..._reverse                 Schuster and Paliwal, 1997                       P K T O  fused
+     learned_state      h0 [H or P], c0 [H]         initial states as parameters                     -        fused
+     dropout            of x                        Srivastava et al., 2014; Zaremba et al., 2014    P K T    fused
+     recurrent_dropout  m_h                         Gal and Ghahramani, 2016                         K T      fused
+     gru                3 gates, bias_hn [H]        Cho et al., 2014; cuDNN's reset gate             P K T O  own pass
+     peephole           peephole [3H] (i, f, o)     Gers, Schraudolph and Schmidhuber, 2002          T O      generic
+     coupled            f = 1 - i                   Greff et al., 2017                               T O      generic
+     layer_norm         norm_weight [4H], ...       Ba, Kiros and Hinton, 2016                       T        generic
+     cell_clip          |c| <= cell_clip            Sak, Senior and Beaufays, 2014                   T        generic
+     forget             f = 0, 1, or noisy          Hochreiter and Schmidhuber, 1997 (f = 1)         -        generic
+     activation         A, G                        -                                                K O      generic
+     zoneout            d_c, d_h                    Krueger et al., 2017                             -        generic
+
+   Tensors of an LSTM layer, in file order: weight_ih [4H][I], weight_hh [4H][P or H], bias_ih [4H], then where they are
+   asked for weight_hr [P][H], peephole [3H], norm_weight [4H], norm_cell_weight [H], norm_cell_bias [H], h0 [P or H], c0
+   [H]. Of a GRU layer: weight_ih [3H][I], weight_hh [3H][H], bias_ih [3H], bias_hn [H], h0 [H]. Each ends in _l0, _l1,
+   ... and the backward direction's in _l0_reverse, ...: first all of the forward direction, then all of the backward.
 
    LEVEL 1: RUN
    ------------
@@ -524,18 +575,47 @@ typedef enum lstm_layer_type {
   LSTM_LAYER_LSTM,
   LSTM_LAYER_DENSE,
   LSTM_LAYER_DROPOUT, /* in training only; kept values are divided by 1 - rate */
+  LSTM_LAYER_GRU,     /* Cho et al., 2014, with PyTorch's and cuDNN's reset gate; see CELLS */
   LSTM_LAYER_TYPE_COUNT
 } lstm_layer_type;
 
-typedef enum lstm_activation { LSTM_LINEAR, LSTM_TANH, LSTM_SIGMOID, LSTM_RELU, LSTM_ACTIVATION_COUNT } lstm_activation;
+typedef enum lstm_activation {
+  LSTM_ACTIVATION_DEFAULT, /* dense: linear; an LSTM's cell: tanh; its gates: sigmoid */
+  LSTM_LINEAR,
+  LSTM_TANH,
+  LSTM_SIGMOID,
+  LSTM_RELU,
+  LSTM_HARD_SIGMOID, /* max(0, min(1, x / 6 + 1 / 2)), as in PyTorch and Keras 3 */
+  LSTM_SOFTSIGN,     /* x / (1 + |x|) */
+  LSTM_ACTIVATION_COUNT
+} lstm_activation;
 
 /* Which outputs of the last recurrent layer go on in a forward pass over a sequence. lstm_step always emits an
-   output. */
+   output: of its own step. */
 typedef enum lstm_read {
   LSTM_READ_ALL,  /* every step: y [T][B][O] */
-  LSTM_READ_LAST, /* the last valid step of each lane: y [B][O] */
+  LSTM_READ_LAST, /* the last valid step of each lane: y [B][O]; bidirectional: PyTorch's h_n, so the backward half is
+                     the one that has read all steps */
+  LSTM_READ_MEAN, /* the mean over the valid steps of each lane: y [B][O] */
+  LSTM_READ_MAX,  /* the largest value of each unit over the valid steps of each lane: y [B][O] */
   LSTM_READ_COUNT
 } lstm_read;
+
+/* Where an LSTM's forget gate comes from. */
+typedef enum lstm_forget {
+  LSTM_FORGET_LEARNED,
+  LSTM_FORGET_ZERO,  /* f = 0: no memory but h */
+  LSTM_FORGET_ONE,   /* f = 1: the cell of Hochreiter and Schmidhuber, 1997 */
+  LSTM_FORGET_NOISE, /* learned; in training f + noise (u - f), u uniform in [0, 1) */
+  LSTM_FORGET_COUNT
+} lstm_forget;
+
+/* How the two directions of a bidirectional layer become its output. */
+typedef enum lstm_merge {
+  LSTM_MERGE_CONCAT, /* [forward, backward]: twice as wide */
+  LSTM_MERGE_SUM,
+  LSTM_MERGE_COUNT
+} lstm_merge;
 
 /* How the network's last values become what lstm_step and lstm_forward return. The loss of the first trainer decides
    when the description leaves it open. */
@@ -554,18 +634,38 @@ typedef enum lstm_init {
   LSTM_INIT_COUNT
 } lstm_init;
 
-/* One layer. Make it with a helper below, then set what differs. */
+/* One layer. Make it with a helper below, then set what differs. CELLS in the manual has the equations. What does not
+   fit the type of layer is refused. */
 typedef struct lstm_layer {
-  int size; /* embedding: columns; lstm: hidden_size; dense: outputs; dropout: 0 */
+  int size; /* embedding: columns; lstm, gru: hidden_size; dense: outputs; dropout: 0 */
   lstm_layer_type type;
-  lstm_activation activation; /* dense only; default linear */
+  lstm_activation activation; /* dense; lstm: of the cell's input and output; default: see lstm_activation */
   lstm_read read;             /* last recurrent layer only; default all */
-  float rate;                 /* dropout only: 0 <= rate < 1 */
+  float rate;                 /* dropout layer only: 0 <= rate < 1 */
   const char *name;           /* tensor prefix, instead of "rnn", "embed", "head", "dense0"; NULL: the default */
+  /* lstm */
+  lstm_activation gate_activation; /* of i, f and o */
+  int peephole;                    /* 1: the gates see the cell, diagonally */
+  int coupled;                     /* 1: f = 1 - i; the rows of f in the weights are not used */
+  int projection;                  /* the width of h; 0: h is as wide as the cell. At most the hidden size */
+  int layer_norm;                  /* 1: of the gates' weighted sums and of the cell */
+  float cell_clip;                 /* c stays within -cell_clip..cell_clip; 0: free */
+  lstm_forget forget;
+  float noise; /* with LSTM_FORGET_NOISE: 0 < noise <= 1 */
+  /* lstm and gru */
+  float dropout;           /* of the inputs, in training: as a dropout layer before this one */
+  float recurrent_dropout; /* of h on its way to the next step, in training: one mask for a window of a lane */
+  float zoneout;           /* in training units keep their h and c with this probability; else, these are mixed */
+  int learned_state;       /* 1: lanes begin at a state that is learned, not at zero */
+  int bidirectional;       /* 1: a second set of weights reads each lane backwards. Such a model cannot be stepped */
+  lstm_merge merge;        /* bidirectional */
+  /* embedding */
+  int tied; /* 1: the last dense layer's weights are this table. Its size is input_size, its input as wide as this */
 } lstm_layer;
 
-LSTM_API lstm_layer lstm_embedding(int columns); /* all four: allocates: never */
+LSTM_API lstm_layer lstm_embedding(int columns); /* all five: allocates: never */
 LSTM_API lstm_layer lstm_lstm(int hidden_size);
+LSTM_API lstm_layer lstm_gru(int hidden_size);
 LSTM_API lstm_layer lstm_dense(int outputs);
 LSTM_API lstm_layer lstm_dropout(float rate);
 
@@ -610,8 +710,11 @@ LSTM_API const lstm_model_desc *lstm_model_desc_of(const lstm_model *model); /* 
 LSTM_API int lstm_model_input_size(const lstm_model *model);
 LSTM_API int lstm_model_output_size(const lstm_model *model); /* O */
 LSTM_API int lstm_model_takes_ids(const lstm_model *model);   /* 1: the first layer is an embedding */
-LSTM_API int lstm_model_reads_last(const lstm_model *model);  /* 1: a sequence gives one output, [B][O] */
-LSTM_API int lstm_model_state_size(const lstm_model *model); /* S: floats of a lane; per recurrent layer h [H], c [H] */
+LSTM_API int lstm_model_reads_last(const lstm_model *model);  /* 1: a sequence gives one output: last, mean or max */
+LSTM_API int lstm_model_bidirectional(const lstm_model *model); /* 1: it takes sequences, but cannot be stepped */
+/* S: floats of a lane. For each recurrent layer, and each direction of it, h [H, or its projection], then c [H] (an
+   LSTM's; a GRU has none). */
+LSTM_API int lstm_model_state_size(const lstm_model *model);
 LSTM_API lstm_isa lstm_model_isa(const lstm_model *model); /* the kernels that it runs on */
 LSTM_API lstm_output lstm_model_output(const lstm_model *model);
 LSTM_API size_t lstm_model_parameter_count(const lstm_model *model);
@@ -645,9 +748,11 @@ typedef struct lstm_state_desc {
   int tasks; /* scratch for how many tasks at once, see lstm_forward_batch; 0: 1 */
   lstm_allocator allocator;
   lstm_error *error;
+  int seq_len; /* bidirectional models: the longest sequence; 0: 1 */
 } lstm_state_desc;
 
-/* Creates a state at rest (zero). desc NULL: defaults. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY. */
+/* Creates a state at the model's initial state: learned where a layer has learned_state, else zero. desc NULL:
+   defaults. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY. */
 LSTM_API lstm_status lstm_state_create(const lstm_model *model, const lstm_state_desc *desc, lstm_state **out);
 LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_desc *desc, size_t *size);
 LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory,
@@ -660,14 +765,30 @@ LSTM_API size_t lstm_state_saved_size(const lstm_state *state); /* bytes to copy
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state); /* OK or MISMATCH */
 LSTM_API void lstm_state_reset(lstm_state *state);                                       /* all lanes to zero */
 LSTM_API lstm_status lstm_state_reset_lane(lstm_state *state, int lane);                 /* ARGUMENT */
+/* Puts a lane (or all, lane -1) at the model's initial state: learned, else zero. Errors: ARGUMENT, MISMATCH. */
+LSTM_API lstm_status lstm_state_begin(const lstm_model *model, lstm_state *state, int lane);
 /* Copies a lane between states of one architecture (may be the same state). Errors: ARGUMENT, MISMATCH. */
 LSTM_API lstm_status lstm_state_copy_lane(lstm_state *to, int to_lane, const lstm_state *from, int from_lane);
-/* Reads or writes one lane as values [S]: for each recurrent layer h [H], then c [H]. Errors: ARGUMENT, MISMATCH. */
+/* Reads or writes one lane as values [S], see lstm_model_state_size. Errors: ARGUMENT, MISMATCH. */
 LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *state, int lane, float *values);
 LSTM_API lstm_status lstm_state_set(const lstm_model *model, lstm_state *state, int lane, const float *values);
 
+/* Records what the cells of one layer do in one lane: i, f, g, o, c, h of every step, at no cost while it is off. */
+typedef struct lstm_trace {
+  int layer;     /* a recurrent layer's place in the description */
+  int lane;
+  int capacity;  /* steps that `values` has room for; later ones are not recorded */
+  int steps;     /* recorded so far */
+  float *values; /* [capacity][directions][6][H]: i, f, g, o, c, h (gru: r, z, n, 0, 0, h); a projected h, then zeros */
+} lstm_trace;
+
+/* From now on fills traces [count], which the caller keeps alive; count 0 switches it off. What is copied or saved of a
+   state does not have them. Errors: ARGUMENT, MISMATCH. Allocates: never. */
+LSTM_API lstm_status lstm_state_trace(const lstm_model *model, lstm_state *state, lstm_trace *traces, int count);
+
 /* One step of all lanes: x [N][I] -> y [N][O]; y may be NULL. x and y must not overlap. Softmax and sigmoid models
-   return probabilities. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED (a token model). */
+   return probabilities. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED (a token model, or a bidirectional
+   one). */
 LSTM_API lstm_status lstm_step(const lstm_model *model, lstm_state *state, const float *x, float *y);
 /* The same for the n lanes named in lanes [n], no lane twice: x [n][I] -> y [n][O]. Allocates: never. */
 LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
@@ -677,8 +798,10 @@ LSTM_API lstm_status lstm_step_ids(const lstm_model *model, lstm_state *state, c
 LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
                                          const int32_t *ids, float *y);
 
-/* Sequences: x [T][N][I] or ids [T][N], T = seq_len -> y [T][N][O], or [N][O] where the model reads the last step. Goes
-   on from the state and leaves it at the end. The bits equal those of T steps. Allocates: never. */
+/* Sequences: x [T][N][I] or ids [T][N], T = seq_len -> y [T][N][O], or [N][O] where the model reads once. Goes on from
+   the state and leaves it at the end (the backward direction goes on from its part of the state too, as in PyTorch).
+   The bits equal those of T steps. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED, LIMIT (bidirectional:
+   more steps than state_desc.seq_len). */
 LSTM_API lstm_status lstm_forward(const lstm_model *model, lstm_state *state, const float *x, int seq_len, float *y);
 LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len,
                                       float *y);
@@ -690,6 +813,8 @@ typedef enum lstm_loss {
   LSTM_CROSS_ENTROPY,        /* softmax cross-entropy on target_ids, in nats */
   LSTM_BINARY_CROSS_ENTROPY, /* sigmoid cross-entropy on targets in [0, 1]; mean over the O outputs */
   LSTM_MSE,                  /* mean squared error on targets; mean over the O outputs */
+  LSTM_MAE,                  /* mean absolute error on targets; mean over the O outputs */
+  LSTM_HUBER,                /* Huber, 1964: d^2 / 2 within huber_delta, beyond it delta (|d| - delta / 2); mean */
   LSTM_LOSS_COUNT
 } lstm_loss;
 
@@ -700,13 +825,15 @@ typedef struct lstm_batch {
   int batch_size;             /* B; 0: the trainer's or the state's lanes */
   const float *x;             /* [T][B][I] */
   const int32_t *ids;         /* [T][B], token models */
-  const float *targets;       /* [T'][B][O], MSE and binary cross-entropy */
+  const float *targets;       /* [T'][B][O], all but cross-entropy */
   const int32_t *target_ids;  /* [T'][B], cross-entropy; a negative id: no target at this place */
   const float *weights;       /* [T'][B], weight of each target, not negative; NULL: 1 */
   const int *lengths;         /* [B], 0..T valid steps of each lane; NULL: T */
-  const unsigned char *reset; /* [B], not 0: this lane begins at zero, not at its carried state */
-  const float *initial;       /* [B][S], initial states instead of carried or zero ones */
+  const unsigned char *reset; /* [B], not 0: this lane begins anew (zero, or learned), not at its carried state */
+  const float *initial;       /* [B][S], initial states instead of carried, learned or zero ones */
   lstm_error *error;
+  int burn_in; /* the first steps, which only warm up the state: their targets do not count. Not with read last, mean,
+                  max */
 } lstm_batch;
 
 /* Forward over a batch, in tasks (state_desc.tasks bounds them; executor NULL: one after the other). The batch's lanes
@@ -729,6 +856,16 @@ LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, c
                                    lstm_metrics *metrics, const lstm_executor *executor);
 
 /* --- training ---------------------------------------------------------------------------------------------------- */
+
+/* How the learning rate moves with the number n of updates done so far (from 0). */
+typedef enum lstm_schedule {
+  LSTM_SCHEDULE_NONE,
+  LSTM_SCHEDULE_STEP,        /* rate * schedule_factor^floor(n / schedule_steps) */
+  LSTM_SCHEDULE_EXPONENTIAL, /* rate * schedule_factor^n */
+  LSTM_SCHEDULE_COSINE,      /* from rate to rate * schedule_factor along half a cosine of schedule_steps updates, then
+                                there: Loshchilov and Hutter, 2017 */
+  LSTM_SCHEDULE_COUNT
+} lstm_schedule;
 
 typedef enum lstm_optimizer {
   LSTM_OPTIMIZER_DEFAULT, /* Adam */
@@ -763,6 +900,16 @@ typedef struct lstm_trainer_desc {
   lstm_executor executor;
   lstm_allocator allocator;
   lstm_error *error;
+  float huber_delta;          /* [1] */
+  float label_smoothing;      /* cross-entropy: the target has 1 - this + this / O, the others this / O [0] */
+  const float *class_weights; /* [O], cross-entropy: the weight of each class's targets, copied; NULL: 1 */
+  int nesterov;               /* 1: SGD with Nesterov's momentum: w -= rate (g + momentum v) (Sutskever et al., 2013) */
+  lstm_schedule schedule;     /* [none] */
+  int schedule_steps;         /* updates */
+  float schedule_factor;      /* step [0.1], exponential [0.999], cosine [0] */
+  int warmup;                 /* over so many updates the rate first rises to its full value: (n + 1) / warmup of it; the
+                                 schedule's n counts from there [0] */
+  const float *layer_rates;   /* [layer_count], copied: what each layer's rate is multiplied by, 0: frozen; NULL: 1 */
 } lstm_trainer_desc;
 
 /* Creates a trainer for a model, which must outlive it and must not be stepped by others during an update. The model's
@@ -779,6 +926,11 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer);       /* NULL is allo
    the weights and moments are as before the call). A batch without a valid target has loss 0 and
    changes nothing but the carried states. */
 LSTM_API lstm_status lstm_train(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
+
+/* Evaluates as lstm_evaluate does, with the trainer's own loss: its huber_delta, label_smoothing and class_weights.
+   Allocates: never. */
+LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_state *state, const lstm_batch *batch,
+                                           lstm_metrics *metrics, const lstm_executor *executor);
 
 /* Level 3: the parts of lstm_train, in this order. Allocates: never, all of them. */
 
@@ -823,6 +975,20 @@ LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer);   /* global gradi
    kept). */
 LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer);
 LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer);
+
+/* How many gate values of the last forward were saturated: i, f, o below 0.1 or above 0.9, g below -0.9 or above 0.9
+   (gru: r, z and n, the last in place 2). */
+typedef struct lstm_saturation {
+  size_t count;           /* values of each gate: valid steps times units, of all directions */
+  size_t low[4], high[4]; /* of i, f, g, o */
+} lstm_saturation;
+
+/* After a forward and before its backward. `layer` is its place in the description. Allocates: never. Errors: ARGUMENT
+   (no forward, not a recurrent layer). */
+LSTM_API lstm_status lstm_trainer_saturation(const lstm_trainer *trainer, int layer, lstm_saturation *out);
+/* After a backward: the norm, over lanes and units, of the loss's gradient with respect to the layer's gates' weighted
+   sums at each step: norms [T]. Shows vanishing and exploding gradients. Allocates: never. Errors: ARGUMENT. */
+LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int layer, float *norms);
 
 /* --- files ------------------------------------------------------------------------------------------------------- */
 
@@ -1741,12 +1907,16 @@ static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurr
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: an embedding can only be the first layer", i);
   if (!kind->sized && l->size != 0)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: %s has no size", i, kind->name);
+  if (l->type == LSTM_LAYER_GRU || l->gate_activation || l->peephole || l->coupled || l->projection || l->layer_norm ||
+      l->cell_clip != 0 || l->forget || l->noise != 0 || l->dropout != 0 || l->recurrent_dropout != 0 ||
+      l->zoneout != 0 || l->learned_state || l->bidirectional || l->merge || l->tied || (int)l->read > LSTM_READ_LAST)
+    return lstm__fail(error, LSTM_ERR_UNSUPPORTED, "layer %d: an option is not there yet", i);
   if (kind->rated && !(l->rate >= 0 && l->rate < 1))
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: a %s rate must be at least 0 and below 1", i, kind->name);
   if (!kind->rated && l->rate != 0)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: only a dropout layer has a rate", i);
   if ((int)l->activation < 0 || l->activation >= LSTM_ACTIVATION_COUNT ||
-      (l->activation != LSTM_LINEAR && !kind->activates))
+      (l->activation > LSTM_LINEAR && !kind->activates))
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: activation %d does not fit", i, (int)l->activation);
   if ((int)l->read < 0 || l->read >= LSTM_READ_COUNT || (l->read != LSTM_READ_ALL && i != last_recurrent))
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: read belongs to the last recurrent layer", i);
@@ -1969,6 +2139,7 @@ static lstm_layer lstm__layer_of(lstm_layer_type type, int size, float rate) {
 
 LSTM_API lstm_layer lstm_embedding(int columns) { return lstm__layer_of(LSTM_LAYER_EMBEDDING, columns, 0); }
 LSTM_API lstm_layer lstm_lstm(int hidden_size) { return lstm__layer_of(LSTM_LAYER_LSTM, hidden_size, 0); }
+LSTM_API lstm_layer lstm_gru(int hidden_size) { return lstm__layer_of(LSTM_LAYER_GRU, hidden_size, 0); }
 LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_DENSE, outputs, 0); }
 LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
 
@@ -2312,7 +2483,8 @@ LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *f
   return LSTM_OK;
 }
 
-static const char *const lstm__activation_names[] = {"linear", "tanh", "sigmoid", "relu"};
+static const char *const lstm__activation_names[] = {"default", "linear",       "tanh",    "sigmoid",
+                                                     "relu",    "hard_sigmoid", "softsign"};
 static const char *const lstm__output_names[] = {"open", "linear", "softmax", "sigmoid"};
 
 LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t capacity) {
@@ -2335,7 +2507,7 @@ LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t c
       continue;
     }
     lstm__print(&t, "%d -> %d", l->in, l->out);
-    if (l->activation != LSTM_LINEAR) lstm__print(&t, ", %s", lstm__activation_names[l->activation]);
+    if (l->activation > LSTM_LINEAR) lstm__print(&t, ", %s", lstm__activation_names[l->activation]);
     if (model->described[i].read == LSTM_READ_LAST) lstm__print(&t, ", read last");
     lstm__print(&t, "   %z parameters\n", count);
   }
@@ -2666,6 +2838,7 @@ static const lstm__kind *lstm__kind_of(lstm_layer_type type) {
       {"lstm", "hidden", 4, 1, 1, 0, 0, lstm__plan_lstm, lstm__infer_lstm},
       {"dense", "size", 1, 0, 1, 1, 0, lstm__plan_dense, lstm__infer_dense},
       {"dropout", "rate", 0, 0, 0, 0, 1, NULL, NULL},
+      {"gru", "hidden", 4, 1, 1, 0, 0, NULL, NULL},
   };
   return (int)type > LSTM_LAYER_NONE && type < LSTM_LAYER_TYPE_COUNT ? kinds + type : NULL;
 }
@@ -3129,7 +3302,8 @@ struct lstm_trainer {
 static float lstm__choose(float given, float otherwise) { return given < 0 ? 0 : given == 0 ? otherwise : given; }
 
 static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
-  static const lstm_output wanted[] = {LSTM_OUTPUT_AUTO, LSTM_OUTPUT_SOFTMAX, LSTM_OUTPUT_SIGMOID, LSTM_OUTPUT_LINEAR};
+  static const lstm_output wanted[] = {LSTM_OUTPUT_AUTO,    LSTM_OUTPUT_SOFTMAX, LSTM_OUTPUT_SIGMOID,
+                                       LSTM_OUTPUT_LINEAR,  LSTM_OUTPUT_LINEAR,  LSTM_OUTPUT_LINEAR};
   const float *number[] = {&d->learning_rate, &d->momentum,     &d->beta1,     &d->beta2,     &d->alpha,
                            &d->epsilon,       &d->weight_decay, &d->clip_norm, &d->clip_value};
   lstm_error *e = d->error;
@@ -4112,6 +4286,7 @@ static const lstm__pass *lstm__pass_of(const lstm__layer *l) {
       {&lstm__phase_lstm, lstm__backward_lstm},
       {&lstm__phase_dense, lstm__backward_dense},
       {&lstm__phase_dropout, lstm__backward_dropout},
+      {NULL, NULL},
   };
   return passes + l->type;
 }
