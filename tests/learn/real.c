@@ -4,6 +4,7 @@
 #include "lstm.h"
 
 #include "../helpers.h"
+#include "task.h"
 
 #include <math.h>
 
@@ -28,15 +29,6 @@ static int read_temperatures(float *out) {
   }
   fclose(file);
   return n;
-}
-
-static void shuffle(int *order, int n, lstm_rng *rng) {
-  int i;
-  for (i = 0; i < n; i++) order[i] = i;
-  for (i = n - 1; i > 0; i--) {
-    int k = lstm_random_index(rng, i + 1), swap = order[i];
-    order[i] = order[k], order[k] = swap;
-  }
 }
 
 /* Windows starting at days starts[b]: x [LOOK_BACK][n], y [n]. */
@@ -93,7 +85,7 @@ static void test_temperature_forecast(void **arg) {
   how.batch_size = BATCH, how.seq_len = LOOK_BACK, how.loss = LSTM_MSE, how.clip_norm = -1;
   assert_ok(lstm_trainer_create(model, &how, &trainer));
   for (epoch = 0; epoch < EPOCHS; epoch++) {
-    shuffle(order, windows, &rng);
+    task_shuffle(order, windows, &rng);
     for (i = 0; i < windows; i += BATCH) {
       lstm_batch batch = {0};
       batch.batch_size = windows - i < BATCH ? windows - i : BATCH;

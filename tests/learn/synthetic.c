@@ -5,49 +5,15 @@
 #include "lstm.h"
 
 #include "../helpers.h"
-
-static lstm_model *make_model(int input, int hidden, int output, lstm_read read) {
-  lstm_layer layers[2];
-  lstm_model_desc desc = {0};
-  lstm_model *model;
-  layers[0] = lstm_lstm(hidden);
-  layers[0].read = read;
-  layers[1] = lstm_dense(output);
-  desc.input_size = input;
-  desc.layers = layers;
-  desc.layer_count = 2;
-  desc.seed = 1;
-  assert_ok(lstm_model_create(&desc, &model));
-  return model;
-}
-
-static lstm_trainer *make_trainer(lstm_model *model, int batch, int steps, lstm_loss loss, float rate) {
-  lstm_trainer_desc desc = {0};
-  lstm_trainer *trainer;
-  desc.batch_size = batch;
-  desc.seq_len = steps;
-  desc.loss = loss;
-  desc.learning_rate = rate;
-  desc.clip_norm = 1;
-  assert_ok(lstm_trainer_create(model, &desc, &trainer));
-  return trainer;
-}
-
-static lstm_state *make_state(const lstm_model *model, int lanes) {
-  lstm_state_desc desc = {0};
-  lstm_state *state;
-  desc.lanes = lanes;
-  assert_ok(lstm_state_create(model, &desc, &state));
-  return state;
-}
+#include "task.h"
 
 /* --- embedded Reber grammar --------------------------------------------------------------------------------------- */
 
 enum { SYM_B, SYM_T, SYM_P, SYM_S, SYM_X, SYM_V, SYM_E, SYMBOLS };
-#define LONGEST 40
+#define LONGEST 64 /* one string in ten million is longer, and drawn again */
 
 typedef struct reber {
-  int length;                   /* symbols; predictions: length - 1 */
+  int length; /* symbols; predictions: length - 1 */
   int symbols[LONGEST];
   unsigned char legal[LONGEST]; /* bit set of what may follow symbol t */
 } reber;
@@ -83,7 +49,7 @@ static reber make_string(lstm_rng *rng) {
   }
 }
 
-/* 1: at every step the k most likely symbols are the k legal ones. y [LONGEST][lanes][SYMBOLS]. */
+/* 1: at every step the k most likely symbols are the k legal ones. y [T][lanes][SYMBOLS]. */
 static int predicts(const reber *r, const float *y, int lane, int lanes) {
   int t, k;
   for (t = 0; t < r->length - 1; t++) {
@@ -101,6 +67,7 @@ static int predicts(const reber *r, const float *y, int lane, int lanes) {
 
 #define REBER_BATCH 8
 #define REBER_TESTS 500
+#define REBER_LIMIT 10000 /* training strings */
 
 typedef struct reber_batch {
   float x[LONGEST * REBER_TESTS * SYMBOLS];
@@ -111,57 +78,71 @@ typedef struct reber_batch {
 static lstm_batch pack_strings(reber_batch *store, const reber *strings, int n) {
   lstm_batch batch = {0};
   int b, t;
-  memset(store->x, 0, (size_t)(LONGEST * n * SYMBOLS) * sizeof(float));
   for (b = 0; b < n; b++) {
     store->lengths[b] = strings[b].length - 1;
+    if (store->lengths[b] > batch.seq_len) batch.seq_len = store->lengths[b];
+  }
+  memset(store->x, 0, (size_t)(batch.seq_len * n * SYMBOLS) * sizeof(float));
+  for (b = 0; b < n; b++)
     for (t = 0; t < store->lengths[b]; t++) {
       store->x[(t * n + b) * SYMBOLS + strings[b].symbols[t]] = 1;
       store->targets[t * n + b] = (int32_t)strings[b].symbols[t + 1];
     }
-  }
-  batch.seq_len = LONGEST;
   batch.batch_size = n;
   batch.x = store->x, batch.target_ids = store->targets, batch.lengths = store->lengths;
   return batch;
 }
 
-static void test_embedded_reber_grammar(void **arg) {
+/* Training strings until all test strings are predicted, looked at every 50 updates; more than REBER_LIMIT: never. */
+static int learn_grammar(uint64_t seed) {
   static reber tests[REBER_TESTS];
   static reber_batch store;
   static float y[LONGEST * REBER_TESTS * SYMBOLS];
-  lstm_model *model = make_model(SYMBOLS, 12, SYMBOLS, LSTM_READ_ALL);
-  lstm_trainer *trainer = make_trainer(model, REBER_BATCH, LONGEST, LSTM_CROSS_ENTROPY, 1e-2f);
-  lstm_state *state = make_state(model, REBER_TESTS);
-  lstm_rng train_rng = {1, 0}, test_rng = {2, 0};
-  int step, right = 0, i;
-  (void)arg;
+  lstm_model *model = task_model(SYMBOLS, lstm_lstm(12), SYMBOLS, seed);
+  lstm_trainer *trainer = task_trainer(model, REBER_BATCH, LONGEST, LSTM_CROSS_ENTROPY, 1e-2f);
+  lstm_state *state = task_state(model, REBER_TESTS, LONGEST);
+  lstm_rng train_rng = {0}, test_rng = {1000, 0};
+  int strings, right = 0, i;
+  train_rng.seed = seed;
   for (i = 0; i < REBER_TESTS; i++) tests[i] = make_string(&test_rng);
-  for (step = 0; step <= 1800 && right < REBER_TESTS; step++) {
-    reber strings[REBER_BATCH];
+  for (strings = 0; strings <= REBER_LIMIT; strings += REBER_BATCH) {
+    reber some[REBER_BATCH];
     lstm_batch batch;
-    if (step % 100 == 0) {
+    if (strings % (50 * REBER_BATCH) == 0) {
       batch = pack_strings(&store, tests, REBER_TESTS);
       lstm_state_reset(state);
       assert_ok(lstm_forward_batch(model, state, &batch, y, NULL));
       for (right = 0, i = 0; i < REBER_TESTS; i++) right += predicts(&tests[i], y, i, REBER_TESTS);
-      if (step == 0) assert_true(right < REBER_TESTS / 10);
+      if (strings == 0) assert_true(right < REBER_TESTS / 10);
+      if (right == REBER_TESTS) break;
     }
-    for (i = 0; i < REBER_BATCH; i++) strings[i] = make_string(&train_rng);
-    batch = pack_strings(&store, strings, REBER_BATCH);
+    for (i = 0; i < REBER_BATCH; i++) some[i] = make_string(&train_rng);
+    batch = pack_strings(&store, some, REBER_BATCH);
     assert_ok(lstm_train(trainer, &batch, NULL));
   }
-  print_message("embedded Reber: %d of %d right after %d training strings\n", right, REBER_TESTS, step * REBER_BATCH);
-  assert_int_equal(right, REBER_TESTS);
   lstm_state_destroy(state);
   lstm_trainer_destroy(trainer);
   lstm_model_destroy(model);
+  return strings;
+}
+
+/* PyTorch: 5,200, 3,600 and 7,200 strings; the 1997 paper's best: 8,440. */
+static void test_embedded_reber_grammar(void **arg) {
+  int seed, strings[3];
+  (void)arg;
+  for (seed = 1; seed <= 3; seed++) strings[seed - 1] = learn_grammar((uint64_t)seed);
+  print_message("embedded Reber: all %d test strings predicted after %d, %d, %d training strings (at most %d)\n",
+                REBER_TESTS, strings[0], strings[1], strings[2], REBER_LIMIT);
+  for (seed = 1; seed <= 3; seed++) assert_true(strings[seed - 1] <= REBER_LIMIT);
 }
 
 /* --- adding problem ----------------------------------------------------------------------------------------------- */
 
-#define ADD_T 50
+#define ADD_T 100
 #define ADD_BATCH 32
 #define ADD_TESTS 1000
+#define ADD_LIMIT 4000 /* updates */
+#define ADD_ERROR .01
 
 /* Numbers and a marker channel with one mark in each half; the target is the sum of the two marked. */
 static void make_sums(float *x, float *targets, int n, lstm_rng *rng) {
@@ -190,27 +171,36 @@ static double mean_squared_error(const lstm_model *model, lstm_state *state, con
   return metrics.loss / metrics.weight;
 }
 
-/* Answering 1 always has an error of 1/6. */
+/* Answering 1 always has an error of 1/6. PyTorch: 2,100, 1,900 and 1,200 updates. */
 static void test_adding_problem(void **arg) {
   static float x[ADD_T * ADD_TESTS * 2], y[ADD_TESTS], train_x[ADD_T * ADD_BATCH * 2], train_y[ADD_BATCH];
-  lstm_model *model = make_model(2, 32, 1, LSTM_READ_LAST);
-  lstm_trainer *trainer = make_trainer(model, ADD_BATCH, ADD_T, LSTM_MSE, 5e-3f);
-  lstm_state *state = make_state(model, ADD_TESTS);
-  lstm_rng train_rng = {3, 0}, test_rng = {4, 0};
+  lstm_layer layer = lstm_lstm(64);
+  lstm_model *model;
+  lstm_trainer *trainer;
+  lstm_state *state;
+  lstm_rng train_rng = {1, 0}, test_rng = {1000, 0};
   lstm_batch batch = {0};
   double error = 1;
   int step;
   (void)arg;
+  layer.read = LSTM_READ_LAST;
+  model = task_model(2, layer, 1, 1);
+  trainer = task_trainer(model, ADD_BATCH, ADD_T, LSTM_MSE, 5e-3f);
+  state = task_state(model, ADD_TESTS, ADD_T);
   make_sums(x, y, ADD_TESTS, &test_rng);
   batch.x = train_x, batch.targets = train_y;
-  for (step = 0; step <= 1600 && error >= .01; step++) {
-    if (step % 100 == 0) error = mean_squared_error(model, state, x, y, ADD_TESTS);
-    if (step == 0) assert_true(error > .15);
+  for (step = 0; step <= ADD_LIMIT; step++) {
+    if (step % 100 == 0) {
+      error = mean_squared_error(model, state, x, y, ADD_TESTS);
+      if (step == 0) assert_true(error > .15);
+      if (error < ADD_ERROR) break;
+    }
     make_sums(train_x, train_y, ADD_BATCH, &train_rng);
     assert_ok(lstm_train(trainer, &batch, NULL));
   }
-  print_message("adding problem, T=%d: error %.4f after %d steps\n", ADD_T, error, step);
-  assert_true(error < .01);
+  print_message("adding problem, T=%d: error %.4f (below %.2f) after %d updates (at most %d)\n", ADD_T, error,
+                ADD_ERROR, step, ADD_LIMIT);
+  assert_true(error < ADD_ERROR);
   lstm_state_destroy(state);
   lstm_trainer_destroy(trainer);
   lstm_model_destroy(model);
