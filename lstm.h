@@ -215,6 +215,11 @@
    each has, a negative target id says that there is no target, `reset` begins a lane anew. After a window the model is
    ready to be stepped. lstm_evaluate gives the loss of a batch without training, from a state of its own.
 
+   A learning rate that moves is `schedule` and `warmup`; layer_rates slows single layers down, or freezes them, which
+   keeps their weights out of the norm as well. label_smoothing and class_weights are PyTorch's, each alone; with both,
+   a row's weight is its target's class's. Steps within burn_in only warm up the state; lstm_trainer_evaluate evaluates
+   with all the options of the trainer's loss.
+
    LEVEL 3: THE PARTS OF A TRAINING STEP
    -------------------------------------
    lstm_train is these calls in this order. In between, the gradients are yours to read and to change; gradients also
@@ -902,7 +907,8 @@ typedef struct lstm_trainer_desc {
   lstm_error *error;
   float huber_delta;          /* [1] */
   float label_smoothing;      /* cross-entropy: the target has 1 - this + this / O, the others this / O [0] */
-  const float *class_weights; /* [O], cross-entropy: the weight of each class's targets, copied; NULL: 1 */
+  const float *class_weights; /* [O], cross-entropy: what the weight of each class's targets is multiplied by, copied;
+                                 NULL: 1 */
   int nesterov;               /* 1: SGD with Nesterov's momentum: w -= rate (g + momentum v) (Sutskever et al., 2013) */
   lstm_schedule schedule;     /* [none] */
   int schedule_steps;         /* updates */
@@ -967,7 +973,8 @@ LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, l
 LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *values);
 LSTM_API void lstm_trainer_reset(lstm_trainer *trainer);           /* carried lanes to zero */
 LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer); /* updates so far */
-LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer);
+LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer); /* before the schedule and the warm-up */
+LSTM_API float lstm_trainer_scheduled_rate(const lstm_trainer *trainer); /* after them: the next update's */
 LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer,
                                                     float rate); /* ARGUMENT: not finite, negative */
 LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer);   /* global gradient norm of the last step */
@@ -1054,8 +1061,8 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 /* Checkpoints: a model file with the best weights under the model's names (the current ones if none were kept) and the
    run under trainer.*. Resuming gives the bits that the run would have had. lstm_trainer_resume takes a trainer made
    with the same description for a model loaded from the same bytes; it brings back the current weights, moments,
-   carried lanes and counters, and refuses another description (batch_size, seq_len, loss, optimizer and its numbers,
-   clip, seed) by name. Errors: as for models, and MISMATCH; on failure of resume the trainer and model are
+   carried lanes and counters, and refuses another description (batch_size, seq_len, loss, optimizer, schedule and their
+   options, clip, seed) by name. Errors: as for models, and MISMATCH; on failure of resume the trainer and model are
    unchanged. */
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer);
@@ -1673,6 +1680,7 @@ typedef struct lstm__gemm_job {
 /* What an optimiser's kernel needs of one step; see [SECTION] Optimisers. */
 typedef struct lstm__update_job {
   float rate, decay, l2, a, one_minus_a, b, one_minus_b, epsilon, second_scale, momentum;
+  int nesterov;
 } lstm__update_job;
 
 enum { LSTM__MAP_EXP = LSTM_ACTIVATION_COUNT, LSTM__MAP_COUNT };
@@ -2976,17 +2984,29 @@ static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *give
 /* [SECTION] Losses
    ================================================================================================================ */
 
-/* L = -log softmax(z)[id]; dL/dz = softmax(z) - onehot(id). */
-static double lstm__cross_entropy(const lstm__kernels *k, int n, float *z, int id, int *correct) {
+/* A loss and its options. */
+typedef struct lstm__loss {
+  lstm_loss kind;
+  float delta, smoothing;
+  const float *class_weights; /* [O] or NULL */
+} lstm__loss;
+
+/* L = -sum of q log softmax(z), q = (1 - e) onehot(id) + e / n, e the smoothing; dL/dz = softmax(z) - q. */
+static double lstm__cross_entropy(const lstm__kernels *k, int n, float *z, int id, float smoothing, int *correct) {
   float top, at = z[id], sum;
+  double e = (double)smoothing, all = 0;
   int i;
   if (correct) *correct = 1;
   for (i = 0; correct && i < n; i++)
     if (z[i] > at || (z[i] == at && i < id)) *correct = 0;
+  for (i = 0; e > 0 && i < n; i++) all += (double)z[i];
   sum = k->softmax(n, z, &top);
   k->divide(lstm__pad16(n), z, sum);
-  z[id] = z[id] - 1.0f;
-  return lstm__log((double)sum) + ((double)top - (double)at);
+  z[id] = z[id] - (1.0f - smoothing);
+  if (!(e > 0)) return lstm__log((double)sum) + ((double)top - (double)at);
+  for (i = 0; i < n; i++) z[i] = z[i] - (float)(e / n);
+  return lstm__log((double)sum) +
+         (lstm__mul(1.0 - e, (double)top - (double)at) + lstm__mul(e, (double)top - all / n));
 }
 
 /* L = mean of max(z, 0) - z t + log(1 + e^-|z|); dL/dz = (sigmoid(z) - t) / n. */
@@ -3012,67 +3032,88 @@ static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z
   return loss / n;
 }
 
-/* L = mean of (z - t)^2; dL/dz = 2 (z - t) / n. */
-static double lstm__squared_error(int n, float *z, const float *target, int *correct) {
-  double loss = 0;
+/* d = z - t; L = mean of d^2, |d| or Huber's; dL/dz = 2 d / n, sign(d) / n, or d within -delta..delta / n. */
+static double lstm__distance(const lstm__loss *loss, int n, float *z, const float *target) {
+  float delta = loss->delta;
+  double sum = 0;
   int i;
-  if (correct) *correct = 0;
   for (i = 0; i < n; i++) {
-    float d = z[i] - target[i];
-    loss += lstm__mul((double)d, (double)d);
-    z[i] = 2.0f * d / (float)n;
+    float d = z[i] - target[i], size = d < 0 ? -d : d;
+    if (loss->kind == LSTM_MSE) {
+      sum += lstm__mul((double)d, (double)d);
+      d = 2.0f * d;
+    } else if (loss->kind == LSTM_MAE) {
+      sum += (double)size;
+      d = (float)((d > 0) - (d < 0));
+    } else if (size <= delta) {
+      sum += lstm__mul((double)d, (double)d) / 2;
+    } else {
+      sum += lstm__mul((double)delta, (double)size - (double)delta / 2);
+      d = d > 0 ? delta : -delta;
+    }
+    z[i] = d / (float)n;
   }
-  return loss / n;
+  return sum / n;
 }
 
 /* The loss of one row z [n, padded], which becomes dL/dz; target row `at` of the batch. correct may be NULL. */
-static double lstm__row_loss(const lstm__kernels *k, lstm_loss loss, int n, float *z, const lstm_batch *b, size_t at,
-                             int *correct) {
-  switch (loss) {
-  case LSTM_CROSS_ENTROPY:
-    return lstm__cross_entropy(k, n, z, (int)b->target_ids[at], correct);
-  case LSTM_BINARY_CROSS_ENTROPY:
+static double lstm__row_loss(const lstm__kernels *k, const lstm__loss *loss, int n, float *z, const lstm_batch *b,
+                             size_t at, int *correct) {
+  if (loss->kind == LSTM_CROSS_ENTROPY)
+    return lstm__cross_entropy(k, n, z, (int)b->target_ids[at], loss->smoothing, correct);
+  if (loss->kind == LSTM_BINARY_CROSS_ENTROPY)
     return lstm__binary_cross_entropy(k, n, z, b->targets + at * (size_t)n, correct);
-  case LSTM_MSE:
-    return lstm__squared_error(n, z, b->targets + at * (size_t)n, correct);
-  default:
-    return 0;
-  }
+  if (correct) *correct = 0;
+  return lstm__distance(loss, n, z, b->targets + at * (size_t)n);
 }
 
-/* The weight of target row `at` of lane `lane` at step t: 0 in padding and where there is no target. */
-static double lstm__row_weight(const lstm_batch *b, lstm_loss loss, int reads_last, int t, int lane) {
+/* The weight of target row `at` of lane `lane` at step t, without its class's: 0 in the burn-in, in padding and where
+   there is no target. */
+static double lstm__target_weight(const lstm_batch *b, const lstm__loss *loss, int reads_last, int t, int lane) {
   size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
+  if (t < b->burn_in) return 0;
   if (b->lengths && (reads_last ? b->lengths[lane] == 0 : t >= b->lengths[lane])) return 0;
-  if (loss == LSTM_CROSS_ENTROPY && b->target_ids[at] < 0) return 0;
+  if (loss->kind == LSTM_CROSS_ENTROPY && b->target_ids[at] < 0) return 0;
   return b->weights ? (double)b->weights[at] : 1.0;
 }
 
+/* With the class's; of a target that was checked. */
+static double lstm__row_weight(const lstm_batch *b, const lstm__loss *loss, int reads_last, int t, int lane) {
+  double weight = lstm__target_weight(b, loss, reads_last, t, lane);
+  if (!loss->class_weights || !(weight > 0)) return weight;
+  return lstm__mul(weight, (double)loss->class_weights[b->target_ids[t * b->batch_size + lane]]);
+}
+
 /* The weight and target at row `at` of the batch. */
-static lstm_status lstm__check_target(const lstm_model *m, const lstm_batch *b, lstm_loss loss, int t, int lane) {
+static lstm_status lstm__check_target(const lstm_model *m, const lstm_batch *b, const lstm__loss *loss, int t,
+                                      int lane) {
   size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane, i, o = (size_t)lstm_model_output_size(m);
   if (b->weights && !(b->weights[at] >= 0 && lstm__finite((double)b->weights[at])))
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the weight at step %d of lane %d is negative or not finite", t,
                       lane);
-  if (!(lstm__row_weight(b, loss, lstm_model_reads_last(m), t, lane) > 0)) return LSTM_OK;
-  if (loss == LSTM_CROSS_ENTROPY && (size_t)b->target_ids[at] >= o)
+  if (!(lstm__target_weight(b, loss, lstm_model_reads_last(m), t, lane) > 0)) return LSTM_OK;
+  if (loss->kind == LSTM_CROSS_ENTROPY && (size_t)b->target_ids[at] >= o)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the target at step %d of lane %d is %d, wanted below %d", t, lane,
                       (int)b->target_ids[at], (int)o);
-  for (i = 0; loss == LSTM_BINARY_CROSS_ENTROPY && i < o; i++)
+  for (i = 0; loss->kind == LSTM_BINARY_CROSS_ENTROPY && i < o; i++)
     if (b->targets[at * o + i] < 0 || b->targets[at * o + i] > 1)
       return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "target %d at step %d of lane %d is not within 0 and 1", (int)i, t,
                         lane);
   return LSTM_OK;
 }
 
-static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b, lstm_loss loss) {
+static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b, const lstm__loss *loss) {
   int t, lane, last = lstm_model_reads_last(m), steps = last ? 1 : b->seq_len;
   lstm_status status;
-  if ((int)loss <= LSTM_LOSS_NONE || loss >= LSTM_LOSS_COUNT)
+  int ids = loss->kind == LSTM_CROSS_ENTROPY;
+  if ((int)loss->kind <= LSTM_LOSS_NONE || loss->kind >= LSTM_LOSS_COUNT)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
-  if (loss == LSTM_CROSS_ENTROPY ? !b->target_ids : !b->targets)
-    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "this loss needs batch.%s",
-                      loss == LSTM_CROSS_ENTROPY ? "target_ids" : "targets");
+  if (ids ? !b->target_ids : !b->targets)
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "this loss needs batch.%s", ids ? "target_ids" : "targets");
+  if (b->burn_in < 0 || b->burn_in > b->seq_len)
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "burn_in is %d, wanted 0 to %d", b->burn_in, b->seq_len);
+  if (b->burn_in && last)
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "burn_in is %d, but this model reads a sequence once", b->burn_in);
   for (t = 0; t < steps; t++)
     for (lane = 0; lane < b->batch_size; lane++) {
       if (b->lengths && (last ? b->lengths[lane] == 0 : t >= b->lengths[lane])) continue; /* padding: anything */
@@ -3091,7 +3132,7 @@ typedef struct lstm__batch_run {
   lstm_state *s;
   lstm_batch b;
   float *y;
-  lstm_loss loss;
+  const lstm__loss *loss; /* NULL: none is wanted */
   int tasks;
 } lstm__batch_run;
 
@@ -3114,7 +3155,7 @@ static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *
 static void lstm__take_row(lstm__batch_run *run, const float *z, float *row, int t, int lane) {
   size_t o = (size_t)lstm_model_output_size(run->m), at = (size_t)t * (size_t)run->b.batch_size + (size_t)lane;
   if (run->y) lstm__emit(run->m, z, row, run->y + at * o);
-  if (run->loss != LSTM_LOSS_NONE) {
+  if (run->loss) {
     double weight = lstm__row_weight(&run->b, run->loss, lstm_model_reads_last(run->m), t, lane);
     lstm__sums *sums = lstm__state_sums(run->s) + lane;
     int correct = 0;
@@ -3145,7 +3186,7 @@ static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int
       wanted |= !last || t == length - 1;
     }
     if (n == 0) break;
-    wanted = wanted && (run->y || run->loss != LSTM_LOSS_NONE);
+    wanted = wanted && (run->y || run->loss);
     z = lstm__infer(m, run->s, scratch, n, lanes, 0,
                     lstm__rows_at(ids ? NULL : b->x + (size_t)t * width * in, in, lanes), ids ? tokens : NULL,
                     wanted ? m->plan.layers : m->plan.last_recurrent + 1);
@@ -3174,7 +3215,7 @@ static void lstm__begin_lanes(const lstm_model *m, lstm_state *s, const lstm_bat
   }
 }
 
-static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lstm_batch *batch, lstm_loss loss,
+static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lstm_batch *batch, const lstm__loss *loss,
                                    float *y, const lstm_executor *executor) {
   lstm__batch_run run;
   lstm_status status;
@@ -3183,7 +3224,7 @@ static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lst
     return lstm__fail(batch->error, LSTM_ERR_MISMATCH, "the state belongs to a model of another architecture");
   if (!batch->seq_len) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "batch.seq_len is 0");
   status = lstm__check_batch(m, batch, (int)s->lanes, LSTM_MAX_SEQ_LEN, &run.b);
-  if (status == LSTM_OK && loss != LSTM_LOSS_NONE) status = lstm__check_targets(m, &run.b, loss);
+  if (status == LSTM_OK && loss) status = lstm__check_targets(m, &run.b, loss);
   if (status != LSTM_OK) return status;
   run.m = m;
   run.s = s;
@@ -3202,16 +3243,15 @@ static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lst
 
 LSTM_API lstm_status lstm_forward_batch(const lstm_model *model, lstm_state *state, const lstm_batch *batch, float *y,
                                         const lstm_executor *executor) {
-  return lstm__run_batch(model, state, batch, LSTM_LOSS_NONE, y, executor);
+  return lstm__run_batch(model, state, batch, NULL, y, executor);
 }
 
-LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, const lstm_batch *batch, lstm_loss loss,
-                                   lstm_metrics *metrics, const lstm_executor *executor) {
+static lstm_status lstm__evaluate(const lstm_model *model, lstm_state *state, const lstm_batch *batch,
+                                  const lstm__loss *loss, lstm_metrics *metrics, const lstm_executor *executor) {
   lstm_status status;
   uint32_t lane;
   if (!model || !state || !batch || !metrics) return LSTM_ERR_ARGUMENT;
   memset(lstm__state_sums(state), 0, (size_t)state->lanes * sizeof(lstm__sums));
-  if (loss == LSTM_LOSS_NONE) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
   status = lstm__run_batch(model, state, batch, loss, NULL, executor);
   if (status != LSTM_OK) return status;
   for (lane = 0; lane < state->lanes; lane++) {
@@ -3224,6 +3264,12 @@ LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, c
   return LSTM_OK;
 }
 
+LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, const lstm_batch *batch, lstm_loss loss,
+                                   lstm_metrics *metrics, const lstm_executor *executor) {
+  lstm__loss plain = {loss, 1, 0, NULL};
+  return lstm__evaluate(model, state, batch, &plain, metrics, executor);
+}
+
 static lstm_status lstm__forward(const lstm_model *m, lstm_state *s, const float *x, const int32_t *ids, int seq_len,
                                  float *y) {
   lstm_batch b;
@@ -3233,7 +3279,7 @@ static lstm_status lstm__forward(const lstm_model *m, lstm_state *s, const float
   b.seq_len = seq_len;
   b.x = x;
   b.ids = ids;
-  return lstm__run_batch(m, s, &b, LSTM_LOSS_NONE, y, NULL);
+  return lstm__run_batch(m, s, &b, NULL, y, NULL);
 }
 
 LSTM_API lstm_status lstm_forward(const lstm_model *model, lstm_state *state, const float *x, int seq_len, float *y) {
@@ -3272,6 +3318,8 @@ typedef struct lstm__tape {
 struct lstm_trainer {
   lstm_model *model;
   lstm_trainer_desc desc;       /* resolved */
+  lstm__loss loss;
+  float *class_weights, *layer_rates; /* copies, or NULL */
   lstm__tape *tapes;            /* [layers] */
   float *grad, *m1, *m2, *best; /* [parameters], then zeros up to a multiple of 16; m1, m2, best may be NULL */
   float *carry;                 /* [B][S] */
@@ -3301,12 +3349,59 @@ struct lstm_trainer {
 
 static float lstm__choose(float given, float otherwise) { return given < 0 ? 0 : given == 0 ? otherwise : given; }
 
-static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
-  static const lstm_output wanted[] = {LSTM_OUTPUT_AUTO,    LSTM_OUTPUT_SOFTMAX, LSTM_OUTPUT_SIGMOID,
-                                       LSTM_OUTPUT_LINEAR,  LSTM_OUTPUT_LINEAR,  LSTM_OUTPUT_LINEAR};
-  const float *number[] = {&d->learning_rate, &d->momentum,     &d->beta1,     &d->beta2,     &d->alpha,
-                           &d->epsilon,       &d->weight_decay, &d->clip_norm, &d->clip_value};
+/* What a loss makes of a model's open output. */
+static const lstm_output lstm__loss_output[] = {LSTM_OUTPUT_AUTO,   LSTM_OUTPUT_SOFTMAX, LSTM_OUTPUT_SIGMOID,
+                                                LSTM_OUTPUT_LINEAR, LSTM_OUTPUT_LINEAR,  LSTM_OUTPUT_LINEAR};
+
+static int lstm__factors_ok(const float *values, int count) {
+  int i;
+  for (i = 0; i < count; i++)
+    if (!(values[i] >= 0 && lstm__finite((double)values[i]))) return 0;
+  return 1;
+}
+
+static lstm_status lstm__resolve_loss(const lstm_model *m, lstm_trainer_desc *d) {
   lstm_error *e = d->error;
+  d->huber_delta = lstm__choose(d->huber_delta, 1);
+  d->label_smoothing = lstm__choose(d->label_smoothing, 0);
+  if (!(d->huber_delta > 0)) return lstm__fail(e, LSTM_ERR_ARGUMENT, "huber_delta must be above 0");
+  if (d->label_smoothing > 1) return lstm__fail(e, LSTM_ERR_ARGUMENT, "label_smoothing must be within 0 and 1");
+  if (d->loss != LSTM_CROSS_ENTROPY && (d->label_smoothing > 0 || d->class_weights))
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "label_smoothing and class_weights need the loss cross-entropy");
+  if (d->class_weights && !lstm__factors_ok(d->class_weights, lstm_model_output_size(m)))
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "one of the class_weights is negative or not finite");
+  if (d->loss != LSTM_LOSS_NONE && m->desc.output != LSTM_OUTPUT_AUTO && m->desc.output != lstm__loss_output[d->loss])
+    return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s",
+                      lstm__output_names[m->desc.output], lstm__output_names[lstm__loss_output[d->loss]]);
+  return LSTM_OK;
+}
+
+static lstm_status lstm__resolve_rates(const lstm_model *m, lstm_trainer_desc *d) {
+  static const float factors[] = {0, 0.1f, 0.999f, 0};
+  lstm_error *e = d->error;
+  if ((int)d->schedule < 0 || d->schedule >= LSTM_SCHEDULE_COUNT)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown schedule %d", (int)d->schedule);
+  d->schedule_factor = lstm__choose(d->schedule_factor, factors[d->schedule]);
+  if (d->schedule_steps < 0) d->schedule_steps = 0;
+  if (d->warmup < 0) d->warmup = 0;
+  if ((d->schedule == LSTM_SCHEDULE_STEP || d->schedule == LSTM_SCHEDULE_COSINE) && d->schedule_steps < 1)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "this schedule needs schedule_steps of at least 1");
+  if (d->schedule_factor > 1 || (d->schedule_factor == 0 && factors[d->schedule] > 0))
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "schedule_factor must be above 0 (cosine: or 0) and at most 1");
+  d->nesterov = d->nesterov > 0;
+  if (d->nesterov && (d->optimizer != LSTM_SGD || !(d->momentum > 0)))
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "nesterov needs the optimizer sgd and a momentum");
+  if (d->layer_rates && !lstm__factors_ok(d->layer_rates, m->desc.layer_count))
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "one of the layer_rates is negative or not finite");
+  return LSTM_OK;
+}
+
+static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
+  const float *number[] = {&d->learning_rate, &d->momentum,     &d->beta1,           &d->beta2,
+                           &d->alpha,         &d->epsilon,      &d->weight_decay,    &d->clip_norm,
+                           &d->clip_value,    &d->huber_delta,  &d->label_smoothing, &d->schedule_factor};
+  lstm_error *e = d->error;
+  lstm_status status;
   size_t i;
   if (!d->batch_size) d->batch_size = 1;
   if (!d->seq_len) d->seq_len = 1;
@@ -3322,9 +3417,8 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
   for (i = 0; i < sizeof number / sizeof *number; i++)
     if (!lstm__finite((double)*number[i]))
       return lstm__fail(e, LSTM_ERR_ARGUMENT, "a number of the trainer's is not finite");
-  if (d->loss != LSTM_LOSS_NONE && m->desc.output != LSTM_OUTPUT_AUTO && m->desc.output != wanted[d->loss])
-    return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s",
-                      lstm__output_names[m->desc.output], lstm__output_names[wanted[d->loss]]);
+  status = lstm__resolve_loss(m, d);
+  if (status != LSTM_OK) return status;
   if (d->epsilon < 0) return lstm__fail(e, LSTM_ERR_ARGUMENT, "epsilon must be above 0");
   if (d->optimizer == LSTM_OPTIMIZER_DEFAULT) d->optimizer = LSTM_ADAM;
   d->learning_rate =
@@ -3339,7 +3433,7 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
   d->clip_value = lstm__choose(d->clip_value, 0);
   if (d->momentum >= 1 || d->beta1 >= 1 || d->beta2 >= 1 || d->alpha >= 1)
     return lstm__fail(e, LSTM_ERR_ARGUMENT, "momentum, beta1, beta2 and alpha must be below 1");
-  return LSTM_OK;
+  return lstm__resolve_rates(m, d);
 }
 
 /* 1: layer i, an lstm, reads rows of the embedding directly, also while dropout is on. */
@@ -3408,6 +3502,8 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   to->m1 = lstm__carve_floats(a, P);
   if (d->optimizer != LSTM_SGD) to->m2 = lstm__carve_floats(a, P);
   if (d->keep_best) to->best = lstm__carve_floats(a, P);
+  if (d->class_weights) to->class_weights = lstm__carve_floats(a, (size_t)lstm_model_output_size(m));
+  if (d->layer_rates) to->layer_rates = lstm__carve_floats(a, (size_t)m->desc.layer_count);
   to->carry = lstm__carve_floats(a, B * (size_t)m->plan.state_size);
   if (!tokens) to->input = lstm__carve_floats(a, T * B * (size_t)m->desc.input_size);
   to->flow[0] = lstm__carve_floats(a, T * B * widest);
@@ -3529,6 +3625,12 @@ static void lstm__trainer_refresh(lstm_trainer *t) {
   t->revision = t->model->revision;
 }
 
+/* The caller's lists may go. */
+static const float *lstm__copy_list(float *to, const float *from, int count) {
+  if (from) memcpy(to, from, (size_t)count * sizeof(float));
+  return to;
+}
+
 static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *desc, void *memory, size_t size,
                                         lstm_trainer **out) {
   lstm_trainer_desc d = *desc;
@@ -3546,6 +3648,12 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
   t->model = m;
   t->desc = d;
   t->desc.error = NULL;
+  t->desc.class_weights = lstm__copy_list(t->class_weights, d.class_weights, lstm_model_output_size(m));
+  t->desc.layer_rates = lstm__copy_list(t->layer_rates, d.layer_rates, m->desc.layer_count);
+  t->loss.kind = d.loss;
+  t->loss.delta = d.huber_delta;
+  t->loss.smoothing = d.label_smoothing;
+  t->loss.class_weights = t->class_weights;
   t->block = block;
   t->rate = d.learning_rate;
   t->one = 1;
@@ -3553,9 +3661,7 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
   width = d.executor.run && d.executor.width > 1 ? lstm__int_min(d.executor.width, d.batch_size) : 1;
   t->group = lstm__int_min(LSTM__GROUP, ((d.batch_size + width - 1) / width + rows - 1) / rows * rows);
   for (i = 0; lstm_model_takes_ids(m) && i < (size_t)m->desc.input_size; i++) t->slot_of[i] = -1;
-  if (d.loss == LSTM_CROSS_ENTROPY) m->desc.output = LSTM_OUTPUT_SOFTMAX;
-  if (d.loss == LSTM_BINARY_CROSS_ENTROPY) m->desc.output = LSTM_OUTPUT_SIGMOID;
-  if (d.loss == LSTM_MSE) m->desc.output = LSTM_OUTPUT_LINEAR;
+  if (d.loss != LSTM_LOSS_NONE) m->desc.output = lstm__loss_output[d.loss];
   lstm__trainer_refresh(t);
   return LSTM_OK;
 }
@@ -3904,13 +4010,12 @@ static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
   int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
   for (; r < end; r++) {
     float *z = t->flow[0] + (size_t)r * width;
-    double weight = lstm__row_weight(t->batch, t->desc.loss, last, last ? 0 : r / t->B, r % t->B);
+    double weight = lstm__row_weight(t->batch, &t->loss, last, last ? 0 : r / t->B, r % t->B);
     memset(z, 0, width * sizeof(float));
     t->row_losses[r] = 0;
     if (!(weight > 0)) continue;
     memcpy(z, t->tapes[top].y + (size_t)r * from, (size_t)n * sizeof(float));
-    t->row_losses[r] =
-        lstm__mul(weight, lstm__row_loss(t->model->kernels, t->desc.loss, n, z, t->batch, (size_t)r, NULL));
+    t->row_losses[r] = lstm__mul(weight, lstm__row_loss(t->model->kernels, &t->loss, n, z, t->batch, (size_t)r, NULL));
     t->model->kernels->scale((int)width, z, (float)(weight / t->weight));
   }
 }
@@ -3931,12 +4036,12 @@ LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch,
   if (!b.batch_size) b.batch_size = t->desc.batch_size;
   if (b.seq_len != t->T || b.batch_size != t->B)
     return lstm__fail(b.error, LSTM_ERR_SHAPE, "the batch is not the one of the forward pass");
-  status = lstm__check_targets(t->model, &b, t->desc.loss);
+  status = lstm__check_targets(t->model, &b, &t->loss);
   if (status != LSTM_OK) return status;
   last = lstm_model_reads_last(t->model);
   rows = lstm__rows_after(t, t->model->plan.layers);
   t->weight = 0;
-  for (r = 0; r < rows; r++) t->weight += lstm__row_weight(&b, t->desc.loss, last, last ? 0 : r / t->B, r % t->B);
+  for (r = 0; r < rows; r++) t->weight += lstm__row_weight(&b, &t->loss, last, last ? 0 : r / t->B, r % t->B);
   t->batch = &b;
   lstm__run(t, &lstm__phase_loss, t->model->plan.layers);
   t->batch = NULL;
@@ -3945,6 +4050,12 @@ LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch,
   mean = t->weight > 0 ? (float)(sum / t->weight) : 0;
   if (loss) *loss = mean;
   return lstm__finite((double)mean) ? LSTM_OK : lstm__fail(b.error, LSTM_ERR_NOT_FINITE, "the loss is not finite");
+}
+
+LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_state *state, const lstm_batch *batch,
+                                           lstm_metrics *metrics, const lstm_executor *executor) {
+  if (!trainer) return LSTM_ERR_ARGUMENT;
+  return lstm__evaluate(trainer->model, state, batch, &trainer->loss, metrics, executor);
 }
 
 /* [SECTION] Backward
@@ -4334,7 +4445,7 @@ LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flo
 
 /* [SECTION] Optimisers
    g: the gradient, after clipping; w: a weight; t: the number of this update, from 1.
-   SGD       m = momentum m + g + l2 w;  w -= rate m
+   SGD       g += l2 w;  m = momentum m + g;  w -= rate m;  with nesterov: w -= rate (g + momentum m)
    RMSProp   g += l2 w;  v = alpha v + (1 - alpha) g^2;  m = momentum m + g / (sqrt(v) + epsilon);  w -= rate m
    Adam      g += l2 w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
              w -= rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
@@ -4353,10 +4464,29 @@ static int lstm__chunk_length(const lstm_trainer *t, int index, size_t *at) {
   return (int)(padded - *at < LSTM__CHUNK ? padded - *at : LSTM__CHUNK);
 }
 
+/* What layer_rates says of tensor i. */
+static float lstm__tensor_rate(const lstm_trainer *t, int i) {
+  return t->layer_rates ? t->layer_rates[t->model->tensors[i].layer] : 1;
+}
+
+/* Where the tensor that has float `at` ends, at most `end`, and its *factor. */
+static size_t lstm__segment(const lstm_trainer *t, size_t at, size_t end, float *factor) {
+  const lstm__tensor *tensors = t->model->tensors;
+  int i = 0, count = t->model->plan.tensors;
+  while (i + 1 < count && tensors[i + 1].offset <= at) i++;
+  *factor = lstm__tensor_rate(t, i);
+  return i + 1 < count && tensors[i + 1].offset < end ? tensors[i + 1].offset : end;
+}
+
 static void lstm__norm_tile(lstm_trainer *t, int layer, int index) {
-  size_t at;
+  size_t at, from, to;
   int n = lstm__chunk_length(t, index, &at);
+  float factor;
   (void)layer;
+  for (from = at; t->layer_rates && from < at + (size_t)n; from = to) { /* frozen layers have no part in the norm */
+    to = lstm__segment(t, from, at + (size_t)n, &factor);
+    if (factor == 0) memset(t->grad + from, 0, (to - from) * sizeof(float));
+  }
   t->chunk_sums[index] = t->model->kernels->dot(n, t->grad + at, t->grad + at);
   if (!(t->desc.clip_value > 0) || !lstm__finite((double)t->chunk_sums[index])) return; /* clipping would hide it */
   t->model->kernels->clip(n, t->grad + at, t->desc.clip_value);
@@ -4377,11 +4507,39 @@ static double lstm__power(double x, uint64_t n) {
   return y;
 }
 
-static lstm__update_job lstm__update_of(const lstm_trainer *t) {
+/* cos(pi n / steps), 0 <= n <= steps: its series up to pi / 2, and the mirror image. */
+static double lstm__cosine(uint64_t n, uint64_t steps) {
+  int mirrored = n > steps / 2, k;
+  double x = 3.14159265358979323846 * (double)(mirrored ? steps - n : n) / (double)steps, term = 1, sum = 1;
+  for (k = 1; k < 24; k += 2) {
+    term = -lstm__mul(term, lstm__mul(x, x)) / (k * (k + 1));
+    sum += term;
+  }
+  return mirrored ? -sum : sum;
+}
+
+/* The rate of the update after n others: Loshchilov and Hutter's cosine, 2017, and the rest of lstm_schedule. */
+static float lstm__rate_at(const lstm_trainer *t, uint64_t n) {
+  const lstm_trainer_desc *d = &t->desc;
+  double factor = (double)d->schedule_factor, by = 1;
+  uint64_t warmup = (uint64_t)d->warmup, steps = (uint64_t)d->schedule_steps;
+  if (n < warmup) return (float)((double)t->rate * ((double)(n + 1) / (double)warmup));
+  n -= warmup;
+  if (d->schedule == LSTM_SCHEDULE_STEP) by = lstm__power(factor, n / steps);
+  if (d->schedule == LSTM_SCHEDULE_EXPONENTIAL) by = lstm__power(factor, n);
+  if (d->schedule == LSTM_SCHEDULE_COSINE)
+    by = n < steps ? factor + lstm__mul(1 - factor, (1 + lstm__cosine(n, steps)) / 2) : factor;
+  return (float)((double)t->rate * by);
+}
+
+/* What the kernels need for update t->steps, of tensors with this factor of the rate. */
+static lstm__update_job lstm__update_of(const lstm_trainer *t, float factor) {
   const lstm_trainer_desc *d = &t->desc;
   lstm__update_job u;
+  float rate = (float)((double)lstm__rate_at(t, t->steps - 1) * (double)factor);
   memset(&u, 0, sizeof u);
-  u.rate = t->rate;
+  u.rate = rate;
+  u.nesterov = d->nesterov;
   u.decay = 1;
   u.momentum = d->momentum;
   u.epsilon = d->epsilon;
@@ -4393,29 +4551,55 @@ static lstm__update_job lstm__update_of(const lstm_trainer *t) {
     u.one_minus_a = (float)(1.0 - (double)d->beta1);
     u.b = d->beta2;
     u.one_minus_b = (float)(1.0 - (double)d->beta2);
-    u.rate = (float)((double)t->rate / (1.0 - lstm__power((double)d->beta1, t->steps)));
+    u.rate = (float)((double)rate / (1.0 - lstm__power((double)d->beta1, t->steps)));
     u.second_scale = (float)(1.0 / lstm__sqrt(1.0 - lstm__power((double)d->beta2, t->steps)));
   }
   if (d->optimizer == LSTM_ADAMW) {
     u.l2 = 0;
-    u.decay = (float)(1.0 - lstm__mul((double)t->rate, (double)d->weight_decay));
+    u.decay = (float)(1.0 - lstm__mul((double)rate, (double)d->weight_decay));
   }
   return u;
 }
 
-static void lstm__update_tile(lstm_trainer *t, int layer, int index) {
+static void lstm__update_floats(const lstm_trainer *t, const lstm__update_job *u, int n, float *w, const float *g,
+                                float *m, float *v) {
   const lstm__kernels *k = t->model->kernels;
-  lstm__update_job u = lstm__update_of(t);
-  size_t at;
-  int n = lstm__chunk_length(t, index, &at);
-  float *w = t->model->params + at;
-  (void)layer;
   if (t->desc.optimizer == LSTM_SGD)
-    k->sgd(n, w, t->grad + at, t->m1 + at, &u);
+    k->sgd(n, w, g, m, u);
   else if (t->desc.optimizer == LSTM_RMSPROP)
-    k->rmsprop(n, w, t->grad + at, t->m1 + at, t->m2 + at, &u);
+    k->rmsprop(n, w, g, m, v, u);
   else
-    k->adam(n, w, t->grad + at, t->m1 + at, t->m2 + at, &u);
+    k->adam(n, w, g, m, v, u);
+}
+
+/* Floats from .. to - 1, of one tensor. The kernels take multiples of 16; the rest goes through copies. */
+static void lstm__update_segment(lstm_trainer *t, float factor, size_t from, size_t to) {
+  lstm__update_job u = lstm__update_of(t, factor);
+  size_t rest = (to - from) % 16, whole = to - from - rest;
+  float copy[4][16], *at[4];
+  int i;
+  at[0] = t->model->params + from;
+  at[1] = t->grad + from;
+  at[2] = t->m1 + from;
+  at[3] = t->m2 ? t->m2 + from : NULL;
+  lstm__update_floats(t, &u, (int)whole, at[0], at[1], at[2], at[3]);
+  memset(copy, 0, sizeof copy);
+  for (i = 0; i < 4; i++)
+    if (at[i]) memcpy(copy[i], at[i] + whole, rest * sizeof(float));
+  lstm__update_floats(t, &u, rest ? 16 : 0, copy[0], copy[1], copy[2], copy[3]);
+  for (i = 0; i < 4; i++)
+    if (at[i] && i != 1) memcpy(at[i] + whole, copy[i], rest * sizeof(float));
+}
+
+static void lstm__update_tile(lstm_trainer *t, int layer, int index) {
+  size_t at, to, end;
+  float factor = 1;
+  (void)layer;
+  end = (size_t)lstm__chunk_length(t, index, &at);
+  for (end += at; at < end; at = to) {
+    to = t->layer_rates ? lstm__segment(t, at, end, &factor) : end;
+    if (factor > 0) lstm__update_segment(t, factor, at, to);
+  }
 }
 
 static const lstm__phase lstm__phase_norm = {lstm__chunk_tiles, lstm__norm_tile};
@@ -4474,6 +4658,7 @@ LSTM_API lstm_model *lstm_trainer_model(const lstm_trainer *trainer) { return tr
 LSTM_API const lstm_trainer_desc *lstm_trainer_desc_of(const lstm_trainer *trainer) { return &trainer->desc; }
 LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer) { return trainer->steps; }
 LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer) { return trainer->rate; }
+LSTM_API float lstm_trainer_scheduled_rate(const lstm_trainer *t) { return lstm__rate_at(t, t->steps); }
 LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer) { return trainer->norm; }
 
 LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, lstm_tensor *out) {
@@ -5193,19 +5378,28 @@ static lstm_status lstm__read_input_output(lstm__file *f) {
   return LSTM_OK;
 }
 
-enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_SEED, LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER };
+/* CLASSES and LAYERS are lists, of which a file has a hash. */
+enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_SEED, LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER, LSTM__RUN_SCHEDULE,
+       LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
 
 /* The parts of a trainer's description that decide a run's bits: another value is another run. */
 static const struct {
   const char *key;
   int kind;
   size_t at;
+  const char *otherwise; /* what is left out, as in checkpoints from before the option */
 } lstm__run_options[] = {
-#define LSTM__X(kind, field) {"trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer_desc, field)}
+#define LSTM__Y(kind, field, otherwise) \
+  {"trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer_desc, field), otherwise}
+#define LSTM__X(kind, field) LSTM__Y(kind, field, NULL)
     LSTM__X(INT, batch_size), LSTM__X(INT, seq_len),         LSTM__X(LOSS, loss),      LSTM__X(OPTIMIZER, optimizer),
     LSTM__X(INT, carry_state), LSTM__X(FLOAT, learning_rate), LSTM__X(FLOAT, momentum), LSTM__X(FLOAT, beta1),
     LSTM__X(FLOAT, beta2),    LSTM__X(FLOAT, alpha),         LSTM__X(FLOAT, epsilon),  LSTM__X(FLOAT, weight_decay),
-    LSTM__X(FLOAT, clip_norm), LSTM__X(FLOAT, clip_value),    LSTM__X(SEED, seed)
+    LSTM__X(FLOAT, clip_norm), LSTM__X(FLOAT, clip_value),    LSTM__X(SEED, seed),
+    LSTM__Y(FLOAT, huber_delta, "1"), LSTM__Y(FLOAT, label_smoothing, "0"), LSTM__Y(CLASSES, class_weights, "none"),
+    LSTM__Y(INT, nesterov, "0"), LSTM__Y(SCHEDULE, schedule, "none"), LSTM__Y(INT, schedule_steps, "0"),
+    LSTM__Y(FLOAT, schedule_factor, "0"), LSTM__Y(INT, warmup, "0"), LSTM__Y(LAYERS, layer_rates, "none")
+#undef LSTM__Y
 #undef LSTM__X
 };
 
@@ -6279,8 +6473,23 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 
 #ifndef LSTM_NO_TRAINING
 
-static const char *const lstm__loss_words[] = {"none", "cross_entropy", "binary_cross_entropy", "mse"};
+static const char *const lstm__loss_words[] = {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"};
 static const char *const lstm__optimizer_words[] = {"default", "sgd", "rmsprop", "adam", "adamw"};
+
+static const char *const lstm__schedule_words[] = {"none", "step", "exponential", "cosine"};
+
+/* A list of floats as one word: FNV-1a over their bits. */
+static void lstm__put_list(lstm__text *text, const float *list, int count) {
+  uint64_t hash = 14695981039346656037u;
+  uint32_t bits;
+  int i;
+  for (i = 0; list && i < count; ++i) {
+    memcpy(&bits, list + i, sizeof bits);
+    hash = (hash ^ bits) * 1099511628211u;
+  }
+  if (list) lstm__put_number(text, hash);
+  else lstm__put_string(text, "none");
+}
 
 static const char *lstm__run_option(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
   const unsigned char *at = (const unsigned char *)&t->desc + lstm__run_options[i].at;
@@ -6293,6 +6502,9 @@ static const char *lstm__run_option(const lstm_trainer *t, int i, char value[LST
     case LSTM__RUN_FLOAT: memcpy(&number, at, sizeof number), lstm__put_float(&text, number); break;
     case LSTM__RUN_SEED: memcpy(&seed, at, sizeof seed), lstm__put_number(&text, seed); break;
     case LSTM__RUN_LOSS: lstm__put_string(&text, lstm__loss_words[t->desc.loss]); break;
+    case LSTM__RUN_SCHEDULE: lstm__put_string(&text, lstm__schedule_words[t->desc.schedule]); break;
+    case LSTM__RUN_CLASSES: lstm__put_list(&text, t->class_weights, lstm_model_output_size(t->model)); break;
+    case LSTM__RUN_LAYERS: lstm__put_list(&text, t->layer_rates, t->model->desc.layer_count); break;
     default: lstm__put_string(&text, lstm__optimizer_words[t->desc.optimizer]); break;
   }
   return value;
@@ -6309,8 +6521,11 @@ static void lstm__write_run_metadata(lstm__sink *s, const lstm_trainer *t) {
   char value[LSTM__LINE];
   lstm__text text;
   int i;
-  for (i = 0; i < LSTM__RUN_OPTIONS; ++i)
-    lstm__write_pair(s, lstm__run_options[i].key, lstm__run_option(t, i, value));
+  for (i = 0; i < LSTM__RUN_OPTIONS; ++i) {
+    const char *otherwise = lstm__run_options[i].otherwise;
+    if (!otherwise || strcmp(lstm__run_option(t, i, value), otherwise))
+      lstm__write_pair(s, lstm__run_options[i].key, lstm__run_option(t, i, value));
+  }
   text = lstm__text_in(value, sizeof value);
   lstm__put_number(&text, t->steps);
   lstm__write_pair(s, "trainer.steps", value);
@@ -6361,11 +6576,13 @@ LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_s
   return lstm__save_to(&w, writer);
 }
 
-static lstm_status lstm__expect_value(const lstm__file *f, const char *key, const char *here) {
+/* `otherwise` stands for a key that may be missing; NULL: it may not. */
+static lstm_status lstm__expect_value(const lstm__file *f, const char *key, const char *here, const char *otherwise) {
   char value[LSTM__LINE];
-  lstm_status status = lstm__own_value(f, key, value);
-  if (status || !strcmp(value, here)) return status;
-  return LSTM__BAD(f, MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, value, here);
+  int missing = otherwise && !lstm__find_pair(f, key);
+  lstm_status status = missing ? LSTM_OK : lstm__own_value(f, key, value);
+  if (status || !strcmp(missing ? otherwise : value, here)) return status;
+  return LSTM__BAD(f, MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, missing ? otherwise : value, here);
 }
 
 /* The checkpoint is of this architecture and this description. */
@@ -6376,17 +6593,18 @@ static lstm_status lstm__match_run(lstm__file *f, const lstm_trainer *t) {
   lstm_status status;
   int i;
   lstm__print(&text, "%d", d->input_size);
-  status = lstm__expect_value(f, "lstm.input", value);
-  if (!status) status = lstm__expect_value(f, "lstm.output", lstm__output_words[d->output]);
+  status = lstm__expect_value(f, "lstm.input", value, NULL);
+  if (!status) status = lstm__expect_value(f, "lstm.output", lstm__output_words[d->output], NULL);
   for (i = 0; i < d->layer_count && !status; ++i) {
     text = lstm__text_in(value, sizeof value);
     lstm__put_layer(&text, &d->layers[i]);
-    status = lstm__expect_value(f, lstm__layer_key(i, key), value);
+    status = lstm__expect_value(f, lstm__layer_key(i, key), value, NULL);
   }
   if (!status && lstm__find_pair(f, lstm__layer_key(i, key)))
     status = LSTM__BAD(f, MISMATCH, "the checkpoint has more layers than the model's %d", i);
   for (i = 0; i < LSTM__RUN_OPTIONS && !status; ++i)
-    status = lstm__expect_value(f, lstm__run_options[i].key, lstm__run_option(t, i, value));
+    status = lstm__expect_value(f, lstm__run_options[i].key, lstm__run_option(t, i, value),
+                                lstm__run_options[i].otherwise);
   f->layer_count = d->layer_count;
   return status ? status : lstm__check_keys(f);
 }
@@ -7065,10 +7283,10 @@ FN float K(dot)(int n, const float *a, const float *b) {
 FN void K(sgd)(int n, float *w, const float *g, float *m, const lstm__update_job *u) {
   int i;
   for (i = 0; i < n; i += VL) {
-    V d = V_FMA(V_SET(u->l2), V_LD(w + i), V_LD(g + i));
-    d = V_FMA(V_SET(u->momentum), V_LD(m + i), d);
-    V_ST(m + i, d);
-    V_ST(w + i, V_FNMA(V_SET(u->rate), d, V_LD(w + i)));
+    V d = V_FMA(V_SET(u->l2), V_LD(w + i), V_LD(g + i)), v = V_FMA(V_SET(u->momentum), V_LD(m + i), d);
+    V_ST(m + i, v);
+    if (u->nesterov) v = V_FMA(V_SET(u->momentum), v, d);
+    V_ST(w + i, V_FNMA(V_SET(u->rate), v, V_LD(w + i)));
   }
 }
 
