@@ -2,7 +2,7 @@
 #ifndef LSTM_TESTS_TASK_H
 #define LSTM_TESTS_TASK_H
 
-/* A recurrent layer and a dense one, with PyTorch's initial weights: what the recipes of the tasks were measured with. */
+/* A recurrent layer and a dense one, with PyTorch's initial weights, as in the recipes. */
 static inline lstm_model *task_model(int input, lstm_layer recurrent, int output, uint64_t seed) {
   lstm_layer layers[2];
   lstm_model_desc desc = {0};
