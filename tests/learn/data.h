@@ -6,18 +6,14 @@
 /* The whole file with a 0 behind it, or NULL. */
 static inline char *read_data(const char *name) {
   FILE *file = open_data(name);
-  size_t size = 0, capacity = 1 << 16;
-  char *text;
+  char *text = NULL;
+  long size;
   if (!file) return NULL;
-  text = (char *)make_array(capacity, 1);
-  for (;;) {
-    size_t n = fread(text + size, 1, capacity - 1 - size, file);
-    if (n == 0) break;
-    size += n;
-    if (size == capacity - 1 && !(text = (char *)realloc(text, capacity *= 2))) abort();
+  if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0) {
+    text = (char *)make_array((size_t)size + 1, 1);
+    text[fread(text, 1, (size_t)size, file)] = 0;
   }
   fclose(file);
-  text[size] = 0;
   return text;
 }
 
