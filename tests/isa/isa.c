@@ -330,12 +330,35 @@ static const course courses[] = {
 #undef AUTO
 #define COURSES HELPERS_COUNT(courses)
 
+/* 1: the courses run with the trainer's options on, with MAE or Huber's loss instead of MSE. */
+static int with_options;
+
+static lstm_loss loss_of(const course *c) {
+  if (!with_options || c->loss != LSTM_MSE) return c->loss;
+  return c->batch % 2 ? LSTM_HUBER : LSTM_MAE;
+}
+
+static void add_options(lstm_trainer_desc *desc) {
+  static const float rates[6] = {.5f, 1, 0, 2, 1, .25f};
+  static float class_weights[65];
+  int turn = (int)desc->optimizer % LSTM_SCHEDULE_COUNT, i; /* each optimiser has a schedule of its own */
+  fill(class_weights, 65, 9, 1);
+  for (i = 0; i < 65; i++) class_weights[i] += 1;
+  desc->huber_delta = .25f;
+  if (desc->loss == LSTM_CROSS_ENTROPY) desc->label_smoothing = .1f, desc->class_weights = class_weights;
+  desc->nesterov = desc->optimizer == LSTM_SGD;
+  desc->schedule = (lstm_schedule)turn;
+  desc->schedule_steps = turn == LSTM_SCHEDULE_COSINE ? 7 : 3;
+  desc->warmup = 2;
+  desc->layer_rates = rates;
+}
+
 static lstm_trainer *make_trainer(const course *c, lstm_model *model, const lstm_executor *executor) {
   lstm_trainer_desc desc = {0};
   lstm_trainer *trainer;
   desc.batch_size = c->batch;
   desc.seq_len = c->steps;
-  desc.loss = c->loss;
+  desc.loss = loss_of(c);
   desc.optimizer = c->optimizer;
   desc.carry_state = 1;
   desc.learning_rate = .01f;
@@ -345,6 +368,7 @@ static lstm_trainer *make_trainer(const course *c, lstm_model *model, const lstm
   desc.clip_value = .25f;
   desc.seed = 5;
   if (executor) desc.executor = *executor;
+  if (with_options) add_options(&desc);
   assert_ok(lstm_trainer_create(model, &desc, &trainer));
   return trainer;
 }
@@ -382,6 +406,7 @@ static window make_window(const course *c, uint64_t seed, int tiny) {
   else w.batch.x = w.x;
   if (c->loss == LSTM_CROSS_ENTROPY) w.batch.target_ids = w.target_ids;
   else w.batch.targets = w.targets;
+  w.batch.burn_in = with_options && c->s.read == LSTM_READ_ALL;
   w.batch.weights = w.weights, w.batch.lengths = w.lengths, w.batch.reset = w.reset;
   return w;
 }
@@ -467,6 +492,14 @@ static uint64_t walk_training(int tiny, int tasks) {
   return hash;
 }
 
+static uint64_t walk_options(int tasks) {
+  uint64_t hash;
+  with_options = 1;
+  hash = walk_training(0, tasks);
+  with_options = 0;
+  return hash;
+}
+
 /* --- tests -------------------------------------------------------------------------------------------------------- */
 
 static void test_expected_set_is_there(void **arg) {
@@ -523,7 +556,7 @@ static void test_stored_start_values_do_not_change_the_bits(void **arg) {
   assert_true(tables > 0);
 }
 
-static uint64_t forward_result, training_result;
+static uint64_t forward_result, training_result, options_result;
 
 static void test_forward_is_the_same_everywhere(void **arg) {
   (void)arg;
@@ -533,6 +566,11 @@ static void test_forward_is_the_same_everywhere(void **arg) {
 static void test_training_is_the_same_everywhere(void **arg) {
   (void)arg;
   training_result = walk_training(0, 1);
+}
+
+static void test_training_with_options_is_the_same_everywhere(void **arg) {
+  (void)arg;
+  options_result = walk_options(1);
 }
 
 static void test_subnormal_numbers_are_the_same_everywhere(void **arg) {
@@ -605,25 +643,28 @@ static uint64_t digest_of_sse2(void) {
     uint64_t one = digest_forward(&shapes[i], LSTM_ISA_SSE2, 0, 0);
     hash = fnv1a(hash, &one, sizeof one);
   }
-  for (i = 0; i < COURSES; i++) {
-    uint64_t one = digest_training(&courses[i], LSTM_ISA_SSE2, NULL, 0);
+  for (i = 0; i < 2 * COURSES; i++) {
+    uint64_t one;
+    with_options = i >= COURSES;
+    one = digest_training(&courses[i % COURSES], LSTM_ISA_SSE2, NULL, 0);
     hash = fnv1a(hash, &one, sizeof one);
   }
+  with_options = 0;
   return hash;
 }
 
 static void test_digests_are_the_expected_ones(void **arg) {
   FILE *file = fopen("tests/isa/digest.txt", "r");
-  unsigned long long forward, training;
+  unsigned long long forward, training, options;
   (void)arg;
   if (!file) fail_msg("tests/isa/digest.txt cannot be read: start this program from the repository's root");
-  assert_int_equal(fscanf(file, "forward %llx training %llx", &forward, &training), 2);
+  assert_int_equal(fscanf(file, "forward %llx training %llx options %llx", &forward, &training, &options), 3);
   fclose(file);
-  print_message("forward  %016llx\ntraining %016llx\n", (unsigned long long)forward_result,
-                (unsigned long long)training_result);
-  if (forward_result != forward || training_result != training)
-    fail_msg("expected forward %016llx, training %016llx: the numbers have changed (if they should: %s)", forward,
-             training, "build/tests/isa_isa --print > tests/isa/digest.txt");
+  print_message("forward  %016llx\ntraining %016llx\noptions  %016llx\n", (unsigned long long)forward_result,
+                (unsigned long long)training_result, (unsigned long long)options_result);
+  if (forward_result != forward || training_result != training || options_result != options)
+    fail_msg("expected forward %016llx, training %016llx, options %016llx: the numbers have changed (should they: %s)",
+             forward, training, options, "build/tests/isa_isa --print > tests/isa/digest.txt");
 }
 
 int main(int argc, char **argv) {
@@ -632,6 +673,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_a_model_runs_on_the_set_asked_for),
       cmocka_unit_test(test_forward_is_the_same_everywhere),
       cmocka_unit_test(test_training_is_the_same_everywhere),
+      cmocka_unit_test(test_training_with_options_is_the_same_everywhere),
       cmocka_unit_test(test_digests_are_the_expected_ones),
       cmocka_unit_test(test_stored_start_values_do_not_change_the_bits),
       cmocka_unit_test(test_subnormal_numbers_are_the_same_everywhere),
@@ -642,6 +684,7 @@ int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--print") == 0) {
     printf("forward %016llx\n", (unsigned long long)walk_forward(0, 0));
     printf("training %016llx\n", (unsigned long long)walk_training(0, 0));
+    printf("options %016llx\n", (unsigned long long)walk_options(0));
     return 0;
   }
   if (argc > 1 && strcmp(argv[1], "--print-unfused") == 0) {

@@ -460,7 +460,8 @@ static void reference_update(int which, const lstm__update_job *u, double *w, do
     *w *= (double)u->decay;
   } else {
     if (which == RMSPROP) d /= sqrt(*v) + (double)u->epsilon;
-    *m = (double)u->momentum * *m + d, d = *m;
+    *m = (double)u->momentum * *m + d;
+    d = which == SGD && u->nesterov ? d + (double)u->momentum * *m : *m;
   }
   *w -= (double)u->rate * d;
 }
@@ -485,6 +486,7 @@ static void test_optimizers(void **arg) {
       buffer w = make_buffer(N, 1, 1), g = make_buffer(N, 2, 1), m = make_buffer(N, 3, 1), v = make_buffer(N, 4, 1);
       double dw[80], dm[80], dv[80];
       agreement bits[3] = {{0, 0}, {0, 0}, {0, 0}};
+      u.nesterov = n / 16 % 2;
       for (i = 0; i < n; i++) {
         v.p[i] = fabsf(v.p[i]) + .1f;
         dw[i] = (double)w.p[i], dm[i] = (double)m.p[i], dv[i] = (double)v.p[i];
