@@ -913,8 +913,8 @@ typedef struct lstm_trainer_desc {
   lstm_schedule schedule;     /* [none] */
   int schedule_steps;         /* updates */
   float schedule_factor;      /* step [0.1], exponential [0.999], cosine [0] */
-  int warmup;                 /* over so many updates the rate first rises to its full value: (n + 1) / warmup of it; the
-                                 schedule's n counts from there [0] */
+  int warmup;                 /* over so many updates the rate first rises to its full value: (n + 1) / warmup of it;
+                                 the schedule's n counts from there [0] */
   const float *layer_rates;   /* [layer_count], copied: what each layer's rate is multiplied by, 0: frozen; NULL: 1 */
 } lstm_trainer_desc;
 
@@ -3079,9 +3079,10 @@ static double lstm__target_weight(const lstm_batch *b, const lstm__loss *loss, i
 
 /* With the class's; of a target that was checked. */
 static double lstm__row_weight(const lstm_batch *b, const lstm__loss *loss, int reads_last, int t, int lane) {
+  size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
   double weight = lstm__target_weight(b, loss, reads_last, t, lane);
   if (!loss->class_weights || !(weight > 0)) return weight;
-  return lstm__mul(weight, (double)loss->class_weights[b->target_ids[t * b->batch_size + lane]]);
+  return lstm__mul(weight, (double)loss->class_weights[b->target_ids[at]]);
 }
 
 /* The weight and target at row `at` of the batch. */
