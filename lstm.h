@@ -244,6 +244,29 @@
    }
    ```
 
+   lstm_gradcheck tells whether a loss of yours, its gradient and this library agree: it compares the gradient of every
+   tensor with what forward passes in double precision differ by.
+
+   ```
+   static double half_of_squares(void *user, const double *y, float *d_y) { // over y [T][B][O]
+     int i, count = *(const int *)user;
+     double loss = 0;
+     for (i = 0; i < count; i++) {
+       loss += y[i] * y[i] / 2;
+       if (d_y) d_y[i] = (float)y[i];
+     }
+     return loss;
+   }
+   static int is_right(lstm_trainer *trainer, const lstm_batch *batch, int count) {
+     lstm_gradcheck_desc desc = {0};
+     lstm_gradcheck_result result;
+     desc.loss = half_of_squares;
+     desc.user = &count;
+     if (lstm_gradcheck(trainer, batch, &desc, &result) != LSTM_OK) return 0;
+     return result.error < LSTM_GRADCHECK_TOLERANCE; // else result.tensor is one that is wrong
+   }
+   ```
+
    CONFIGURATION
    -------------
    Defined before the line that includes lstm.h with LSTM_IMPLEMENTATION; LSTM_STATIC and LSTM_API before every one. No
@@ -448,6 +471,7 @@
      [SECTION] Trainer
      [SECTION] Backward
      [SECTION] Optimisers
+     [SECTION] Gradient check
      [SECTION] File format
      [SECTION] Vector vocabulary
      [SECTION] Kernels
@@ -997,6 +1021,35 @@ LSTM_API lstm_status lstm_trainer_saturation(const lstm_trainer *trainer, int la
    sums at each step: norms [T]. Shows vanishing and exploding gradients. Allocates: never. Errors: ARGUMENT. */
 LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int layer, float *norms);
 
+typedef struct lstm_gradcheck_desc {
+  /* The loss to check. y [T'][B][O]: logits or linear outputs, 0 in padding. Returns the loss; where d_y is not NULL,
+     fills it with the gradient, of the same shape (it comes as zeros). */
+  double (*loss)(void *user, const double *y, float *d_y);
+  void *user;
+  int directions; /* in which each tensor's gradient is compared [4] */
+  uint64_t seed;  /* of the directions */
+  lstm_error *error;
+} lstm_gradcheck_desc;
+
+typedef struct lstm_gradcheck_result {
+  double error;             /* the largest of all */
+  double analytic, numeric; /* the derivatives there: by the gradient, and by differences */
+  int tensor;               /* and the tensor: i of lstm_model_tensor */
+} lstm_gradcheck_result;
+
+/* Over the generated networks of tests/unit/check.c right gradients stay 5 times below this; one gate's derivative that
+   is 1 % off comes out 5 times above. */
+#define LSTM_GRADCHECK_TOLERANCE 1e-4
+
+/* Checks a window's forward, loss and backward: for each tensor, along random directions, the gradient against the
+   central difference of two forward passes in plain double precision. Errors are relative to the norm of the tensor's
+   gradient (or to 1/1000 of that of all, if it is less). Slow: for small models and batches. The gradients are this
+   window's afterwards, the tape is used up, all else is as before. Allocates: one working memory, from the trainer's
+   allocator. Errors: ARGUMENT, SHAPE, MEMORY, LIMIT, NOT_FINITE, UNSUPPORTED (dropout, recurrent_dropout, zoneout and
+   noise draw random numbers: set them to 0). */
+LSTM_API lstm_status lstm_gradcheck(lstm_trainer *trainer, const lstm_batch *batch, const lstm_gradcheck_desc *desc,
+                                    lstm_gradcheck_result *out);
+
 /* --- files ------------------------------------------------------------------------------------------------------- */
 
 /* Takes `size` bytes; returns 1, or 0 on failure. */
@@ -1395,6 +1448,20 @@ static double lstm__log(double x) {
   return lstm__mul(e, 0.69314718055994531) + lstm__mul(lstm__mul(2, s), p);
 }
 
+/* e^x to about 1e-15, the same bits everywhere: 2^k e^r by its series; 0 below -700, and no more than e^700. */
+static double lstm__exp(double x) {
+  double n = lstm__mul(x, 1.4426950408889634), r, e = 1, scale;
+  uint64_t bits;
+  int k, i;
+  if (!(x >= -700 && x <= 700)) return x < 0 ? 0 : x > 0 ? lstm__exp(700) : x;
+  k = (int)(n < 0 ? n - 0.5 : n + 0.5);
+  bits = (uint64_t)(1023 + k) << 52;
+  memcpy(&scale, &bits, sizeof scale);
+  r = x - lstm__mul(k, 0.69314718055994531);
+  for (i = 14; i >= 1; i--) e = 1 + lstm__mul(r / i, e);
+  return lstm__mul(scale, e);
+}
+
 /* a * b + c rounded once, without the hardware: the product of two floats is exact in double; the sum is rounded to
    odd, so that the rounding to float that follows sees what the exact value would show (Boldo and Melquiond, 2008). */
 LSTM__UNUSED static float lstm__soft_fma(float a, float b, float c) {
@@ -1521,17 +1588,7 @@ static double lstm__tempered(float p, float top, float temperature) {
   if (temperature == 1.0f) return (double)p;
   u = lstm__log((double)p) - lstm__log((double)top);
   u = u / (double)temperature;
-  if (u < -700) return 0;
-  { /* exp(u), u <= 0: 2^n exp(r) by its series */
-    double n = lstm__mul(u, 1.4426950408889634), r, e = 1;
-    int k = (int)(n - 0.5), i;
-    uint64_t bits = (uint64_t)(1023 + k) << 52;
-    double scale;
-    memcpy(&scale, &bits, sizeof scale);
-    r = u - lstm__mul(k, 0.69314718055994531);
-    for (i = 14; i >= 1; i--) e = 1 + lstm__mul(r / i, e);
-    return lstm__mul(scale, e);
-  }
+  return lstm__exp(u);
 }
 
 LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng *rng) {
@@ -4698,6 +4755,340 @@ LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer) {
   trainer->model->revision++;
   lstm__trainer_refresh(trainer);
   return LSTM_OK;
+}
+
+/* [SECTION] Gradient check
+   The equations of CELLS once more, plain and slow, in double precision and without a derivative, over the layers as
+   they are described. What two such passes differ in, with weights a little to both sides of the model's, is what the
+   gradient must say.
+   ================================================================================================================ */
+
+typedef struct lstm__exact {
+  lstm_trainer *t;
+  const lstm_gradcheck_desc *desc;
+  lstm_batch b;                /* resolved */
+  double *w, *in, *out, *lane; /* [parameters]; [T][B][widest] twice; [7 widest]: h, c and sums of a cell */
+  float *y, *d_y;              /* [T'][B][O] */
+  size_t B, steps, width;      /* rows of `in`: steps * B, of `width`; steps is 1 after a layer that reads once */
+  size_t state, n, p;          /* the cell under way: its place in [S]; units; outputs */
+  const lstm_layer *l;
+  const double *next; /* the tensor in w that comes next */
+  const double *w_ih, *w_hh, *bias, *bias_hn, *w_hr, *peephole, *norm, *start; /* norm, start: all that are adjacent */
+} lstm__exact;
+
+static double lstm__exact_map(lstm_activation f, double x) {
+  double size = x < 0 ? -x : x, e = f == LSTM_TANH ? lstm__exp(-2 * size) : 0;
+  if (f == LSTM_TANH) return (x < 0 ? -1 : 1) * ((1 - e) / (1 + e));
+  if (f == LSTM_SIGMOID) return 1 / (1 + lstm__exp(-x));
+  if (f == LSTM_RELU) return x > 0 ? x : 0;
+  if (f == LSTM_HARD_SIGMOID) return x < -3 ? 0 : x > 3 ? 1 : x / 6 + 0.5;
+  return f == LSTM_SOFTSIGN ? x / (1 + size) : x;
+}
+
+/* sum + row j of a matrix times x [n] */
+static double lstm__exact_dot(const double *matrix, size_t j, size_t n, const double *x, double sum) {
+  size_t i;
+  for (i = 0; i < n; i++) sum += lstm__mul(matrix[j * n + i], x[i]);
+  return sum;
+}
+
+static void lstm__exact_norm(size_t n, double *z, const double *gamma, const double *beta) {
+  double mean = 0, var = 0;
+  size_t i;
+  for (i = 0; i < n; i++) mean += z[i] / (double)n;
+  for (i = 0; i < n; i++) var += lstm__mul(z[i] - mean, z[i] - mean) / (double)n;
+  for (i = 0; i < n; i++) z[i] = lstm__mul(gamma[i], (z[i] - mean) / lstm__sqrt(var + 1e-5)) + beta[i];
+}
+
+static void lstm__exact_lstm(const lstm__exact *e, const double *x, double *h, double *c) {
+  const lstm_layer *l = e->l;
+  const double *p = e->peephole;
+  lstm_activation G = l->gate_activation ? l->gate_activation : LSTM_SIGMOID;
+  lstm_activation A = l->activation ? l->activation : LSTM_TANH;
+  size_t n = e->n, j;
+  double *i = c + n, *f = i + n, *g = f + n, *o = g + n, s, limit = (double)l->cell_clip;
+  for (j = 0; j < 4 * n; j++) {
+    i[j] = lstm__exact_dot(e->w_ih, j, e->width, x, l->layer_norm ? 0 : e->bias[j]);
+    i[j] = lstm__exact_dot(e->w_hh, j, e->p, h, i[j]);
+  }
+  for (j = 0; l->layer_norm && j < 4 * n; j += n) lstm__exact_norm(n, i + j, e->norm + j, e->bias + j);
+  for (j = 0; j < n; j++) {
+    i[j] = lstm__exact_map(G, i[j] + (l->peephole ? lstm__mul(p[j], c[j]) : 0));
+    f[j] = lstm__exact_map(G, f[j] + (l->peephole ? lstm__mul(p[n + j], c[j]) : 0));
+    if (l->coupled) f[j] = 1 - i[j];
+    if (l->forget == LSTM_FORGET_ZERO || l->forget == LSTM_FORGET_ONE) f[j] = l->forget == LSTM_FORGET_ONE;
+    s = lstm__mul(f[j], c[j]) + lstm__mul(i[j], lstm__exact_map(A, g[j]));
+    if (limit > 0) s = s > limit ? limit : s < -limit ? -limit : s;
+    c[j] = g[j] = s;
+    o[j] = lstm__exact_map(G, o[j] + (l->peephole ? lstm__mul(p[2 * n + j], s) : 0));
+  }
+  if (l->layer_norm) lstm__exact_norm(n, g, e->norm + 4 * n, e->norm + 5 * n);
+  for (j = 0; j < n; j++) g[j] = lstm__mul(o[j], lstm__exact_map(A, g[j]));
+  for (j = 0; j < e->p; j++) h[j] = l->projection ? lstm__exact_dot(e->w_hr, j, n, g, 0) : g[j];
+}
+
+static void lstm__exact_gru(const lstm__exact *e, const double *x, double *h, double *z) {
+  size_t n = e->n, j;
+  double *u = z + 3 * n, g;
+  for (j = 0; j < 3 * n; j++) {
+    z[j] = lstm__exact_dot(e->w_ih, j, e->width, x, e->bias[j]);
+    u[j] = lstm__exact_dot(e->w_hh, j, n, h, j < 2 * n ? 0 : e->bias_hn[j - 2 * n]);
+    if (j < 2 * n) z[j] = lstm__exact_map(LSTM_SIGMOID, z[j] + u[j]);
+  }
+  for (j = 0; j < n; j++) {
+    g = lstm__exact_map(LSTM_TANH, z[2 * n + j] + lstm__mul(z[j], u[2 * n + j]));
+    h[j] = g + lstm__mul(z[n + j], h[j] - g);
+  }
+}
+
+static size_t lstm__exact_length(const lstm__exact *e, size_t lane) {
+  return (size_t)(e->b.lengths ? e->b.lengths[lane] : e->b.seq_len);
+}
+
+static const double *lstm__exact_take(lstm__exact *e, int asked, size_t count) {
+  const double *w = e->next;
+  if (asked) e->next += count;
+  return w;
+}
+
+/* What was written is read next. */
+static void lstm__exact_turn(lstm__exact *e, size_t width) {
+  double *read = e->in;
+  e->in = e->out;
+  e->out = read;
+  e->width = width;
+}
+
+/* One direction over all lanes, into columns `column`... of rows of `width`. A lane begins at a state that is given,
+   carried, learned or zero. */
+static void lstm__exact_direction(lstm__exact *e, int reverse, size_t column, size_t width) {
+  const lstm_layer *l = e->l;
+  int gru = l->type == LSTM_LAYER_GRU;
+  size_t n = e->n, gates = gru ? 3 * n : 4 * n, values = e->p + (gru ? 0 : n), lane, s, j;
+  e->w_ih = lstm__exact_take(e, 1, gates * e->width);
+  e->w_hh = lstm__exact_take(e, 1, gates * e->p);
+  e->bias = lstm__exact_take(e, 1, gates);
+  e->bias_hn = lstm__exact_take(e, gru, n);
+  e->w_hr = lstm__exact_take(e, l->projection, e->p * n);
+  e->peephole = lstm__exact_take(e, l->peephole, 3 * n);
+  e->norm = lstm__exact_take(e, l->layer_norm, 6 * n);
+  e->start = lstm__exact_take(e, l->learned_state, values);
+  for (lane = 0; lane < e->B; lane++) {
+    size_t length = lstm__exact_length(e, lane), at = lane * (size_t)lstm_model_state_size(e->t->model) + e->state;
+    int anew = !e->b.initial && (!e->t->desc.carry_state || (e->b.reset && e->b.reset[lane]));
+    const float *from = (e->b.initial ? e->b.initial : e->t->carry) + at;
+    for (j = 0; j < values; j++) e->lane[j] = !anew ? (double)from[j] : l->learned_state ? e->start[j] : 0;
+    for (s = 0; s < length; s++) {
+      size_t row = (reverse ? length - 1 - s : s) * e->B + lane;
+      (gru ? lstm__exact_gru : lstm__exact_lstm)(e, e->in + row * e->width, e->lane, e->lane + e->p);
+      memcpy(e->out + row * width + column, e->lane, e->p * sizeof(double));
+    }
+  }
+  e->state += values;
+}
+
+/* Column u of a lane: directions merged, and read as the layer says. */
+static void lstm__exact_read(lstm__exact *e, size_t lane, size_t u, size_t width) {
+  int sum = e->l->bidirectional && e->l->merge == LSTM_MERGE_SUM;
+  size_t n = lstm__exact_length(e, lane), t;
+  double *to = e->out + lane * width + u, v;
+  for (t = 0; t < (e->l->read ? 1 : e->steps); t++) to[t * e->B * width] = 0;
+  for (t = 0; t < n; t++) {
+    const double *row = e->in + (t * e->B + lane) * e->width + u;
+    v = row[0] + (sum ? row[e->p] : 0);
+    if (e->l->read == LSTM_READ_ALL) to[t * e->B * width] = v;
+    if (e->l->read == LSTM_READ_MEAN) *to += v / (double)n;
+    if (e->l->read == LSTM_READ_MAX && (t == 0 || v > *to)) *to = v;
+    if (e->l->read == LSTM_READ_LAST) /* the backward direction ends at step 0 */
+      *to += (t == (u < e->p ? n - 1 : 0) ? row[0] : 0) + (sum && t == 0 ? row[e->p] : 0);
+  }
+}
+
+static void lstm__exact_recurrent(lstm__exact *e) {
+  size_t raw, width, lane, u;
+  e->n = (size_t)e->l->size;
+  e->p = e->l->projection ? (size_t)e->l->projection : e->n;
+  raw = e->l->bidirectional ? 2 * e->p : e->p;
+  width = e->l->merge == LSTM_MERGE_SUM ? e->p : raw;
+  lstm__exact_direction(e, 0, 0, raw);
+  if (e->l->bidirectional) lstm__exact_direction(e, 1, e->p, raw);
+  lstm__exact_turn(e, raw);
+  for (lane = 0; lane < e->B; lane++)
+    for (u = 0; u < width; u++) lstm__exact_read(e, lane, u, width);
+  if (e->l->read) e->steps = 1;
+  lstm__exact_turn(e, width);
+}
+
+static void lstm__exact_dense(lstm__exact *e, int tied) {
+  size_t n = (size_t)e->l->size, r, j;
+  const double *w = tied ? e->w : lstm__exact_take(e, 1, n * e->width), *bias = lstm__exact_take(e, 1, n);
+  for (r = 0; r < e->steps * e->B; r++)
+    for (j = 0; j < n; j++)
+      e->out[r * n + j] =
+          lstm__exact_map(e->l->activation, lstm__exact_dot(w, j, e->width, e->in + r * e->width, bias[j]));
+  lstm__exact_turn(e, n);
+}
+
+static int lstm__exact_valid(const lstm__exact *e, size_t row) {
+  return row / e->B < lstm__exact_length(e, row % e->B);
+}
+
+/* The loss of a pass with the weights w. Padding is 0 in the first layer's input, and in y. */
+static double lstm__exact_loss(lstm__exact *e) {
+  const lstm_model_desc *d = &e->t->model->desc;
+  int tokens = lstm_model_takes_ids(e->t->model), i, last = 0;
+  size_t r, j;
+  for (i = 0; i < d->layer_count; i++)
+    if (d->layers[i].type == LSTM_LAYER_DENSE) last = i;
+  e->next = e->w;
+  e->state = 0;
+  e->steps = (size_t)e->b.seq_len;
+  e->width = (size_t)(tokens ? d->layers[0].size : d->input_size);
+  (void)lstm__exact_take(e, tokens, (size_t)d->input_size * e->width);
+  for (r = 0; r < e->steps * e->B; r++)
+    for (j = 0; j < e->width; j++) {
+      double *x = e->in + r * e->width + j;
+      *x = !lstm__exact_valid(e, r) ? 0 : tokens ? e->w[(size_t)e->b.ids[r] * e->width + j] : (double)e->b.x[x - e->in];
+    }
+  for (i = tokens; i < d->layer_count; i++) {
+    e->l = d->layers + i;
+    if (e->l->type == LSTM_LAYER_DENSE) lstm__exact_dense(e, d->layers[0].tied && i == last);
+    if (e->l->type == LSTM_LAYER_LSTM || e->l->type == LSTM_LAYER_GRU) lstm__exact_recurrent(e);
+  }
+  for (r = 0; r < e->steps * e->B; r++)
+    if (!lstm__exact_valid(e, r)) memset(e->in + r * e->width, 0, e->width * sizeof(double));
+  return e->desc->loss(e->desc->user, e->in, NULL);
+}
+
+/* The float passes: the gradient, into the trainer. */
+static lstm_status lstm__exact_gradient(lstm__exact *e, size_t outputs) {
+  lstm_flow flow;
+  size_t i;
+  lstm_status status = lstm__forward_window(e->t, &e->b, e->y);
+  if (status != LSTM_OK) return status;
+  e->t->windows--;
+  for (i = 0; i < outputs; i++) e->in[i] = (double)e->y[i];
+  memset(&flow, 0, sizeof flow);
+  memset(e->d_y, 0, outputs * sizeof(float));
+  flow.d_output = e->d_y;
+  (void)e->desc->loss(e->desc->user, e->in, e->d_y);
+  lstm_trainer_zero_gradients(e->t);
+  return lstm_trainer_backward(e->t, &flow);
+}
+
+/* Compares the derivatives along random signs in one tensor, relative to its gradient's norm (its square at least
+   `least`). A kink of relu, a clip or max may lie between the two sides: then a smaller step tells. */
+static lstm_gradcheck_result lstm__exact_compare(lstm__exact *e, int tensor, int direction,
+                                                 double least) {
+  lstm_gradcheck_result now, best = {1e300, 0, 0, 0};
+  size_t at = e->t->model->tensors[tensor].offset, count = e->t->model->tensors[tensor].count, i;
+  const float *params = e->t->model->params + at, *g = e->t->grad + at;
+  double step, size, scale = 0;
+  int side;
+  now.tensor = tensor;
+  for (i = 0; i < count; i++) scale += lstm__mul((double)g[i], (double)g[i]);
+  scale = lstm__sqrt(scale > least ? scale : least);
+  for (step = 1.0 / 131072; step > 1e-8 && !(best.error < LSTM_GRADCHECK_TOLERANCE / 4); step /= 16) {
+    now.analytic = now.numeric = 0;
+    for (side = -1; side <= 1; side += 2) {
+      lstm_rng rng;
+      rng.seed = e->desc->seed;
+      rng.counter = ((uint64_t)tensor << 48) + ((uint64_t)direction << 32);
+      for (i = 0; i < count; i++) {
+        double sign = lstm_random_bits(&rng) & 1 ? 1 : -1;
+        e->w[at + i] = (double)params[i] + lstm__mul(sign * side, step);
+        now.analytic += lstm__mul(sign, (double)g[i]) / 2;
+      }
+      now.numeric += lstm__mul(side / (2 * step), lstm__exact_loss(e));
+    }
+    now.error = now.analytic < now.numeric ? now.numeric - now.analytic : now.analytic - now.numeric;
+    size = now.numeric < 0 ? -now.numeric : now.numeric;
+    if (size < scale) size = scale;
+    if (now.error != 0) now.error /= size;
+    if (!(best.error <= now.error)) best = now;
+  }
+  for (i = 0; i < count; i++) e->w[at + i] = (double)params[i];
+  return best;
+}
+
+/* What a layer draws by chance in training, or NULL. */
+static const char *lstm__draws(const lstm_layer *l) {
+  if (l->type == LSTM_LAYER_DROPOUT && l->rate > 0) return "its rate";
+  if (l->dropout > 0) return "dropout";
+  if (l->recurrent_dropout > 0) return "recurrent_dropout";
+  if (l->zoneout > 0) return "zoneout";
+  return l->forget == LSTM_FORGET_NOISE ? "noise" : NULL;
+}
+
+static void lstm__carve_exact(lstm__arena *a, lstm__exact *e, size_t outputs) {
+  const lstm_model_desc *d = &e->t->model->desc;
+  size_t widest = lstm_model_takes_ids(e->t->model) ? 1 : (size_t)d->input_size;
+  int i;
+  for (i = 0; i < d->layer_count; i++)
+    if ((size_t)d->layers[i].size * 2 > widest) widest = (size_t)d->layers[i].size * 2;
+  e->w = (double *)lstm__carve(a, e->t->model->plan.params, sizeof(double));
+  e->in = (double *)lstm__carve(a, (size_t)e->b.seq_len * e->B * widest, sizeof(double));
+  e->out = (double *)lstm__carve(a, (size_t)e->b.seq_len * e->B * widest, sizeof(double));
+  e->lane = (double *)lstm__carve(a, 7 * widest, sizeof(double));
+  e->y = lstm__carve_floats(a, outputs);
+  e->d_y = lstm__carve_floats(a, outputs);
+}
+
+static lstm_status lstm__exact_run(lstm__exact *e, size_t outputs, lstm_gradcheck_result *out) {
+  size_t params = e->t->model->plan.params, i;
+  int k, d, directions = e->desc->directions ? e->desc->directions : 4;
+  double square = 0;
+  lstm_status status = lstm__exact_gradient(e, outputs);
+  if (status != LSTM_OK) return status;
+  for (i = 0; i < params; i++) {
+    e->w[i] = (double)e->t->model->params[i];
+    square += lstm__mul((double)e->t->grad[i], (double)e->t->grad[i]);
+  }
+  for (k = 0; k < e->t->model->plan.tensors; k++)
+    for (d = 0; d < directions; d++) {
+      lstm_gradcheck_result now = lstm__exact_compare(e, k, d, lstm__mul(square, 1e-6));
+      if (!lstm__finite(now.error))
+        return lstm__fail(e->desc->error, LSTM_ERR_NOT_FINITE, "the loss or the gradient of %s is not finite",
+                          e->t->model->tensors[k].name);
+      if (now.error >= out->error) *out = now;
+    }
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, const lstm_gradcheck_desc *desc,
+                                    lstm_gradcheck_result *out) {
+  lstm__exact e;
+  lstm__arena arena;
+  void *block;
+  size_t outputs;
+  int i;
+  lstm_status status;
+  if (!t || !batch || !desc || !desc->loss || !out || desc->directions < 0) return LSTM_ERR_ARGUMENT;
+  memset(out, 0, sizeof *out);
+  for (i = 0; i < t->model->desc.layer_count; i++)
+    if (lstm__draws(t->model->desc.layers + i))
+      return lstm__fail(desc->error, LSTM_ERR_UNSUPPORTED,
+                        "layer %d draws random numbers in training: set %s to 0 for the check", i,
+                        lstm__draws(t->model->desc.layers + i));
+  memset(&e, 0, sizeof e);
+  memset(&arena, 0, sizeof arena);
+  e.t = t;
+  e.desc = desc;
+  e.b = *batch;
+  if (!e.b.error) e.b.error = desc->error;
+  status = lstm__check_batch(t->model, &e.b, t->desc.batch_size, t->desc.seq_len, &e.b);
+  if (status != LSTM_OK) return status;
+  e.B = (size_t)e.b.batch_size;
+  outputs = e.B * (size_t)lstm_model_output_size(t->model) *
+            (size_t)(lstm_model_reads_last(t->model) ? 1 : e.b.seq_len);
+  lstm__carve_exact(&arena, &e, outputs);
+  if (arena.overflow) return lstm__fail(desc->error, LSTM_ERR_LIMIT, "too large for this machine");
+  status = lstm__place(&t->desc.allocator, arena.used, NULL, 0, &arena, &block, desc->error);
+  if (status != LSTM_OK) return status;
+  lstm__carve_exact(&arena, &e, outputs);
+  status = lstm__exact_run(&e, outputs, out);
+  lstm__free(&t->desc.allocator, block);
+  return status;
 }
 #endif /* LSTM_NO_TRAINING */
 
