@@ -4772,7 +4772,7 @@ typedef struct lstm__exact {
   size_t B, steps, width;      /* rows of `in`: steps * B, of `width`; steps is 1 after a layer that reads once */
   size_t state, n, p;          /* the cell under way: its place in [S]; units; outputs */
   const lstm_layer *l;
-  const double *next; /* the tensor in w that comes next */
+  const double *next;                                                          /* the tensor in w that comes next */
   const double *w_ih, *w_hh, *bias, *bias_hn, *w_hr, *peephole, *norm, *start; /* norm, start: all that are adjacent */
 } lstm__exact;
 
@@ -4978,8 +4978,7 @@ static lstm_status lstm__exact_gradient(lstm__exact *e, size_t outputs) {
 
 /* Compares the derivatives along random signs in one tensor, relative to its gradient's norm (its square at least
    `least`). A kink of relu, a clip or max may lie between the two sides: then a smaller step tells. */
-static lstm_gradcheck_result lstm__exact_compare(lstm__exact *e, int tensor, int direction,
-                                                 double least) {
+static lstm_gradcheck_result lstm__exact_compare(lstm__exact *e, int tensor, int direction, double least) {
   lstm_gradcheck_result now, best = {1e300, 0, 0, 0};
   size_t at = e->t->model->tensors[tensor].offset, count = e->t->model->tensors[tensor].count, i;
   const float *params = e->t->model->params + at, *g = e->t->grad + at;
@@ -5079,8 +5078,8 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
   status = lstm__check_batch(t->model, &e.b, t->desc.batch_size, t->desc.seq_len, &e.b);
   if (status != LSTM_OK) return status;
   e.B = (size_t)e.b.batch_size;
-  outputs = e.B * (size_t)lstm_model_output_size(t->model) *
-            (size_t)(lstm_model_reads_last(t->model) ? 1 : e.b.seq_len);
+  outputs =
+      e.B * (size_t)lstm_model_output_size(t->model) * (size_t)(lstm_model_reads_last(t->model) ? 1 : e.b.seq_len);
   lstm__carve_exact(&arena, &e, outputs);
   if (arena.overflow) return lstm__fail(desc->error, LSTM_ERR_LIMIT, "too large for this machine");
   status = lstm__place(&t->desc.allocator, arena.used, NULL, 0, &arena, &block, desc->error);
