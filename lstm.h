@@ -1715,9 +1715,9 @@ typedef struct lstm__out_rows {
 
 /* One timestep of an LSTM layer for `rows` rows. Packed weights: w [blocks][1 + nx + nh][4 gates][16 units], the first
    row the bias. Without x, `start` holds the chain's value after bias and x. h and h_out must not overlap. tape.p may
-   be NULL. */
+   be NULL. raw: only the weighted sums are made, and go to the tape. */
 typedef struct lstm__cell_job {
-  int rows, blocks, nx, nh;
+  int rows, blocks, nx, nh, raw;
   const float *w;
   lstm__rows x, start, h, c;
   lstm__out_rows h_out, c_out, tape; /* tape: [blocks][4][16] i, f, g, o */
@@ -1733,6 +1733,20 @@ typedef struct lstm__gemm_job {
   lstm__rows a;
   lstm__out_rows c;
 } lstm__gemm_job;
+
+/* A row of a cell that is not the plain one; see CELLS in the manual. Rows have `units` floats, n of them real. */
+typedef struct lstm__gate_job {
+  const lstm_layer *o;
+  int units, n;
+  float *gates;         /* [units / 16][4][16]: weighted sums -> i, learned f, g, o -> gradients of the sums */
+  const float *vectors; /* of the generic pass: see lstm__pack_vectors */
+  float *keep;          /* [vectors][units]: what backward needs -> the vectors' gradients; NULL: not training */
+  const float *c_prev;  /* gru: h' */
+  const float *noise, *zone; /* [units] numbers of forget = noise; masks of zoneout, NULL: the rate itself */
+  float *c, *h;              /* out; gru: only h */
+  const float *dh;           /* backward */
+  float *dc;                 /* backward: of c -> of c'; gru: added to: of h' */
+} lstm__gate_job;
 
 /* What an optimiser's kernel needs of one step; see [SECTION] Optimisers. */
 typedef struct lstm__update_job {
@@ -1752,6 +1766,13 @@ typedef struct lstm__kernels {
   void (*outer)(int n, const float *a, size_t lda, int k, const float *d, float *g);
   /* One row of the backward cell, n units padded: gates [n/16][4][16] in, their pre-activations' gradients out. */
   void (*cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc);
+  void (*gate_forward)(const lstm__gate_job *job);
+  void (*gate_backward)(const lstm__gate_job *job);
+  void (*gru_forward)(const lstm__gate_job *job);
+  void (*gru_backward)(const lstm__gate_job *job);
+  /* Zoneout, n padded: y += m (other - y), m = mask[i] or the rate; backward: dother += m dy, dy -= m dy. */
+  void (*blend)(int n, float *y, const float *mask, float rate, const float *other);
+  void (*blend_backward)(int n, float *dy, const float *mask, float rate, float *dother);
   void (*map)(int activation, int n, float *x);                           /* x = f(x), n padded */
   void (*map_backward)(int activation, int n, const float *y, float *dy); /* dy = dy f'(.) from y = f(.), n padded */
   float (*softmax)(int n, float *z,
@@ -1875,41 +1896,74 @@ static const lstm__kernels *lstm__kernels_of(lstm_isa isa) {
 }
 
 /* [SECTION] Model layout
-   One function walks a description, checks it and says where everything is; create, load and save all use it.
+   One function walks a description, checks it and says where everything is; create, load and save all use it. A layer
+   of the description becomes one node, or several: dropout of its inputs, a cell for each direction, and a join of what
+   they give.
    ================================================================================================================ */
 
 #define LSTM__NAME 80
 
-/* What a tensor is to its layer. */
-enum { LSTM__T_TABLE, LSTM__T_WEIGHT_IH, LSTM__T_WEIGHT_HH, LSTM__T_BIAS, LSTM__T_WEIGHT, LSTM__T_DENSE_BIAS };
+/* What a tensor is to its node. */
+enum {
+  LSTM__T_TABLE,
+  LSTM__T_WEIGHT,
+  LSTM__T_DENSE_BIAS,
+  LSTM__T_WEIGHT_IH,
+  LSTM__T_WEIGHT_HH,
+  LSTM__T_BIAS,
+  LSTM__T_BIAS_HN,
+  LSTM__T_PROJECTION,
+  LSTM__T_PEEPHOLE,
+  LSTM__T_NORM,
+  LSTM__T_NORM_CELL,
+  LSTM__T_NORM_CELL_BIAS,
+  LSTM__T_H0,
+  LSTM__T_C0,
+  LSTM__T_COUNT
+};
 
 typedef struct lstm__tensor {
   char name[LSTM__NAME];
-  size_t offset, count; /* floats from the beginning of params */
-  int rows, columns;    /* columns 0: a vector */
-  int layer, kind;
+  size_t offset, count;    /* floats from the beginning of params */
+  int rows, columns;       /* columns 0: a vector */
+  int layer, node, kind;   /* layer: of the description */
 } lstm__tensor;
 
+#define LSTM__NODE_JOIN LSTM_LAYER_TYPE_COUNT /* a node that merges directions, and reads last, mean or max */
+
 typedef struct lstm__layer {
-  lstm_layer_type type;
+  int type;                 /* lstm_layer_type or LSTM__NODE_JOIN */
+  int described;            /* the layer of the description that it belongs to */
+  lstm_layer o;             /* that layer, resolved */
+  int source;               /* the node that it reads, -1: the input; a join: the first of its cells */
+  int branch, reverse;      /* a cell: 1: one of two directions; 1: the backward one */
   lstm_activation activation;
   float rate;
-  int in, out;   /* widths: in floats, or tokens for an embedding */
-  int out_pad;   /* out rounded up to 16: the stride of its rows in memory */
-  int gates;     /* columns of weights for a unit: lstm 4, dense 1; 0: no weights to multiply by */
-  int from_ids;  /* 1: when dropout is off, its input is the embedding's row of a token */
-  int recurrent; /* 1: has a state, and weights from h as well */
-  int tensor;    /* index of the first of its tensors */
-  size_t packed; /* floats from the beginning of `packed` to its forward weights */
+  int in, out;              /* widths: in floats, or tokens for an embedding */
+  int out_pad;              /* out rounded up to 16: the stride of its rows in memory */
+  int units, units_pad;     /* a cell's c; else out */
+  int gates;                /* columns of weights for a unit: cells 4, dense 1; 0: no weights to multiply by */
+  int from_ids;             /* 1: when dropout is off, its input is the embedding's row of a token */
+  int recurrent;            /* 1: has a state, and weights from h as well */
+  int generic;              /* 1: an lstm whose gates take the generic pass */
+  int vectors;              /* of units_pad floats that the generic pass needs */
+  int tensor[LSTM__T_COUNT]; /* places of its tensors, or -1 */
+  size_t packed;            /* floats from the beginning of `packed` to its forward weights */
   size_t packed_count;
-  size_t state; /* floats from the beginning of a lane's state to h [out_pad]; c [out_pad] follows */
+  size_t project, vector; /* likewise to its packed projection, and to its vectors */
+  size_t state;           /* floats from the beginning of a lane's state to h [out_pad]; c [units_pad] follows */
+  int values;             /* its place in [S]: h [out], c [units] */
 } lstm__layer;
 
 typedef struct lstm__plan {
-  int layers, tensors, last_recurrent; /* the last: -1 where there is none */
-  int state_size, widest;              /* S; the widest padded row */
-  int table_layer;                     /* the layer whose start values are stored for every token, or -1 */
-  size_t params, packed, table, lane;  /* floats; lane: one lane's state in memory */
+  int described, layers, tensors;     /* layers of the description; nodes */
+  int last_recurrent;                 /* node of the last cell; -1 where there is none */
+  int pool;                           /* node of the join that reads once, or -1 */
+  int bidirectional;
+  int state_size, widest;             /* S; the widest padded row */
+  int gate_row;                       /* floats of scratch for a row's gates */
+  int table_layer;                    /* the node whose start values are stored for every token, or -1 */
+  size_t params, packed, table, lane; /* floats; lane: one lane's state in memory */
 } lstm__plan;
 
 struct lstm_model {
@@ -1918,8 +1972,8 @@ struct lstm_model {
   const lstm__kernels *kernels;
   lstm__layer *layers;       /* [plan.layers] */
   lstm__tensor *tensors;     /* [plan.tensors] */
-  lstm_layer *described;     /* [plan.layers] */
-  char (*names)[LSTM__NAME]; /* [plan.layers] of described[].name */
+  lstm_layer *described;     /* [desc.layer_count] */
+  char (*names)[LSTM__NAME]; /* [desc.layer_count] of described[].name */
   float *params;             /* [plan.params] canonical, in file order, then up to 15 zeros */
   float *packed;             /* [plan.packed] for the kernels */
   float *table;              /* [tokens][4 H padded], or NULL */
@@ -1932,22 +1986,115 @@ struct lstm_model {
   void *block;          /* what to free; NULL: the caller's memory */
 };
 
-/* One step of some rows through the layers; see [SECTION] Forward. */
+/* One step of some rows through the nodes; see [SECTION] Forward. */
 typedef struct lstm__inference lstm__inference;
 typedef struct lstm__walk lstm__walk;
 
-/* A type of layer. A new one is a row of this table, a row of the trainer's (lstm__passes) and its kernels. */
+/* A type of layer, or a join. A new one is a row of this table, a row of the trainer's (lstm__passes) and its
+   kernels. */
 typedef struct lstm__kind {
   const char *name;
-  const char *number;   /* what its size or rate is called in a file */
   int gates, recurrent; /* as in lstm__layer */
   int sized;            /* 1: has a size and may have a name; 0: as wide as its input */
-  int activates, rated; /* 1: has an activation; has a rate */
-  int (*plan)(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in, lstm__tensor *tensors);
+  int (*plan)(lstm__walk *w, lstm__layer *l); /* adds its tensors */
   lstm__rows (*infer)(lstm__inference *run, const lstm__layer *l, lstm__rows in);
 } lstm__kind;
 
-static const lstm__kind *lstm__kind_of(lstm_layer_type type);
+static const lstm__kind *lstm__kind_of(int type);
+
+/* --- options ----------------------------------------------------------------------------------------------------- */
+
+static const char *const lstm__activation_names[] = {"default", "linear",       "tanh",    "sigmoid",
+                                                     "relu",    "hard_sigmoid", "softsign"};
+static const char *const lstm__output_names[] = {"open", "linear", "softmax", "sigmoid"};
+static const char *const lstm__read_names[] = {"all", "last", "mean", "max"};
+static const char *const lstm__forget_names[] = {"learned", "zero", "one", "noise"};
+static const char *const lstm__merge_names[] = {"concat", "sum"};
+
+enum { LSTM__FLAG, LSTM__SIZE, LSTM__NUMBER, LSTM__RATE, LSTM__WORD };
+
+/* An option of a layer: its name in files and in sentences, where it is in lstm_layer, and which types have it. */
+typedef struct lstm__option {
+  const char *name;
+  int what; /* RATE: below 1 */
+  size_t at;
+  unsigned types; /* a bit for each type */
+  const char *const *words;
+  int word_count;
+} lstm__option;
+
+#define LSTM__OPTIONS 20
+
+static const lstm__option *lstm__options(void) {
+#define LSTM__AT(field) offsetof(lstm_layer, field)
+  enum {
+    EMBEDDING = 1 << LSTM_LAYER_EMBEDDING,
+    CELL = 1 << LSTM_LAYER_LSTM,
+    DENSE = 1 << LSTM_LAYER_DENSE,
+    DROPOUT = 1 << LSTM_LAYER_DROPOUT,
+    BOTH = CELL | 1 << LSTM_LAYER_GRU
+  };
+  static const lstm__option options[LSTM__OPTIONS] = {
+      {"hidden", LSTM__SIZE, LSTM__AT(size), BOTH, NULL, 0},
+      {"size", LSTM__SIZE, LSTM__AT(size), EMBEDDING | DENSE, NULL, 0},
+      {"rate", LSTM__RATE, LSTM__AT(rate), DROPOUT, NULL, 0},
+      {"activation", LSTM__WORD, LSTM__AT(activation), CELL | DENSE, lstm__activation_names, LSTM_ACTIVATION_COUNT},
+      {"gate_activation", LSTM__WORD, LSTM__AT(gate_activation), CELL, lstm__activation_names, LSTM_ACTIVATION_COUNT},
+      {"peephole", LSTM__FLAG, LSTM__AT(peephole), CELL, NULL, 0},
+      {"coupled", LSTM__FLAG, LSTM__AT(coupled), CELL, NULL, 0},
+      {"projection", LSTM__SIZE, LSTM__AT(projection), CELL, NULL, 0},
+      {"layer_norm", LSTM__FLAG, LSTM__AT(layer_norm), CELL, NULL, 0},
+      {"cell_clip", LSTM__NUMBER, LSTM__AT(cell_clip), CELL, NULL, 0},
+      {"forget", LSTM__WORD, LSTM__AT(forget), CELL, lstm__forget_names, LSTM_FORGET_COUNT},
+      {"noise", LSTM__NUMBER, LSTM__AT(noise), CELL, NULL, 0},
+      {"dropout", LSTM__RATE, LSTM__AT(dropout), BOTH, NULL, 0},
+      {"recurrent_dropout", LSTM__RATE, LSTM__AT(recurrent_dropout), BOTH, NULL, 0},
+      {"zoneout", LSTM__RATE, LSTM__AT(zoneout), BOTH, NULL, 0},
+      {"learned_state", LSTM__FLAG, LSTM__AT(learned_state), BOTH, NULL, 0},
+      {"bidirectional", LSTM__FLAG, LSTM__AT(bidirectional), BOTH, NULL, 0},
+      {"merge", LSTM__WORD, LSTM__AT(merge), BOTH, lstm__merge_names, LSTM_MERGE_COUNT},
+      {"tied", LSTM__FLAG, LSTM__AT(tied), EMBEDDING, NULL, 0},
+      {"read", LSTM__WORD, LSTM__AT(read), BOTH, lstm__read_names, LSTM_READ_COUNT},
+  };
+#undef LSTM__AT
+  return options;
+}
+
+/* Flags, sizes and words are ints (an enum is as wide), the others floats. */
+static int lstm__option_int(const lstm_layer *l, const lstm__option *o) {
+  int value;
+  memcpy(&value, (const char *)l + o->at, sizeof value);
+  return value;
+}
+
+static float lstm__option_float(const lstm_layer *l, const lstm__option *o) {
+  float value;
+  memcpy(&value, (const char *)l + o->at, sizeof value);
+  return value;
+}
+
+static int lstm__is_float(const lstm__option *o) { return o->what == LSTM__NUMBER || o->what == LSTM__RATE; }
+
+/* The word that a layer of this type has where the description has none. */
+static int lstm__default_word(const lstm__option *o, int type) {
+  if (o->at == offsetof(lstm_layer, gate_activation)) return LSTM_SIGMOID;
+  if (o->at == offsetof(lstm_layer, activation)) return type == LSTM_LAYER_LSTM ? LSTM_TANH : LSTM_LINEAR;
+  return 0;
+}
+
+/* 1: the option says nothing. */
+static int lstm__option_off(const lstm_layer *l, const lstm__option *o) {
+  if (lstm__is_float(o)) return lstm__option_float(l, o) == 0;
+  return lstm__option_int(l, o) == 0 ||
+         (o->what == LSTM__WORD && lstm__option_int(l, o) == lstm__default_word(o, (int)l->type));
+}
+
+/* Defaults become what they stand for. */
+static void lstm__resolve_layer(lstm_layer *l) {
+  if (l->type == LSTM_LAYER_LSTM && !l->activation) l->activation = LSTM_TANH;
+  if (l->type == LSTM_LAYER_DENSE && !l->activation) l->activation = LSTM_LINEAR;
+  if (l->type == LSTM_LAYER_LSTM && !l->gate_activation) l->gate_activation = LSTM_SIGMOID;
+}
 
 static int lstm__name_ok(const char *name) {
   size_t i;
@@ -1960,64 +2107,99 @@ static int lstm__name_ok(const char *name) {
   return i > 0 && strncmp(name, "trainer.", 8) != 0;
 }
 
+/* Checks that an option is within its range, and that a layer of this type has it. */
+static lstm_status lstm__check_option(const lstm_layer *l, int i, const lstm__option *o, lstm_error *e) {
+  const char *type = lstm__kind_of((int)l->type)->name;
+  int has = (o->types >> (int)l->type & 1u) != 0;
+  if (lstm__is_float(o)) {
+    float x = lstm__option_float(l, o);
+    if (!lstm__finite((double)x) || x < 0 || (o->what == LSTM__RATE && x >= 1))
+      return lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s must be at least 0%s", i, o->name,
+                        o->what == LSTM__RATE ? " and below 1" : " and finite");
+    return has || x == 0 ? LSTM_OK : lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s has no %s", i, type, o->name);
+  } else {
+    int x = lstm__option_int(l, o), most = o->what == LSTM__FLAG ? 1 : o->what == LSTM__WORD ? o->word_count - 1 : x;
+    if (has && o->what == LSTM__SIZE && x > LSTM_MAX_SIZE)
+      return lstm__fail(e, LSTM_ERR_LIMIT, "layer %d: %s is %d, the limit is %d", i, o->name, x, LSTM_MAX_SIZE);
+    if (x < 0 || x > most) return lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s is %d, wanted 0 to %d", i, o->name, x,
+                                             o->what == LSTM__SIZE ? LSTM_MAX_SIZE : most);
+    if (has || o->at == 0) return LSTM_OK; /* the size has two names */
+    return x == 0 ? LSTM_OK : lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s has no %s", i, type, o->name);
+  }
+}
+
+/* Checks options against each other. */
+static lstm_status lstm__check_pairs(const lstm_layer *l, int i, int last_recurrent, lstm_error *e) {
+  const char *what = NULL;
+  if (l->read != LSTM_READ_ALL && i != last_recurrent) what = "read belongs to the last recurrent layer";
+  if (l->merge && !l->bidirectional) what = "merge needs bidirectional";
+  if (l->coupled && l->forget) what = "coupled leaves no forget gate: forget does not go with it";
+  if (l->noise != 0 && l->forget != LSTM_FORGET_NOISE) what = "noise needs forget = noise";
+  if (l->forget == LSTM_FORGET_NOISE && !(l->noise > 0 && l->noise <= 1))
+    what = "forget = noise needs noise above 0 and at most 1";
+  if (l->projection > l->size) what = "projection is wider than the cell";
+  return what ? lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s", i, what) : LSTM_OK;
+}
+
 /* Checks what can be checked of one layer alone. */
 static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurrent, lstm_error *error) {
-  const lstm__kind *kind = lstm__kind_of(l->type);
+  const lstm__kind *kind = l->type < LSTM_LAYER_TYPE_COUNT ? lstm__kind_of((int)l->type) : NULL;
+  int j;
   if (!kind) return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: unknown type %d", i, (int)l->type);
   if (kind->sized && l->size < 1)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: size is %d, wanted 1 to %d", i, l->size, LSTM_MAX_SIZE);
-  if (l->size > LSTM_MAX_SIZE)
-    return lstm__fail(error, LSTM_ERR_LIMIT, "layer %d: size is %d, the limit is %d", i, l->size, LSTM_MAX_SIZE);
   if (l->type == LSTM_LAYER_EMBEDDING && i > 0)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: an embedding can only be the first layer", i);
   if (!kind->sized && l->size != 0)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: %s has no size", i, kind->name);
-  if (l->type == LSTM_LAYER_GRU || l->gate_activation || l->peephole || l->coupled || l->projection || l->layer_norm ||
-      l->cell_clip != 0 || l->forget || l->noise != 0 || l->dropout != 0 || l->recurrent_dropout != 0 ||
-      l->zoneout != 0 || l->learned_state || l->bidirectional || l->merge || l->tied || (int)l->read > LSTM_READ_LAST)
-    return lstm__fail(error, LSTM_ERR_UNSUPPORTED, "layer %d: an option is not there yet", i);
-  if (kind->rated && !(l->rate >= 0 && l->rate < 1))
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: a %s rate must be at least 0 and below 1", i, kind->name);
-  if (!kind->rated && l->rate != 0)
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: only a dropout layer has a rate", i);
-  if ((int)l->activation < 0 || l->activation >= LSTM_ACTIVATION_COUNT ||
-      (l->activation > LSTM_LINEAR && !kind->activates))
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: activation %d does not fit", i, (int)l->activation);
-  if ((int)l->read < 0 || l->read >= LSTM_READ_COUNT || (l->read != LSTM_READ_ALL && i != last_recurrent))
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: read belongs to the last recurrent layer", i);
+  for (j = 0; j < LSTM__OPTIONS; j++) {
+    lstm_status status = lstm__check_option(l, i, lstm__options() + j, error);
+    if (status != LSTM_OK) return status;
+  }
   if (l->name && (!lstm__name_ok(l->name) || !kind->sized))
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: the name \"%s\" will not do (1 to 40 of A-Z a-z 0-9 _ - .)",
                       i, l->name);
-  return LSTM_OK;
+  return lstm__check_pairs(l, i, last_recurrent, error);
 }
 
-/* The walk's memory: how to name what comes next. */
+/* --- the plan ---------------------------------------------------------------------------------------------------- */
+
+/* The walk's memory: where it is, and how to name what comes next. */
 struct lstm__walk {
-  int runs, depth, run_size, denses, heads; /* runs of recurrent layers; depth within one; its hidden size */
-  const char *run_name;
+  const lstm_model_desc *d;
+  lstm__plan *p;
+  lstm__layer *layers;   /* NULL: only measure */
+  lstm__tensor *tensors; /* NULL: only measure */
+  int i, in, source, ids; /* the layer; what it reads: its width, its node; 1: rows of a table, by token */
+  int runs, depth, denses, heads; /* runs of recurrent layers; depth within one; dense layers so far; all of them */
+  lstm_layer run;                 /* the first layer of the run */
+  char prefix[LSTM__NAME];        /* of its tensors */
 };
 
-static int lstm__add_tensor(lstm__plan *p, lstm__tensor *tensors, int layer, int kind, const char *prefix,
-                            const char *suffix, int level, int rows, int columns) {
+static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, const char *prefix, const char *suffix, int level,
+                            int rows, int columns) {
+  lstm__plan *p = w->p;
   size_t count, total;
   if (!lstm__mul_ok((size_t)rows, (size_t)(columns ? columns : 1), &count) || !lstm__add_ok(p->params, count, &total) ||
       total > LSTM_MAX_PARAMETERS)
     return 0;
-  if (tensors) {
-    lstm__tensor *t = tensors + p->tensors;
+  if (w->tensors) {
+    lstm__tensor *t = w->tensors + p->tensors;
     lstm__text name;
     name.data = t->name;
     name.capacity = sizeof t->name;
     name.length = 0;
     lstm__print(&name, "%s.%s", prefix, suffix);
-    if (level >= 0) lstm__print(&name, "%d", level);
+    if (level >= 0) lstm__print(&name, "%d%s", level, l->reverse ? "_reverse" : "");
     t->offset = p->params;
     t->count = count;
     t->rows = rows;
     t->columns = columns;
-    t->layer = layer;
+    t->layer = w->i;
+    t->node = p->layers;
     t->kind = kind;
   }
+  l->tensor[kind] = p->tensors;
   p->params = total;
   p->tensors++;
   return 1;
@@ -2034,56 +2216,159 @@ static void lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
     lstm__print(&t, "%s", word);
 }
 
-static int lstm__plan_embedding(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in,
-                                lstm__tensor *tensors) {
-  const lstm_layer *l = d->layers + i;
-  (void)w;
-  return lstm__add_tensor(p, tensors, i, LSTM__T_TABLE, l->name ? l->name : "embed", "weight", -1, in, l->size);
+static int lstm__plan_embedding(lstm__walk *w, lstm__layer *l) {
+  return lstm__add_tensor(w, l, LSTM__T_TABLE, l->o.name ? l->o.name : "embed", "weight", -1, l->in, l->out);
 }
 
-/* PyTorch's names. An nn.LSTM has one hidden size: a run of recurrent layers ends at a dense, or where the size
-   changes. */
-static int lstm__plan_lstm(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in,
-                           lstm__tensor *tensors) {
-  const lstm_layer *l = d->layers + i;
+/* PyTorch's names. An nn.LSTM or nn.GRU has one hidden size, projection and number of directions: a run of recurrent
+   layers ends at a dense, or where these change. Summed directions have no module of their own there, so they stand
+   alone. */
+static void lstm__name_run(lstm__walk *w, const lstm_layer *o) {
+  const lstm_layer *r = &w->run;
+  if (w->depth > 0 && r->type == o->type && r->size == o->size && r->projection == o->projection &&
+      r->bidirectional == o->bidirectional && !r->merge && !o->merge && !o->name)
+    return;
+  w->runs++;
+  w->depth = 0;
+  w->run = *o;
+  lstm__numbered(w->prefix, o->name ? o->name : "rnn", o->name || w->runs == 1 ? -1 : w->runs - 1);
+}
+
+static int lstm__plan_cell(lstm__walk *w, lstm__layer *l) {
+  const lstm_layer *o = &l->o;
+  int n = l->units, h = l->out, gru = l->type == LSTM_LAYER_GRU, gates = gru ? 3 : 4, norm = o->layer_norm,
+      rest = o->learned_state, ok;
+  const char *p = w->prefix;
+  if (!l->reverse) lstm__name_run(w, o);
+  if (n > INT_MAX / 4 / 16) return 0;
+  ok = lstm__add_tensor(w, l, LSTM__T_WEIGHT_IH, p, "weight_ih_l", w->depth, gates * n, l->in) &&
+       lstm__add_tensor(w, l, LSTM__T_WEIGHT_HH, p, "weight_hh_l", w->depth, gates * n, h) &&
+       lstm__add_tensor(w, l, LSTM__T_BIAS, p, "bias_ih_l", w->depth, gates * n, 0) &&
+       (!gru || lstm__add_tensor(w, l, LSTM__T_BIAS_HN, p, "bias_hn_l", w->depth, n, 0)) &&
+       (!o->projection || lstm__add_tensor(w, l, LSTM__T_PROJECTION, p, "weight_hr_l", w->depth, h, n)) &&
+       (!o->peephole || lstm__add_tensor(w, l, LSTM__T_PEEPHOLE, p, "peephole_l", w->depth, 3 * n, 0)) &&
+       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM, p, "norm_weight_l", w->depth, 4 * n, 0)) &&
+       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM_CELL, p, "norm_cell_weight_l", w->depth, n, 0)) &&
+       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM_CELL_BIAS, p, "norm_cell_bias_l", w->depth, n, 0)) &&
+       (!rest || lstm__add_tensor(w, l, LSTM__T_H0, p, "h0_l", w->depth, h, 0)) &&
+       (!rest || gru || lstm__add_tensor(w, l, LSTM__T_C0, p, "c0_l", w->depth, n, 0));
+  if (!l->branch || l->reverse) w->depth++;
+  return ok;
+}
+
+/* The last dense layer may share an embedding's table. */
+static int lstm__plan_dense(lstm__walk *w, lstm__layer *l) {
+  const char *name = l->o.name;
   char prefix[LSTM__NAME];
-  int n = l->size;
-  if (w->depth == 0 || w->run_size != n || l->name) {
-    w->runs++;
-    w->depth = 0;
-    w->run_size = n;
-    w->run_name = l->name;
-  }
-  lstm__numbered(prefix, w->run_name ? w->run_name : "rnn", w->run_name || w->runs == 1 ? -1 : w->runs - 1);
-  if (n > INT_MAX / 4 / 16 ||
-      !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_IH, prefix, "weight_ih_l", w->depth, 4 * n, in) ||
-      !lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT_HH, prefix, "weight_hh_l", w->depth, 4 * n, n) ||
-      !lstm__add_tensor(p, tensors, i, LSTM__T_BIAS, prefix, "bias_ih_l", w->depth, 4 * n, 0))
+  int last = ++w->denses == w->heads;
+  w->depth = 0;
+  if (last)
+    lstm__numbered(prefix, name ? name : "head", -1);
+  else
+    lstm__numbered(prefix, name ? name : "dense", name ? -1 : w->denses - 1);
+  if (last && w->d->layers[0].tied)
+    l->tensor[LSTM__T_WEIGHT] = 0;
+  else if (!lstm__add_tensor(w, l, LSTM__T_WEIGHT, prefix, "weight", -1, l->out, l->in))
     return 0;
-  w->depth++;
+  return lstm__add_tensor(w, l, LSTM__T_DENSE_BIAS, prefix, "bias", -1, l->out, 0);
+}
+
+/* Floats of a node's packed weights: bias, weights from the input and, if it is a cell, from h; then the projection's,
+   and the vectors of the generic pass. */
+static int lstm__plan_packed(lstm__plan *p, lstm__layer *l) {
+  size_t n = (size_t)l->units_pad, end;
+  l->packed = p->packed;
+  l->packed_count = n * (size_t)l->gates * ((size_t)1 + (size_t)l->in + (size_t)(l->recurrent ? l->out : 0));
+  l->project = l->packed + l->packed_count;
+  l->vector = l->project + (l->o.projection && l->recurrent ? (size_t)l->out_pad * (size_t)l->units : 0);
+  end = l->vector + (size_t)l->vectors * n;
+  return lstm__add_ok(p->packed, end - l->packed, &p->packed) && p->packed / 64 <= LSTM_MAX_PARAMETERS;
+}
+
+static void lstm__plan_state(lstm__plan *p, lstm__layer *l, int tokens) {
+  int c = l->type == LSTM_LAYER_LSTM, row = l->units_pad * 4 + (l->o.projection ? l->units_pad : 0);
+  l->state = p->lane;
+  l->values = p->state_size;
+  p->lane += (size_t)l->out_pad + (c ? (size_t)l->units_pad : 0);
+  p->state_size += l->out + (c ? l->units : 0);
+  p->last_recurrent = p->layers;
+  p->bidirectional |= l->branch;
+  if (row > p->gate_row) p->gate_row = row;
+  if (l->from_ids && (size_t)tokens <= LSTM_MAX_TOKEN_TABLE / (4 * sizeof(float)) / (size_t)l->units_pad) {
+    p->table_layer = p->layers;
+    p->table = (size_t)tokens * (size_t)l->units_pad * 4;
+  }
+}
+
+static int lstm__is_generic(const lstm_layer *o) {
+  return o->type == LSTM_LAYER_LSTM && (o->peephole || o->coupled || o->layer_norm || o->cell_clip > 0 || o->forget ||
+                                        o->zoneout > 0 || o->activation != LSTM_TANH || o->gate_activation != LSTM_SIGMOID);
+}
+
+/* Adds a node; `out` is how wide its rows are. Returns 0 where it is over a limit. */
+static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
+  const lstm__kind *kind = lstm__kind_of(type);
+  lstm__plan *p = w->p;
+  lstm__layer now;
+  int j;
+  memset(&now, 0, sizeof now);
+  for (j = 0; j < LSTM__T_COUNT; j++) now.tensor[j] = -1;
+  now.type = type;
+  now.described = w->i;
+  now.o = w->d->layers[w->i];
+  lstm__resolve_layer(&now.o);
+  now.activation = now.o.activation;
+  now.rate = type != LSTM_LAYER_DROPOUT ? 0 : now.o.type == LSTM_LAYER_DROPOUT ? now.o.rate : now.o.dropout;
+  now.source = type == LSTM__NODE_JOIN ? p->layers - (now.o.bidirectional ? 2 : 1) : w->source;
+  now.recurrent = kind->recurrent;
+  now.gates = kind->gates;
+  now.branch = now.recurrent && now.o.bidirectional;
+  now.reverse = reverse;
+  now.in = w->in;
+  now.out = out;
+  now.out_pad = lstm__pad16(out);
+  now.units = now.recurrent ? now.o.size : out;
+  now.units_pad = lstm__pad16(now.units);
+  now.from_ids = w->ids && !now.branch;
+  now.generic = lstm__is_generic(&now.o);
+  now.vectors = now.generic && now.recurrent ? (now.o.peephole ? 3 : 0) + (now.o.layer_norm ? 10 : 0) : 0;
+  if (kind->plan && !kind->plan(w, &now)) return 0;
+  if (!lstm__plan_packed(p, &now)) return 0;
+  if (now.recurrent) lstm__plan_state(p, &now, w->d->input_size);
+  if (type == LSTM__NODE_JOIN && now.o.read) p->pool = p->layers;
+  if (now.out_pad > p->widest) p->widest = now.out_pad;
+  if (now.units_pad > p->widest) p->widest = now.units_pad;
+  if (w->layers) w->layers[p->layers] = now;
+  p->layers++;
   return 1;
 }
 
-static int lstm__plan_dense(lstm__plan *p, lstm__walk *w, const lstm_model_desc *d, int i, int in,
-                            lstm__tensor *tensors) {
-  const lstm_layer *l = d->layers + i;
-  char prefix[LSTM__NAME];
-  w->depth = 0;
-  if (++w->denses == w->heads)
-    lstm__numbered(prefix, l->name ? l->name : "head", -1);
-  else
-    lstm__numbered(prefix, l->name ? l->name : "dense", l->name ? -1 : w->denses - 1);
-  return lstm__add_tensor(p, tensors, i, LSTM__T_WEIGHT, prefix, "weight", -1, l->size, in) &&
-         lstm__add_tensor(p, tensors, i, LSTM__T_DENSE_BIAS, prefix, "bias", -1, l->size, 0);
+/* The nodes of the walk's layer. */
+static int lstm__add_nodes(lstm__walk *w) {
+  const lstm_layer *l = w->d->layers + w->i;
+  const lstm__kind *kind = lstm__kind_of((int)l->type);
+  int h = l->projection ? l->projection : l->size;
+  if (!kind->recurrent) {
+    if (!lstm__add_node(w, (int)l->type, kind->sized ? l->size : w->in, 0)) return 0;
+    if (kind->sized) w->ids = l->type == LSTM_LAYER_EMBEDDING;
+    w->in = kind->sized ? l->size : w->in;
+    w->source = w->p->layers - 1;
+    return 1;
+  }
+  if (l->dropout > 0) {
+    if (!lstm__add_node(w, LSTM_LAYER_DROPOUT, w->in, 0)) return 0;
+    w->source = w->p->layers - 1;
+  }
+  if (!lstm__add_node(w, (int)l->type, h, 0) || (l->bidirectional && !lstm__add_node(w, (int)l->type, h, 1))) return 0;
+  w->in = l->bidirectional && l->merge == LSTM_MERGE_CONCAT ? 2 * h : h;
+  w->ids = 0;
+  if ((l->bidirectional || l->read) && !lstm__add_node(w, LSTM__NODE_JOIN, w->in, 0)) return 0;
+  w->source = w->p->layers - 1;
+  return 1;
 }
 
-/* Floats of a layer's packed forward weights: bias, weights from the input and, if it is recurrent, from h. */
-static size_t lstm__packed_count(const lstm__layer *l) {
-  return (size_t)l->out_pad * (size_t)l->gates * ((size_t)1 + (size_t)l->in + (size_t)(l->recurrent ? l->out : 0));
-}
-
-static lstm_status lstm__check_desc(const lstm_model_desc *d, int *last_recurrent) {
-  int i;
+static lstm_status lstm__check_desc(const lstm_model_desc *d) {
+  int i, last_recurrent = -1;
   if (d->layer_count < 1 || !d->layers)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs at least one layer");
   if (d->layer_count > LSTM_MAX_LAYERS)
@@ -2096,76 +2381,64 @@ static lstm_status lstm__check_desc(const lstm_model_desc *d, int *last_recurren
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown output %d", (int)d->output);
   if ((int)d->init < 0 || d->init >= LSTM_INIT_COUNT)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown init %d", (int)d->init);
-  *last_recurrent = -1;
   for (i = 0; i < d->layer_count; i++)
-    if (lstm__kind_of(d->layers[i].type) && lstm__kind_of(d->layers[i].type)->recurrent) *last_recurrent = i;
+    if (d->layers[i].type == LSTM_LAYER_LSTM || d->layers[i].type == LSTM_LAYER_GRU) last_recurrent = i;
   for (i = 0; i < d->layer_count; i++) {
-    lstm_status status = lstm__check_layer(d->layers + i, i, *last_recurrent, d->error);
+    lstm_status status = lstm__check_layer(d->layers + i, i, last_recurrent, d->error);
     if (status != LSTM_OK) return status;
   }
   return LSTM_OK;
 }
 
+/* A tied table must fit the last dense layer, whose input is `in` wide. */
+static lstm_status lstm__check_tied(const lstm__walk *w, int in) {
+  const lstm_model_desc *d = w->d;
+  if (!d->layers[0].tied || w->denses < w->heads || d->layers[w->i].type != LSTM_LAYER_DENSE) return LSTM_OK;
+  if (d->layers[w->i].size != d->input_size || in != d->layers[0].size)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT,
+                      "layer %d: tied to a table of %d tokens and %d columns, but it has %d outputs and %d inputs", w->i,
+                      d->input_size, d->layers[0].size, d->layers[w->i].size, in);
+  return LSTM_OK;
+}
+
+static lstm_status lstm__check_names(const lstm_model_desc *d, const lstm__tensor *tensors, int count) {
+  int i, j;
+  for (i = 0; i < count; i++)
+    for (j = 0; j < i; j++)
+      if (strcmp(tensors[i].name, tensors[j].name) == 0)
+        return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "two tensors would be called %s", tensors[i].name);
+  return count ? LSTM_OK : lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");
+}
+
 /* Checks the description and fills the plan; layers and tensors too, where they are given. */
 static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm__layer *layers,
                                    lstm__tensor *tensors) {
-  lstm__walk walk;
-  int i, in = d->input_size, ids = 0;
+  lstm__walk w;
   lstm_status status;
   memset(p, 0, sizeof *p);
-  memset(&walk, 0, sizeof walk);
-  p->layers = d->layer_count;
-  p->table_layer = -1;
-  status = lstm__check_desc(d, &p->last_recurrent);
+  memset(&w, 0, sizeof w);
+  p->table_layer = p->last_recurrent = p->pool = -1;
+  p->described = d->layer_count;
+  w.d = d;
+  w.p = p;
+  w.layers = layers;
+  w.tensors = tensors;
+  w.in = d->input_size;
+  w.source = -1;
+  status = lstm__check_desc(d);
   if (status != LSTM_OK) return status;
-  for (i = 0; i < d->layer_count; i++) walk.heads += d->layers[i].type == LSTM_LAYER_DENSE;
-  for (i = 0; i < d->layer_count; i++) {
-    const lstm_layer *l = d->layers + i;
-    const lstm__kind *kind = lstm__kind_of(l->type);
-    lstm__layer now;
-    memset(&now, 0, sizeof now);
-    now.type = l->type;
-    now.activation = l->activation;
-    now.rate = l->rate;
-    now.in = in;
-    now.out = kind->sized ? l->size : in;
-    now.out_pad = lstm__pad16(now.out);
-    now.from_ids = ids;
-    now.gates = kind->gates;
-    now.recurrent = kind->recurrent;
-    now.tensor = p->tensors;
-    now.packed = p->packed;
-    if (kind->plan && !kind->plan(p, &walk, d, i, in, tensors))
-      return lstm__fail(d->error, LSTM_ERR_LIMIT, "layer %d: more than %z parameters", i, (size_t)LSTM_MAX_PARAMETERS);
-    now.packed_count = lstm__packed_count(&now);
-    if (!lstm__add_ok(p->packed, now.packed_count, &p->packed) || p->packed / 64 > LSTM_MAX_PARAMETERS)
-      return lstm__fail(d->error, LSTM_ERR_LIMIT, "layer %d: too large", i);
-    if (now.recurrent) {
-      now.state = p->lane;
-      p->lane += 2 * (size_t)now.out_pad;
-      p->state_size += 2 * now.out;
-      if (ids && (size_t)d->input_size <= LSTM_MAX_TOKEN_TABLE / (4 * sizeof(float)) / (size_t)now.out_pad) {
-        p->table_layer = i;
-        p->table = (size_t)d->input_size * (size_t)now.out_pad * 4;
-      }
-    }
-    if (l->type == LSTM_LAYER_EMBEDDING)
-      ids = 1;
-    else if (now.gates)
-      ids = 0;
-    if (now.out_pad > p->widest) p->widest = now.out_pad;
-    if (layers) layers[i] = now;
-    in = now.out;
+  for (w.i = 0; w.i < d->layer_count; w.i++) w.heads += d->layers[w.i].type == LSTM_LAYER_DENSE;
+  if (d->layers[0].tied && !w.heads)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "layer 0: tied, but there is no dense layer");
+  for (w.i = 0; w.i < d->layer_count; w.i++) {
+    int in = w.in;
+    if (!lstm__add_nodes(&w))
+      return lstm__fail(d->error, LSTM_ERR_LIMIT, "layer %d: more than %z parameters", w.i,
+                        (size_t)LSTM_MAX_PARAMETERS);
+    status = lstm__check_tied(&w, in);
+    if (status != LSTM_OK) return status;
   }
-  if (tensors) {
-    int j;
-    for (i = 0; i < p->tensors; i++)
-      for (j = 0; j < i; j++)
-        if (strcmp(tensors[i].name, tensors[j].name) == 0)
-          return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "two tensors would be called %s", tensors[i].name);
-  }
-  if (p->tensors == 0)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");
+  if (tensors || p->tensors == 0) return lstm__check_names(d, tensors, p->tensors);
   return LSTM_OK;
 }
 
@@ -2176,15 +2449,23 @@ static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1
   return h;
 }
 
+/* What states and weights must agree in: the tensors, and the widths of the nodes. */
 static uint64_t lstm__fingerprint(const lstm_model *m) {
   uint64_t h = lstm__hash(0xcbf29ce484222325u, &m->desc.input_size, sizeof m->desc.input_size);
   int i;
   for (i = 0; i < m->plan.layers; i++) {
     int key[3];
     if (!lstm__kind_of(m->layers[i].type)->sized) continue;
-    key[0] = (int)m->layers[i].type;
+    key[0] = m->layers[i].type;
     key[1] = m->layers[i].in;
     key[2] = m->layers[i].out;
+    h = lstm__hash(h, key, sizeof key);
+  }
+  for (i = 0; i < m->plan.tensors; i++) {
+    int key[3];
+    key[0] = m->tensors[i].kind;
+    key[1] = m->tensors[i].rows;
+    key[2] = m->tensors[i].columns;
     h = lstm__hash(h, key, sizeof key);
   }
   return h;
@@ -2208,44 +2489,90 @@ LSTM_API lstm_layer lstm_gru(int hidden_size) { return lstm__layer_of(LSTM_LAYER
 LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_DENSE, outputs, 0); }
 LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
 
-/* Where column `column` of a layer's packed panels comes from: its unit, and the row of the weight tensor. Panels have
-   64 columns: of four gates, 16 units each; of one, up to 64 units. */
-static int lstm__column_unit(const lstm__layer *l, int column, int *row) {
-  int unit = l->gates == 1 ? column : column / 64 * 16 + column % 16;
-  *row = l->gates == 1 ? column : column % 64 / 16 * l->out + unit;
-  return unit;
+/* Where column `column` of a node's packed panels is in a tensor of kind `kind`: its row, or -1. Panels have 64 columns:
+   of four gates, 16 units each; of one, up to 64 units. A GRU's four are r, z, and n's parts from x and from h. */
+static int lstm__row_of(const lstm__layer *l, int kind, int column) {
+  int unit = l->gates == 1 ? column : column / 64 * 16 + column % 16, gate = l->gates == 1 ? 0 : column % 64 / 16;
+  if (unit >= l->units) return -1;
+  if (l->type == LSTM_LAYER_GRU) {
+    if (kind == LSTM__T_BIAS_HN) return gate == 3 ? unit : -1;
+    if (gate == (kind == LSTM__T_WEIGHT_HH ? 2 : 3)) return -1;
+    if (gate == 3) gate = 2;
+  }
+  return gate * l->units + unit;
 }
 
-/* Packs weights [gates * out][k] into a layer's panels of `panel_rows` rows, from row `at`; padding becomes 0. */
-static void lstm__pack(float *packed, const lstm__layer *l, size_t panel_rows, size_t at, const float *w, int k) {
-  int columns = l->out_pad * l->gates, column, row, i;
+/* Packs weights [rows][k] into a node's panels of `panel_rows` rows, from row `at`; padding becomes 0. */
+static void lstm__pack(float *packed, const lstm__layer *l, size_t panel_rows, size_t at, int kind, const float *w,
+                       int k) {
+  int columns = l->units_pad * l->gates, column, i;
   for (column = 0; column < columns; column++) {
-    int panel = column / 64, unit = lstm__column_unit(l, column, &row);
+    int panel = column / 64, row = lstm__row_of(l, kind, column);
     size_t width = (size_t)lstm__int_min(64, columns - panel * 64);
     float *to = packed + (size_t)panel * panel_rows * 64 + at * width + (size_t)(column % 64);
-    for (i = 0; i < k; i++) to[(size_t)i * width] = unit < l->out ? w[(size_t)row * (size_t)k + (size_t)i] : 0.0f;
+    if (row < 0 && kind == LSTM__T_BIAS_HN) continue; /* beside the other bias */
+    for (i = 0; i < k; i++) to[(size_t)i * width] = row >= 0 ? w[(size_t)row * (size_t)k + (size_t)i] : 0.0f;
   }
 }
 
-static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int which) {
-  return m->params + m->tensors[l->tensor + which].offset;
+static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int kind) {
+  return m->params + m->tensors[l->tensor[kind]].offset;
 }
 
-/* A layer's tensors are its weights from the input, from h if it is recurrent, and the bias. */
+/* A plain matrix of one column a unit, as a node of its own; see lstm__row_of. */
+static lstm__layer lstm__projection_of(const lstm__layer *l) {
+  lstm__layer r;
+  memset(&r, 0, sizeof r);
+  r.type = LSTM_LAYER_DENSE;
+  r.gates = 1;
+  r.in = l->units;
+  r.out = r.units = l->out;
+  r.out_pad = r.units_pad = l->out_pad;
+  return r;
+}
+
+/* The vectors of the generic pass, padded with 0: peepholes, then gains and biases of the gates, and of the cell. */
+static void lstm__pack_vectors(lstm_model *m, const lstm__layer *l) {
+  static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_NORM, LSTM__T_BIAS, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
+  static const int counts[] = {3, 4, 4, 1, 1};
+  float *to = m->packed + l->vector;
+  size_t n = (size_t)l->units, i;
+  int j;
+  for (j = l->o.peephole ? 0 : 1; j < (l->o.layer_norm ? 5 : 1); j++)
+    for (i = 0; i < (size_t)counts[j]; i++, to += l->units_pad) {
+      memset(to, 0, (size_t)l->units_pad * sizeof(float));
+      memcpy(to, lstm__param(m, l, kinds[j]) + i * n, n * sizeof(float));
+    }
+}
+
 static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
   float *to = m->packed + l->packed;
   size_t in = (size_t)l->in, rows = 1 + in + (size_t)(l->recurrent ? l->out : 0);
+  int bias = l->recurrent ? LSTM__T_BIAS : LSTM__T_DENSE_BIAS, x = l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT;
   if (!l->gates) return;
-  lstm__pack(to, l, rows, 0, lstm__param(m, l, l->recurrent ? 2 : 1), 1);
-  lstm__pack(to, l, rows, 1, lstm__param(m, l, 0), l->in);
-  if (l->recurrent) lstm__pack(to, l, rows, 1 + in, lstm__param(m, l, 1), l->out);
+  lstm__pack(to, l, rows, 0, bias, lstm__param(m, l, bias), 1);
+  lstm__pack(to, l, rows, 1, x, lstm__param(m, l, x), l->in);
+  if (!l->recurrent) return;
+  lstm__pack(to, l, rows, 1 + in, LSTM__T_WEIGHT_HH, lstm__param(m, l, LSTM__T_WEIGHT_HH), l->out);
+  if (l->type == LSTM_LAYER_GRU)
+    lstm__pack(to, l, rows, 0, LSTM__T_BIAS_HN, lstm__param(m, l, LSTM__T_BIAS_HN), 1);
+  if (l->o.projection) {
+    lstm__layer r = lstm__projection_of(l);
+    lstm__pack(m->packed + l->project, &r, (size_t)l->units, 0, LSTM__T_PROJECTION,
+               lstm__param(m, l, LSTM__T_PROJECTION), l->units);
+  }
+  if (l->o.layer_norm) { /* the bias is added after the normalisation */
+    int b;
+    for (b = 0; b < l->units_pad / 16; b++) memset(to + (size_t)b * rows * 64, 0, 64 * sizeof(float));
+  }
+  lstm__pack_vectors(m, l);
 }
 
 /* The start values of tokens from .. to - 1: bias, then the embedding's row through weight_ih; the same chain as
    without a table. */
 static void lstm__fill_table(lstm_model *m, int from, int to) {
   const lstm__layer *l = m->layers + m->plan.table_layer;
-  int b, blocks = l->out_pad / 16;
+  int b, blocks = l->units_pad / 16;
   size_t panel = ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
   for (b = 0; b < blocks; b++) {
     lstm__gemm_job job;
@@ -2255,10 +2582,10 @@ static void lstm__fill_table(lstm_model *m, int from, int to) {
     job.columns = 64;
     job.bias = 1;
     job.w = m->packed + l->packed + (size_t)b * panel;
-    job.a.p = lstm__param(m, m->layers, 0) + (size_t)from * (size_t)l->in;
+    job.a.p = lstm__param(m, m->layers, LSTM__T_TABLE) + (size_t)from * (size_t)l->in;
     job.a.stride = (size_t)l->in;
-    job.c.p = m->table + (size_t)from * (size_t)l->out_pad * 4 + (size_t)b * 64;
-    job.c.stride = (size_t)l->out_pad * 4;
+    job.c.p = m->table + (size_t)from * (size_t)l->units_pad * 4 + (size_t)b * 64;
+    job.c.stride = (size_t)l->units_pad * 4;
     m->kernels->gemm(&job);
   }
 }
@@ -2279,8 +2606,8 @@ static lstm_model *lstm__carve_model(lstm__arena *a, const lstm__plan *p, size_t
   to->plan = *p;
   to->layers = (lstm__layer *)lstm__carve(a, (size_t)p->layers, sizeof(lstm__layer));
   to->tensors = (lstm__tensor *)lstm__carve(a, (size_t)p->tensors, sizeof(lstm__tensor));
-  to->described = (lstm_layer *)lstm__carve(a, (size_t)p->layers, sizeof(lstm_layer));
-  to->names = (char(*)[LSTM__NAME])lstm__carve(a, (size_t)p->layers, LSTM__NAME);
+  to->described = (lstm_layer *)lstm__carve(a, (size_t)p->described, sizeof(lstm_layer));
+  to->names = (char(*)[LSTM__NAME])lstm__carve(a, (size_t)p->described, LSTM__NAME);
   to->meta = (char *)lstm__carve(a, meta_size, 1);
   to->params = lstm__carve_floats(a, p->params + 16);
   to->packed = lstm__carve_floats(a, p->packed);
@@ -2301,6 +2628,7 @@ static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, c
   m->kernels = kernels;
   for (i = 0; i < d->layer_count; i++) {
     m->described[i] = d->layers[i];
+    lstm__resolve_layer(m->described + i);
     memset(m->names[i], 0, LSTM__NAME);
     if (d->layers[i].name) {
       lstm__numbered(m->names[i], d->layers[i].name, -1);
@@ -2430,31 +2758,43 @@ static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, in
 
 static float lstm__root_of(double x) { return (float)lstm__sqrt(x); }
 
-static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
-  const lstm__layer *l = m->layers + t->layer;
-  float *w = m->params + t->offset;
+/* What begins as if it were not there: gains at 1, shifts and states at 0. Returns 1 if t is such a tensor. */
+static int lstm__init_vector(lstm_model *m, const lstm__tensor *t) {
   size_t i;
+  if (t->kind == LSTM__T_NORM || t->kind == LSTM__T_NORM_CELL) {
+    for (i = 0; i < t->count; i++) m->params[t->offset + i] = 1.0f;
+    return 1;
+  }
+  return t->kind == LSTM__T_NORM_CELL_BIAS || t->kind == LSTM__T_H0 || t->kind == LSTM__T_C0;
+}
+
+static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
+  const lstm__layer *l = m->layers + t->node;
+  float *w = m->params + t->offset;
+  size_t i, n = t->count;
   if (t->kind == LSTM__T_TABLE) {
     lstm__init_normal(w, t->count, m->desc.seed, stream);
     return;
   }
-  lstm__init_uniform(w, t->count, lstm__root_of(1.0 / (l->recurrent ? l->out : l->in)), m->desc.seed,
-                     stream);
+  if (lstm__init_vector(m, t)) return;
+  lstm__init_uniform(w, t->count, lstm__root_of(1.0 / (l->recurrent ? l->units : l->in)), m->desc.seed, stream);
   if (t->kind != LSTM__T_BIAS) return;
+  if (l->type == LSTM_LAYER_GRU) n = 2 * (size_t)l->units; /* of n there are two for good */
   { /* PyTorch has two biases, each drawn; here is their sum. The second draw borrows the packed weights' memory, still
        unused. */
     float *second = m->packed;
-    lstm__init_uniform(second, t->count, lstm__root_of(1.0 / l->out), m->desc.seed, stream + ((uint64_t)1 << 32));
-    for (i = 0; i < t->count; i++) w[i] = w[i] + second[i];
+    lstm__init_uniform(second, n, lstm__root_of(1.0 / l->units), m->desc.seed, stream + ((uint64_t)1 << 32));
+    for (i = 0; i < n; i++) w[i] = w[i] + second[i];
   }
 }
 
 /* Glorot and Bengio, 2010; Saxe et al., 2014 (orthogonal); Gers et al., 2000 and Jozefowicz et al., 2015 (forget bias
    1). */
 static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
-  const lstm__layer *l = m->layers + t->layer;
+  const lstm__layer *l = m->layers + t->node;
   float *w = m->params + t->offset;
   int i;
+  if (lstm__init_vector(m, t)) return;
   switch (t->kind) {
   case LSTM__T_TABLE:
     lstm__init_normal(w, t->count, m->desc.seed, stream);
@@ -2463,9 +2803,11 @@ static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t st
     lstm__init_orthogonal(m->kernels, w, t->rows, t->columns, m->packed + l->packed, m->desc.seed, stream);
     break;
   case LSTM__T_BIAS:
-    for (i = 0; i < l->out; i++) w[l->out + i] = 1.0f;
+    for (i = 0; l->type == LSTM_LAYER_LSTM && i < l->units; i++) w[l->units + i] = 1.0f;
     break;
   case LSTM__T_DENSE_BIAS:
+  case LSTM__T_BIAS_HN:
+  case LSTM__T_PEEPHOLE:
     break;
   default:
     lstm__init_uniform(w, t->count, lstm__root_of(6.0 / ((double)t->rows + (double)t->columns)), m->desc.seed, stream);
@@ -2519,8 +2861,10 @@ LSTM_API size_t lstm_model_parameter_count(const lstm_model *model) { return mod
 LSTM_API int lstm_model_tensor_count(const lstm_model *model) { return model->plan.tensors; }
 
 LSTM_API int lstm_model_reads_last(const lstm_model *model) {
-  return model->plan.last_recurrent >= 0 && model->described[model->plan.last_recurrent].read == LSTM_READ_LAST;
+  return model->plan.pool >= 0;
 }
+
+LSTM_API int lstm_model_bidirectional(const lstm_model *model) { return model->plan.bidirectional; }
 
 static lstm_status lstm__tensor_view(const lstm_model *m, int i, float *base, lstm_tensor *out) {
   const lstm__tensor *t;
@@ -2548,9 +2892,30 @@ LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *f
   return LSTM_OK;
 }
 
-static const char *const lstm__activation_names[] = {"default", "linear",       "tanh",    "sigmoid",
-                                                     "relu",    "hard_sigmoid", "softsign"};
-static const char *const lstm__output_names[] = {"open", "linear", "softmax", "sigmoid"};
+/* A number with up to three decimals. */
+static void lstm__print_number(lstm__text *t, double x) {
+  int64_t n = (int64_t)(lstm__mul(x < 1e9 ? x : 1e9, 1000) + 0.5);
+  int digits = 3, rest = (int)(n % 1000);
+  lstm__print(t, "%z", (size_t)(n / 1000));
+  for (; rest && rest % 10 == 0; rest /= 10) digits--;
+  if (rest) lstm__print(t, ".%s%s%d", digits > 2 && rest < 100 ? "0" : "", digits > 1 && rest < 10 ? "0" : "", rest);
+}
+
+/* The options that a layer has beside its size. */
+static void lstm__print_options(lstm__text *t, const lstm_layer *l) {
+  int j;
+  for (j = 2; j < LSTM__OPTIONS; j++) {
+    const lstm__option *o = lstm__options() + j;
+    if (lstm__option_off(l, o)) continue;
+    lstm__print(t, ", %s", o->name);
+    if (o->what == LSTM__FLAG) continue;
+    lstm__print(t, " ");
+    if (o->what == LSTM__WORD)
+      lstm__print(t, "%s", o->words[lstm__option_int(l, o)]);
+    else
+      lstm__print_number(t, lstm__is_float(o) ? (double)lstm__option_float(l, o) : lstm__option_int(l, o));
+  }
+}
 
 LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t capacity) {
   lstm__text t;
@@ -2559,21 +2924,25 @@ LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t c
   t.capacity = capacity;
   t.length = 0;
   lstm__print(&t, "input      %d%s\n", model->desc.input_size, lstm_model_takes_ids(model) ? " tokens" : "");
-  for (i = 0; i < model->plan.layers; i++) {
-    const lstm__layer *l = model->layers + i;
+  for (i = 0; i < model->plan.described; i++) {
+    const lstm_layer *l = model->described + i;
+    const char *name = lstm__kind_of((int)l->type)->name;
     size_t count = 0;
     for (j = 0; j < model->plan.tensors; j++)
       if (model->tensors[j].layer == i) count += model->tensors[j].count;
-    lstm__print(&t, "%s", lstm__kind_of(l->type)->name);
-    for (j = (int)strlen(lstm__kind_of(l->type)->name); j < 11; j++) lstm__print(&t, " ");
-    if (lstm__kind_of(l->type)->rated) {
-      int percent = lstm__int_min((int)(lstm__mul((double)l->rate, 1000) + 0.5), 999);
-      lstm__print(&t, "rate 0.%s%s%d\n", percent < 100 ? "0" : "", percent < 10 ? "0" : "", percent);
+    lstm__print(&t, "%s", name);
+    for (j = (int)strlen(name); j < 11; j++) lstm__print(&t, " ");
+    if (l->type == LSTM_LAYER_DROPOUT) {
+      lstm__print(&t, "rate ");
+      lstm__print_number(&t, (double)l->rate);
+      lstm__print(&t, "\n");
       continue;
     }
-    lstm__print(&t, "%d -> %d", l->in, l->out);
-    if (l->activation > LSTM_LINEAR) lstm__print(&t, ", %s", lstm__activation_names[l->activation]);
-    if (model->described[i].read == LSTM_READ_LAST) lstm__print(&t, ", read last");
+    for (j = 0; j < model->plan.layers - 1 && model->layers[j].described < i;) j++;
+    lstm__print(&t, "%d -> ", model->layers[j].in);
+    for (; j < model->plan.layers - 1 && model->layers[j + 1].described == i;) j++;
+    lstm__print(&t, "%d", model->layers[j].out);
+    lstm__print_options(&t, l);
     lstm__print(&t, "   %z parameters\n", count);
   }
   lstm__print(&t, "output     %d, %s\n%z parameters, %z bytes, runs on %s\n", lstm_model_output_size(model),
@@ -2627,7 +2996,9 @@ struct lstm_state {
 typedef struct lstm__state_tail {
   lstm_allocator allocator;
   void *block;
-  int tasks, group;
+  lstm_trace *traces;
+  int trace_count;
+  int tasks, group, seq_len;
   size_t slot; /* floats of one task's scratch */
 } lstm__state_tail;
 
@@ -2638,8 +3009,14 @@ typedef struct lstm__sums {
 /* Offsets in bytes of a state's parts. */
 typedef struct lstm__state_layout {
   size_t saved, tail, sums, scratch, slot, total;
-  int lanes, tasks, group;
+  int lanes, tasks, group, seq_len;
 } lstm__state_layout;
+
+/* A task's scratch, in rows of a group: outputs of nodes twice, what is read once, and a bidirectional model's whole
+   sequences: the input and output of a node, and what each direction gave. Then the gates, and a row to spare. */
+static size_t lstm__scratch_rows(const lstm_model *m, int seq_len) {
+  return (m->plan.pool >= 0 ? 3 : 2) + (m->plan.bidirectional ? 3 * (size_t)seq_len : 0);
+}
 
 static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *d, lstm__state_layout *s) {
   lstm__arena a;
@@ -2655,7 +3032,13 @@ static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_des
     return lstm__fail(error, LSTM_ERR_LIMIT, "%d lanes, the limit is %d", s->lanes, LSTM_MAX_LANES);
   s->tasks = lstm__int_min(s->tasks, s->lanes);
   s->group = lstm__int_min(s->lanes, LSTM__GROUP);
-  s->slot = (2 * (size_t)s->group + 1) * (size_t)m->plan.widest;
+  s->seq_len = d && d->seq_len ? d->seq_len : 1;
+  if (s->seq_len < 1 || s->seq_len > LSTM_MAX_SEQ_LEN)
+    return lstm__fail(error, LSTM_ERR_ARGUMENT, "a state for %d steps, wanted 1 to %d", s->seq_len, LSTM_MAX_SEQ_LEN);
+  floats = lstm__scratch_rows(m, s->seq_len) * (size_t)s->group + 1;
+  if (!lstm__mul_ok(floats, (size_t)m->plan.widest, &s->slot) ||
+      !lstm__add_ok(s->slot, (size_t)s->group * (size_t)m->plan.gate_row, &s->slot))
+    a.overflow = 1;
   (void)lstm__carve(&a, 1, LSTM__STATE_HEAD);
   if (!lstm__mul_ok((size_t)s->lanes, m->plan.lane, &floats)) a.overflow = 1;
   (void)lstm__carve(&a, floats, sizeof(float));
@@ -2717,8 +3100,9 @@ static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc
   tail->block = block;
   tail->tasks = layout.tasks;
   tail->group = layout.group;
+  tail->seq_len = layout.seq_len;
   tail->slot = layout.slot;
-  return LSTM_OK;
+  return lstm_state_begin(m, *out, -1);
 }
 
 LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_desc *desc, size_t *size) {
@@ -2782,16 +3166,56 @@ LSTM_API lstm_status lstm_state_copy_lane(lstm_state *to, int to_lane, const lst
   return LSTM_OK;
 }
 
-/* Between a lane in memory (padded) and its values [S]: for each recurrent layer h [H], c [H]. */
+/* Between a lane in memory (padded) and its values [S]. */
 static void lstm__pack_lane(const lstm_model *m, float *lane, const float *values) {
   int i;
   for (i = 0; i < m->plan.layers; i++) {
     const lstm__layer *l = m->layers + i;
     if (!l->recurrent) continue;
-    memcpy(lane + l->state, values, (size_t)l->out * sizeof(float));
-    memcpy(lane + l->state + l->out_pad, values + l->out, (size_t)l->out * sizeof(float));
-    values += 2 * l->out;
+    memcpy(lane + l->state, values + l->values, (size_t)l->out * sizeof(float));
+    if (l->type == LSTM_LAYER_LSTM)
+      memcpy(lane + l->state + l->out_pad, values + l->values + l->out, (size_t)l->units * sizeof(float));
   }
+}
+
+/* The learned initial state of a cell, or NULL: zero. */
+static const float *lstm__rest_of(const lstm_model *m, const lstm__layer *l, int kind) {
+  return l->tensor[kind] >= 0 ? m->params + m->tensors[l->tensor[kind]].offset : NULL;
+}
+
+static void lstm__begin_lane(const lstm_model *m, float *lane) {
+  int i;
+  memset(lane, 0, m->plan.lane * sizeof(float));
+  for (i = 0; i < m->plan.layers; i++) {
+    const lstm__layer *l = m->layers + i;
+    const float *h = lstm__rest_of(m, l, LSTM__T_H0), *c = lstm__rest_of(m, l, LSTM__T_C0);
+    if (h) memcpy(lane + l->state, h, (size_t)l->out * sizeof(float));
+    if (c) memcpy(lane + l->state + l->out_pad, c, (size_t)l->units * sizeof(float));
+  }
+}
+
+LSTM_API lstm_status lstm_state_begin(const lstm_model *model, lstm_state *state, int lane) {
+  int i;
+  if (!model || !state || lane < -1 || lane >= (int)state->lanes) return LSTM_ERR_ARGUMENT;
+  if (lstm_state_check(model, state) != LSTM_OK) return LSTM_ERR_MISMATCH;
+  for (i = lane < 0 ? 0 : lane; i < (lane < 0 ? (int)state->lanes : lane + 1); i++)
+    lstm__begin_lane(model, lstm__lane(state, i));
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_state_trace(const lstm_model *model, lstm_state *state, lstm_trace *traces, int count) {
+  int i;
+  if (!model || !state || count < 0 || (count && !traces)) return LSTM_ERR_ARGUMENT;
+  if (lstm_state_check(model, state) != LSTM_OK) return LSTM_ERR_MISMATCH;
+  for (i = 0; i < count; i++) {
+    const lstm_trace *t = traces + i;
+    if (t->layer < 0 || t->layer >= model->plan.described || t->lane < 0 || t->lane >= (int)state->lanes ||
+        t->steps < 0 || !t->values || !lstm__kind_of((int)model->described[t->layer].type)->recurrent)
+      return LSTM_ERR_ARGUMENT;
+  }
+  lstm__tail(state)->traces = traces;
+  lstm__tail(state)->trace_count = count;
+  return LSTM_OK;
 }
 
 LSTM_API lstm_status lstm_state_set(const lstm_model *model, lstm_state *state, int lane, const float *values) {
@@ -2809,9 +3233,9 @@ LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *s
     const lstm__layer *l = model->layers + i;
     const float *h = lstm__const_lane(state, lane) + l->state;
     if (!l->recurrent) continue;
-    memcpy(values, h, (size_t)l->out * sizeof(float));
-    memcpy(values + l->out, h + l->out_pad, (size_t)l->out * sizeof(float));
-    values += 2 * l->out;
+    memcpy(values + l->values, h, (size_t)l->out * sizeof(float));
+    if (l->type == LSTM_LAYER_LSTM)
+      memcpy(values + l->values + l->out, h + l->out_pad, (size_t)l->units * sizeof(float));
   }
   return LSTM_OK;
 }
@@ -2835,11 +3259,101 @@ static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *inde
   return r;
 }
 
+static void lstm__add_row(float *to, const float *from, int n) {
+  int i;
+  for (i = 0; i < n; i++) to[i] = to[i] + from[i];
+}
+
+static const float *lstm__row(const lstm__rows *m, int r) {
+  return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
+}
+
+static float *lstm__out_row(const lstm__out_rows *m, int r) {
+  return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
+}
+
+/* One timestep of a cell for some rows: what inference and training share. p NULL: not there. */
+typedef struct lstm__cell_step {
+  int rows;
+  lstm__rows x, start;          /* the input, or the start values made from it */
+  lstm__rows h, h_prev, c;      /* h: what the recurrent weights see; h_prev: before its dropout */
+  lstm__out_rows h_out, c_out;
+  lstm__out_rows gates;         /* [4 units_pad]; the plain cell needs none */
+  lstm__out_rows wide;          /* [units_pad] of h before its projection */
+  lstm__out_rows keep;          /* [vectors][units_pad], in training */
+  lstm__rows noise, zone_c, zone_h; /* in training */
+} lstm__cell_step;
+
+/* Weighted sums that lie in the gates become c and h, row by row. */
+static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lstm__cell_step *s,
+                            const lstm__out_rows *h_out) {
+  lstm__gate_job job;
+  int r, gru = l->type == LSTM_LAYER_GRU;
+  memset(&job, 0, sizeof job);
+  job.o = &l->o;
+  job.units = l->units_pad;
+  job.n = l->units;
+  job.vectors = m->packed + l->vector;
+  for (r = 0; r < s->rows; r++) {
+    job.gates = lstm__out_row(&s->gates, r);
+    job.keep = s->keep.p ? lstm__out_row(&s->keep, r) : NULL;
+    job.c_prev = gru ? lstm__row(&s->h_prev, r) : lstm__row(&s->c, r);
+    job.noise = s->noise.p ? lstm__row(&s->noise, r) : NULL;
+    job.zone = s->zone_c.p ? lstm__row(&s->zone_c, r) : NULL;
+    job.c = gru ? NULL : lstm__out_row(&s->c_out, r);
+    job.h = lstm__out_row(h_out, r);
+    if (gru)
+      m->kernels->gru_forward(&job);
+    else
+      m->kernels->gate_forward(&job);
+  }
+}
+
+static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, const lstm__cell_step *s) {
+  const lstm__out_rows *h_out = l->o.projection ? &s->wide : &s->h_out;
+  lstm__cell_job job;
+  int r;
+  memset(&job, 0, sizeof job);
+  job.rows = s->rows;
+  job.blocks = l->units_pad / 16;
+  job.nx = l->in;
+  job.nh = l->out;
+  job.raw = l->generic || l->type == LSTM_LAYER_GRU;
+  job.w = m->packed + l->packed;
+  job.x = s->x;
+  job.start = s->start;
+  job.h = s->h;
+  job.c = s->c;
+  job.h_out = *h_out;
+  job.c_out = s->c_out;
+  job.tape = s->gates;
+  m->kernels->cell(&job);
+  if (job.raw) lstm__gate_rows(m, l, s, h_out);
+  if (l->o.projection) {
+    lstm__gemm_job project;
+    memset(&project, 0, sizeof project);
+    project.rows = s->rows;
+    project.k = l->units;
+    project.columns = l->out_pad;
+    project.w = m->packed + l->project;
+    project.a.p = s->wide.p;
+    project.a.stride = s->wide.stride;
+    project.a.index = s->wide.index;
+    project.c = s->h_out;
+    m->kernels->gemm(&project);
+  }
+  for (r = 0; l->o.zoneout > 0 && r < s->rows; r++)
+    m->kernels->blend(l->out_pad, lstm__out_row(&s->h_out, r), s->zone_h.p ? lstm__row(&s->zone_h, r) : NULL,
+                      l->o.zoneout, lstm__row(&s->h_prev, r));
+}
+
 struct lstm__inference {
   const lstm_model *m;
   lstm_state *s;
-  float *scratch[2]; /* the rows of a layer's output lie in neither or one of them; the next writes to the other */
+  float *scratch[2]; /* the rows of a node's output lie in neither or one of them; the next writes to the other */
+  float *gates;      /* [group][4 units_pad], then rows before a projection */
   int n, first, flip;
+  int step;          /* in a sequence that is walked node by node; else 0 */
   const int *lanes;  /* [n]; NULL: lanes first, first + 1, ... */
   const int *tokens; /* [n], or NULL */
 };
@@ -2851,31 +3365,51 @@ static float *lstm__next_scratch(lstm__inference *run) {
 
 static lstm__rows lstm__infer_embedding(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
   (void)in;
-  return lstm__rows_at(lstm__param(run->m, l, 0), (size_t)l->out, run->tokens);
+  return lstm__rows_at(lstm__param(run->m, l, LSTM__T_TABLE), (size_t)l->out, run->tokens);
 }
 
-static lstm__rows lstm__infer_lstm(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
+/* Row r of a traced cell: i, f, g, o, c, h. */
+static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
+  const lstm__state_tail *tail = lstm__tail(run->s);
+  int lane = run->lanes ? run->lanes[r] : run->first + r, H = l->units, lstm = l->type == LSTM_LAYER_LSTM, j, k, u;
+  const float *gates = run->gates + (size_t)r * (size_t)l->units_pad * 4, *h = lstm__lane(run->s, lane) + l->state;
+  for (j = 0; j < tail->trace_count; j++) {
+    lstm_trace *t = tail->traces + j;
+    int at = t->steps + run->step;
+    float *to = t->values + ((size_t)at * (l->branch ? 2 : 1) + (size_t)l->reverse) * 6 * (size_t)H;
+    if (t->layer != l->described || t->lane != lane || at >= t->capacity) continue;
+    for (k = 0; k < 4; k++)
+      for (u = 0; u < H; u++) to[k * H + u] = k < 3 || lstm ? gates[u / 16 * 64 + k * 16 + u % 16] : 0;
+    for (u = 0; u < H; u++) {
+      to[4 * H + u] = lstm ? h[l->out_pad + u] : 0;
+      to[5 * H + u] = u < l->out ? h[u] : 0;
+    }
+    if (!l->branch) t->steps++;
+  }
+}
+
+static lstm__rows lstm__infer_cell(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
   const lstm_model *m = run->m;
-  size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad;
+  const lstm__state_tail *tail = lstm__tail(run->s);
+  size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
   float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
-  lstm__cell_job job;
+  lstm__cell_step s;
   int r;
-  memset(&job, 0, sizeof job);
-  job.rows = run->n;
-  job.blocks = l->out_pad / 16;
-  job.nx = l->in;
-  job.nh = l->out;
-  job.w = m->packed + l->packed;
-  job.x = in;
-  if (m->table_valid && l == m->layers + m->plan.table_layer)
-    job.start = lstm__rows_at(m->table, width * 4, run->tokens);
-  job.h = lstm__rows_at(h, stride, run->lanes);
-  job.c = lstm__rows_at(h + width, stride, run->lanes);
-  job.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
-  job.h_out = lstm__out_rows_at(out, width, NULL);
-  m->kernels->cell(&job);
+  memset(&s, 0, sizeof s);
+  s.rows = run->n;
+  s.x = in;
+  if (m->table_valid && l == m->layers + m->plan.table_layer) s.start = lstm__rows_at(m->table, wide * 4, run->tokens);
+  s.h = s.h_prev = lstm__rows_at(h, stride, run->lanes);
+  s.c = lstm__rows_at(h + width, stride, run->lanes);
+  s.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
+  s.h_out = lstm__out_rows_at(out, width, NULL);
+  s.wide = lstm__out_rows_at(run->gates + (size_t)tail->group * wide * 4, wide, NULL);
+  if (l->generic || l->type == LSTM_LAYER_GRU || tail->trace_count)
+    s.gates = lstm__out_rows_at(run->gates, wide * 4, NULL);
+  lstm__step_cell(m, l, &s);
   for (r = 0; r < run->n; r++)
     memcpy(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, width * sizeof(float));
+  for (r = 0; tail->trace_count && r < run->n; r++) lstm__record(run, l, r);
   return lstm__rows_at(h, stride, run->lanes);
 }
 
@@ -2895,43 +3429,41 @@ static lstm__rows lstm__infer_dense(lstm__inference *run, const lstm__layer *l, 
   return lstm__rows_at(out, (size_t)l->out_pad, NULL);
 }
 
-static const lstm__kind *lstm__kind_of(lstm_layer_type type) {
-  static const lstm__kind kinds[LSTM_LAYER_TYPE_COUNT] = {
-      /* name, number, gates, recurrent, sized, activates, rated */
-      {"?", "?", 0, 0, 0, 0, 0, NULL, NULL},
-      {"embedding", "size", 0, 0, 1, 0, 0, lstm__plan_embedding, lstm__infer_embedding},
-      {"lstm", "hidden", 4, 1, 1, 0, 0, lstm__plan_lstm, lstm__infer_lstm},
-      {"dense", "size", 1, 0, 1, 1, 0, lstm__plan_dense, lstm__infer_dense},
-      {"dropout", "rate", 0, 0, 0, 0, 1, NULL, NULL},
-      {"gru", "hidden", 4, 1, 1, 0, 0, NULL, NULL},
+static const lstm__kind *lstm__kind_of(int type) {
+  static const lstm__kind kinds[LSTM__NODE_JOIN + 1] = {
+      /* name, gates, recurrent, sized */
+      {"?", 0, 0, 0, NULL, NULL},
+      {"embedding", 0, 0, 1, lstm__plan_embedding, lstm__infer_embedding},
+      {"lstm", 4, 1, 1, lstm__plan_cell, lstm__infer_cell},
+      {"dense", 1, 0, 1, lstm__plan_dense, lstm__infer_dense},
+      {"dropout", 0, 0, 0, NULL, NULL},
+      {"gru", 4, 1, 1, lstm__plan_cell, lstm__infer_cell},
+      {"join", 0, 0, 0, NULL, NULL},
   };
-  return (int)type > LSTM_LAYER_NONE && type < LSTM_LAYER_TYPE_COUNT ? kinds + type : NULL;
+  return type > LSTM_LAYER_NONE && type <= LSTM__NODE_JOIN ? kinds + type : NULL;
 }
 
-/* One step of n <= group rows through layers 0 .. layers - 1; returns where their outputs are. */
-static lstm__rows lstm__infer(const lstm_model *m, lstm_state *s, float *scratch, int n, const int *lanes, int first,
-                              lstm__rows in, const int *tokens, int layers) {
-  lstm__inference run;
+/* Readies scratch for a task. */
+static void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lstm_state *s, float *scratch) {
+  const lstm__state_tail *tail = lstm__tail(s);
+  size_t rows = (size_t)tail->group * (size_t)m->plan.widest;
+  memset(run, 0, sizeof *run);
+  run->m = m;
+  run->s = s;
+  run->scratch[0] = scratch;
+  run->scratch[1] = scratch + rows;
+  run->gates = scratch + lstm__scratch_rows(m, tail->seq_len) * rows;
+}
+
+/* One step of run->n <= group rows through nodes from .. to - 1; returns where their outputs are. */
+static lstm__rows lstm__infer(lstm__inference *run, lstm__rows in, int from, int to) {
   int i;
-  LSTM_ASSERT(n <= lstm__tail(s)->group);
-  run.m = m;
-  run.s = s;
-  run.scratch[0] = scratch;
-  run.scratch[1] = scratch + (size_t)lstm__tail(s)->group * (size_t)m->plan.widest;
-  run.n = n;
-  run.first = first;
-  run.flip = 0;
-  run.lanes = lanes;
-  run.tokens = tokens;
-  for (i = 0; i < layers; i++) {
-    const lstm__kind *kind = lstm__kind_of(m->layers[i].type);
-    if (kind->infer) in = kind->infer(&run, m->layers + i, in);
+  LSTM_ASSERT(run->n <= lstm__tail(run->s)->group);
+  for (i = from; i < to; i++) {
+    const lstm__kind *kind = lstm__kind_of(run->m->layers[i].type);
+    if (kind->infer) in = kind->infer(run, run->m->layers + i, in);
   }
   return in;
-}
-
-static const float *lstm__row(const lstm__rows *m, int r) {
-  return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
 }
 
 /* A row of logits or linear outputs into what the user sees: y [O]. row: one padded row of scratch. */
@@ -2961,11 +3493,16 @@ static void lstm__step_rows(const lstm_model *m, lstm_state *s, const int *lanes
   size_t in = (size_t)m->desc.input_size, out = (size_t)lstm_model_output_size(m);
   int base, r;
   for (base = 0; base < n; base += tail->group) {
-    int count = lstm__int_min(n - base, tail->group);
-    lstm__rows z = lstm__infer(m, s, scratch, count, lanes ? lanes + base : NULL, base,
-                               lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL),
-                               ids ? lstm__as_ints(ids) + base : NULL, y ? m->plan.layers : m->plan.last_recurrent + 1);
-    for (r = 0; y && r < count; r++) lstm__emit(m, lstm__row(&z, r), row, y + (size_t)(base + r) * out);
+    lstm__inference run;
+    lstm__rows z;
+    lstm__begin_inference(&run, m, s, scratch);
+    run.n = lstm__int_min(n - base, tail->group);
+    run.lanes = lanes ? lanes + base : NULL;
+    run.first = base;
+    run.tokens = ids ? lstm__as_ints(ids) + base : NULL;
+    z = lstm__infer(&run, lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL), 0,
+                    y ? m->plan.layers : m->plan.last_recurrent + 1);
+    for (r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&z, r), row, y + (size_t)(base + r) * out);
   }
 }
 
@@ -2974,7 +3511,7 @@ static lstm_status lstm__check_step(const lstm_model *m, const lstm_state *s, co
   int r;
   if (!m || !s || n < 0) return LSTM_ERR_ARGUMENT;
   if (lstm_state_check(m, s) != LSTM_OK) return LSTM_ERR_MISMATCH;
-  if (lstm_model_takes_ids(m) != wants_ids) return LSTM_ERR_UNSUPPORTED;
+  if (lstm_model_takes_ids(m) != wants_ids || m->plan.bidirectional) return LSTM_ERR_UNSUPPORTED;
   if (n && (wants_ids ? !ids : !x)) return LSTM_ERR_ARGUMENT;
   for (r = 0; lanes && r < n; r++)
     if (lanes[r] < 0 || lanes[r] >= (int)s->lanes) return LSTM_ERR_ARGUMENT;
@@ -3226,32 +3763,191 @@ static void lstm__take_row(lstm__batch_run *run, const float *z, float *row, int
   }
 }
 
-/* All steps of lanes first .. first + count - 1. */
-static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int count) {
-  const lstm_model *m = run->m;
+/* --- reading a sequence: joining directions, and last, mean or max over time ------------------------------------- */
+
+/* The merged values of a step: those of the forward direction, and of the backward one (NULL: there is none). */
+static void lstm__join_row(const lstm__layer *l, const float *forward, const float *backward, float *to) {
+  size_t width = (size_t)(backward && l->o.merge == LSTM_MERGE_CONCAT ? l->out / 2 : l->out);
+  memset(to, 0, (size_t)l->out_pad * sizeof(float));
+  memcpy(to, forward, width * sizeof(float));
+  if (backward && l->o.merge == LSTM_MERGE_CONCAT)
+    memcpy(to + width, backward, width * sizeof(float));
+  else if (backward)
+    lstm__add_row(to, backward, l->out);
+}
+
+/* Takes the row of step t, of `length` steps, into what has been read so far. */
+static void lstm__pool_row(const lstm_model *m, const lstm__layer *l, int t, int length, const float *row, float *to) {
+  int u, n = l->out_pad;
+  if (t == 0 || l->o.read == LSTM_READ_LAST)
+    memcpy(to, row, (size_t)n * sizeof(float));
+  else if (l->o.read == LSTM_READ_MEAN)
+    m->kernels->add(n, to, row);
+  else
+    for (u = 0; u < n; u++) to[u] = row[u] > to[u] ? row[u] : to[u];
+  if (l->o.read == LSTM_READ_MEAN && t == length - 1) m->kernels->divide(n, to, (float)length);
+}
+
+static int lstm__length(const lstm_batch *b, int lane) { return b->lengths ? b->lengths[lane] : b->seq_len; }
+
+/* The lanes of a group that have a step t, and their tokens. */
+static int lstm__gather(const lstm__batch_run *run, int first, int count, int t, int *lanes, int *tokens) {
   const lstm_batch *b = &run->b;
-  size_t in = (size_t)m->desc.input_size, width = (size_t)b->batch_size;
-  float *row = scratch + lstm__tail(run->s)->slot - (size_t)m->plan.widest;
-  int t, r, last = lstm_model_reads_last(m), ids = lstm_model_takes_ids(m);
-  for (t = 0; t < b->seq_len; t++) {
-    int lanes[LSTM__GROUP], tokens[LSTM__GROUP], n = 0, wanted = 0;
-    lstm__rows z;
-    for (r = first; r < first + count; r++) {
-      int length = b->lengths ? b->lengths[r] : b->seq_len;
-      if (t >= length) continue;
-      if (ids) tokens[n] = (int)b->ids[(size_t)t * width + (size_t)r];
-      lanes[n++] = r;
-      wanted |= !last || t == length - 1;
-    }
-    if (n == 0) break;
-    wanted = wanted && (run->y || run->loss);
-    z = lstm__infer(m, run->s, scratch, n, lanes, 0,
-                    lstm__rows_at(ids ? NULL : b->x + (size_t)t * width * in, in, lanes), ids ? tokens : NULL,
-                    wanted ? m->plan.layers : m->plan.last_recurrent + 1);
-    for (r = 0; wanted && r < n; r++)
-      if (!last || t == (b->lengths ? b->lengths[lanes[r]] : b->seq_len) - 1)
-        lstm__take_row(run, lstm__row(&z, r), row, last ? 0 : t, lanes[r]);
+  int r, n = 0;
+  for (r = first; r < first + count; r++) {
+    if (t >= lstm__length(b, r)) continue;
+    if (b->ids && lstm_model_takes_ids(run->m))
+      tokens[n] = (int)b->ids[(size_t)t * (size_t)b->batch_size + (size_t)r];
+    lanes[n++] = r;
   }
+  return n;
+}
+
+/* A task's walk over a group of lanes. */
+typedef struct lstm__group {
+  lstm__batch_run *run;
+  lstm__inference infer;
+  int first, count, lanes[LSTM__GROUP], tokens[LSTM__GROUP];
+  float *pool, *sequence[3], *row; /* [group][widest]; [T][group][widest]; a row to spare */
+} lstm__group;
+
+static void lstm__gather_step(lstm__group *g, int t) {
+  g->infer.n = lstm__gather(g->run, g->first, g->count, t, g->lanes, g->tokens);
+  g->infer.lanes = g->lanes;
+  g->infer.tokens = lstm_model_takes_ids(g->run->m) ? g->tokens : NULL;
+}
+
+static lstm__rows lstm__inputs_at(const lstm__group *g, int t) {
+  const lstm_batch *b = &g->run->b;
+  size_t in = (size_t)g->run->m->desc.input_size;
+  return lstm__rows_at(g->infer.tokens ? NULL : b->x + (size_t)t * (size_t)b->batch_size * in, in, g->lanes);
+}
+
+static void lstm__take_rows(lstm__group *g, const lstm__rows *z, int t) {
+  int r;
+  for (r = 0; r < g->infer.n; r++) lstm__take_row(g->run, lstm__row(z, r), g->row, t, g->lanes[r]);
+}
+
+/* What was read once goes on through the nodes after the join. */
+static void lstm__finish_pool(lstm__group *g) {
+  const lstm_model *m = g->run->m;
+  int r, rows[LSTM__GROUP];
+  lstm__rows z;
+  lstm__gather_step(g, 0);
+  for (r = 0; r < g->infer.n; r++) rows[r] = g->lanes[r] - g->first;
+  z = lstm__rows_at(g->pool, (size_t)m->plan.widest, rows);
+  z = lstm__infer(&g->infer, z, m->plan.pool + 1, m->plan.layers);
+  lstm__take_rows(g, &z, 0);
+}
+
+/* All steps of a group of lanes, step by step. */
+static void lstm__run_steps(lstm__group *g) {
+  const lstm_model *m = g->run->m;
+  int t, r, wanted = g->run->y || g->run->loss, pool = m->plan.pool;
+  int to = pool >= 0 ? pool : wanted ? m->plan.layers : m->plan.last_recurrent + 1;
+  for (t = 0; t < g->run->b.seq_len; t++) {
+    lstm__rows z;
+    lstm__gather_step(g, t);
+    if (g->infer.n == 0) break;
+    z = lstm__infer(&g->infer, lstm__inputs_at(g, t), 0, to);
+    if (wanted && pool < 0) lstm__take_rows(g, &z, t);
+    for (r = 0; wanted && pool >= 0 && r < g->infer.n; r++)
+      lstm__pool_row(m, m->layers + pool, t, lstm__length(&g->run->b, g->lanes[r]), lstm__row(&z, r),
+                     g->pool + (size_t)(g->lanes[r] - g->first) * (size_t)m->plan.widest);
+  }
+  if (wanted && pool >= 0) lstm__finish_pool(g);
+}
+
+static float *lstm__sequence_row(const lstm__group *g, int which, int t, int r) {
+  return g->sequence[which] + ((size_t)t * (size_t)lstm__tail(g->infer.s)->group + (size_t)r) *
+                                  (size_t)g->run->m->plan.widest;
+}
+
+/* A join, of a group's whole sequences: from 1 (and 2, the backward direction), or from 0, to 0 or to the pool. */
+static void lstm__join_sequences(lstm__group *g, const lstm__layer *l) {
+  int t, r, both = l->o.bidirectional, from = both ? 1 : 0;
+  size_t size = (size_t)l->out_pad * sizeof(float);
+  for (r = 0; r < g->count; r++) {
+    int length = lstm__length(&g->run->b, g->first + r);
+    for (t = 0; t < length; t++) {
+      int back = l->o.read == LSTM_READ_LAST ? 0 : t; /* the backward direction has read all at step 0 */
+      lstm__join_row(l, lstm__sequence_row(g, from, t, r), both ? lstm__sequence_row(g, 2, back, r) : NULL, g->row);
+      if (l->o.read)
+        lstm__pool_row(g->run->m, l, t, length, g->row, g->pool + (size_t)r * (size_t)g->run->m->plan.widest);
+      else
+        memcpy(lstm__sequence_row(g, 0, t, r), g->row, size);
+    }
+  }
+}
+
+/* One node over a group's whole sequences, from the input or from 0, to 0, or to 1 or 2 for a direction of two. */
+static void lstm__walk_node(lstm__group *g, int node) {
+  const lstm__layer *l = g->run->m->layers + node;
+  int s, r, T = g->run->b.seq_len, to = l->branch ? 1 + l->reverse : 0;
+  for (s = 0; s < T; s++) {
+    int t = l->reverse ? T - 1 - s : s, rows[LSTM__GROUP];
+    lstm__rows in;
+    lstm__gather_step(g, t);
+    if (g->infer.n == 0) continue;
+    g->infer.step = l->branch ? t : 0;
+    for (r = 0; r < g->infer.n; r++) rows[r] = g->lanes[r] - g->first;
+    in = l->source < 0 ? lstm__inputs_at(g, t)
+                       : lstm__rows_at(lstm__sequence_row(g, 0, t, 0), (size_t)g->run->m->plan.widest, rows);
+    in = lstm__infer(&g->infer, in, node, node + 1);
+    for (r = 0; r < g->infer.n; r++)
+      memcpy(lstm__sequence_row(g, to, t, rows[r]), lstm__row(&in, r), (size_t)l->out * sizeof(float));
+  }
+  g->infer.step = 0;
+}
+
+/* Traces of bidirectional layers end where their sequences do. */
+static void lstm__end_traces(lstm__group *g) {
+  const lstm__state_tail *tail = lstm__tail(g->infer.s);
+  int j;
+  for (j = 0; j < tail->trace_count; j++) {
+    lstm_trace *t = tail->traces + j;
+    if (t->lane >= g->first && t->lane < g->first + g->count && g->run->m->described[t->layer].bidirectional)
+      t->steps = lstm__int_min(t->capacity, t->steps + lstm__length(&g->run->b, t->lane));
+  }
+}
+
+/* All steps of a group of lanes, node by node: a backward direction begins at the end. */
+static void lstm__run_nodes(lstm__group *g) {
+  const lstm_model *m = g->run->m;
+  int i, t, r, wanted = g->run->y || g->run->loss, pool = m->plan.pool;
+  int to = pool >= 0 ? pool + 1 : m->plan.layers;
+  for (i = 0; i < to; i++) {
+    const lstm__layer *l = m->layers + i;
+    if (l->type == LSTM__NODE_JOIN)
+      lstm__join_sequences(g, l);
+    else if (lstm__kind_of(l->type)->infer || l->source < 0)
+      lstm__walk_node(g, i);
+  }
+  lstm__end_traces(g);
+  if (wanted && pool >= 0) lstm__finish_pool(g);
+  for (t = 0; wanted && pool < 0 && t < g->run->b.seq_len; t++) {
+    lstm__gather_step(g, t);
+    for (r = 0; r < g->infer.n; r++)
+      lstm__take_row(g->run, lstm__sequence_row(g, 0, t, g->lanes[r] - g->first), g->row, t, g->lanes[r]);
+  }
+}
+
+static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int count) {
+  const lstm__state_tail *tail = lstm__tail(run->s);
+  size_t rows = (size_t)tail->group * (size_t)run->m->plan.widest, i;
+  lstm__group g;
+  lstm__begin_inference(&g.infer, run->m, run->s, scratch);
+  g.run = run;
+  g.first = first;
+  g.count = count;
+  g.row = scratch + tail->slot - (size_t)run->m->plan.widest;
+  g.pool = scratch + 2 * rows;
+  for (i = 0; i < 3; i++)
+    g.sequence[i] = scratch + (run->m->plan.pool >= 0 ? 3 : 2) * rows + i * (size_t)tail->seq_len * rows;
+  if (run->m->plan.bidirectional)
+    lstm__run_nodes(&g);
+  else
+    lstm__run_steps(&g);
 }
 
 static void lstm__batch_task(void *context, int index) {
@@ -3269,7 +3965,7 @@ static void lstm__begin_lanes(const lstm_model *m, lstm_state *s, const lstm_bat
     if (b->initial)
       (void)lstm_state_set(m, s, lane, b->initial + (size_t)lane * (size_t)m->plan.state_size);
     else if (b->reset && b->reset[lane])
-      (void)lstm_state_reset_lane(s, lane);
+      (void)lstm_state_begin(m, s, lane);
   }
 }
 
@@ -3282,6 +3978,9 @@ static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lst
     return lstm__fail(batch->error, LSTM_ERR_MISMATCH, "the state belongs to a model of another architecture");
   if (!batch->seq_len) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "batch.seq_len is 0");
   status = lstm__check_batch(m, batch, (int)s->lanes, LSTM_MAX_SEQ_LEN, &run.b);
+  if (status == LSTM_OK && m->plan.bidirectional && run.b.seq_len > lstm__tail(s)->seq_len)
+    return lstm__fail(batch->error, LSTM_ERR_LIMIT, "%d steps of a bidirectional model, the state has room for %d",
+                      run.b.seq_len, lstm__tail(s)->seq_len);
   if (status == LSTM_OK && loss) status = lstm__check_targets(m, &run.b, loss);
   if (status != LSTM_OK) return status;
   run.m = m;
@@ -3360,17 +4059,26 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
 #define LSTM__GRADIENT_K 96 /* rows of a weight gradient's tile */
 #define LSTM__GRADIENT_N 64 /* rows of a window that it takes at a time */
 
-/* What a layer leaves for its backward pass. */
+/* What a node leaves for its backward pass. Slot k of a cell's out and cell is what lies between steps k - 1 and k; the
+   forward direction begins at slot 0, the backward one at each lane's length. */
 typedef struct lstm__tape {
-  float *out; /* [rows][out_pad]; lstm: [T + 1][B][out_pad], first the initial h */
-  float *gates,
-      *cell;   /* lstm: [T][B][4 out_pad] i, f, g, o, then their gradients; [T + 1][B][out_pad], first the initial c */
-  float *last; /* lstm that reads the last step: [B][out_pad] */
+  float *out;     /* [rows][out_pad]; cells: [T + 1][B][out_pad] */
+  float *gates;   /* cells: [T][B][4 units_pad]: i, f, g, o, then the gradients of their sums */
+  float *cell;    /* lstm: [T + 1][B][units_pad] */
+  float *wide;    /* with a projection: [T][B][units_pad], h before it */
+  float *keep;    /* generic: [T][B][vectors][units_pad], see lstm__gate_job */
+  float *masked;  /* recurrent dropout: [T][B][out_pad], h as the weights see it */
+  float *mask;    /* recurrent dropout: [B][out_pad] */
+  float *chance;  /* noise, zoneout: [B][3][units_pad], numbers of forget = noise, masks of c and h, for one step */
+  float *own_dh;  /* one of two directions: [T][B][out_pad] */
+  float *last;    /* a join that reads once: [B][out_pad], to spare */
+  float *dh;      /* backward: the gradient of a cell's h [T][B][out_pad] */
   float *back_in; /* packed transposed weights: gradient of the output -> gradient of the input */
-  float *back_h;  /* lstm: the same for h */
-  const float *y; /* what the next layer reads: rows of `stride` floats */
+  float *back_h;  /* cells: the same for h */
+  float *back_wide; /* with a projection: gradient of h -> gradient of h before it */
+  const float *y;   /* what the next node reads: rows of `stride` floats */
   size_t stride;
-  int ids; /* 1: an lstm whose input is a token's row of the embedding */
+  int ids; /* 1: a cell whose input is a token's row of the embedding */
 } lstm__tape;
 
 struct lstm_trainer {
@@ -3384,6 +4092,7 @@ struct lstm_trainer {
   float *input;                 /* [T][B][I] */
   float *flow[2];               /* gradients of outputs and inputs: [T][B][widest] */
   float *dc, *dh;               /* [B][widest]: gradients of the cell, and of the initial h */
+  float *spare, *lift;          /* [B][widest]: a gradient on its way to h'; one of h before a projection, or of c */
   float *token_sum;             /* [min(tokens, T B)][4 H padded]: gate gradients added up by token */
   float *token_rows;            /* [min(tokens, T B)][embedding columns] */
   float *chunk_sums;            /* [chunks] */
@@ -3391,6 +4100,7 @@ struct lstm_trainer {
   int *ids, *slots;      /* [T B]: tokens, and their places among the different tokens of the window; -1 in padding */
   int *unique, *slot_of; /* [min(tokens, T B)] the different tokens; [tokens] their places or -1 */
   int *order, *lengths;  /* [B] lanes by falling length; their lengths */
+  int *anew, *fresh;     /* [B] 1: nothing was carried yet; 1: begins this window at the model's initial state */
   int *active;           /* [T] how many lanes have a step t */
   int unique_count, T, B, ragged, has_best, has_forward, has_loss, group;
   uint64_t steps, windows; /* updates; forward passes */
@@ -3503,7 +4213,7 @@ static int lstm__trains_on_ids(const lstm_model *m, int i) {
 }
 
 /* 1: the layer's outputs are its inputs. */
-static int lstm__passes_through(const lstm__layer *l) { return lstm__kind_of(l->type)->rated && l->rate == 0; }
+static int lstm__passes_through(const lstm__layer *l) { return l->type == LSTM_LAYER_DROPOUT && l->rate == 0; }
 
 /* 1: layer i, an embedding, has rows that somebody reads as rows. */
 static int lstm__needs_rows(const lstm_model *m, int i) {
@@ -3514,26 +4224,51 @@ static int lstm__needs_rows(const lstm_model *m, int i) {
 
 /* Floats of transposed weights: panels of up to 64 columns over the input, a row for each (padded) output. */
 static size_t lstm__back_count(const lstm__layer *l, int columns) {
-  return (size_t)lstm__pad16(columns) * (size_t)l->out_pad * (size_t)l->gates;
+  return (size_t)lstm__pad16(columns) * (size_t)l->units_pad * (size_t)l->gates;
+}
+
+static void lstm__carve_cell_tape(lstm__arena *a, const lstm__layer *l, size_t T, size_t B, lstm__tape *tape) {
+  size_t width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
+  tape->out = lstm__carve_floats(a, (T + 1) * B * width);
+  tape->gates = lstm__carve_floats(a, T * B * wide * 4);
+  if (l->type == LSTM_LAYER_LSTM) tape->cell = lstm__carve_floats(a, (T + 1) * B * wide);
+  tape->back_h = lstm__carve_floats(a, lstm__back_count(l, l->out));
+  if (l->branch) tape->own_dh = lstm__carve_floats(a, T * B * width);
+  if (l->vectors) tape->keep = lstm__carve_floats(a, T * B * wide * (size_t)l->vectors);
+  if (l->o.noise > 0 || l->o.zoneout > 0) tape->chance = lstm__carve_floats(a, B * 3 * wide);
+  if (l->o.recurrent_dropout > 0) {
+    tape->masked = lstm__carve_floats(a, T * B * width);
+    tape->mask = lstm__carve_floats(a, B * width);
+  }
+  if (l->o.projection) {
+    lstm__layer r = lstm__projection_of(l);
+    tape->wide = lstm__carve_floats(a, T * B * wide);
+    tape->back_wide = lstm__carve_floats(a, lstm__back_count(&r, l->units));
+  }
 }
 
 static void lstm__carve_tape(lstm__arena *a, const lstm_model *m, int i, size_t T, size_t B, lstm__tape *tape) {
   const lstm__layer *l = m->layers + i;
-  size_t width = (size_t)l->out_pad;
-  int last = m->plan.last_recurrent, reads_last = lstm_model_reads_last(m);
-  size_t rows = reads_last && i > last ? B : T * B;
+  int once = m->plan.pool >= 0 && i >= m->plan.pool;
   memset(tape, 0, sizeof *tape);
   tape->ids = lstm__trains_on_ids(m, i);
-  if (l->recurrent) {
-    tape->out = lstm__carve_floats(a, (T + 1) * B * width);
-    tape->gates = lstm__carve_floats(a, T * B * width * 4);
-    tape->cell = lstm__carve_floats(a, (T + 1) * B * width);
-    tape->back_h = lstm__carve_floats(a, lstm__back_count(l, l->out));
-    if (reads_last && i == last) tape->last = lstm__carve_floats(a, B * width);
-  } else if (l->type == LSTM_LAYER_EMBEDDING ? lstm__needs_rows(m, i) : !lstm__passes_through(l)) {
-    tape->out = lstm__carve_floats(a, rows * width);
-  }
+  if (l->recurrent)
+    lstm__carve_cell_tape(a, l, T, B, tape);
+  else if (l->type == LSTM_LAYER_EMBEDDING ? lstm__needs_rows(m, i) : !lstm__passes_through(l))
+    tape->out = lstm__carve_floats(a, (once ? B : T * B) * (size_t)l->out_pad);
+  if (l->type == LSTM__NODE_JOIN) tape->last = lstm__carve_floats(a, B * (size_t)l->out_pad);
   if (l->gates) tape->back_in = lstm__carve_floats(a, lstm__back_count(l, l->in));
+}
+
+/* 1: a cell of the model is more than the plain one. */
+static int lstm__needs_spare(const lstm_model *m) {
+  int i, needs = 0;
+  for (i = 0; i < m->plan.layers; i++) {
+    const lstm__layer *l = m->layers + i;
+    needs |= l->recurrent && (l->generic || l->type == LSTM_LAYER_GRU || l->branch || l->o.projection ||
+                              l->o.recurrent_dropout > 0);
+  }
+  return needs;
 }
 
 static int *lstm__carve_ints(lstm__arena *a, size_t count) { return (int *)lstm__carve(a, count, sizeof(int)); }
@@ -3553,7 +4288,7 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   to->tapes = (lstm__tape *)lstm__carve(a, (size_t)m->plan.layers, sizeof(lstm__tape));
   for (i = 0; i < m->plan.layers; i++) {
     lstm__carve_tape(a, m, i, T, B, &tape);
-    if (tape.ids) gates = m->layers[i].out_pad * 4;
+    if (tape.ids) gates = m->layers[i].units_pad * 4;
     if (t) t->tapes[i] = tape;
   }
   to->grad = lstm__carve_floats(a, P);
@@ -3568,6 +4303,10 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   to->flow[1] = lstm__carve_floats(a, T * B * widest);
   to->dc = lstm__carve_floats(a, B * widest);
   to->dh = lstm__carve_floats(a, B * widest);
+  if (lstm__needs_spare(m)) {
+    to->spare = lstm__carve_floats(a, B * widest);
+    to->lift = lstm__carve_floats(a, B * widest);
+  }
   to->token_sum = lstm__carve_floats(a, unique * (size_t)gates);
   to->token_rows = lstm__carve_floats(a, gates ? unique * (size_t)m->layers[0].out_pad : 0);
   to->chunk_sums = lstm__carve_floats(a, P / LSTM__CHUNK + 1);
@@ -3578,13 +4317,15 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   to->slot_of = lstm__carve_ints(a, tokens);
   to->order = lstm__carve_ints(a, B);
   to->lengths = lstm__carve_ints(a, B);
+  to->anew = lstm__carve_ints(a, B);
+  to->fresh = lstm__carve_ints(a, B);
   to->active = lstm__carve_ints(a, T);
   return t;
 }
 
 static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc *d, size_t *size) {
   lstm__arena arena;
-  size_t floats, row = (size_t)m->plan.widest * 64 + (size_t)m->desc.input_size * 4; /* more than a tape's row takes */
+  size_t floats, row = (size_t)m->plan.widest * 128 + (size_t)m->desc.input_size * 4; /* more than a tape's row takes */
   lstm_status status = lstm__resolve_trainer(m, d);
   if (status != LSTM_OK) return status;
   memset(&arena, 0, sizeof arena);
@@ -3598,14 +4339,14 @@ static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc 
 
 /* Transposes weights [.. rows of outputs ..][k] for the backward products: panels of up to 64 of the k columns, in each
    a row for every output in the order in which gradients lie in memory (lstm: [block][gate][16]; padding is zero). */
-static void lstm__pack_back(float *to, const lstm__layer *l, const float *w, int k, int panel) {
-  int rows = l->out_pad * l->gates, row, j;
+static void lstm__pack_back(float *to, const lstm__layer *l, int kind, const float *w, int k, int panel) {
+  int rows = l->units_pad * l->gates, j;
   int width = lstm__int_min(64, lstm__pad16(k) - panel * 64), count = lstm__int_min(width, k - panel * 64);
   to += (size_t)panel * 64 * (size_t)rows;
   for (j = 0; j < rows; j++, to += width) {
-    int unit = lstm__column_unit(l, j, &row);
+    int row = lstm__row_of(l, kind, j);
     memset(to, 0, (size_t)width * sizeof(float));
-    if (unit < l->out) memcpy(to, w + (size_t)row * (size_t)k + (size_t)panel * 64, (size_t)count * sizeof(float));
+    if (row >= 0) memcpy(to, w + (size_t)row * (size_t)k + (size_t)panel * 64, (size_t)count * sizeof(float));
   }
 }
 
@@ -3615,19 +4356,27 @@ static int lstm__panels(int columns) { return (columns + 63) / 64; }
 static int lstm__repack_tiles(const lstm_trainer *t, int layer) {
   const lstm__layer *l = t->model->layers + layer;
   if (!t->tapes[layer].back_in) return 0;
-  return 1 + lstm__panels(l->in) + (l->recurrent ? lstm__panels(l->out) : 0);
+  return 1 + lstm__panels(l->in) + (l->recurrent ? lstm__panels(l->out) : 0) +
+         (l->o.projection ? lstm__panels(l->units) : 0);
 }
 
 static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
-  int ins = lstm__panels(l->in);
-  if (index == 0)
+  int ins = lstm__panels(l->in), outs = lstm__panels(l->out),
+      x = l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT;
+  if (index == 0) {
     lstm__pack_layer(t->model, l);
-  else if (index <= ins)
-    lstm__pack_back(tape->back_in, l, lstm__param(t->model, l, 0), l->in, index - 1);
-  else
-    lstm__pack_back(tape->back_h, l, lstm__param(t->model, l, 1), l->out, index - 1 - ins);
+  } else if (index <= ins) {
+    lstm__pack_back(tape->back_in, l, x, lstm__param(t->model, l, x), l->in, index - 1);
+  } else if (index <= ins + outs) {
+    lstm__pack_back(tape->back_h, l, LSTM__T_WEIGHT_HH, lstm__param(t->model, l, LSTM__T_WEIGHT_HH), l->out,
+                    index - 1 - ins);
+  } else {
+    lstm__layer r = lstm__projection_of(l);
+    lstm__pack_back(tape->back_wide, &r, LSTM__T_PROJECTION, lstm__param(t->model, l, LSTM__T_PROJECTION), l->units,
+                    index - 1 - ins - outs);
+  }
 }
 
 /* The stored start values follow the weights only where that is less work than a window without them. */
@@ -3719,6 +4468,7 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
   width = d.executor.run && d.executor.width > 1 ? lstm__int_min(d.executor.width, d.batch_size) : 1;
   t->group = lstm__int_min(LSTM__GROUP, ((d.batch_size + width - 1) / width + rows - 1) / rows * rows);
   for (i = 0; lstm_model_takes_ids(m) && i < (size_t)m->desc.input_size; i++) t->slot_of[i] = -1;
+  lstm_trainer_reset(t);
   if (d.loss != LSTM_LOSS_NONE) m->desc.output = lstm__loss_output[d.loss];
   lstm__trainer_refresh(t);
   return LSTM_OK;
@@ -3761,9 +4511,9 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
 
 /* --- forward ----------------------------------------------------------------------------------------------------- */
 
+/* The rows that a node after the reading takes. */
 static int lstm__rows_after(const lstm_trainer *t, int layer) {
-  int one = lstm_model_reads_last(t->model) && layer > t->model->plan.last_recurrent;
-  return one ? t->B : t->T * t->B;
+  return t->model->plan.pool >= 0 && layer > t->model->plan.pool ? t->B : t->T * t->B;
 }
 
 static int lstm__row_tiles(const lstm_trainer *t, int layer) {
@@ -3774,10 +4524,11 @@ static int lstm__lane_tiles(const lstm_trainer *t, int layer) {
   return (t->B + t->group - 1) / t->group;
 }
 
-/* The rows that a layer reads. */
+/* The rows that a node reads. */
 static const float *lstm__source(const lstm_trainer *t, int layer, size_t *stride) {
-  *stride = layer ? t->tapes[layer - 1].stride : (size_t)t->model->desc.input_size;
-  return layer ? t->tapes[layer - 1].y : t->input;
+  int from = t->model->layers[layer].source;
+  *stride = from >= 0 ? t->tapes[from].stride : (size_t)t->model->desc.input_size;
+  return from >= 0 ? t->tapes[from].y : t->input;
 }
 
 static void lstm__embed_tile(lstm_trainer *t, int layer, int index) {
@@ -3787,8 +4538,18 @@ static void lstm__embed_tile(lstm_trainer *t, int layer, int index) {
     float *to = t->tapes[layer].out + (size_t)r * (size_t)l->out_pad;
     memset(to, 0, (size_t)l->out_pad * sizeof(float));
     if (t->slots[r] >= 0)
-      memcpy(to, lstm__param(t->model, l, 0) + (size_t)t->ids[r] * (size_t)l->out, (size_t)l->out * sizeof(float));
+      memcpy(to, lstm__param(t->model, l, LSTM__T_TABLE) + (size_t)t->ids[r] * (size_t)l->out, (size_t)l->out * sizeof(float));
   }
+}
+
+/* What random numbers of a layer are for; each is a stream of its own. */
+enum { LSTM__DROP, LSTM__DROP_INPUT, LSTM__DROP_H, LSTM__NOISE, LSTM__ZONE_C, LSTM__ZONE_H };
+
+/* Four random words made from (seed, window, layer, purpose, index). */
+static void lstm__chance_block(const lstm_trainer *t, const lstm__layer *l, int purpose, uint64_t index,
+                               uint32_t block[4]) {
+  uint64_t stream = ((uint64_t)1 << 63) | t->windows << 8 | (uint64_t)l->described;
+  lstm__random_block(t->desc.seed, stream, (uint64_t)(purpose * 2 + l->reverse) << 56 | index, block);
 }
 
 /* y = x / (1 - rate) where a number made from (seed, window, layer, row, unit) says keep, else 0. The same for the
@@ -3797,13 +4558,35 @@ static void lstm__drop_row(const lstm_trainer *t, int layer, int row, const floa
   const lstm__layer *l = t->model->layers + layer;
   float scale = 1.0f / (1.0f - l->rate);
   uint32_t limit = (uint32_t)lstm__mul((double)l->rate, 4294967296.0), block[4];
-  uint64_t stream = ((uint64_t)1 << 63) | t->windows << 8 | (uint64_t)layer,
-           first = (uint64_t)row * (uint64_t)(l->out_pad / 4);
-  int i;
+  uint64_t first = (uint64_t)row * (uint64_t)(l->out_pad / 4);
+  int i, purpose = l->o.type == LSTM_LAYER_DROPOUT ? LSTM__DROP : LSTM__DROP_INPUT;
   for (i = 0; i < l->out_pad; i++) {
-    if (i % 4 == 0) lstm__random_block(t->desc.seed, stream, first + (uint64_t)(i / 4), block);
+    if (i % 4 == 0) lstm__chance_block(t, l, purpose, first + (uint64_t)(i / 4), block);
     y[i] = block[i % 4] >= limit ? x[i] * scale : 0;
   }
+}
+
+/* Fills to [n] with numbers that belong to `row`: below 0 rate: uniform in [0, 1); else `hit` with the probability
+   `rate`, or `miss`. */
+static void lstm__chance_row(const lstm_trainer *t, const lstm__layer *l, int purpose, int row, int n, float rate,
+                             float hit, float miss, float *to) {
+  uint32_t limit = rate > 0 ? (uint32_t)lstm__mul((double)rate, 4294967296.0) : 0, block[4];
+  uint64_t first = (uint64_t)row * (uint64_t)(n / 4);
+  int i;
+  for (i = 0; i < n; i++) {
+    if (i % 4 == 0) lstm__chance_block(t, l, purpose, first + (uint64_t)(i / 4), block);
+    to[i] = rate < 0 ? (float)(block[i % 4] >> 8) * (1.0f / 16777216.0f) : block[i % 4] < limit ? hit : miss;
+  }
+}
+
+/* The random numbers of a cell at row (step B + lane), into the lane's part of the tape. */
+static void lstm__draw_row(const lstm_trainer *t, const lstm__layer *l, const lstm__tape *tape, int row) {
+  float *to = tape->chance + (size_t)(row % t->B) * 3 * (size_t)l->units_pad;
+  if (l->o.noise > 0) lstm__chance_row(t, l, LSTM__NOISE, row, l->units_pad, -1, 0, 0, to);
+  if (!(l->o.zoneout > 0)) return;
+  to += l->units_pad;
+  if (l->type == LSTM_LAYER_LSTM) lstm__chance_row(t, l, LSTM__ZONE_C, row, l->units_pad, l->o.zoneout, 1, 0, to);
+  lstm__chance_row(t, l, LSTM__ZONE_H, row, l->out_pad, l->o.zoneout, 1, 0, to + l->units_pad);
 }
 
 static void lstm__dropout_tile(lstm_trainer *t, int layer, int index) {
@@ -3848,53 +4631,114 @@ static int lstm__active_lanes(const lstm_trainer *t, int index, int step, int *f
   return end > *first ? end - *first : 0;
 }
 
-/* All steps of a group of lanes. */
-static void lstm__lstm_tile(lstm_trainer *t, int layer, int index) {
+/* Where a cell's step reads and writes: slots of its tape. */
+static size_t lstm__slot_in(const lstm__layer *l, int step) { return (size_t)step + (size_t)l->reverse; }
+static size_t lstm__slot_out(const lstm__layer *l, int step) { return (size_t)step + 1 - (size_t)l->reverse; }
+
+/* Recurrent dropout (Gal and Ghahramani, 2016): h as the weights see it. */
+static void lstm__mask_rows(const lstm__layer *l, const lstm__tape *tape, const lstm__cell_step *s, size_t at,
+                            const int *lanes) {
+  int r, u;
+  for (r = 0; r < s->rows; r++) {
+    const float *h = lstm__row(&s->h_prev, r), *mask = tape->mask + (size_t)lanes[r] * (size_t)l->out_pad;
+    float *to = tape->masked + (at + (size_t)lanes[r]) * (size_t)l->out_pad;
+    for (u = 0; u < l->out_pad; u++) to[u] = h[u] * mask[u];
+  }
+}
+
+/* What a cell needs for one step of some lanes; `at`: the first row of the step. */
+static void lstm__set_step(const lstm_trainer *t, int layer, int step, const int *lanes, const int *tokens,
+                           lstm__cell_step *s) {
   const lstm_model *m = t->model;
   const lstm__layer *l = m->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
-  size_t stride = 0, width = (size_t)l->out_pad, B = (size_t)t->B;
+  size_t stride = 0, width = (size_t)l->out_pad, wide = (size_t)l->units_pad, B = (size_t)t->B, at = (size_t)step * B;
+  size_t in = lstm__slot_in(l, step) * B, out = lstm__slot_out(l, step) * B;
   const float *x = tape->ids ? NULL : lstm__source(t, layer, &stride);
-  int step, r;
-  for (step = 0; step < t->T; step++) {
-    int first, n = lstm__active_lanes(t, index, step, &first), tokens[LSTM__GROUP];
+  if (!tape->ids)
+    s->x = lstm__rows_at(x + at * stride, stride, lanes);
+  else if (m->table_valid)
+    s->start = lstm__rows_at(m->table, wide * 4, tokens);
+  else
+    s->x = lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE), (size_t)m->layers[0].out, tokens);
+  s->h = s->h_prev = lstm__rows_at(tape->out + in * width, width, lanes);
+  if (tape->masked) s->h = lstm__rows_at(tape->masked + at * width, width, lanes);
+  s->h_out = lstm__out_rows_at(tape->out + out * width, width, lanes);
+  s->gates = lstm__out_rows_at(tape->gates + at * wide * 4, wide * 4, lanes);
+  if (tape->cell) {
+    s->c = lstm__rows_at(tape->cell + in * wide, wide, lanes);
+    s->c_out = lstm__out_rows_at(tape->cell + out * wide, wide, lanes);
+  }
+  if (tape->wide) s->wide = lstm__out_rows_at(tape->wide + at * wide, wide, lanes);
+  if (tape->keep) {
+    size_t row = wide * (size_t)l->vectors;
+    s->keep = lstm__out_rows_at(tape->keep + at * row, row, lanes);
+  }
+  if (l->o.noise > 0) s->noise = lstm__rows_at(tape->chance, 3 * wide, lanes);
+  if (l->o.zoneout > 0) {
+    s->zone_c = lstm__rows_at(tape->chance + wide, 3 * wide, lanes);
+    s->zone_h = lstm__rows_at(tape->chance + 2 * wide, 3 * wide, lanes);
+  }
+}
+
+/* All steps of a group of lanes. */
+static void lstm__cell_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  int k, r;
+  for (k = 0; k < t->T; k++) {
+    int step = l->reverse ? t->T - 1 - k : k, first, n = lstm__active_lanes(t, index, step, &first);
+    int tokens[LSTM__GROUP];
     const int *lanes = t->order + first;
-    size_t at = (size_t)step * B;
-    lstm__cell_job job;
-    if (n == 0) break;
-    memset(&job, 0, sizeof job);
-    job.rows = n;
-    job.blocks = l->out_pad / 16;
-    job.nx = l->in;
-    job.nh = l->out;
-    job.w = m->packed + l->packed;
-    for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[at + (size_t)lanes[r]];
-    if (!tape->ids)
-      job.x = lstm__rows_at(x + at * stride, stride, lanes);
-    else if (m->table_valid)
-      job.start = lstm__rows_at(m->table, width * 4, tokens);
-    else
-      job.x = lstm__rows_at(lstm__param(m, m->layers, 0), (size_t)m->layers[0].out, tokens);
-    job.h = lstm__rows_at(tape->out + at * width, width, lanes);
-    job.c = lstm__rows_at(tape->cell + at * width, width, lanes);
-    job.h_out = lstm__out_rows_at(tape->out + (at + B) * width, width, lanes);
-    job.c_out = lstm__out_rows_at(tape->cell + (at + B) * width, width, lanes);
-    job.tape = lstm__out_rows_at(tape->gates + at * width * 4, width * 4, lanes);
-    m->kernels->cell(&job);
+    lstm__cell_step s;
+    memset(&s, 0, sizeof s);
+    s.rows = n;
+    for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[(size_t)step * (size_t)t->B + (size_t)lanes[r]];
+    lstm__set_step(t, layer, step, lanes, tokens, &s);
+    if (tape->masked) lstm__mask_rows(l, tape, &s, (size_t)step * (size_t)t->B, lanes);
+    for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, l, tape, step * t->B + lanes[r]);
+    if (n) lstm__step_cell(t->model, l, &s);
+  }
+}
+
+/* The two cells of a join, or one and NULL. */
+static const float *lstm__joined(const lstm_trainer *t, int layer, int step, int lane, int backward) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + l->source + backward;
+  if (backward && !l->o.bidirectional) return NULL;
+  return tape->y + ((size_t)step * (size_t)t->B + (size_t)lane) * tape->stride;
+}
+
+/* Merges directions, and reads last, mean or max: lane by lane. */
+static void lstm__join_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  size_t width = (size_t)l->out_pad;
+  int i, end = lstm__int_min((index + 1) * t->group, t->B), step;
+  for (i = index * t->group; i < end; i++) {
+    float *once = tape->out + (size_t)i * width, *row = tape->last + (size_t)i * width;
+    if (l->o.read) memset(once, 0, width * sizeof(float));
+    for (step = 0; step < (l->o.read ? t->lengths[i] : t->T); step++) {
+      int back = l->o.read == LSTM_READ_LAST ? 0 : step;
+      float *to = l->o.read ? row : tape->out + ((size_t)step * (size_t)t->B + (size_t)i) * width;
+      lstm__join_row(l, lstm__joined(t, layer, step, i, 0), lstm__joined(t, layer, back, i, 1), to);
+      if (l->o.read) lstm__pool_row(t->model, l, step, t->lengths[i], row, once);
+    }
   }
 }
 
 static const lstm__phase lstm__phase_embed = {lstm__row_tiles, lstm__embed_tile};
 static const lstm__phase lstm__phase_dropout = {lstm__row_tiles, lstm__dropout_tile};
 static const lstm__phase lstm__phase_dense = {lstm__row_tiles, lstm__dense_tile};
-static const lstm__phase lstm__phase_lstm = {lstm__lane_tiles, lstm__lstm_tile};
+static const lstm__phase lstm__phase_cell = {lstm__lane_tiles, lstm__cell_tile};
+static const lstm__phase lstm__phase_join = {lstm__lane_tiles, lstm__join_tile};
 
 /* How a type of layer is trained. */
 typedef struct lstm__pass {
   const lstm__phase *forward; /* where the layer has a tape->out */
-  /* Adds to the gradients of its tensors and takes the gradient on to its inputs. `at`: where its values are in [S].
-     Returns 0 where no layer below is left to be visited. */
-  int (*backward)(lstm_trainer *t, int layer, size_t at, int wants_input);
+  /* Adds to the gradients of its tensors and takes the gradient on to its inputs. Returns 0 where no node below is left
+     to be visited. */
+  int (*backward)(lstm_trainer *t, int layer, int wants_input);
 } lstm__pass;
 
 static const lstm__pass *lstm__pass_of(const lstm__layer *l);
@@ -3948,66 +4792,69 @@ static void lstm__take_input(lstm_trainer *t, const float *x) {
   }
 }
 
-/* Initial states into row 0 of the tapes: given, carried or zero. */
+/* Nothing of an earlier window may be left where a ragged one has padding. */
+static void lstm__clear_tape(const lstm_trainer *t, const lstm__layer *l, const lstm__tape *tape) {
+  size_t n = (size_t)t->T * (size_t)t->B, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
+  memset(tape->out, 0, (n + (size_t)t->B) * width * sizeof(float));
+  memset(tape->gates, 0, n * wide * 4 * sizeof(float));
+  if (tape->wide) memset(tape->wide, 0, n * wide * sizeof(float));
+  if (tape->keep) memset(tape->keep, 0, n * wide * (size_t)l->vectors * sizeof(float));
+  if (tape->masked) memset(tape->masked, 0, n * width * sizeof(float));
+}
+
+/* The initial states of a cell's lanes, into their slots: given, carried, learned or zero. */
+static void lstm__begin_cell(lstm_trainer *t, const lstm__layer *l, const lstm__tape *tape, const lstm_batch *b) {
+  size_t S = (size_t)t->model->plan.state_size, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
+  const float *rest_h = lstm__rest_of(t->model, l, LSTM__T_H0), *rest_c = lstm__rest_of(t->model, l, LSTM__T_C0);
+  int lane;
+  if (t->ragged) lstm__clear_tape(t, l, tape);
+  for (lane = 0; lane < t->B; lane++) {
+    size_t slot = (size_t)(l->reverse ? t->lengths[lane] : 0) * (size_t)t->B + (size_t)lane;
+    const float *from = (b->initial ? b->initial : t->carry) + (size_t)lane * S + l->values;
+    const float *h = t->fresh[lane] ? rest_h : from, *c = t->fresh[lane] ? rest_c : from + l->out;
+    memset(tape->out + slot * width, 0, width * sizeof(float));
+    if (h) memcpy(tape->out + slot * width, h, (size_t)l->out * sizeof(float));
+    if (tape->cell) memset(tape->cell + slot * wide, 0, wide * sizeof(float));
+    if (tape->cell && c) memcpy(tape->cell + slot * wide, c, (size_t)l->units * sizeof(float));
+    if (tape->mask)
+      lstm__chance_row(t, l, LSTM__DROP_H, lane, l->out_pad, l->o.recurrent_dropout, 0,
+                       1.0f / (1.0f - l->o.recurrent_dropout), tape->mask + (size_t)lane * width);
+  }
+}
+
 static void lstm__begin_window(lstm_trainer *t, const lstm_batch *b) {
-  size_t S = (size_t)t->model->plan.state_size, at = 0;
+  int i, lane;
+  for (lane = 0; lane < t->B; lane++)
+    t->fresh[lane] = !b->initial && (!t->desc.carry_state || t->anew[lane] || (b->reset && b->reset[lane]));
+  for (i = 0; i < t->model->plan.layers; i++)
+    if (t->model->layers[i].recurrent) lstm__begin_cell(t, t->model->layers + i, t->tapes + i, b);
+}
+
+/* The states that lanes have at their ends: values [B][S]. */
+static void lstm__final_states(const lstm_trainer *t, float *values) {
+  size_t S = (size_t)t->model->plan.state_size;
   int i, lane;
   for (i = 0; i < t->model->plan.layers; i++) {
     const lstm__layer *l = t->model->layers + i;
     const lstm__tape *tape = t->tapes + i;
-    size_t out = (size_t)l->out, width = (size_t)l->out_pad, n = (size_t)t->T * (size_t)t->B;
-    if (!l->recurrent) continue;
-    if (t->ragged) {
-      memset(tape->out, 0, (n + (size_t)t->B) * width * sizeof(float));
-      memset(tape->gates, 0, n * width * 4 * sizeof(float));
+    for (lane = 0; l->recurrent && lane < t->B; lane++) {
+      size_t slot = (size_t)(l->reverse ? 0 : t->lengths[lane]) * (size_t)t->B + (size_t)lane;
+      float *to = values + (size_t)lane * S + l->values;
+      memcpy(to, tape->out + slot * (size_t)l->out_pad, (size_t)l->out * sizeof(float));
+      if (tape->cell)
+        memcpy(to + l->out, tape->cell + slot * (size_t)l->units_pad, (size_t)l->units * sizeof(float));
     }
-    for (lane = 0; lane < t->B; lane++) {
-      const float *from = b->initial ? b->initial + (size_t)lane * S : t->carry + (size_t)lane * S;
-      float *h = tape->out + (size_t)lane * width, *c = tape->cell + (size_t)lane * width;
-      memset(h, 0, width * sizeof(float));
-      memset(c, 0, width * sizeof(float));
-      if (!b->initial && (!t->desc.carry_state || (b->reset && b->reset[lane]))) continue;
-      memcpy(h, from + at, out * sizeof(float));
-      memcpy(c, from + at + out, out * sizeof(float));
-    }
-    at += 2 * out;
   }
 }
 
-/* The states that lanes have at their `lengths` (NULL: at the beginning of the window). */
-static void lstm__window_states(const lstm_trainer *t, const int *lengths, float *values) {
-  size_t S = (size_t)t->model->plan.state_size, at = 0;
-  int i, lane;
-  for (i = 0; i < t->model->plan.layers; i++) {
-    const lstm__layer *l = t->model->layers + i;
-    if (!l->recurrent) continue;
-    for (lane = 0; lane < t->B; lane++) {
-      size_t row = ((size_t)(lengths ? lengths[lane] : 0) * (size_t)t->B + (size_t)lane) * (size_t)l->out_pad;
-      float *to = values + (size_t)lane * S + at;
-      memcpy(to, t->tapes[i].out + row, (size_t)l->out * sizeof(float));
-      memcpy(to + l->out, t->tapes[i].cell + row, (size_t)l->out * sizeof(float));
-    }
-    at += 2 * (size_t)l->out;
-  }
-}
-
-/* Sets what the next layer reads. */
+/* Sets what the next node reads. */
 static void lstm__set_output(lstm_trainer *t, int layer) {
   const lstm__layer *l = t->model->layers + layer;
   lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad;
-  int lane;
-  tape->stride = width;
+  tape->stride = (size_t)l->out_pad;
   tape->y = tape->out;
   if (lstm__passes_through(l)) tape->y = lstm__source(t, layer, &tape->stride);
-  if (l->recurrent) tape->y = tape->last ? tape->last : tape->out + (size_t)t->B * width;
-  for (lane = 0; tape->last && lane < t->B; lane++) {
-    const float *h = tape->out + ((size_t)t->lengths[lane] * (size_t)t->B + (size_t)lane) * width;
-    if (t->lengths[lane])
-      memcpy(tape->last + (size_t)lane * width, h, width * sizeof(float));
-    else
-      memset(tape->last + (size_t)lane * width, 0, width * sizeof(float));
-  }
+  if (l->recurrent && !l->reverse) tape->y = tape->out + (size_t)t->B * tape->stride;
 }
 
 static void lstm__copy_outputs(const lstm_trainer *t, float *y) {
@@ -4050,7 +4897,9 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
 }
 
 static void lstm__carry_states(lstm_trainer *t) {
-  if (t->desc.carry_state) lstm__window_states(t, t->lengths, t->carry);
+  if (!t->desc.carry_state) return;
+  lstm__final_states(t, t->carry);
+  memset(t->anew, 0, (size_t)t->B * sizeof(int));
 }
 
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
@@ -4124,7 +4973,8 @@ LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_sta
 typedef struct lstm__product {
   const float *a, *d;
   size_t lda, ldd;
-  int k, n, tensor;
+  int k, n, kind;
+  lstm__layer l; /* whose columns d has */
 } lstm__product;
 
 /* The gradients of a layer's weighted sums, and how many rows of them there are. */
@@ -4134,73 +4984,79 @@ static const float *lstm__output_gradients(const lstm_trainer *t, int layer, int
   return recurrent ? t->tapes[layer].gates : t->gradients_at;
 }
 
-/* Gradient of a layer's weights, bias: which = 0 weight_ih or weight, 1 weight_hh or bias, 2 bias. */
+/* Gradient of a node's weights: which = 0 from the input, 1 bias; of a cell also 2 from h, 3 b_hn, 4 projection. With
+   layer norm the bias is among the vectors. */
 static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lstm__product *p) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad;
-  if (which > (l->recurrent ? 2 : 1)) return 0;
+  static const int kinds[2][5] = {
+      {LSTM__T_WEIGHT, LSTM__T_DENSE_BIAS, -1, -1, -1},
+      {LSTM__T_WEIGHT_IH, LSTM__T_BIAS, LSTM__T_WEIGHT_HH, LSTM__T_BIAS_HN, LSTM__T_PROJECTION}};
   memset(p, 0, sizeof *p);
-  p->tensor = l->tensor + which;
+  p->kind = kinds[l->recurrent][which];
+  if (p->kind < 0 || l->tensor[p->kind] < 0 || (p->kind == LSTM__T_BIAS && l->o.layer_norm)) return 0;
+  p->l = *l;
   p->d = lstm__output_gradients(t, layer, &p->n);
-  p->ldd = width * (size_t)l->gates;
-  if (tape->ids && which != 1) {
+  p->k = 1;
+  p->a = &t->one;
+  if (tape->ids && which < 2) {
     p->d = t->token_sum;
     p->n = t->unique_count;
   }
-  p->k = 1;
-  p->a = &t->one;
   if (which == 0) {
     p->k = l->in;
-    if (tape->ids) {
-      p->a = t->token_rows;
-      p->lda = (size_t)l->in;
-    } else {
-      p->a = lstm__source(t, layer, &p->lda);
-    }
-  } else if (which == 1 && l->recurrent) {
+    p->lda = (size_t)l->in;
+    p->a = tape->ids ? t->token_rows : lstm__source(t, layer, &p->lda);
+  } else if (which == 2) {
     p->k = l->out;
-    p->a = tape->out;
-    p->lda = width;
+    p->lda = (size_t)l->out_pad;
+    p->a = tape->masked ? tape->masked : tape->out + (size_t)l->reverse * (size_t)t->B * p->lda;
+  } else if (which == 4) {
+    p->l = lstm__projection_of(l);
+    p->d = tape->dh;
+    p->k = l->units;
+    p->lda = (size_t)l->units_pad;
+    p->a = tape->wide;
   }
+  p->ldd = (size_t)p->l.units_pad * (size_t)p->l.gates;
   return 1;
 }
 
-static int lstm__product_tiles(const lstm__layer *l, const lstm__product *p) {
-  return lstm__panels(l->out_pad * l->gates) * ((p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K);
+static int lstm__product_tiles(const lstm__product *p) {
+  return lstm__panels((int)p->ldd) * ((p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K);
 }
 
 static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
   lstm__product p;
   int which, count = 0;
-  for (which = 0; lstm__weight_product(t, layer, which, &p); which++)
-    count += lstm__product_tiles(t->model->layers + layer, &p);
+  for (which = 0; which < 5; which++)
+    if (lstm__weight_product(t, layer, which, &p)) count += lstm__product_tiles(&p);
   return count;
 }
 
 /* Moves a tile between the gradient tensor [outputs][k] and g [count][64]. */
-static void lstm__move_gradient(const lstm__layer *l, float *grad, int k, int panel, int k0, int count, float *g,
+static void lstm__move_gradient(const lstm__product *p, float *grad, int panel, int k0, int count, float *g,
                                 int store) {
-  int column, row, i;
+  int column, i;
   for (column = 0; column < 64; column++) {
-    int unit = lstm__column_unit(l, panel * 64 + column, &row);
-    float *line = grad + (size_t)row * (size_t)k + (size_t)k0;
+    int row = lstm__row_of(&p->l, p->kind, panel * 64 + column);
+    float *line = grad + (size_t)(row < 0 ? 0 : row) * (size_t)p->k + (size_t)k0;
     for (i = 0; i < count; i++) {
-      if (store && unit < l->out) line[i] = g[i * 64 + column];
-      if (!store) g[i * 64 + column] = unit < l->out ? line[i] : 0.0f;
+      if (store && row >= 0) line[i] = g[i * 64 + column];
+      if (!store) g[i * 64 + column] = row >= 0 ? line[i] : 0.0f;
     }
   }
 }
 
-static void lstm__product_tile(lstm_trainer *t, const lstm__layer *l, const lstm__product *p, int index) {
+static void lstm__product_tile(lstm_trainer *t, const lstm__product *p, int index) {
   float g[LSTM__GRADIENT_K * 64], d[LSTM__GRADIENT_N * 64];
   int slices = (p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K, panel = index / slices,
       k0 = index % slices * LSTM__GRADIENT_K;
   int count = lstm__int_min(LSTM__GRADIENT_K, p->k - k0), n, r;
   size_t width = (size_t)lstm__int_min(64, (int)p->ldd - panel * 64);
-  float *grad = t->grad + t->model->tensors[p->tensor].offset;
+  float *grad = t->grad + t->model->tensors[p->l.tensor[p->kind]].offset;
   LSTM_ASSERT(count > 0 && width > 0);
-  lstm__move_gradient(l, grad, p->k, panel, k0, count, g, 0);
+  lstm__move_gradient(p, grad, panel, k0, count, g, 0);
   if (width < 64) memset(d, 0, sizeof d);
   for (n = 0; n < p->n; n += LSTM__GRADIENT_N) {
     int rows = lstm__int_min(LSTM__GRADIENT_N, p->n - n);
@@ -4208,32 +5064,34 @@ static void lstm__product_tile(lstm_trainer *t, const lstm__layer *l, const lstm
       memcpy(d + r * 64, p->d + (size_t)(n + r) * p->ldd + (size_t)panel * 64, width * sizeof(float));
     t->model->kernels->outer(rows, p->a + (size_t)n * p->lda + (p->lda ? k0 : 0), p->lda, count, d, g);
   }
-  lstm__move_gradient(l, grad, p->k, panel, k0, count, g, 1);
+  lstm__move_gradient(p, grad, panel, k0, count, g, 1);
 }
 
 static void lstm__weight_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
   lstm__product p;
   int which;
-  for (which = 0; lstm__weight_product(t, layer, which, &p); which++) {
-    int tiles = lstm__product_tiles(l, &p);
+  for (which = 0; which < 5; which++) {
+    int tiles;
+    if (!lstm__weight_product(t, layer, which, &p)) continue;
+    tiles = lstm__product_tiles(&p);
     if (index < tiles) {
-      lstm__product_tile(t, l, &p, index);
+      lstm__product_tile(t, &p, index);
       return;
     }
     index -= tiles;
   }
 }
 
-/* dX = dZ W for rows of a layer: gate gradients (lstm) or output gradients. */
+/* dX = dZ W for rows of a layer: gate gradients (cells) or output gradients; added where `more` is 1. */
 static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float *w, const float *dz, int rows,
-                             float *dx) {
+                             float *dx, int more) {
   lstm__gemm_job job;
-  size_t width = (size_t)l->out_pad * (size_t)l->gates, in = (size_t)lstm__pad16(l->in);
+  size_t width = (size_t)l->units_pad * (size_t)l->gates, in = (size_t)lstm__pad16(l->in);
   memset(&job, 0, sizeof job);
   job.rows = rows;
   job.k = (int)width;
   job.columns = (int)in;
+  job.accumulate = more;
   job.w = w;
   job.a = lstm__rows_at(dz, width, NULL);
   job.c = lstm__out_rows_at(dx, in, NULL);
@@ -4246,8 +5104,9 @@ static void lstm__input_tile(lstm_trainer *t, int layer, int index) {
   int from = index * LSTM__GROUP, rows;
   const float *dz = lstm__output_gradients(t, layer, &rows);
   float *dx = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
-  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * (size_t)l->out_pad * (size_t)l->gates,
-                   lstm__int_min(LSTM__GROUP, rows - from), dx + (size_t)from * (size_t)lstm__pad16(l->in));
+  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * (size_t)l->units_pad * (size_t)l->gates,
+                   lstm__int_min(LSTM__GROUP, rows - from), dx + (size_t)from * (size_t)lstm__pad16(l->in),
+                   l->branch && !l->reverse); /* the backward direction was first */
 }
 
 static void lstm__dense_back_tile(lstm_trainer *t, int layer, int index) {
@@ -4265,41 +5124,147 @@ static void lstm__dropout_back_tile(lstm_trainer *t, int layer, int index) {
     lstm__drop_row(t, layer, r, t->gradients_at + (size_t)r * width, t->gradients_at + (size_t)r * width);
 }
 
-/* Back through time for a group of lanes: gates become their pre-activations' gradients; dh of the step before begins
-   at the gradient from above and takes these through weight_hh. At the end dc and dh are the initial state's. */
-static void lstm__lstm_back_tile(lstm_trainer *t, int layer, int index) {
+/* Where the gradient of h' of a lane goes: to the step before, or, at the lane's first, to the initial state's. */
+static float *lstm__before(const lstm_trainer *t, int layer, int step, int lane) {
+  const lstm__layer *l = t->model->layers + layer;
+  int before = l->reverse ? step + 1 : step - 1, first = l->reverse ? before == t->lengths[lane] : step == 0;
+  if (first) return t->dh + (size_t)lane * (size_t)l->out_pad;
+  return t->tapes[layer].dh + ((size_t)before * (size_t)t->B + (size_t)lane) * (size_t)l->out_pad;
+}
+
+/* dh of h becomes that of h before its projection, in t->lift; without one it stays where it is. */
+static lstm__rows lstm__unproject(lstm_trainer *t, int layer, const int *lanes, int n, size_t at) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad, B = (size_t)t->B;
-  int step, r;
-  for (step = t->T - 1; step >= 0; step--) {
-    int first, n = lstm__active_lanes(t, index, step, &first);
-    const int *lanes = t->order + first;
-    size_t at = (size_t)step * B;
-    lstm__gemm_job job;
-    if (n == 0) continue;
-    for (r = 0; r < n; r++) {
-      size_t row = at + (size_t)lanes[r], lane = (size_t)lanes[r];
-      t->model->kernels->cell_backward(l->out_pad, tape->gates + row * width * 4, tape->cell + (row + B) * width,
-                                       tape->cell + row * width, t->gradients_at + row * width, t->dc + lane * width);
-    }
-    memset(&job, 0, sizeof job);
-    job.rows = n;
-    job.k = l->out_pad * 4;
-    job.columns = l->out_pad;
-    job.accumulate = 1;
-    job.w = tape->back_h;
-    job.a = lstm__rows_at(tape->gates + at * width * 4, width * 4, lanes);
-    job.c = lstm__out_rows_at(step ? t->gradients_at + (at - B) * width : t->dh, width, lanes);
-    t->model->kernels->gemm(&job);
+  size_t width = (size_t)l->out_pad, lift = (size_t)t->model->plan.widest;
+  lstm__rows dh = lstm__rows_at(tape->dh + at * width, width, lanes);
+  lstm__gemm_job job;
+  if (!l->o.projection) return dh;
+  memset(&job, 0, sizeof job);
+  job.rows = n;
+  job.k = l->out_pad;
+  job.columns = l->units_pad;
+  job.w = tape->back_wide;
+  job.a = dh;
+  job.c = lstm__out_rows_at(t->lift, lift, lanes);
+  t->model->kernels->gemm(&job);
+  return lstm__rows_at(t->lift, lift, lanes);
+}
+
+/* The gates of one row become the gradients of their sums. */
+static void lstm__gates_back_row(lstm_trainer *t, int layer, int step, int lane, const float *dh) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  const lstm__kernels *k = t->model->kernels;
+  size_t wide = (size_t)l->units_pad, B = (size_t)t->B, row = (size_t)step * B + (size_t)lane;
+  size_t in = lstm__slot_in(l, step) * B + (size_t)lane, out = lstm__slot_out(l, step) * B + (size_t)lane;
+  float *dc = t->dc + (size_t)lane * wide, *gates = tape->gates + row * wide * 4;
+  const float *chance = tape->chance ? tape->chance + (size_t)lane * 3 * wide : NULL;
+  lstm__gate_job job;
+  if (!l->generic && l->type == LSTM_LAYER_LSTM) {
+    k->cell_backward(l->units_pad, gates, tape->cell + out * wide, tape->cell + in * wide, dh, dc);
+    return;
+  }
+  memset(&job, 0, sizeof job);
+  job.o = &l->o;
+  job.units = l->units_pad;
+  job.n = l->units;
+  job.gates = gates;
+  job.vectors = t->model->packed + l->vector;
+  job.keep = tape->keep ? tape->keep + row * wide * (size_t)l->vectors : NULL;
+  job.dh = dh;
+  if (l->type == LSTM_LAYER_GRU) {
+    job.c_prev = tape->out + in * wide;
+    job.dc = lstm__before(t, layer, step, lane);
+    k->gru_backward(&job);
+    return;
+  }
+  job.c_prev = tape->cell + in * wide;
+  job.noise = l->o.noise > 0 ? chance : NULL;
+  job.zone = l->o.zoneout > 0 ? chance + wide : NULL;
+  job.h = t->spare + (size_t)lane * (size_t)t->model->plan.widest;
+  job.dc = dc;
+  k->gate_backward(&job);
+}
+
+/* The gate gradients of one step, through weight_hh, onto those of h'. The plain way adds in the product itself. */
+static void lstm__recurrent_back(lstm_trainer *t, int layer, int step, const int *lanes, int n) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  size_t width = (size_t)l->out_pad, B = (size_t)t->B, at = (size_t)step * B;
+  size_t spare = (size_t)t->model->plan.widest;
+  int plain = !l->reverse && !tape->mask, r, u;
+  lstm__gemm_job job;
+  memset(&job, 0, sizeof job);
+  job.rows = n;
+  job.k = l->units_pad * 4;
+  job.columns = l->out_pad;
+  job.accumulate = plain;
+  job.w = tape->back_h;
+  job.a = lstm__rows_at(tape->gates + at * (size_t)job.k, (size_t)job.k, lanes);
+  job.c = plain ? lstm__out_rows_at(step ? tape->dh + (at - B) * width : t->dh, width, lanes)
+                : lstm__out_rows_at(t->spare, spare, lanes);
+  t->model->kernels->gemm(&job);
+  for (r = 0; !plain && r < n; r++) {
+    float *d = t->spare + (size_t)lanes[r] * spare;
+    const float *mask = tape->mask ? tape->mask + (size_t)lanes[r] * width : NULL;
+    for (u = 0; mask && u < l->out_pad; u++) d[u] = d[u] * mask[u];
+    t->model->kernels->add(l->out_pad, lstm__before(t, layer, step, lanes[r]), d);
   }
 }
 
+/* Back through time for a group of lanes: gates become their pre-activations' gradients; dh of the step before begins
+   at the gradient from above and takes these through weight_hh. At the end dc and dh are the initial state's. */
+static void lstm__cell_back_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  const lstm__tape *tape = t->tapes + layer;
+  size_t width = (size_t)l->out_pad, B = (size_t)t->B;
+  int k, r;
+  for (k = 0; k < t->T; k++) {
+    int step = l->reverse ? k : t->T - 1 - k, first, n = lstm__active_lanes(t, index, step, &first);
+    const int *lanes = t->order + first;
+    size_t at = (size_t)step * B;
+    lstm__rows dh;
+    if (n == 0) continue;
+    for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, l, tape, (int)at + lanes[r]);
+    for (r = 0; l->o.zoneout > 0 && r < n; r++)
+      t->model->kernels->blend_backward(l->out_pad, tape->dh + (at + (size_t)lanes[r]) * width,
+                                        tape->chance + ((size_t)lanes[r] * 3 + 2) * (size_t)l->units_pad, 0,
+                                        lstm__before(t, layer, step, lanes[r]));
+    dh = lstm__unproject(t, layer, lanes, n, at);
+    for (r = 0; r < n; r++) lstm__gates_back_row(t, layer, step, lanes[r], lstm__row(&dh, r));
+    lstm__recurrent_back(t, layer, step, lanes, n);
+  }
+}
+
+/* The gradients of a cell's vectors, of rows in order: 16 units a tile. */
+static int lstm__vector_tiles(const lstm_trainer *t, int layer) {
+  const lstm__layer *l = t->model->layers + layer;
+  return l->vectors ? l->units_pad / 16 : 0;
+}
+
+static void lstm__vector_tile(lstm_trainer *t, int layer, int index) {
+  static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_NORM, LSTM__T_BIAS, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
+  static const int counts[] = {3, 4, 4, 1, 1};
+  const lstm__layer *l = t->model->layers + layer;
+  size_t wide = (size_t)l->units_pad, row = wide * (size_t)l->vectors;
+  const float *from = t->tapes[layer].keep + (size_t)index * 16;
+  int j, i, r, count = lstm__int_min(16, l->units - index * 16);
+  for (j = l->o.peephole ? 0 : 1; j < (l->o.layer_norm ? 5 : 1); j++)
+    for (i = 0; i < counts[j]; i++, from += wide) {
+      float sum[16];
+      memset(sum, 0, sizeof sum);
+      for (r = 0; r < t->T * t->B; r++) t->model->kernels->add(16, sum, from + (size_t)r * row);
+      lstm__add_row(t->grad + t->model->tensors[l->tensor[kinds[j]]].offset + (size_t)(i * l->units + index * 16), sum,
+                    count);
+    }
+}
+
 /* Gate gradients added up by token, 64 columns a tile. */
-static int lstm__token_tiles(const lstm_trainer *t, int layer) { return t->model->layers[layer].out_pad / 16; }
+static int lstm__token_tiles(const lstm_trainer *t, int layer) { return t->model->layers[layer].units_pad / 16; }
 
 static void lstm__token_tile(lstm_trainer *t, int layer, int index) {
-  size_t width = (size_t)t->model->layers[layer].out_pad * 4, at = (size_t)index * 64;
+  size_t width = (size_t)t->model->layers[layer].units_pad * 4, at = (size_t)index * 64;
   const float *gates = t->tapes[layer].gates;
   int i;
   for (i = 0; i < t->unique_count; i++) memset(t->token_sum + (size_t)i * width + at, 0, 64 * sizeof(float));
@@ -4314,18 +5279,13 @@ static int lstm__token_row_tiles(const lstm_trainer *t, int layer) {
   return (t->unique_count + LSTM__GROUP - 1) / LSTM__GROUP;
 }
 
-static void lstm__add_row(float *to, const float *from, int n) {
-  int i;
-  for (i = 0; i < n; i++) to[i] = to[i] + from[i];
-}
-
 static void lstm__token_row_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer, *embedding = t->model->layers;
   int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, t->unique_count - from), r;
   size_t width = (size_t)lstm__pad16(l->in);
   float *dx = (t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0]) + (size_t)from * width;
-  float *grad = t->grad + t->model->tensors[embedding->tensor].offset;
-  lstm__input_rows(t, l, t->tapes[layer].back_in, t->token_sum + (size_t)from * (size_t)l->out_pad * 4, rows, dx);
+  float *grad = t->grad + t->model->tensors[embedding->tensor[LSTM__T_TABLE]].offset;
+  lstm__input_rows(t, l, t->tapes[layer].back_in, t->token_sum + (size_t)from * (size_t)l->units_pad * 4, rows, dx, 0);
   for (r = 0; r < rows; r++)
     lstm__add_row(grad + (size_t)t->unique[from + r] * (size_t)embedding->out, dx + (size_t)r * width, embedding->out);
 }
@@ -4335,7 +5295,7 @@ static int lstm__embed_back_tiles(const lstm_trainer *t, int layer) { return t->
 
 static void lstm__embed_back_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
-  float *grad = t->grad + t->model->tensors[l->tensor].offset;
+  float *grad = t->grad + t->model->tensors[l->tensor[LSTM__T_TABLE]].offset;
   int count = lstm__int_min(16, l->out - index * 16), i;
   for (i = 0; i < t->T * t->B; i++)
     if (t->slots[i] >= 0)
@@ -4346,7 +5306,8 @@ static void lstm__embed_back_tile(lstm_trainer *t, int layer, int index) {
 static const lstm__phase lstm__phase_weights = {lstm__weight_tiles, lstm__weight_tile};
 static const lstm__phase lstm__phase_dense_back = {lstm__row_tiles, lstm__dense_back_tile};
 static const lstm__phase lstm__phase_dropout_back = {lstm__row_tiles, lstm__dropout_back_tile};
-static const lstm__phase lstm__phase_lstm_back = {lstm__lane_tiles, lstm__lstm_back_tile};
+static const lstm__phase lstm__phase_cell_back = {lstm__lane_tiles, lstm__cell_back_tile};
+static const lstm__phase lstm__phase_vectors = {lstm__vector_tiles, lstm__vector_tile};
 static const lstm__phase lstm__phase_tokens = {lstm__token_tiles, lstm__token_tile};
 static const lstm__phase lstm__phase_token_rows = {lstm__token_row_tiles, lstm__token_row_tile};
 static const lstm__phase lstm__phase_embed_back = {lstm__embed_back_tiles, lstm__embed_back_tile};
@@ -4361,72 +5322,133 @@ static int lstm__input_tiles(const lstm_trainer *t, int layer) {
 
 static const lstm__phase lstm__phase_inputs = {lstm__input_tiles, lstm__input_tile};
 
-/* The gradient of the last step's outputs [B] becomes one of all steps' [T][B]. */
-static void lstm__spread_last(lstm_trainer *t, int layer) {
-  size_t width = (size_t)t->model->layers[layer].out_pad;
-  const float *from = t->gradients_at;
-  int lane;
-  lstm__flip(t);
-  memset(t->gradients_at, 0, (size_t)t->T * (size_t)t->B * width * sizeof(float));
-  for (lane = 0; lane < t->B; lane++)
-    if (t->lengths[lane])
-      memcpy(t->gradients_at + ((size_t)(t->lengths[lane] - 1) * (size_t)t->B + (size_t)lane) * width,
-             from + (size_t)lane * width, width * sizeof(float));
+/* Gives d, the gradient of a join's row of a step, to the two directions' rows, or to the one. */
+static void lstm__split_row(const lstm__layer *l, const float *d, float *forward, float *backward) {
+  size_t width = (size_t)(backward && l->o.merge == LSTM_MERGE_CONCAT ? l->out / 2 : l->out);
+  if (forward) memcpy(forward, d, width * sizeof(float));
+  if (backward) memcpy(backward, d + (l->o.merge == LSTM_MERGE_CONCAT ? width : 0), width * sizeof(float));
 }
 
-/* The gradients with respect to final states enter: h at each lane's last step, c in dc. `at`: the layer's place in
-   [S]. */
-static void lstm__enter_final(lstm_trainer *t, int layer, size_t at) {
+/* The part of a join's gradient `once` that step `step` of a lane takes, in `row`. The largest value's goes to the first
+   step that has it, which takes it out of `once`. */
+static void lstm__share_row(const lstm_trainer *t, int layer, int step, int lane, float *once, float *row) {
   const lstm__layer *l = t->model->layers + layer;
-  size_t width = (size_t)l->out_pad, S = (size_t)t->model->plan.state_size;
+  const float *y = t->tapes[layer].out + (size_t)lane * (size_t)l->out_pad;
+  int u;
+  if (l->o.read == LSTM_READ_MEAN) {
+    memcpy(row, once, (size_t)l->out_pad * sizeof(float));
+    t->model->kernels->divide(l->out_pad, row, (float)t->lengths[lane]);
+    return;
+  }
+  lstm__join_row(l, lstm__joined(t, layer, step, lane, 0), lstm__joined(t, layer, step, lane, 1), row);
+  for (u = 0; u < l->out; u++) {
+    int here = row[u] == y[u];
+    row[u] = here ? once[u] : 0;
+    if (here) once[u] = 0;
+  }
+}
+
+/* The gradient of a join goes to its cells' dh, which are zero. */
+static void lstm__join_back_tile(lstm_trainer *t, int layer, int index) {
+  const lstm__layer *l = t->model->layers + layer;
+  size_t width = (size_t)l->out_pad, part = (size_t)t->model->layers[l->source].out_pad, B = (size_t)t->B;
+  float *forward = t->tapes[l->source].dh, *backward = l->o.bidirectional ? t->tapes[l->source + 1].dh : NULL;
+  int i, step, end = lstm__int_min((index + 1) * t->group, t->B);
+  for (i = index * t->group; i < end; i++) {
+    float *once = t->gradients_at + (size_t)i * width, *row = t->tapes[layer].last + (size_t)i * width;
+    size_t last = (size_t)(t->lengths[i] - 1) * B + (size_t)i;
+    if (l->o.read == LSTM_READ_LAST && t->lengths[i]) {
+      lstm__split_row(l, once, forward + last * part, NULL);
+      if (backward) lstm__split_row(l, once, NULL, backward + (size_t)i * part);
+    }
+    for (step = 0; l->o.read != LSTM_READ_LAST && step < t->lengths[i]; step++) {
+      size_t at = (size_t)step * B + (size_t)i;
+      if (l->o.read) lstm__share_row(t, layer, step, i, once, row);
+      lstm__split_row(l, l->o.read ? row : t->gradients_at + at * width, forward + at * part,
+                      backward ? backward + at * part : NULL);
+    }
+  }
+}
+
+static const lstm__phase lstm__phase_join_back = {lstm__lane_tiles, lstm__join_back_tile};
+
+static int lstm__backward_join(lstm_trainer *t, int layer, int wants_input) {
+  const lstm__layer *l = t->model->layers + layer, *cell = t->model->layers + l->source;
+  size_t count = (size_t)t->T * (size_t)t->B * (size_t)cell->out_pad * sizeof(float);
+  int i;
+  (void)wants_input;
+  for (i = l->source; i < layer; i++) {
+    float *other = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
+    t->tapes[i].dh = cell->branch ? t->tapes[i].own_dh : other;
+    memset(t->tapes[i].dh, 0, count);
+  }
+  lstm__run(t, &lstm__phase_join_back, layer);
+  if (!cell->branch) lstm__flip(t);
+  return 1;
+}
+
+/* The gradients with respect to final states enter: h at each lane's last step, c in dc. */
+static void lstm__enter_final(lstm_trainer *t, int layer) {
+  const lstm__layer *l = t->model->layers + layer;
+  size_t width = (size_t)l->out_pad, wide = (size_t)l->units_pad, S = (size_t)t->model->plan.state_size;
   int lane;
-  memset(t->dc, 0, (size_t)t->B * width * sizeof(float));
+  memset(t->dc, 0, (size_t)t->B * wide * sizeof(float));
   memset(t->dh, 0, (size_t)t->B * width * sizeof(float));
   for (lane = 0; t->gradients && t->gradients->d_final && lane < t->B; lane++) {
-    const float *from = t->gradients->d_final + (size_t)lane * S + at;
-    int length = t->lengths[lane];
-    float *dh = length ? t->gradients_at + ((size_t)(length - 1) * (size_t)t->B + (size_t)lane) * width
+    const float *from = t->gradients->d_final + (size_t)lane * S + l->values;
+    int length = t->lengths[lane], last = l->reverse ? 0 : length - 1;
+    float *dh = length ? t->tapes[layer].dh + ((size_t)last * (size_t)t->B + (size_t)lane) * width
                        : t->dh + (size_t)lane * width;
     lstm__add_row(dh, from, l->out);
-    memcpy(t->dc + (size_t)lane * width, from + l->out, (size_t)l->out * sizeof(float));
+    if (l->type == LSTM_LAYER_LSTM)
+      memcpy(t->dc + (size_t)lane * wide, from + l->out, (size_t)l->units * sizeof(float));
   }
 }
 
-static void lstm__leave_initial(lstm_trainer *t, int layer, size_t at) {
+/* The gradients with respect to initial states leave: to the caller, and to learned ones, lane by lane. */
+static void lstm__leave_initial(lstm_trainer *t, int layer) {
   const lstm__layer *l = t->model->layers + layer;
-  size_t width = (size_t)l->out_pad, S = (size_t)t->model->plan.state_size;
-  int lane;
-  for (lane = 0; t->gradients && t->gradients->d_initial && lane < t->B; lane++) {
-    float *to = t->gradients->d_initial + (size_t)lane * S + at;
-    memcpy(to, t->dh + (size_t)lane * width, (size_t)l->out * sizeof(float));
-    memcpy(to + l->out, t->dc + (size_t)lane * width, (size_t)l->out * sizeof(float));
+  size_t S = (size_t)t->model->plan.state_size;
+  int lane, lstm = l->type == LSTM_LAYER_LSTM;
+  for (lane = 0; lane < t->B; lane++) {
+    const float *dh = t->dh + (size_t)lane * (size_t)l->out_pad, *dc = t->dc + (size_t)lane * (size_t)l->units_pad;
+    if (t->gradients && t->gradients->d_initial) {
+      float *to = t->gradients->d_initial + (size_t)lane * S + l->values;
+      memcpy(to, dh, (size_t)l->out * sizeof(float));
+      if (lstm) memcpy(to + l->out, dc, (size_t)l->units * sizeof(float));
+    }
+    if (!l->o.learned_state || !t->fresh[lane]) continue;
+    lstm__add_row(t->grad + t->model->tensors[l->tensor[LSTM__T_H0]].offset, dh, l->out);
+    if (lstm) lstm__add_row(t->grad + t->model->tensors[l->tensor[LSTM__T_C0]].offset, dc, l->units);
   }
 }
 
-/* An lstm layer; returns 1 where the gradient of its inputs has come to lie in gradients_at. */
-static int lstm__backward_lstm(lstm_trainer *t, int layer, size_t at, int wants_input) {
+/* A cell; returns 1 where the gradient of its inputs has come to lie in gradients_at. Of two directions the backward one
+   comes first, and leaves it in the other flow, for the forward one to add to. */
+static int lstm__backward_cell(lstm_trainer *t, int layer, int wants_input) {
+  const lstm__layer *l = t->model->layers + layer;
   int i;
-  if (t->tapes[layer].last) lstm__spread_last(t, layer);
-  lstm__enter_final(t, layer, at);
-  lstm__run(t, &lstm__phase_lstm_back, layer);
-  lstm__leave_initial(t, layer, at);
+  if (!l->branch) t->tapes[layer].dh = t->gradients_at;
+  lstm__enter_final(t, layer);
+  lstm__run(t, &lstm__phase_cell_back, layer);
+  lstm__leave_initial(t, layer);
   if (t->tapes[layer].ids) {
-    size_t in = (size_t)t->model->layers[layer].in;
+    size_t in = (size_t)l->in;
     for (i = 0; i < t->unique_count; i++)
-      memcpy(t->token_rows + (size_t)i * in, lstm__param(t->model, t->model->layers, 0) + (size_t)t->unique[i] * in,
-             in * sizeof(float));
+      memcpy(t->token_rows + (size_t)i * in,
+             lstm__param(t->model, t->model->layers, LSTM__T_TABLE) + (size_t)t->unique[i] * in, in * sizeof(float));
     lstm__run(t, &lstm__phase_tokens, layer);
     lstm__run(t, &lstm__phase_token_rows, layer);
   }
   lstm__run(t, &lstm__phase_weights, layer);
-  if (t->tapes[layer].ids || !wants_input) return 0;
+  lstm__run(t, &lstm__phase_vectors, layer);
+  if (t->tapes[layer].ids || !wants_input) return l->reverse;
   lstm__run(t, &lstm__phase_inputs, layer);
-  lstm__flip(t);
+  if (!l->reverse) lstm__flip(t);
   return 1;
 }
 
-static int lstm__backward_dense(lstm_trainer *t, int layer, size_t at, int wants_input) {
-  (void)at;
+static int lstm__backward_dense(lstm_trainer *t, int layer, int wants_input) {
   lstm__run(t, &lstm__phase_dense_back, layer);
   lstm__run(t, &lstm__phase_weights, layer);
   if (wants_input) lstm__run(t, &lstm__phase_inputs, layer);
@@ -4434,41 +5456,38 @@ static int lstm__backward_dense(lstm_trainer *t, int layer, size_t at, int wants
   return 1;
 }
 
-static int lstm__backward_dropout(lstm_trainer *t, int layer, size_t at, int wants_input) {
-  (void)at;
+static int lstm__backward_dropout(lstm_trainer *t, int layer, int wants_input) {
   (void)wants_input;
   if (t->tapes[layer].out) lstm__run(t, &lstm__phase_dropout_back, layer);
   return 1;
 }
 
-static int lstm__backward_embedding(lstm_trainer *t, int layer, size_t at, int wants_input) {
-  (void)at;
+static int lstm__backward_embedding(lstm_trainer *t, int layer, int wants_input) {
   (void)wants_input;
   lstm__run(t, &lstm__phase_embed_back, layer);
   return 0;
 }
 
 static const lstm__pass *lstm__pass_of(const lstm__layer *l) {
-  static const lstm__pass passes[LSTM_LAYER_TYPE_COUNT] = {
+  static const lstm__pass passes[LSTM__NODE_JOIN + 1] = {
       {NULL, NULL},
       {&lstm__phase_embed, lstm__backward_embedding},
-      {&lstm__phase_lstm, lstm__backward_lstm},
+      {&lstm__phase_cell, lstm__backward_cell},
       {&lstm__phase_dense, lstm__backward_dense},
       {&lstm__phase_dropout, lstm__backward_dropout},
-      {NULL, NULL},
+      {&lstm__phase_cell, lstm__backward_cell},
+      {&lstm__phase_join, lstm__backward_join},
   };
   return passes + l->type;
 }
 
-/* Back through all layers; gradients_at holds the outputs' gradient. */
+/* Back through all nodes; gradients_at holds the outputs' gradient. */
 static void lstm__backward_layers(lstm_trainer *t) {
   const lstm_model *m = t->model;
-  size_t at = (size_t)m->plan.state_size;
   int i, more = 1;
   for (i = m->plan.layers - 1; i >= 0 && more; i--) {
-    int wants_input = i > 0 || (t->gradients && t->gradients->d_input);
-    if (m->layers[i].recurrent) at -= 2 * (size_t)m->layers[i].out;
-    more = lstm__pass_of(m->layers + i)->backward(t, i, at, wants_input);
+    int wants_input = m->layers[i].source >= 0 || (t->gradients && t->gradients->d_input);
+    more = lstm__pass_of(m->layers + i)->backward(t, i, wants_input);
   }
 }
 
@@ -4725,12 +5744,14 @@ LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, l
 
 LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *values) {
   if (!trainer || !values || trainer->T == 0) return LSTM_ERR_ARGUMENT;
-  lstm__window_states(trainer, trainer->lengths, values);
+  lstm__final_states(trainer, values);
   return LSTM_OK;
 }
 
 LSTM_API void lstm_trainer_reset(lstm_trainer *trainer) {
+  int i;
   memset(trainer->carry, 0, (size_t)trainer->desc.batch_size * (size_t)trainer->model->plan.state_size * sizeof(float));
+  for (i = 0; i < trainer->desc.batch_size; i++) trainer->anew[i] = 1;
 }
 
 LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate) {
@@ -5584,7 +6605,7 @@ static int lstm__piece_before(lstm__piece a, lstm__piece b) {
 
 enum { LSTM__BY_NAME, LSTM__BY_PLACE, LSTM__BY_KEY };
 
-static int lstm__before(const lstm__file *f, int by, int a, int b) {
+static int lstm__sorts_before(const lstm__file *f, int by, int a, int b) {
   const lstm__entry *x = f->entries + a, *y = f->entries + b;
   if (by == LSTM__BY_KEY) return lstm__piece_before(f->pairs[a].key, f->pairs[b].key);
   if (by == LSTM__BY_NAME) return lstm__piece_before(x->name, y->name);
@@ -5598,7 +6619,7 @@ static void lstm__sort(lstm__file *f, int by, int count) {
   for (gap = count / 2; gap > 0; gap = gap == 2 ? 1 : gap * 4 / 9)
     for (i = gap; i < count; ++i) {
       const int moved = o[i];
-      for (k = i; k >= gap && lstm__before(f, by, moved, o[k - gap]); k -= gap) o[k] = o[k - gap];
+      for (k = i; k >= gap && lstm__sorts_before(f, by, moved, o[k - gap]); k -= gap) o[k] = o[k - gap];
       o[k] = moved;
     }
 }
@@ -5608,11 +6629,11 @@ static lstm_status lstm__check_tables(lstm__file *f) {
   int i;
   lstm__sort(f, LSTM__BY_KEY, f->pair_count);
   for (i = 1; i < f->pair_count; ++i)
-    if (!lstm__before(f, LSTM__BY_KEY, f->order[i - 1], f->order[i]))
+    if (!lstm__sorts_before(f, LSTM__BY_KEY, f->order[i - 1], f->order[i]))
       return LSTM__BAD(f, FORMAT, "metadata %p is there twice", &f->pairs[f->order[i]].key);
   lstm__sort(f, LSTM__BY_NAME, f->entry_count);
   for (i = 1; i < f->entry_count; ++i)
-    if (!lstm__before(f, LSTM__BY_NAME, f->order[i - 1], f->order[i]))
+    if (!lstm__sorts_before(f, LSTM__BY_NAME, f->order[i - 1], f->order[i]))
       return LSTM__BAD(f, FORMAT, "tensor %p is there twice", &f->entries[f->order[i]].name);
   lstm__sort(f, LSTM__BY_PLACE, f->entry_count);
   for (i = 0; i < f->entry_count; ++i) {
@@ -5659,7 +6680,6 @@ static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
 
 /* --- layer lines ------------------------------------------------------------------------------------------------- */
 
-static const char *const lstm__read_words[] = {"all", "last"};
 static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
 
 static int lstm__word_index(lstm__piece word, const char *const *words, int count) {
@@ -5669,14 +6689,19 @@ static int lstm__word_index(lstm__piece word, const char *const *words, int coun
   return -1;
 }
 
-/* "lstm hidden=128 read=last": what is at its default is left out. */
+/* "lstm hidden=128 peephole read=last": what is at its default is left out. */
 static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
-  const lstm__kind *kind = lstm__kind_of(l->type);
-  lstm__print(t, "%s %s=", kind->name, kind->number);
-  if (kind->rated) lstm__put_float(t, l->rate);
-  else lstm__put_number(t, (uint64_t)l->size);
-  if (l->activation) lstm__print(t, " activation=%s", lstm__activation_names[l->activation]);
-  if (l->read) lstm__print(t, " read=%s", lstm__read_words[l->read]);
+  int j;
+  lstm__put_string(t, lstm__kind_of((int)l->type)->name);
+  for (j = 0; j < LSTM__OPTIONS; ++j) {
+    const lstm__option *o = lstm__options() + j;
+    if (!(o->types >> (int)l->type & 1u) || (lstm__option_off(l, o) && o->at != offsetof(lstm_layer, rate))) continue;
+    lstm__print(t, " %s", o->name);
+    if (o->what != LSTM__FLAG) lstm__put_char(t, '=');
+    if (o->what == LSTM__WORD) lstm__put_string(t, o->words[lstm__option_int(l, o)]);
+    if (o->what == LSTM__SIZE) lstm__put_number(t, (uint64_t)lstm__option_int(l, o));
+    if (lstm__is_float(o)) lstm__put_float(t, lstm__option_float(l, o));
+  }
   if (l->name) lstm__print(t, " name=%s", l->name);
 }
 
@@ -5695,39 +6720,48 @@ static lstm_status lstm__check_size(const lstm__file *f, const char *where, uint
   return LSTM__BAD(f, LIMIT, "%s: a size is not within 1 to %d", where, f->max_size);
 }
 
-/* "key=value": one option of a layer. */
+/* The value of an option; returns 0 where it is none. */
+static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer *l) {
+  char *to = (char *)l + o->at;
+  uint64_t size = 1;
+  float x;
+  int n = 1;
+  if (lstm__is_float(o)) {
+    if (!lstm__parse_float(value, &x)) return 0;
+    memcpy(to, &x, sizeof x);
+    return 1;
+  }
+  if (o->what == LSTM__WORD) n = lstm__word_index(value, o->words, o->word_count);
+  if (o->what == LSTM__SIZE) n = lstm__parse_uint(value, &size) ? (int)(size < INT_MAX ? size : INT_MAX) : -1;
+  memcpy(to, &n, sizeof n);
+  return n >= 0;
+}
+
+/* "peephole" or "hidden=128": one option of a layer. */
 static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece word, lstm_layer *l, char *name) {
   const char *equals = (const char *)memchr(word.at, '=', word.size);
   lstm__piece option = word, value = lstm__piece_from(word, word.size);
   lstm__text copy;
-  const lstm__kind *kind = lstm__kind_of(l->type);
-  uint64_t size;
-  int n = -1;
+  int j;
   if (equals) {
     option.size = (size_t)(equals - word.at);
     value = lstm__piece_from(word, option.size + 1);
   }
-  if (lstm__piece_is(option, kind->number)) {
-    if (kind->rated && lstm__parse_float(value, &l->rate)) return LSTM_OK;
-    if (kind->rated || !lstm__parse_uint(value, &size))
-      return LSTM__BAD(f, FORMAT, "%s: bad value in %p", key, &word);
-    if (lstm__check_size(f, key, size)) return LSTM_ERR_LIMIT;
-    l->size = (int)size;
-    return LSTM_OK;
-  }
-  if (kind->activates && lstm__piece_is(option, "activation")) {
-    n = lstm__word_index(value, lstm__activation_names, LSTM_ACTIVATION_COUNT);
-    if (n >= 0) l->activation = (lstm_activation)n;
-  } else if (kind->recurrent && lstm__piece_is(option, "read")) {
-    n = lstm__word_index(value, lstm__read_words, LSTM_READ_COUNT);
-    if (n >= 0) l->read = (lstm_read)n;
-  } else if (lstm__piece_is(option, "name") && value.size && value.size < LSTM__NAME) {
+  if (lstm__piece_is(option, "name") && value.size && value.size < LSTM__NAME) {
     copy = lstm__text_in(name, LSTM__NAME);
     lstm__put_piece(&copy, value);
     l->name = name;
-    n = 0;
+    return LSTM_OK;
   }
-  return n >= 0 ? LSTM_OK : LSTM__BAD(f, UNSUPPORTED, "%s: unknown option %p", key, &word);
+  for (j = 0; j < LSTM__OPTIONS; ++j) {
+    const lstm__option *o = lstm__options() + j;
+    if (!(o->types >> (int)l->type & 1u) || !lstm__piece_is(option, o->name)) continue;
+    if ((o->what == LSTM__FLAG) == (equals != NULL) || !lstm__read_value(o, value, l))
+      return LSTM__BAD(f, FORMAT, "%s: bad value in %p", key, &word);
+    if (o->what == LSTM__SIZE) return lstm__check_size(f, key, (uint64_t)lstm__option_int(l, o));
+    return LSTM_OK;
+  }
+  return LSTM__BAD(f, UNSUPPORTED, "%s: unknown option %p", key, &word);
 }
 
 static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *line) {
@@ -6569,7 +7603,7 @@ static void lstm__write_metadata(lstm__sink *s, const lstm__save *w) {
       w->model->desc.input_size);
   lstm__write_text(s, value);
   lstm__write_pair(s, "lstm.output", lstm__output_words[w->model->desc.output]);
-  for (i = 0; i < w->model->plan.layers; ++i) {
+  for (i = 0; i < w->model->plan.described; ++i) {
     t = lstm__text_in(value, sizeof value);
     lstm__put_layer(&t, &w->model->desc.layers[i]);
     lstm__write_pair(s, lstm__layer_key(i, key), value);
@@ -7059,6 +8093,7 @@ static void lstm__take_run(lstm__file *f, lstm_trainer *t, const lstm__progress 
   t->rate = p->rate;
   t->has_best = p->best;
   t->has_forward = t->has_loss = 0;
+  memset(t->anew, 0, (size_t)t->desc.batch_size * sizeof(int));
   lstm_trainer_zero_gradients(t);
   lstm_model_refresh(t->model);
 }
@@ -7468,6 +8503,10 @@ IN void K(cell_tile)(const int R, const lstm__cell_job *job, int b, int r0) {
     for (r = 0; r < R; r++) {
       size_t u = (size_t)b * 16 + (size_t)j;
       float *tape = job->tape.p ? K(out_row)(&job->tape, r0 + r) + (size_t)b * 64 + j : NULL;
+      if (job->raw) {
+        K(store4)(4, tape, acc[r]);
+        continue;
+      }
       K(gates)
       (acc[r], K(row)(&job->c, r0 + r) + u, K(out_row)(&job->c_out, r0 + r) + u, K(out_row)(&job->h_out, r0 + r) + u,
        tape);
@@ -7503,6 +8542,314 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
       q.a = h;
       K(store4)(4, gates + j, q);
     }
+  }
+}
+
+/* --- activations ------------------------------------------------------------------------------------------------- */
+
+IN V K(activate)(int f, V x) {
+  switch (f) {
+  case LSTM_TANH:
+    return K(tanh)(x);
+  case LSTM_SIGMOID:
+    return K(sigmoid)(x);
+  case LSTM_RELU:
+    return V_MAX(V_SET(0.0f), x);
+  case LSTM_HARD_SIGMOID:
+    return V_MIN(V_SET(1.0f), V_MAX(V_SET(0.0f), V_FMA(x, V_SET(1.0f / 6), V_SET(0.5f))));
+  case LSTM_SOFTSIGN:
+    return V_DIV(x, V_ADD(V_SET(1.0f), V_ABS(x)));
+  case LSTM__MAP_EXP:
+    return K(exp)(x);
+  default:
+    return x;
+  }
+}
+
+/* d times the derivative of f where f is y. */
+IN V K(through)(int f, V d, V y) {
+  const V one = V_SET(1.0f);
+  switch (f) {
+  case LSTM_TANH:
+    return V_MUL(d, V_FNMA(y, y, one));
+  case LSTM_SIGMOID:
+    return V_MUL(V_MUL(d, y), V_SUB(one, y));
+  case LSTM_RELU:
+    return V_POS(d, y);
+  case LSTM_HARD_SIGMOID:
+    return V_POS(V_POS(V_MUL(d, V_SET(1.0f / 6)), y), V_SUB(one, y));
+  case LSTM_SOFTSIGN:
+    y = V_SUB(one, V_ABS(y));
+    return V_MUL(V_MUL(d, y), y);
+  default:
+    return d;
+  }
+}
+
+/* The fixed tree by which 16 lanes become one. */
+FN float K(tree)(float *lane) {
+  int width, j;
+  for (width = 8; width; width /= 2)
+    for (j = 0; j < width; j++) lane[j] = lane[j] + lane[j + width];
+  return lane[0];
+}
+
+/* --- the generic gate pass: all options of a cell, for one row; the equations are in CELLS in the manual --------- */
+
+/* Layer normalisation (Ba, Kiros and Hinton, 2016) of n units, 16 of them at x + b stride: x = (x - mean) / sqrt(var +
+   1e-5). Padding becomes 0. Returns 1 / sqrt(...). */
+FN float K(normalise)(int n, float *x, size_t stride) {
+  float lane[16], live[16], mean, root[16];
+  int i, j, pass, blocks = (n + 15) / 16;
+  for (pass = 0; pass < 2; pass++) {
+    mean = pass ? K(tree)(lane) / (float)n : 0.0f;
+    for (j = 0; j < 16; j++) lane[j] = 0;
+    for (i = 0; i < blocks; i++) {
+      float *at = x + (size_t)i * stride;
+      for (j = 0; j < 16; j++) live[j] = i * 16 + j < n ? 1.0f : 0.0f;
+      for (j = 0; j < 16; j += VL) {
+        V d = V_MUL(V_SUB(V_LD(at + j), V_SET(mean)), V_LD(live + j));
+        V_ST(at + j, d);
+        V_ST(lane + j, pass ? V_FMA(d, d, V_LD(lane + j)) : V_ADD(V_LD(lane + j), d));
+      }
+    }
+  }
+  V_ST(root, V_DIV(V_SET(1.0f), V_SQRT(V_SET(K(tree)(lane) / (float)n + 1e-5f))));
+  for (i = 0; i < blocks; i++)
+    for (j = 0; j < 16; j += VL)
+      V_ST(x + (size_t)i * stride + j, V_MUL(V_LD(x + (size_t)i * stride + j), V_SET(root[0])));
+  return root[0];
+}
+
+/* Back through it: y = gain xhat + bias, dy at `stride` becomes dx = (dxhat - mean(dxhat) - xhat mean(dxhat xhat)) /
+   sqrt(...), dxhat = gain dy. On return xhat is the gain's gradient, dy xhat, and dbias the bias's, dy. */
+FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const float *gain, float *dbias, float root) {
+  float sum[16], dot[16], live[16];
+  int i, j, blocks = (n + 15) / 16;
+  V mean, slope;
+  for (j = 0; j < 16; j++) sum[j] = dot[j] = 0;
+  for (i = 0; i < blocks; i++)
+    for (j = 0; j < 16; j += VL) {
+      V d = V_MUL(V_LD(dy + (size_t)i * stride + j), V_LD(gain + i * 16 + j));
+      V_ST(sum + j, V_ADD(V_LD(sum + j), d));
+      V_ST(dot + j, V_FMA(d, V_LD(xhat + i * 16 + j), V_LD(dot + j)));
+    }
+  mean = V_SET(K(tree)(sum) / (float)n);
+  slope = V_SET(K(tree)(dot) / (float)n);
+  for (i = 0; i < blocks; i++) {
+    for (j = 0; j < 16; j++) live[j] = i * 16 + j < n ? root : 0.0f;
+    for (j = 0; j < 16; j += VL) {
+      float *at = dy + (size_t)i * stride + j;
+      V d = V_LD(at), x = V_LD(xhat + i * 16 + j);
+      V_ST(dbias + i * 16 + j, d);
+      V_ST(xhat + i * 16 + j, V_MUL(d, x));
+      d = V_SUB(V_MUL(d, V_LD(gain + i * 16 + j)), mean);
+      V_ST(at, V_MUL(V_FNMA(slope, x, d), V_LD(live + j)));
+    }
+  }
+}
+
+/* f as the cell uses it, from the learned one. */
+IN V K(forget)(const lstm__gate_job *job, int u, V f) {
+  if (job->noise) f = V_FMA(V_SET(job->o->noise), V_SUB(V_LD(job->noise + u), f), f);
+  return f;
+}
+
+/* s = f c' + i g, and clipped (Sak, Senior and Beaufays, 2014). */
+IN V K(new_cell)(const lstm__gate_job *job, int u, K(quad) q, V *unclipped) {
+  V s = V_FMA(K(forget)(job, u, q.b), V_LD(job->c_prev + u), V_MUL(q.a, q.c)), limit = V_SET(job->o->cell_clip);
+  *unclipped = s;
+  if (job->o->cell_clip > 0) s = V_MIN(limit, V_MAX(V_SUB(V_SET(0.0f), limit), s));
+  return s;
+}
+
+IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zone + u) : V_SET(job->o->zoneout); }
+
+/* Layer norm of the four gates, to z = gain (...) + bias; what backward needs goes to `keep`: the normalised sums in the
+   gains' rows, the roots at the beginning of the biases'. */
+FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep) {
+  const float *bias = gain + (size_t)job->units * 4;
+  int k, u, j;
+  for (k = 0; k < 4; k++, gain += job->units, bias += job->units) {
+    float root = K(normalise)(job->n, job->gates + k * 16, 64);
+    for (u = 0; u < job->units; u += 16)
+      for (j = u; j < u + 16; j += VL) {
+        float *at = job->gates + (size_t)u * 4 + k * 16 + (j - u);
+        if (keep) V_ST(keep + (size_t)k * (size_t)job->units + j, V_LD(at));
+        V_ST(at, V_FMA(V_LD(gain + j), V_LD(at), V_LD(bias + j)));
+      }
+    if (keep) keep[(size_t)(4 + k) * (size_t)job->units] = root;
+  }
+}
+
+/* i, f, g and s; s also goes to h, the rest to the gates. */
+IN void K(first_gates)(const lstm__gate_job *job, int u, float *gates) {
+  const lstm_layer *o = job->o;
+  const float *p = o->peephole ? job->vectors + u : NULL;
+  K(quad) q = K(load4)(4, gates);
+  V c = V_LD(job->c_prev + u), s, unclipped;
+  if (p) { /* Gers, Schraudolph and Schmidhuber, 2002 */
+    q.a = V_FMA(V_LD(p), c, q.a);
+    q.b = V_FMA(V_LD(p + job->units), c, q.b);
+  }
+  q.a = K(activate)((int)o->gate_activation, q.a);
+  q.b = K(activate)((int)o->gate_activation, q.b);
+  if (o->coupled) q.b = V_SUB(V_SET(1.0f), q.a); /* Greff et al., 2017 */
+  if (o->forget == LSTM_FORGET_ZERO) q.b = V_SET(0.0f);
+  if (o->forget == LSTM_FORGET_ONE) q.b = V_SET(1.0f); /* Hochreiter and Schmidhuber, 1997 */
+  q.c = K(activate)((int)o->activation, q.c);
+  s = K(new_cell)(job, u, q, &unclipped);
+  if (p) q.d = V_FMA(V_LD(p + 2 * job->units), s, q.d);
+  q.d = K(activate)((int)o->gate_activation, q.d);
+  K(store4)(4, gates, q);
+  V_ST(job->h + u, s);
+  if (o->zoneout > 0) s = V_FMA(K(zone)(job, u), V_SUB(c, s), s); /* Krueger et al., 2017 */
+  V_ST(job->c + u, s);
+}
+
+FN void K(gate_forward)(const lstm__gate_job *job) {
+  size_t base = job->o->peephole ? 3 * (size_t)job->units : 0;
+  const float *norm = job->o->layer_norm ? job->vectors + base : NULL;
+  float *keep = norm && job->keep ? job->keep + base : NULL;
+  int u, j;
+  if (norm) K(norm_gates)(job, norm, keep);
+  for (u = 0; u < job->units; u += 16)
+    for (j = 0; j < 16; j += VL) K(first_gates)(job, u + j, job->gates + (size_t)u * 4 + j);
+  if (norm) {
+    float root = K(normalise)(job->n, job->h, 16);
+    if (keep) memcpy(keep + 8 * (size_t)job->units, job->h, (size_t)job->units * sizeof(float));
+    if (keep) keep[9 * (size_t)job->units] = root;
+  }
+  for (u = 0; u < job->units; u += 16)
+    for (j = u; j < u + 16; j += VL) {
+      V s = V_LD(job->h + j), o = V_LD(job->gates + (size_t)u * 4 + 48 + (j - u));
+      if (norm) s = V_FMA(V_LD(norm + 8 * (size_t)job->units + j), s, V_LD(norm + 9 * (size_t)job->units + j));
+      V_ST(job->h + j, V_MUL(o, K(activate)((int)job->o->activation, s)));
+    }
+}
+
+/* do = dh A(n), dn = dh o A'(n): dn goes to `dn`, do in place of o. */
+IN void K(output_back)(const lstm__gate_job *job, int u, float *gates, const float *norm, const float *xhat,
+                       float *dn) {
+  V s, a, unclipped, dh = V_LD(job->dh + u), o = V_LD(gates + 48);
+  s = K(new_cell)(job, u, K(load4)(4, gates), &unclipped);
+  if (norm) s = V_FMA(V_LD(norm + 8 * (size_t)job->units + u), V_LD(xhat + u), V_LD(norm + 9 * (size_t)job->units + u));
+  a = K(activate)((int)job->o->activation, s);
+  V_ST(dn + u, K(through)((int)job->o->activation, V_MUL(dh, o), a));
+  V_ST(gates + 48, K(through)((int)job->o->gate_activation, V_MUL(dh, a), o));
+}
+
+/* From the gradient of c (in dc) and of s (by way of h, in ds) to those of the gates' sums and of c'. */
+IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
+  const lstm_layer *o = job->o;
+  const int G = (int)o->gate_activation;
+  const float *p = o->peephole ? job->vectors + u : NULL;
+  float *dp = p ? job->keep + u : NULL;
+  K(quad) q = K(load4)(4, gates);
+  V c = V_LD(job->c_prev + u), d = V_LD(job->dc + u), before = V_SET(0.0f), s, unclipped, di, df;
+  s = K(new_cell)(job, u, q, &unclipped);
+  if (o->zoneout > 0) {
+    V kept = V_MUL(K(zone)(job, u), d);
+    before = kept;
+    d = V_SUB(d, kept);
+  }
+  ds = V_ADD(ds, d);
+  if (p) {
+    ds = V_FMA(V_LD(p + 2 * job->units), q.d, ds);
+    V_ST(dp + 2 * job->units, V_MUL(q.d, s));
+  }
+  if (o->cell_clip > 0) ds = V_POS(ds, V_SUB(V_SET(o->cell_clip), V_ABS(unclipped)));
+  before = V_FMA(ds, K(forget)(job, u, q.b), before);
+  di = V_MUL(ds, q.c);
+  df = V_MUL(ds, c);
+  if (o->coupled) di = V_SUB(di, df);
+  if (job->noise) df = V_FNMA(V_SET(o->noise), df, df);
+  if (o->coupled || o->forget == LSTM_FORGET_ZERO || o->forget == LSTM_FORGET_ONE)
+    df = V_SET(0.0f);
+  else
+    df = K(through)(G, df, q.b);
+  q.c = K(through)((int)o->activation, V_MUL(ds, q.a), q.c);
+  q.a = K(through)(G, di, q.a);
+  q.b = df;
+  if (p) {
+    before = V_FMA(V_LD(p), q.a, V_FMA(V_LD(p + job->units), q.b, before));
+    V_ST(dp, V_MUL(q.a, c));
+    V_ST(dp + job->units, V_MUL(q.b, c));
+  }
+  K(store4)(4, gates, q);
+  V_ST(job->dc + u, before);
+}
+
+FN void K(gate_backward)(const lstm__gate_job *job) {
+  size_t units = (size_t)job->units, base = job->o->peephole ? 3 * units : 0;
+  const float *norm = job->o->layer_norm ? job->vectors + base : NULL;
+  float *keep = norm ? job->keep + base : NULL, *ds = job->h;
+  int u, j, k;
+  for (u = 0; u < job->units; u += 16)
+    for (j = 0; j < 16; j += VL)
+      K(output_back)(job, u + j, job->gates + (size_t)u * 4 + j, norm, norm ? keep + 8 * units : NULL, ds);
+  if (norm) {
+    float root = keep[9 * units];
+    K(normalise_back)(job->n, ds, 16, keep + 8 * units, norm + 8 * units, keep + 9 * units, root);
+  }
+  for (u = 0; u < job->units; u += 16)
+    for (j = 0; j < 16; j += VL)
+      K(gates_back)(job, u + j, job->gates + (size_t)u * 4 + j, V_LD(ds + u + j));
+  for (k = 0; norm && k < 4; k++) {
+    float *dbias = keep + (size_t)(4 + k) * units, root = dbias[0];
+    K(normalise_back)
+    (job->n, job->gates + k * 16, 64, keep + (size_t)k * units, norm + (size_t)k * units, dbias, root);
+  }
+}
+
+/* --- the GRU: Cho et al., 2014, with the reset gate after the product, as in cuDNN and PyTorch ------------------- */
+
+/* Sums of r, z, n from x, n from h; on return r, z, n and the last unchanged. */
+FN void K(gru_forward)(const lstm__gate_job *job) {
+  int u, j;
+  for (u = 0; u < job->units; u += 16)
+    for (j = 0; j < 16; j += VL) {
+      float *gates = job->gates + (size_t)u * 4 + j;
+      K(quad) q = K(load4)(4, gates);
+      q.a = K(sigmoid)(q.a);
+      q.b = K(sigmoid)(q.b);
+      q.c = K(tanh)(V_FMA(q.a, q.d, q.c));
+      K(store4)(4, gates, q);
+      V_ST(job->h + u + j, V_FMA(q.b, V_SUB(V_LD(job->c_prev + u + j), q.c), q.c));
+    }
+}
+
+FN void K(gru_backward)(const lstm__gate_job *job) {
+  int u, j;
+  for (u = 0; u < job->units; u += 16)
+    for (j = 0; j < 16; j += VL) {
+      float *gates = job->gates + (size_t)u * 4 + j, *before = job->dc + u + j;
+      K(quad) q = K(load4)(4, gates);
+      V dh = V_LD(job->dh + u + j), dn = K(through)(LSTM_TANH, V_FNMA(dh, q.b, dh), q.c);
+      V_ST(before, V_FMA(dh, q.b, V_LD(before)));
+      q.b = K(through)(LSTM_SIGMOID, V_MUL(dh, V_SUB(V_LD(job->c_prev + u + j), q.c)), q.b);
+      q.c = dn;
+      dh = K(through)(LSTM_SIGMOID, V_MUL(dn, q.d), q.a);
+      q.d = V_MUL(dn, q.a);
+      q.a = dh;
+      K(store4)(4, gates, q);
+    }
+}
+
+FN void K(blend)(int n, float *y, const float *mask, float rate, const float *other) {
+  int i;
+  for (i = 0; i < n; i += VL) {
+    V v = V_LD(y + i);
+    V_ST(y + i, V_FMA(mask ? V_LD(mask + i) : V_SET(rate), V_SUB(V_LD(other + i), v), v));
+  }
+}
+
+FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float *dother) {
+  int i;
+  for (i = 0; i < n; i += VL) {
+    V m = mask ? V_LD(mask + i) : V_SET(rate), d = V_LD(dy + i);
+    V_ST(dother + i, V_FMA(m, d, V_LD(dother + i)));
+    V_ST(dy + i, V_FNMA(m, d, d));
   }
 }
 
@@ -7579,42 +8926,14 @@ FN void K(outer)(int n, const float *a, size_t lda, int k, const float *d, float
 
 FN void K(map)(int activation, int n, float *x) {
   int i;
-  switch (activation) {
-  case LSTM_TANH:
-    for (i = 0; i < n; i += VL) V_ST(x + i, K(tanh)(V_LD(x + i)));
-    break;
-  case LSTM_SIGMOID:
-    for (i = 0; i < n; i += VL) V_ST(x + i, K(sigmoid)(V_LD(x + i)));
-    break;
-  case LSTM_RELU:
-    for (i = 0; i < n; i += VL) V_ST(x + i, V_MAX(V_SET(0.0f), V_LD(x + i)));
-    break;
-  case LSTM__MAP_EXP:
-    for (i = 0; i < n; i += VL) V_ST(x + i, K(exp)(V_LD(x + i)));
-    break;
-  default:
-    break;
-  }
+  if (activation <= LSTM_LINEAR) return;
+  for (i = 0; i < n; i += VL) V_ST(x + i, K(activate)(activation, V_LD(x + i)));
 }
 
 FN void K(map_backward)(int activation, int n, const float *y, float *dy) {
-  const V one = V_SET(1.0f);
   int i;
-  for (i = 0; i < n; i += VL) {
-    V f = V_LD(y + i), d = V_LD(dy + i);
-    if (activation == LSTM_TANH) d = V_MUL(d, V_FNMA(f, f, one));
-    if (activation == LSTM_SIGMOID) d = V_MUL(V_MUL(d, f), V_SUB(one, f));
-    if (activation == LSTM_RELU) d = V_POS(d, f);
-    V_ST(dy + i, d);
-  }
-}
-
-/* The fixed tree by which 16 lanes become one. */
-FN float K(tree)(float *lane) {
-  int width, j;
-  for (width = 8; width; width /= 2)
-    for (j = 0; j < width; j++) lane[j] = lane[j] + lane[j + width];
-  return lane[0];
+  if (activation <= LSTM_LINEAR) return;
+  for (i = 0; i < n; i += VL) V_ST(dy + i, K(through)(activation, V_LD(dy + i), V_LD(y + i)));
 }
 
 FN float K(softmax)(int n, float *z, float *top) {
@@ -7721,8 +9040,9 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
 #else
     LSTM_ISA_WASM,
 #endif
-    LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(map), K(map_backward), K(softmax), K(divide),
-    K(scale),        K(clip), K(add),  K(axpy),  K(dot),           K(sgd), K(rmsprop),      K(adam)};
+    LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(gate_forward), K(gate_backward),
+    K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
+    K(scale), K(clip), K(add), K(axpy), K(dot), K(sgd), K(rmsprop), K(adam)};
 
 #undef VL
 #undef V

@@ -54,7 +54,7 @@ static int named(const char *word, const char *const *names, int count) {
 
 static void parse_layer(golden *to, const char *line) {
   static const char *const types[] = {"none", "embedding", "lstm", "dense", "dropout"};
-  static const char *const activations[] = {"linear", "tanh", "sigmoid", "relu"};
+  static const char *const activations[] = {"default", "linear", "tanh", "sigmoid", "relu"};
   static const char *const reads[] = {"all", "last"};
   char type[16], activation[16], read[16];
   int size;
@@ -67,7 +67,8 @@ static void parse_layer(golden *to, const char *line) {
   case LSTM_LAYER_DENSE: *layer = lstm_dense(size); break;
   default: *layer = lstm_dropout(0.0f); break;
   }
-  layer->activation = (lstm_activation)named(activation, activations, 4);
+  int which = named(activation, activations, 5);
+  if (layer->type == LSTM_LAYER_DENSE) layer->activation = (lstm_activation)which;
   layer->read = (lstm_read)named(read, reads, 2);
 }
 
