@@ -2528,6 +2528,7 @@ static lstm__layer lstm__projection_of(const lstm__layer *l) {
   r.in = l->units;
   r.out = r.units = l->out;
   r.out_pad = r.units_pad = l->out_pad;
+  memcpy(r.tensor, l->tensor, sizeof r.tensor);
   return r;
 }
 
