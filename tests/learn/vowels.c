@@ -92,9 +92,17 @@ static void test_vowels(void **arg) {
   check_vowels("LSTM 100", lstm_lstm(100), 5, 93.5, .8);
 }
 
+static void test_vowels_in_both_directions(void **arg) {
+  lstm_layer layer = lstm_lstm(100);
+  (void)arg;
+  layer.bidirectional = 1;
+  check_vowels("bidirectional LSTM 100", layer, 3, 96.6, 1.7);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_vowels),
+      cmocka_unit_test(test_vowels_in_both_directions),
   };
   return cmocka_run_group_tests_name("learn/vowels", tests, NULL, NULL);
 }
