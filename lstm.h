@@ -19,7 +19,7 @@
    The whole text above "Public API" is the manual; the declarations after it say what each function does.
    examples/train.c trains a network in 80 lines. Every example here is compiled by the tests, in C and in C++.
 
-   CONTENTS: use, glossary, layouts, cells, level 1: run, level 2: train, level 3: the parts of a training step, configuration,
+   CONTENTS: use, glossary, layouts, cells, level 1: run, level 2: train, level 3: the parts of a step, configuration,
    memory, errors, threads, numerics, dispatch, file format, untrusted input, limits, versions, index.
 
    USE
@@ -115,8 +115,8 @@
      zoneout            d_c, d_h                    Krueger et al., 2017                             -        generic
 
    Tensors of an LSTM layer, in file order: weight_ih [4H][I], weight_hh [4H][P or H], bias_ih [4H], then where they are
-   asked for weight_hr [P][H], peephole [3H], norm_weight [4H], norm_cell_weight [H], norm_cell_bias [H], h0 [P or H], c0
-   [H]. Of a GRU layer: weight_ih [3H][I], weight_hh [3H][H], bias_ih [3H], bias_hn [H], h0 [H]. Each ends in _l0, _l1,
+   asked for weight_hr [P][H], peephole [3H], norm_weight [4H], norm_cell_weight [H], norm_cell_bias [H], h0 [P or H],
+   c0 [H]. Of a GRU layer: weight_ih [3H][I], weight_hh [3H][H], bias_ih [3H], bias_hn [H], h0 [H]. Each ends in _l0, _l1,
    ... and the backward direction's in _l0_reverse, ...: first all of the forward direction, then all of the backward.
 
    LEVEL 1: RUN
@@ -2301,8 +2301,9 @@ static void lstm__plan_state(lstm__plan *p, lstm__layer *l, int tokens) {
 }
 
 static int lstm__is_generic(const lstm_layer *o) {
-  return o->type == LSTM_LAYER_LSTM && (o->peephole || o->coupled || o->layer_norm || o->cell_clip > 0 || o->forget ||
-                                        o->zoneout > 0 || o->activation != LSTM_TANH || o->gate_activation != LSTM_SIGMOID);
+  return o->type == LSTM_LAYER_LSTM &&
+         (o->peephole || o->coupled || o->layer_norm || o->cell_clip > 0 || o->forget || o->zoneout > 0 ||
+          o->activation != LSTM_TANH || o->gate_activation != LSTM_SIGMOID);
 }
 
 /* Adds a node; `out` is how wide its rows are. Returns 0 where it is over a limit. */
@@ -2396,8 +2397,8 @@ static lstm_status lstm__check_tied(const lstm__walk *w, int in) {
   if (!d->layers[0].tied || w->denses < w->heads || d->layers[w->i].type != LSTM_LAYER_DENSE) return LSTM_OK;
   if (d->layers[w->i].size != d->input_size || in != d->layers[0].size)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT,
-                      "layer %d: tied to a table of %d tokens and %d columns, but it has %d outputs and %d inputs", w->i,
-                      d->input_size, d->layers[0].size, d->layers[w->i].size, in);
+                      "layer %d: tied to a table of %d tokens and %d columns, but it has %d outputs and %d inputs",
+                      w->i, d->input_size, d->layers[0].size, d->layers[w->i].size, in);
   return LSTM_OK;
 }
 
@@ -2489,8 +2490,8 @@ LSTM_API lstm_layer lstm_gru(int hidden_size) { return lstm__layer_of(LSTM_LAYER
 LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_DENSE, outputs, 0); }
 LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
 
-/* Where column `column` of a node's packed panels is in a tensor of kind `kind`: its row, or -1. Panels have 64 columns:
-   of four gates, 16 units each; of one, up to 64 units. A GRU's four are r, z, and n's parts from x and from h. */
+/* Where column `column` of a node's packed panels is in a tensor of kind `kind`: its row, or -1. Panels have 64
+   columns: of four gates, 16 units each; of one, up to 64 units. A GRU's four are r, z, and n's parts from x and from h. */
 static int lstm__row_of(const lstm__layer *l, int kind, int column) {
   int unit = l->gates == 1 ? column : column / 64 * 16 + column % 16, gate = l->gates == 1 ? 0 : column % 64 / 16;
   if (unit >= l->units) return -1;
@@ -4103,7 +4104,7 @@ struct lstm_trainer {
   int *order, *lengths;  /* [B] lanes by falling length; their lengths */
   int *anew, *fresh;     /* [B] 1: nothing was carried yet; 1: begins this window at the model's initial state */
   int *active;           /* [T] how many lanes have a step t */
-  int unique_count, T, B, ragged, has_best, has_forward, has_loss, group;
+  int unique_count, T, B, ragged, has_best, has_forward, has_loss, has_backward, group;
   uint64_t steps, windows; /* updates; forward passes */
   uint64_t revision;       /* of the model's weights that the transposed ones were made from */
   float rate, norm, one;
@@ -4539,7 +4540,8 @@ static void lstm__embed_tile(lstm_trainer *t, int layer, int index) {
     float *to = t->tapes[layer].out + (size_t)r * (size_t)l->out_pad;
     memset(to, 0, (size_t)l->out_pad * sizeof(float));
     if (t->slots[r] >= 0)
-      memcpy(to, lstm__param(t->model, l, LSTM__T_TABLE) + (size_t)t->ids[r] * (size_t)l->out, (size_t)l->out * sizeof(float));
+      memcpy(to, lstm__param(t->model, l, LSTM__T_TABLE) + (size_t)t->ids[r] * (size_t)l->out,
+             (size_t)l->out * sizeof(float));
   }
 }
 
@@ -4881,7 +4883,7 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
   t->T = b.seq_len;
   t->B = b.batch_size;
   t->windows++;
-  t->has_loss = 0;
+  t->has_loss = t->has_backward = 0;
   lstm__sort_lanes(t, &b);
   if (t->input)
     lstm__take_input(t, b.x);
@@ -5330,8 +5332,8 @@ static void lstm__split_row(const lstm__layer *l, const float *d, float *forward
   if (backward) memcpy(backward, d + (l->o.merge == LSTM_MERGE_CONCAT ? width : 0), width * sizeof(float));
 }
 
-/* The part of a join's gradient `once` that step `step` of a lane takes, in `row`. The largest value's goes to the first
-   step that has it, which takes it out of `once`. */
+/* The part of a join's gradient `once` that step `step` of a lane takes, in `row`. The largest value's goes to the
+   first step that has it, which takes it out of `once`. */
 static void lstm__share_row(const lstm_trainer *t, int layer, int step, int lane, float *once, float *row) {
   const lstm__layer *l = t->model->layers + layer;
   const float *y = t->tapes[layer].out + (size_t)lane * (size_t)l->out_pad;
@@ -5424,8 +5426,8 @@ static void lstm__leave_initial(lstm_trainer *t, int layer) {
   }
 }
 
-/* A cell; returns 1 where the gradient of its inputs has come to lie in gradients_at. Of two directions the backward one
-   comes first, and leaves it in the other flow, for the forward one to add to. */
+/* A cell; returns 1 where the gradient of its inputs has come to lie in gradients_at. Of two directions the backward
+   one comes first, and leaves it in the other flow, for the forward one to add to. */
 static int lstm__backward_cell(lstm_trainer *t, int layer, int wants_input) {
   const lstm__layer *l = t->model->layers + layer;
   int i;
@@ -5518,6 +5520,60 @@ LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flo
     memcpy(flow->d_input + r * in, t->gradients_at + r * (size_t)lstm__pad16((int)in), in * sizeof(float));
   t->gradients = NULL;
   t->has_forward = t->has_loss = 0;
+  t->has_backward = 1;
+  return LSTM_OK;
+}
+
+/* A layer's gate values (after a forward) or gradients (after a backward) of a step and lane, direction by direction:
+   calls `take` for each row of 4 units_pad. Returns 0 where the layer has none. */
+static int lstm__each_gate_row(const lstm_trainer *t, int layer, void *context,
+                               void (*take)(void *context, const lstm_trainer *t, const lstm__layer *l, int step,
+                                            const float *row)) {
+  int i, step, lane, found = 0;
+  for (i = 0; i < t->model->plan.layers; i++) {
+    const lstm__layer *l = t->model->layers + i;
+    if (l->described != layer || !l->recurrent) continue;
+    found = 1;
+    for (step = 0; step < t->T; step++)
+      for (lane = 0; lane < t->B; lane++)
+        if (step < t->lengths[lane])
+          take(context, t, l, step, t->tapes[i].gates + (size_t)(step * t->B + lane) * (size_t)l->units_pad * 4);
+  }
+  return found;
+}
+
+static void lstm__count_saturated(void *context, const lstm_trainer *t, const lstm__layer *l, int step,
+                                  const float *row) {
+  lstm_saturation *out = (lstm_saturation *)context;
+  int k, u, gates = l->type == LSTM_LAYER_GRU ? 3 : 4;
+  (void)t;
+  (void)step;
+  out->count += (size_t)l->units;
+  for (k = 0; k < gates; k++)
+    for (u = 0; u < l->units; u++) {
+      float v = row[u / 16 * 64 + k * 16 + u % 16];
+      out->low[k] += v < (k == 2 ? -0.9f : 0.1f);
+      out->high[k] += v > 0.9f;
+    }
+}
+
+LSTM_API lstm_status lstm_trainer_saturation(const lstm_trainer *trainer, int layer, lstm_saturation *out) {
+  if (!trainer || !out || !trainer->has_forward) return LSTM_ERR_ARGUMENT;
+  memset(out, 0, sizeof *out);
+  return lstm__each_gate_row(trainer, layer, out, lstm__count_saturated) ? LSTM_OK : LSTM_ERR_ARGUMENT;
+}
+
+static void lstm__add_square(void *context, const lstm_trainer *t, const lstm__layer *l, int step, const float *row) {
+  float *norms = (float *)context;
+  norms[step] = norms[step] + t->model->kernels->dot(l->units_pad * 4, row, row);
+}
+
+LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int layer, float *norms) {
+  int step;
+  if (!trainer || !norms || !trainer->has_backward) return LSTM_ERR_ARGUMENT;
+  memset(norms, 0, (size_t)trainer->T * sizeof(float));
+  if (!lstm__each_gate_row(trainer, layer, norms, lstm__add_square)) return LSTM_ERR_ARGUMENT;
+  for (step = 0; step < trainer->T; step++) norms[step] = (float)lstm__sqrt((double)norms[step]);
   return LSTM_OK;
 }
 
@@ -8666,8 +8722,8 @@ IN V K(new_cell)(const lstm__gate_job *job, int u, K(quad) q, V *unclipped) {
 
 IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zone + u) : V_SET(job->o->zoneout); }
 
-/* Layer norm of the four gates, to z = gain (...) + bias; what backward needs goes to `keep`: the normalised sums in the
-   gains' rows, the roots at the beginning of the biases'. */
+/* Layer norm of the four gates, to z = gain (...) + bias; what backward needs goes to `keep`: the normalised sums in
+   the gains' rows, the roots at the beginning of the biases'. */
 FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep) {
   const float *bias = gain + (size_t)job->units * 4;
   int k, u, j;
