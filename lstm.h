@@ -6194,7 +6194,7 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 
 /* Refuses a file, by name and place. */
 #define LSTM__BAD(file, status, ...) lstm__fail((file)->error, LSTM_ERR_##status, __VA_ARGS__)
-#define LSTM__LINE 192 /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
+#define LSTM__LINE 384 /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
 
 /* --- little-endian numbers --------------------------------------------------------------------------------------- */
 

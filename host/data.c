@@ -264,6 +264,60 @@ static int data_gather(lua_State *L) {
   return 0;
 }
 
+/* gather_ragged(source [M] or [M][W], first [N], lengths [N], indices [B], out [T][B] or [T][B][W], lens [B]) -> the
+   longest: lane b of out gets the steps of sequence indices[b], which are lengths[] rows of source from row first[] on,
+   then zeros; lens gets how many. */
+static int data_gather_ragged(lua_State *L) {
+  const host_array *source = host_toarray(L, 1);
+  const host_array *first = host_checkarray(L, 2, HOST_INT32, 1, "first");
+  const host_array *lengths = host_checkarray(L, 3, HOST_INT32, 1, "lengths");
+  const host_array *indices = host_checkarray(L, 4, HOST_INT32, 1, "indices");
+  host_array *out, *lens;
+  int longest = 0, lanes = indices->shape[0], b;
+  size_t width, t;
+  if (!source) return host_raise(L, "gather_ragged: array expected, got %s", luaL_typename(L, 1));
+  out = host_checkarray(L, 5, source->kind, source->dims + 1, "out");
+  lens = host_checkarray(L, 6, HOST_INT32, 1, "lens");
+  width = source->dims == 2 ? (size_t)source->shape[1] : 1;
+  if (out->shape[1] != lanes || lens->shape[0] != lanes || out->count / ((size_t)out->shape[0] + !out->shape[0]) !=
+      (size_t)lanes * width) return host_raise(L, "gather_ragged: the sizes do not fit");
+  memset(out->data.bytes, 0, out->count * 4);
+  for (b = 0; b < lanes; b++) {
+    int32_t row = indices->data.i[b], from, n;
+    if (row < 0 || row >= first->shape[0] || row >= lengths->shape[0]) {
+      return host_raise(L, "gather_ragged: index %d is out of range", (int)row);
+    }
+    from = first->data.i[row], n = lengths->data.i[row];
+    if (from < 0 || n < 0 || n > out->shape[0] || from > source->shape[0] - n) {
+      return host_raise(L, "gather_ragged: sequence %d is out of range", (int)row);
+    }
+    for (t = 0; t < (size_t)n; t++) {
+      memcpy(out->data.f + (t * (size_t)lanes + (size_t)b) * width, source->data.f + ((size_t)from + t) * width,
+             width * 4);
+    }
+    lens->data.i[b] = n;
+    if (n > longest) longest = n;
+  }
+  lua_pushinteger(L, longest);
+  return 1;
+}
+
+/* lane(batch [T][B][W], b, length) -> a copy of the first steps of lane b (1-based) [length][W] */
+static int data_lane(lua_State *L) {
+  const host_array *batch = host_checkarray(L, 1, HOST_FLOAT32, 3, "batch");
+  int b = host_checkint(L, 2, 1, batch->shape[1], "lane") - 1, t, shape[2];
+  size_t width = (size_t)batch->shape[2];
+  host_array *out;
+  shape[0] = host_checkint(L, 3, 0, batch->shape[0], "lane");
+  shape[1] = batch->shape[2];
+  out = host_newarray(L, HOST_FLOAT32, 2, shape);
+  for (t = 0; t < shape[0]; t++) {
+    const float *from = batch->data.f + ((size_t)t * (size_t)batch->shape[1] + (size_t)b) * width;
+    memcpy(out->data.f + (size_t)t * width, from, width * 4);
+  }
+  return 1;
+}
+
 /* scatter(part [T][B][W], first, whole [N][T][W]): the reverse for consecutive rows, from `first` (0-based) on. */
 static int data_scatter(lua_State *L) {
   const host_array *part = host_checkarray(L, 1, HOST_FLOAT32, 3, "part");
@@ -427,6 +481,8 @@ static const luaL_Reg functions[] = {{"readfile", data_readfile},
                                      {"gather_windows", data_gather_windows},
                                      {"gather_streams", data_gather_streams},
                                      {"gather", data_gather},
+                                     {"gather_ragged", data_gather_ragged},
+                                     {"lane", data_lane},
                                      {"scatter", data_scatter},
                                      {"range", data_range},
                                      {"hash", data_hash},

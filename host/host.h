@@ -118,12 +118,20 @@ typedef struct host_model {
 
 host_model *host_checkmodel(lua_State *L, int arg);
 void host_release_model(host_model *box); /* frees a closed model that no trainer needs any more */
-/* Fills a batch from x, y (0: none) and an options table (0: none) with lengths, reset, weights, initial. Temporary
-   values are left on the stack. */
+/* The place of the tensor named by an argument. `what` begins the messages, here and below. */
+int host_findtensor(lua_State *L, const lstm_model *model, int arg, lstm_tensor *tensor, const char *what);
+/* The place (from 0) of the recurrent layer that an argument names (from 1); the first one where it is missing. */
+int host_checklayer(lua_State *L, const lstm_model *model, int arg, const char *what);
+const char *const *host_gates(const lstm_model *model, int layer); /* of that layer: "i", ..., NULL */
+/* Fills a batch from x, y (0: none) and an options table (0: none) with lengths, reset, weights, initial, burn_in.
+   Temporary values are left on the stack. */
 void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_loss loss, int options,
                     lstm_batch *batch);
 extern const char *const host_loss_names[];
 extern const char *const host_output_names[];
+/* The state that an argument is, ready for sequences of this length. */
+lstm_state *host_checkstate(lua_State *L, int arg, int seq_len);
+int host_pushmetrics(lua_State *L, const lstm_metrics *metrics); /* loss, weight, targets, correct; returns 4 */
 void host_open_model(lua_State *L, int core);
 void host_open_state(lua_State *L, int core);
 void host_open_trainer(lua_State *L, int core);

@@ -103,14 +103,15 @@ function Tokens:decode() end
 
 ---The sorted symbols of a text. Number i has the id i - 1. `#vocab`: how many; `==` compares the symbols.
 ---@class lstm.Vocab
----@field kind "bytes"|"utf8"
+---@field kind "bytes"|"utf8"|"words"
 ---@field symbols string[]
 ---@field ids table<string, integer> ids from 0, by symbol
 local Vocab = {}
 ---How many symbols there are.
 ---@return integer
 function Vocab:size() end
----The ids of a text. Raises for an empty text and for a symbol that is not there, with the symbol and its place.
+---The ids of a text. Raises for an empty text and for a symbol that is not there, with the symbol and its place; words
+---that are not there are "<unknown>".
 ---@param text string
 ---@return lstm.Tokens
 function Vocab:encode(text) end
@@ -221,10 +222,11 @@ function Scaler:undo(array, column) end
 ---@return string
 function Scaler:tometa() end
 
----The vocabulary of a text: lstm.vocab(text, kind): its distinct bytes ("bytes", the default) or code points ("utf8").
+---The vocabulary of a text: lstm.vocab(text, kind): its distinct bytes ("bytes", the default), code points ("utf8") or
+---words ("words": with "\n" for the end of a line, and "<unknown>" for those that occur less than `least` times).
 ---Raises for an empty text, and for "utf8" where the text is none, with the place.
 ---@class lstm.vocabs
----@overload fun(text: string, kind?: "bytes"|"utf8"): lstm.Vocab
+---@overload fun(text: string, kind?: "bytes"|"utf8"|"words", options?: {least: integer}): lstm.Vocab
 lstm.vocab = {}
 ---The vocabulary of a string made by vocab:tometa.
 ---@param text string
@@ -272,11 +274,36 @@ function lstm.zscore(rows) end
 ---@return number
 function lstm.rmse(a, b) end
 
+---A set of sequences of different length, made by lstm.sequences. `#set`: how many.
+---@class lstm.Sequences
+---@field kind "sequences"
+---@field x any[] arrays, tokens or strings
+---@field y? any[]|lstm.Array
+local Sequences = {}
+---Cuts by position: split(0.9) gives the first 90 % and the rest.
+---@param ... number
+---@return lstm.Sequences ...
+function Sequences:split(...) end
+---Sequences from..to: from 1, both included; negative counts from the end. Raises where there are none.
+---@param from integer
+---@param to? integer default: the last one
+---@return lstm.Sequences
+function Sequences:slice(from, to) end
+
+---A set of sequences for fit, predict, classify and evaluate. x: a list of arrays [T][I], [T] (one input) or of ids
+---[T], tables of such numbers, tokens, or, where the model has a vocabulary, strings. y: a list of one label, class
+---number or row for each, or of an array or list with one for each step.
+---@param options {x: any[], y: any[]|lstm.Array|nil}
+---@return lstm.Sequences
+function lstm.sequences(options) end
+
 -- --- models ----------------------------------------------------------------------------------------------------------
 
 ---@class lstm.Layer
 
----@alias lstm.Loss "mse"|"cross_entropy"|"binary_cross_entropy"
+---@alias lstm.Loss "mse"|"mae"|"huber"|"cross_entropy"|"binary_cross_entropy"
+---@alias lstm.Read "all"|"last"|"mean"|"max"
+---@alias lstm.Activation "linear"|"tanh"|"sigmoid"|"relu"|"hard_sigmoid"|"softsign"
 
 ---@class lstm.ModelOptions
 ---@field input integer|lstm.Vocab
@@ -285,7 +312,7 @@ function lstm.rmse(a, b) end
 ---@field layers? integer
 ---@field dropout? number
 ---@field embedding? integer
----@field read? "all"|"last"
+---@field read? lstm.Read
 ---@field loss? lstm.Loss
 ---@field init? "default"|"pytorch"|"zero"|lstm.Model
 ---@field seed? integer
@@ -304,6 +331,7 @@ function lstm.rmse(a, b) end
 ---@field optimizer? "adam"|"adamw"|"rmsprop"|"sgd"
 ---@field lr? number
 ---@field momentum? number
+---@field nesterov? boolean with sgd and a momentum
 ---@field beta1? number
 ---@field beta2? number
 ---@field alpha? number
@@ -311,7 +339,18 @@ function lstm.rmse(a, b) end
 ---@field weight_decay? number
 ---@field clip? number
 ---@field clip_value? number
+---@field schedule? "step"|"exponential"|"cosine" how lr falls
+---@field schedule_steps? integer updates
+---@field schedule_factor? number step 0.1, exponential 0.999, cosine 0
+---@field warmup? integer updates in which lr rises to its full value
 ---@field loss? lstm.Loss
+---@field huber_delta? number default 1
+---@field label_smoothing? number
+---@field class_weights? number[]|table<string, number>|lstm.Array for all classes, or for some by label
+---@field burn_in? integer first steps of a window that only warm up the state
+---@field freeze? integer[] numbers of the layers whose weights stay
+---@field layer_rates? number[]|lstm.Array what the lr of each layer is multiplied by
+---@field bucket? boolean sequences of similar length together
 ---@field shuffle? boolean
 ---@field seed? integer
 ---@field threads? integer
@@ -333,14 +372,24 @@ function lstm.rmse(a, b) end
 ---@field meta table
 ---@field assumed? string
 local Model = {}
----@param train any tokens, windows, or {x =, y =}
+---@param train any tokens, windows, sequences, or {x =, y =}; padded arrays may have lengths and weights
 ---@param options? lstm.FitOptions
 ---@return lstm.History?, string? message, string? status, lstm.History? partial
 function Model:fit(train, options) end
 ---@param data any
 ---@param options? {batch: integer}
----@return lstm.Array
+---@return lstm.Array|lstm.Array[] a list for sequences of different length that are read at every step
 function Model:predict(data, options) end
+---The likeliest class of each output of predict: labels, symbols or numbers.
+---@param data any
+---@param options? {batch: integer}
+---@return any[]
+function Model:classify(data, options) end
+---What the cells of a recurrent layer do on one sequence: arrays [T][H] by the names of the gates.
+---@param data any one sequence, as predict takes it
+---@param options? {layer: integer}
+---@return lstm.Trace
+function Model:trace(data, options) end
 ---@param data any
 ---@param options? {batch: integer, loss: lstm.Loss}
 ---@return {loss: number, count: number, accuracy: number?}
@@ -373,6 +422,7 @@ function Model:clone() end
 function Model:parameters() end
 ---@return string[]
 function Model:tensors() end
+---A copy of a tensor; with an array, sets it: model:tensor("embed.weight", vectors) puts given embeddings in.
 ---@param name string
 ---@param value? lstm.Array
 ---@return lstm.Array?
@@ -407,6 +457,7 @@ function State:argmax(lane) end
 ---@param rng lstm.Rng
 ---@return integer place
 function State:sample(temperature, rng) end
+---A sequence; a bidirectional model takes it whole.
 ---@param x lstm.Array
 ---@return lstm.Array
 function State:forward(x) end
@@ -420,9 +471,17 @@ function State:forward_batch(x, options) end
 ---@param options? table
 ---@return number loss, number weight, number targets, number correct
 function State:evaluate(x, y, loss, options) end
+---Back to the model's initial state: learned, else zero.
 ---@param lane? integer
 ---@return lstm.State self
 function State:reset(lane) end
+---From now on records what the cells of a layer do in a lane; false: no more.
+---@param options? {layer: integer, lane: integer, steps: integer}|false default: first recurrent layer, lane 1, 1000
+---@return lstm.State self
+function State:trace(options) end
+---What was recorded.
+---@return lstm.Trace
+function State:traced() end
 ---@param lane? integer
 ---@return lstm.Array
 function State:values(lane) end
@@ -443,14 +502,59 @@ function State:restore(bytes) end
 function State:model() end
 function State:close() end
 
+---What the cells of a layer did: an array [steps][H] for each gate (gru: r, z, n), the cell and the output.
+---@class lstm.Trace
+---@field steps integer
+---@field i? lstm.Array
+---@field f? lstm.Array
+---@field g? lstm.Array
+---@field o? lstm.Array
+---@field c? lstm.Array
+---@field h lstm.Array
+---@field r? lstm.Array
+---@field z? lstm.Array
+---@field n? lstm.Array
+---@field reverse? lstm.Trace the other direction of a bidirectional layer
+
+---One step is trainer:train, or its parts: forward, loss, zero_gradients, backward, clip, update.
 ---@class lstm.Trainer
 local Trainer = {}
 ---@param x lstm.Array [T][B][I], or ids [T][B]
 ---@param y lstm.Array [T][B][O], or ids [T][B]
----@param options? {lengths: lstm.Array, weights: lstm.Array, reset: boolean|lstm.Array, initial: lstm.Array}
+---@param options? lstm.BatchOptions
 ---@return number? loss, string? message, string? status
 function Trainer:train(x, y, options) end
+---By the trainer's own loss. Returns sums.
+---@param state lstm.State
+---@param x lstm.Array
+---@param y lstm.Array
+---@param options? lstm.BatchOptions
+---@return number loss, number weight, number targets, number correct
+function Trainer:evaluate(state, x, y, options) end
+---The outputs of a window, before softmax or sigmoid.
+---@param x lstm.Array
+---@param options? lstm.BatchOptions
+---@return lstm.Array [T][B][O], or [1][B][O] where the model reads once
+function Trainer:forward(x, options) end
+---The mean loss of the last forward.
+---@param y lstm.Array
+---@param options? {weights: lstm.Array, burn_in: integer}
+---@return number
+function Trainer:loss(y, options) end
+---Adds the gradients of the last forward: of its loss, of its outputs and of its final states. Once after each forward.
+---@param flow? {d_output: lstm.Array, d_final: lstm.Array, d_input: boolean}
+---@return {d_initial: lstm.Array, d_input: lstm.Array?} of the initial states [B][S]; of x where d_input is true
+function Trainer:backward(flow) end
+---@return number? norm of all gradients before clipping, string? message, string? status "not_finite"
+function Trainer:clip() end
+function Trainer:update() end
+function Trainer:zero_gradients() end
+---A copy of a tensor's gradient.
+---@param name string
 ---@return lstm.Array
+function Trainer:gradient(name) end
+---The states in which the last window ended.
+---@return lstm.Array [B][S]
 function Trainer:final() end
 function Trainer:reset() end
 ---@return integer
@@ -458,6 +562,9 @@ function Trainer:steps() end
 ---@param rate? number
 ---@return number
 function Trainer:lr(rate) end
+---The rate of the next update, after schedule and warm-up.
+---@return number
+function Trainer:rate() end
 ---@return number
 function Trainer:norm() end
 function Trainer:keep_best() end
@@ -472,6 +579,50 @@ function Trainer:resume(bytes) end
 ---@return lstm.Model
 function Trainer:model() end
 function Trainer:close() end
+
+---@class lstm.BatchOptions
+---@field lengths? lstm.Array int32 [B]
+---@field weights? lstm.Array [T][B]
+---@field reset? boolean|lstm.Array
+---@field initial? lstm.Array [B][S]
+---@field burn_in? integer
+
+---An encoder and a decoder that begins where the encoder ends, made by lstm.seq2seq.
+---@class lstm.Seq2seq
+---@field encoder lstm.Model
+---@field decoder lstm.Model
+---@field loss lstm.Loss
+local Pair = {}
+---Trains both with teacher forcing. Options and results as model:fit; a checkpoint is PATH.encoder and PATH.decoder.
+---@param train any {x = list of sequences, y = list of sequences} or lstm.sequences
+---@param options? lstm.FitOptions
+---@return lstm.History?, string? message, string? status, lstm.History? partial
+function Pair:fit(train, options) end
+---@param data any
+---@param options? {batch: integer}
+---@return {loss: number, count: number, accuracy: number?}
+function Pair:evaluate(data, options) end
+---What the decoder writes for a source, reading what it wrote: a string, a list of ids from 0, or an array [max][O].
+---@param source any one sequence
+---@param options? {max: integer, temperature: number, seed: integer}
+---@return string|integer[]|lstm.Array
+function Pair:translate(source, options) end
+---The arrays of a batch of sentences, as trainer:train takes them.
+---@param data any
+---@return lstm.Array x, lstm.Array y, table extra
+function Pair:batch(data) end
+---A training run of the caller's own: trainer:train(pair:batch(data)).
+---@param options? table
+---@return table
+function Pair:trainer(options) end
+---Writes PATH.encoder and PATH.decoder.
+---@param path string
+---@return true?, string? message, string? status
+function Pair:save(path) end
+---@return table<string, string>
+function Pair:strings() end
+---@return integer
+function Pair:parameters() end
 
 ---One look at a run: what was measured. Other columns are allowed.
 ---@class lstm.Row
@@ -525,15 +676,54 @@ function lstm.model(options) end
 ---@param options? {data: string, layers: lstm.Layer[], prefixes: table, isa: string, allow_not_finite: boolean}
 ---@return lstm.Model?, string? message, string? status
 function lstm.load(path, options) end
----@param size integer|table
+---@class lstm.EmbeddingOptions
+---@field [1] integer columns
+---@field tied? boolean the last dense layer uses the same table
+---@field name? string
+
+---@class lstm.GruOptions
+---@field [1] integer cells
+---@field read? lstm.Read of the last recurrent layer
+---@field dropout? number of the inputs
+---@field recurrent_dropout? number of h, one mask for a window
+---@field zoneout? number
+---@field learned_state? boolean
+---@field bidirectional? boolean
+---@field merge? "concat"|"sum"
+---@field name? string
+
+---@class lstm.LstmOptions: lstm.GruOptions
+---@field peephole? boolean
+---@field coupled? boolean f = 1 - i
+---@field projection? integer the width of h
+---@field layer_norm? boolean
+---@field cell_clip? number
+---@field forget? "learned"|"zero"|"one"|"noise"
+---@field noise? number with forget = "noise"
+---@field activation? lstm.Activation
+---@field gate_activation? lstm.Activation
+
+---@class lstm.DenseOptions
+---@field [1] integer outputs
+---@field activation? lstm.Activation
+---@field name? string
+
+---@param size integer|lstm.EmbeddingOptions
 ---@return lstm.Layer
 function lstm.embedding(size) end
----@param size integer|table
+---@param size integer|lstm.LstmOptions
 ---@return lstm.Layer
 function lstm.lstm(size) end
----@param size integer|table
+---@param size integer|lstm.GruOptions
+---@return lstm.Layer
+function lstm.gru(size) end
+---@param size integer|lstm.DenseOptions
 ---@return lstm.Layer
 function lstm.dense(size) end
+---An encoder and a decoder. Raises where the decoder cannot begin in the encoder's final state.
+---@param options {encoder: lstm.Model, decoder: lstm.Model, start: string|integer|nil, stop: string|integer|nil}
+---@return lstm.Seq2seq
+function lstm.seq2seq(options) end
 ---@param rate number
 ---@return lstm.Layer
 function lstm.dropout(rate) end

@@ -1,6 +1,7 @@
 /* model.c: the core of a model in Lua: a description in, weights, files out. host/lua/model.lua builds the public
    object. */
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +10,12 @@
 #define MODEL "lstm.core.model"
 enum { MAX_LAYERS = 64, MAX_META = 1024 };
 
-static const char *const type_names[] = {"none", "embedding", "lstm", "dense", "dropout", NULL};
-static const char *const activation_names[] = {"linear", "tanh", "sigmoid", "relu", NULL};
-static const char *const read_names[] = {"all", "last", NULL};
+static const char *const type_names[] = {"none", "embedding", "lstm", "dense", "dropout", "gru", NULL};
+static const char *const activation_names[] = {"default", "linear",       "tanh",     "sigmoid",
+                                               "relu",    "hard_sigmoid", "softsign", NULL};
+static const char *const read_names[] = {"all", "last", "mean", "max", NULL};
+static const char *const forget_names[] = {"learned", "zero", "one", "noise", NULL};
+static const char *const merge_names[] = {"concat", "sum", NULL};
 static const char *const init_names[] = {"default", "pytorch", "zero", NULL};
 const char *const host_output_names[] = {"auto", "linear", "softmax", "sigmoid", NULL};
 
@@ -45,13 +49,71 @@ static size_t model_bytes(const lstm_model *model) { return lstm_model_parameter
 
 /* --- descriptions ------------------------------------------------------------------------------------------------- */
 
+/* Every option of a layer: its name in Lua, where it is in lstm_layer, what it is, and which types of layer have it.
+   host/lua/layers.lua says which values make sense. */
+typedef enum option_kind { COUNT, FLAG, NUMBER, CHOICE } option_kind;
+typedef struct layer_option {
+  const char *name;
+  size_t place;
+  option_kind kind;
+  const char *const *names; /* of a CHOICE */
+  unsigned types;           /* bits 1 << lstm_layer_type */
+} layer_option;
+
+enum {
+  EMBEDDING = 1 << LSTM_LAYER_EMBEDDING,
+  LSTM = 1 << LSTM_LAYER_LSTM,
+  GRU = 1 << LSTM_LAYER_GRU,
+  DENSE = 1 << LSTM_LAYER_DENSE,
+  DROPOUT = 1 << LSTM_LAYER_DROPOUT
+};
+
+static const layer_option layer_options[] = {
+    {"size", offsetof(lstm_layer, size), COUNT, NULL, EMBEDDING | LSTM | GRU | DENSE},
+    {"rate", offsetof(lstm_layer, rate), NUMBER, NULL, DROPOUT},
+    {"activation", offsetof(lstm_layer, activation), CHOICE, activation_names, DENSE | LSTM},
+    {"gate_activation", offsetof(lstm_layer, gate_activation), CHOICE, activation_names, LSTM},
+    {"read", offsetof(lstm_layer, read), CHOICE, read_names, LSTM | GRU},
+    {"peephole", offsetof(lstm_layer, peephole), FLAG, NULL, LSTM},
+    {"coupled", offsetof(lstm_layer, coupled), FLAG, NULL, LSTM},
+    {"projection", offsetof(lstm_layer, projection), COUNT, NULL, LSTM},
+    {"layer_norm", offsetof(lstm_layer, layer_norm), FLAG, NULL, LSTM},
+    {"cell_clip", offsetof(lstm_layer, cell_clip), NUMBER, NULL, LSTM},
+    {"forget", offsetof(lstm_layer, forget), CHOICE, forget_names, LSTM},
+    {"noise", offsetof(lstm_layer, noise), NUMBER, NULL, LSTM},
+    {"dropout", offsetof(lstm_layer, dropout), NUMBER, NULL, LSTM | GRU},
+    {"recurrent_dropout", offsetof(lstm_layer, recurrent_dropout), NUMBER, NULL, LSTM | GRU},
+    {"zoneout", offsetof(lstm_layer, zoneout), NUMBER, NULL, LSTM | GRU},
+    {"learned_state", offsetof(lstm_layer, learned_state), FLAG, NULL, LSTM | GRU},
+    {"bidirectional", offsetof(lstm_layer, bidirectional), FLAG, NULL, LSTM | GRU},
+    {"merge", offsetof(lstm_layer, merge), CHOICE, merge_names, LSTM | GRU},
+    {"tied", offsetof(lstm_layer, tied), FLAG, NULL, EMBEDDING},
+    {NULL, 0, FLAG, NULL, 0}};
+
+/* Enumerations are read and written as int: each begins at 0 and has no negative value. */
+typedef char enums_are_ints[sizeof(lstm_activation) == sizeof(int) && sizeof(lstm_read) == sizeof(int) &&
+                                    sizeof(lstm_forget) == sizeof(int) && sizeof(lstm_merge) == sizeof(int)
+                                ? 1
+                                : -1];
+
 static void read_layer(lua_State *L, int table, lstm_layer *layer) {
+  const layer_option *o;
   memset(layer, 0, sizeof *layer);
   layer->type = (lstm_layer_type)host_field_choice(L, table, "type", LSTM_LAYER_NONE, type_names);
-  layer->size = host_field_int(L, table, "size", 0, 0, INT_MAX);
-  layer->activation = (lstm_activation)host_field_choice(L, table, "activation", LSTM_LINEAR, activation_names);
-  layer->read = (lstm_read)host_field_choice(L, table, "read", LSTM_READ_ALL, read_names);
-  layer->rate = (float)host_field_number(L, table, "rate", 0);
+  for (o = layer_options; o->name; o++) {
+    void *place = (char *)layer + o->place;
+    int whole = 0;
+    float number;
+    if (o->kind == NUMBER) {
+      number = (float)host_field_number(L, table, o->name, 0);
+      memcpy(place, &number, sizeof number);
+      continue;
+    }
+    if (o->kind == COUNT) whole = host_field_int(L, table, o->name, 0, 0, INT_MAX);
+    if (o->kind == FLAG) whole = host_field_bool(L, table, o->name, 0);
+    if (o->kind == CHOICE) whole = host_field_choice(L, table, o->name, 0, o->names);
+    memcpy(place, &whole, sizeof whole);
+  }
   lua_getfield(L, table, "name"); /* the string stays alive in the layer's table */
   layer->name = lua_isnil(L, -1) ? NULL : host_checkstring(L, -1, NULL, "model: a layer's name");
   lua_pop(L, 1);
@@ -119,29 +181,60 @@ static int model_new(lua_State *L) {
   return 1;
 }
 
+/* Sets the option in the table on the top, unless it is at its default and need not be shown. */
+static void push_option(lua_State *L, const lstm_layer *layer, const layer_option *o) {
+  const void *place = (const char *)layer + o->place;
+  int whole, always = o->names == read_names || (o->kind == CHOICE && layer->type == LSTM_LAYER_DENSE);
+  float number;
+  if (o->kind == NUMBER) {
+    memcpy(&number, place, sizeof number);
+    if (number == 0 && layer->type != LSTM_LAYER_DROPOUT) return;
+    lua_pushnumber(L, (lua_Number)number);
+  } else {
+    memcpy(&whole, place, sizeof whole);
+    if (whole == 0 && !always) return;
+    if (o->kind == COUNT) lua_pushinteger(L, whole);
+    if (o->kind == FLAG) lua_pushboolean(L, 1);
+    if (o->kind == CHOICE) lua_pushstring(L, o->names[whole]);
+  }
+  lua_setfield(L, -2, o->name);
+}
+
 static void push_layer(lua_State *L, const lstm_layer *layer) {
+  const layer_option *o;
   lua_newtable(L);
   lua_pushstring(L, type_names[layer->type]);
   lua_setfield(L, -2, "type");
-  if (layer->type == LSTM_LAYER_DROPOUT) {
-    lua_pushnumber(L, (lua_Number)layer->rate);
-    lua_setfield(L, -2, "rate");
-  } else {
-    lua_pushinteger(L, layer->size);
-    lua_setfield(L, -2, "size");
-  }
-  if (layer->type == LSTM_LAYER_DENSE) {
-    lua_pushstring(L, activation_names[layer->activation]);
-    lua_setfield(L, -2, "activation");
-  }
-  if (layer->type == LSTM_LAYER_LSTM) {
-    lua_pushstring(L, read_names[layer->read]);
-    lua_setfield(L, -2, "read");
+  for (o = layer_options; o->name; o++) {
+    if (o->types & 1u << layer->type) push_option(L, layer, o);
   }
   if (layer->name) {
     lua_pushstring(L, layer->name);
     lua_setfield(L, -2, "name");
   }
+}
+
+static int is_recurrent(const lstm_layer *layer) {
+  return layer->type == LSTM_LAYER_LSTM || layer->type == LSTM_LAYER_GRU;
+}
+
+int host_checklayer(lua_State *L, const lstm_model *model, int arg, const char *what) {
+  const lstm_model_desc *desc = lstm_model_desc_of(model);
+  int i = 0;
+  if (!lua_isnoneornil(L, arg)) i = host_checkint(L, arg, 1, desc->layer_count, what) - 1;
+  else
+    while (i < desc->layer_count && !is_recurrent(&desc->layers[i])) i++;
+  if (i == desc->layer_count) host_raise(L, "%s: the model has no recurrent layer", what);
+  if (!is_recurrent(&desc->layers[i])) {
+    host_raise(L, "%s: layer %d is %s layer, which has no gates", what, i + 1,
+               desc->layers[i].type == LSTM_LAYER_EMBEDDING ? "an embedding" : "no recurrent");
+  }
+  return i;
+}
+
+const char *const *host_gates(const lstm_model *model, int layer) {
+  static const char *const lstm_gates[] = {"i", "f", "g", "o", NULL}, *const gru_gates[] = {"r", "z", "n", NULL};
+  return lstm_model_desc_of(model)->layers[layer].type == LSTM_LAYER_GRU ? gru_gates : lstm_gates;
 }
 
 /* describe() -> {input =, layers =, output =, isa =}: what model() takes. */
@@ -165,7 +258,7 @@ static int model_describe(lua_State *L) {
   return 1;
 }
 
-/* sizes() -> I, O, S, takes_ids, reads_last */
+/* sizes() -> I, O, S, takes_ids, reads_last, bidirectional */
 static int model_sizes(lua_State *L) {
   const lstm_model *model = host_checkmodel(L, 1)->model;
   lua_pushinteger(L, lstm_model_input_size(model));
@@ -173,7 +266,8 @@ static int model_sizes(lua_State *L) {
   lua_pushinteger(L, lstm_model_state_size(model));
   lua_pushboolean(L, lstm_model_takes_ids(model));
   lua_pushboolean(L, lstm_model_reads_last(model));
-  return 5;
+  lua_pushboolean(L, lstm_model_bidirectional(model));
+  return 6;
 }
 
 static int model_output(lua_State *L) {
@@ -197,13 +291,14 @@ static int model_summary(lua_State *L) {
 
 /* --- weights ------------------------------------------------------------------------------------------------------ */
 
-static int find_tensor(lua_State *L, const lstm_model *model, int arg, lstm_tensor *tensor) {
-  const char *name = host_checkstring(L, arg, NULL, "tensor: the name");
+int host_findtensor(lua_State *L, const lstm_model *model, int arg, lstm_tensor *tensor, const char *what) {
+  const char *name = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : NULL;
   int i;
-  for (i = 0; lstm_model_tensor(model, i, tensor) == LSTM_OK; i++) {
+  if (!name) host_raise(L, "%s: the name must be a string, got %s", what, luaL_typename(L, arg));
+  for (i = 0; name && lstm_model_tensor(model, i, tensor) == LSTM_OK; i++) {
     if (strcmp(tensor->name, name) == 0) return i;
   }
-  return host_raise(L, "tensor: the model has no tensor \"%s\"; tensors() lists them", name);
+  return host_raise(L, "%s: the model has no tensor \"%s\"; tensors() lists them", what, name);
 }
 
 static int tensor_shape(const lstm_tensor *t, int *shape) {
@@ -231,7 +326,7 @@ static int model_tensor(lua_State *L) {
   lstm_tensor tensor;
   int shape[2], dims;
   host_array *out;
-  find_tensor(L, host_checkmodel(L, 1)->model, 2, &tensor);
+  host_findtensor(L, host_checkmodel(L, 1)->model, 2, &tensor, "tensor");
   dims = tensor_shape(&tensor, shape);
   out = host_newarray(L, HOST_FLOAT32, dims, shape);
   memcpy(out->data.f, tensor.data, tensor.count * sizeof(float));
@@ -243,7 +338,7 @@ static int model_set_tensor(lua_State *L) {
   lstm_tensor tensor;
   const host_array *from;
   int shape[2], dims;
-  find_tensor(L, model, 2, &tensor);
+  host_findtensor(L, model, 2, &tensor, "tensor");
   dims = tensor_shape(&tensor, shape);
   from = host_checkarray(L, 3, HOST_FLOAT32, 0, tensor.name);
   host_checkshape(L, from, dims, shape, tensor.name);

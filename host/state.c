@@ -7,12 +7,14 @@
 #define STATE "lstm.state"
 enum { PIECE = 1024 }; /* steps between two looks at Ctrl-C */
 
-/* User value 1: the core model. User value 2: the public model (model.lua), or nil. */
+/* User value 1: the core model. User value 2: the public model (model.lua), or nil. User value 3: what a trace fills. */
 typedef struct host_state {
   lstm_state *state; /* NULL: not made yet, or closed */
   host_memory memory;
   const host_model *model;
   int lanes, inputs, outputs, stepped;
+  int tasks, seq_len; /* what it was made with; seq_len matters for bidirectional models */
+  lstm_trace trace;   /* values NULL: off; else they live in user value 3 */
   float *x, *y; /* [lanes][I], [lanes][O], behind this struct: a step makes no garbage */
   int32_t *ids; /* [lanes] */
 } host_state;
@@ -37,7 +39,7 @@ static host_state *push_state(lua_State *L, int model_arg, int lanes) {
   size_t outputs = (size_t)lstm_model_output_size(model->model), n = (size_t)lanes;
   host_state *s;
   if (n > (size_t)PTRDIFF_MAX / 16 / (inputs + outputs + 1)) host_raise(L, "state: too many lanes");
-  s = (host_state *)host_newuserdata(L, sizeof *s + n * (inputs + outputs) * sizeof(float) + n * sizeof(int32_t), 2);
+  s = (host_state *)host_newuserdata(L, sizeof *s + n * (inputs + outputs) * sizeof(float) + n * sizeof(int32_t), 3);
   memset(s, 0, sizeof *s);
   s->model = model;
   s->lanes = lanes;
@@ -53,22 +55,46 @@ static host_state *push_state(lua_State *L, int model_arg, int lanes) {
   return s;
 }
 
-static void create(lua_State *L, host_state *s, int tasks) {
+/* A new state of the library's, at the model's initial state. */
+static lstm_state *create(lua_State *L, host_state *s, int seq_len) {
   lstm_error error = host_no_error();
+  lstm_state *made = NULL;
   lstm_state_desc desc;
   lstm_status status;
   memset(&desc, 0, sizeof desc);
   desc.lanes = s->lanes;
-  desc.tasks = tasks;
+  desc.tasks = s->tasks;
+  desc.seq_len = seq_len;
   desc.error = &error;
   desc.allocator = host_allocator(L, &s->memory);
-  status = lstm_state_create(s->model->model, &desc, &s->state);
+  status = lstm_state_create(s->model->model, &desc, &made);
   if (status == LSTM_ERR_MEMORY) {
     lua_gc(L, LUA_GCCOLLECT, 0);
-    status = lstm_state_create(s->model->model, &desc, &s->state);
+    status = lstm_state_create(s->model->model, &desc, &made);
   }
   host_check(L, status, &error);
-  host_collect(L, lstm_state_saved_size(s->state));
+  return made;
+}
+
+/* A bidirectional model needs a state with room for the whole sequence: where it is too small, a larger one takes its
+   place and what it remembers. */
+static void make_room(lua_State *L, host_state *s, int seq_len) {
+  lstm_state *larger;
+  int lane;
+  if (seq_len <= s->seq_len || !lstm_model_bidirectional(s->model->model)) return;
+  larger = create(L, s, seq_len);
+  for (lane = 0; lane < s->lanes; lane++) (void)lstm_state_copy_lane(larger, lane, s->state, lane);
+  lstm_state_destroy(s->state);
+  s->state = larger;
+  s->seq_len = seq_len;
+  if (s->trace.values) (void)lstm_state_trace(s->model->model, s->state, &s->trace, 1);
+}
+
+lstm_state *host_checkstate(lua_State *L, int arg, int seq_len) {
+  host_state *s = (host_state *)luaL_checkudata(L, arg, STATE);
+  if (!s->state) host_raise(L, "the state is closed");
+  make_room(L, s, seq_len);
+  return s->state;
 }
 
 /* state(model, owner [, lanes [, tasks]]) */
@@ -78,7 +104,10 @@ static int state_new(lua_State *L) {
   host_state *s = push_state(L, 1, lanes);
   lua_pushvalue(L, 2);
   host_setvalue(L, -2, 2);
-  create(L, s, tasks);
+  s->tasks = tasks;
+  s->seq_len = 1;
+  s->state = create(L, s, 1);
+  host_collect(L, lstm_state_saved_size(s->state));
   return 1;
 }
 
@@ -86,7 +115,12 @@ static int state_new(lua_State *L) {
 
 static void step(lua_State *L, host_state *s, const float *x, const int32_t *ids) {
   const lstm_model *model = s->model->model;
-  lstm_status status = ids ? lstm_step_ids(model, s->state, ids, s->y) : lstm_step(model, s->state, x, s->y);
+  lstm_status status;
+  if (lstm_model_bidirectional(model)) {
+    host_raise(L, "step: a bidirectional model reads a sequence from both ends, so it cannot take it step by step; "
+                  "state:forward and model:predict take it whole");
+  }
+  status = ids ? lstm_step_ids(model, s->state, ids, s->y) : lstm_step(model, s->state, x, s->y);
   if (status == LSTM_ERR_ARGUMENT && ids) host_raise(L, "step: an id is out of range, there are %d tokens",
                                                      lstm_model_input_size(model));
   host_check(L, status, NULL);
@@ -216,14 +250,24 @@ static int state_sample(lua_State *L) {
 
 /* --- sequences ---------------------------------------------------------------------------------------------------- */
 
+/* Whether a model must have a sequence in one piece: it reads it backwards too, or takes the mean or maximum of it. */
+static int wants_all(const lstm_model *model) {
+  const lstm_model_desc *desc = lstm_model_desc_of(model);
+  int i, whole = lstm_model_bidirectional(model);
+  for (i = 0; i < desc->layer_count; i++) whole = whole || desc->layers[i].read > LSTM_READ_LAST;
+  return whole;
+}
+
 /* Runs the sequence in pieces, so that Ctrl-C need not wait for the end of a long one. */
 static lstm_status forward_pieces(lua_State *L, host_state *s, const host_array *x, host_array *y) {
   const lstm_model *model = s->model->model;
   int takes_ids = lstm_model_takes_ids(model), last = lstm_model_reads_last(model), t, steps = x->shape[0];
+  int piece = wants_all(model) ? steps : PIECE;
   size_t in = steps ? x->count / (size_t)steps : 0, out = (size_t)s->lanes * (size_t)s->outputs;
   lstm_status status = steps ? LSTM_OK : LSTM_ERR_ARGUMENT;
-  for (t = 0; t < steps && status == LSTM_OK; t += PIECE) {
-    int n = steps - t < PIECE ? steps - t : PIECE;
+  make_room(L, s, steps);
+  for (t = 0; t < steps && status == LSTM_OK; t += piece) {
+    int n = steps - t < piece ? steps - t : piece;
     size_t at = (size_t)t;
     float *to = y->data.f + (last ? 0 : at * out);
     if (host_interrupted && !host_holding) host_raise(L, "interrupted");
@@ -271,12 +315,21 @@ static int state_forward_batch(lua_State *L) {
   shape[0] = lstm_model_reads_last(s->model->model) ? 1 : batch.seq_len;
   shape[1] = batch.batch_size;
   shape[2] = s->outputs;
+  make_room(L, s, batch.seq_len);
   executor = host_executor(L);
   y = host_newarray(L, HOST_FLOAT32, 3, shape);
   batch.error = &error;
   status = lstm_forward_batch(s->model->model, s->state, &batch, y->data.f, &executor);
   host_check(L, status, &error);
   return 1;
+}
+
+int host_pushmetrics(lua_State *L, const lstm_metrics *metrics) {
+  lua_pushnumber(L, metrics->loss);
+  lua_pushnumber(L, metrics->weight);
+  lua_pushnumber(L, metrics->targets);
+  lua_pushnumber(L, metrics->correct);
+  return 4;
 }
 
 /* evaluate(x, y, loss [, options]) -> sum of losses, of weights, targets, correct */
@@ -291,15 +344,12 @@ static int state_evaluate(lua_State *L) {
   int options = lua_istable(L, 5) ? 5 : 0;
   memset(&metrics, 0, sizeof metrics);
   host_readbatch(L, s->model->model, 2, 3, loss, options, &batch);
+  make_room(L, s, batch.seq_len);
   executor = host_executor(L);
   batch.error = &error;
   status = lstm_evaluate(s->model->model, s->state, &batch, loss, &metrics, &executor);
   host_check(L, status, &error);
-  lua_pushnumber(L, metrics.loss);
-  lua_pushnumber(L, metrics.weight);
-  lua_pushnumber(L, metrics.targets);
-  lua_pushnumber(L, metrics.correct);
-  return 4;
+  return host_pushmetrics(L, &metrics);
 }
 
 /* --- what is inside ----------------------------------------------------------------------------------------------- */
@@ -308,12 +358,84 @@ static int lane_arg(lua_State *L, const host_state *s, int arg) {
   return lua_isnoneornil(L, arg) ? 0 : host_checkint(L, arg, 1, s->lanes, "lane") - 1;
 }
 
+/* reset([lane]): the model's initial state: learned, else zero */
 static int state_reset(lua_State *L) {
   host_state *s = check(L);
-  if (lua_isnoneornil(L, 2)) lstm_state_reset(s->state);
-  else host_check(L, lstm_state_reset_lane(s->state, lane_arg(L, s, 2)), NULL);
+  host_check(L, lstm_state_begin(s->model->model, s->state, lua_isnoneornil(L, 2) ? -1 : lane_arg(L, s, 2)), NULL);
   s->stepped = s->stepped && s->lanes > 1 && !lua_isnoneornil(L, 2);
   lua_settop(L, 1);
+  return 1;
+}
+
+/* --- what the cells do -------------------------------------------------------------------------------------------- */
+
+/* trace{layer =, lane =, steps =}: from now on records what a layer's cells do in a lane; trace(false): no more. */
+static int state_trace(lua_State *L) {
+  host_state *s = check(L);
+  const lstm_model *model = s->model->model;
+  const lstm_layer *layer;
+  lstm_trace trace;
+  int shape[1];
+  lua_settop(L, 2);
+  memset(&trace, 0, sizeof trace);
+  if (lua_toboolean(L, 2) || lua_isnil(L, 2)) {
+    if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
+    host_checktable(L, 2, "trace: the options");
+    lua_getfield(L, 2, "layer");
+    trace.layer = host_checklayer(L, model, 3, "trace: layer");
+    trace.lane = host_field_int(L, 2, "lane", 1, 1, s->lanes) - 1;
+    trace.capacity = host_field_int(L, 2, "steps", 1000, 1, 1 << 20);
+    layer = &lstm_model_desc_of(model)->layers[trace.layer];
+    if (layer->size > INT_MAX / 12 / trace.capacity) host_raise(L, "trace: %d steps are too many", trace.capacity);
+    shape[0] = trace.capacity * (layer->bidirectional ? 12 : 6) * layer->size;
+    trace.values = host_newarray(L, HOST_FLOAT32, 1, shape)->data.f;
+  } else {
+    lua_pushnil(L);
+  }
+  host_check(L, lstm_state_trace(model, s->state, NULL, 0), NULL);
+  s->trace = trace;
+  host_setvalue(L, 1, 3);
+  if (trace.values) host_check(L, lstm_state_trace(model, s->state, &s->trace, 1), NULL);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* One gate of a trace as an array [steps][width], as a field of the table on the top. */
+static void push_gate(lua_State *L, const lstm_trace *trace, const lstm_layer *layer, int direction, int k,
+                      const char *name) {
+  size_t row = (size_t)layer->size, t, rows = layer->bidirectional ? 12 : 6;
+  int shape[2];
+  host_array *out;
+  shape[0] = trace->steps;
+  shape[1] = k == 5 && layer->projection ? layer->projection : layer->size;
+  out = host_newarray(L, HOST_FLOAT32, 2, shape);
+  for (t = 0; t < (size_t)trace->steps; t++) {
+    const float *from = trace->values + (t * rows + (size_t)(direction * 6 + k)) * row;
+    memcpy(out->data.f + t * (size_t)shape[1], from, (size_t)shape[1] * sizeof(float));
+  }
+  lua_setfield(L, -2, name);
+}
+
+/* traced() -> {steps =, i = [steps][H], f =, g =, o =, c =, h =} (gru: r, z, n, h); of a bidirectional layer also
+   `reverse`, a table of the same */
+static int state_traced(lua_State *L) {
+  const host_state *s = check(L);
+  const char *const *gates;
+  const lstm_layer *layer;
+  int k, direction;
+  if (!s->trace.values) host_raise(L, "traced: nothing was recorded; state:trace{layer = 1} begins");
+  layer = &lstm_model_desc_of(s->model->model)->layers[s->trace.layer];
+  gates = host_gates(s->model->model, s->trace.layer);
+  lua_newtable(L);
+  lua_pushinteger(L, s->trace.steps);
+  lua_setfield(L, -2, "steps");
+  for (direction = 0; direction < (layer->bidirectional ? 2 : 1); direction++) {
+    if (direction) lua_newtable(L);
+    for (k = 0; gates[k]; k++) push_gate(L, &s->trace, layer, direction, k, gates[k]);
+    if (layer->type == LSTM_LAYER_LSTM) push_gate(L, &s->trace, layer, direction, 4, "c");
+    push_gate(L, &s->trace, layer, direction, 5, "h");
+    if (direction) lua_setfield(L, -2, "reverse");
+  }
   return 1;
 }
 
@@ -351,7 +473,9 @@ static int state_clone(lua_State *L) {
   copy = push_state(L, lua_gettop(L), s->lanes);
   host_getvalue(L, 1, 2);
   host_setvalue(L, -2, 2);
-  create(L, copy, 1);
+  copy->tasks = 1;
+  copy->seq_len = s->seq_len;
+  copy->state = create(L, copy, s->seq_len);
   memcpy(copy->state, s->state, lstm_state_saved_size(s->state));
   memcpy(copy->y, s->y, (size_t)s->lanes * (size_t)s->outputs * sizeof(float));
   copy->stepped = s->stepped;
@@ -409,6 +533,8 @@ static const luaL_Reg methods[] = {{"step", state_step},
                                    {"forward_batch", state_forward_batch},
                                    {"evaluate", state_evaluate},
                                    {"reset", state_reset},
+                                   {"trace", state_trace},
+                                   {"traced", state_traced},
                                    {"values", state_values},
                                    {"set_values", state_set_values},
                                    {"lanes", state_lanes},

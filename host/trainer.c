@@ -6,14 +6,17 @@
 
 #define TRAINER "lstm.trainer"
 
-const char *const host_loss_names[] = {"none", "cross_entropy", "binary_cross_entropy", "mse", NULL};
+const char *const host_loss_names[] = {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", NULL};
+static const char *const schedule_names[] = {"none", "step", "exponential", "cosine", NULL};
 static const char *const optimizer_names[] = {"default", "sgd", "rmsprop", "adam", "adamw", NULL};
 
-/* User value 1: the core model. User value 2: the public model, or nil. User value 3: the pool. */
+/* User value 1: the core model. User value 2: the public model, or nil. User value 3: the pool. User value 4: what the
+   batch of the last forward points into. */
 typedef struct host_trainer {
   lstm_trainer *trainer; /* NULL: not made yet, or closed */
   host_memory memory;
   host_model *model; /* alive as long as this: it counts its trainers */
+  lstm_batch batch;  /* of the last forward; batch_size 0: there was none */
 } host_trainer;
 
 static host_trainer *check(lua_State *L) {
@@ -109,6 +112,7 @@ static void read_options(lua_State *L, const lstm_model *model, int table, lstm_
   batch->lengths = lengths ? (const int *)lengths->data.i : NULL;
   batch->weights = weights ? weights->data.f : NULL;
   batch->initial = initial ? initial->data.f : NULL;
+  batch->burn_in = host_field_int(L, table, "burn_in", 0, 0, INT_MAX);
   read_reset(L, table, batch);
 }
 
@@ -122,17 +126,40 @@ void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_lo
 
 /* --- making ------------------------------------------------------------------------------------------------------- */
 
-static void read_desc(lua_State *L, int table, lstm_trainer_desc *desc) {
+/* A list of one number for each of n things, or NULL. */
+static const float *read_numbers(lua_State *L, int table, const char *name, int n) {
+  const host_array *a = read_field(L, table, name, HOST_FLOAT32, 1, &n);
+  return a ? a->data.f : NULL;
+}
+
+static void read_loss(lua_State *L, const lstm_model *model, int table, lstm_trainer_desc *desc) {
+  desc->loss = (lstm_loss)host_field_choice(L, table, "loss", LSTM_LOSS_NONE, host_loss_names);
+  desc->huber_delta = (float)host_field_number(L, table, "huber_delta", 0);
+  desc->label_smoothing = (float)host_field_number(L, table, "label_smoothing", 0);
+  desc->class_weights = read_numbers(L, table, "class_weights", lstm_model_output_size(model));
+}
+
+static void read_rates(lua_State *L, const lstm_model *model, int table, lstm_trainer_desc *desc) {
+  desc->learning_rate = (float)host_field_number(L, table, "lr", 0);
+  desc->schedule = (lstm_schedule)host_field_choice(L, table, "schedule", LSTM_SCHEDULE_NONE, schedule_names);
+  desc->schedule_steps = host_field_int(L, table, "schedule_steps", 0, 0, INT_MAX);
+  desc->schedule_factor = (float)host_field_number(L, table, "schedule_factor", 0);
+  desc->warmup = host_field_int(L, table, "warmup", 0, 0, INT_MAX);
+  desc->layer_rates = read_numbers(L, table, "layer_rates", lstm_model_desc_of(model)->layer_count);
+}
+
+static void read_desc(lua_State *L, const lstm_model *model, int table, lstm_trainer_desc *desc) {
   memset(desc, 0, sizeof *desc);
   desc->batch_size = host_field_int(L, table, "batch", 1, 1, INT_MAX);
   desc->seq_len = host_field_int(L, table, "seq", 1, 1, INT_MAX);
-  desc->loss = (lstm_loss)host_field_choice(L, table, "loss", LSTM_LOSS_NONE, host_loss_names);
+  read_loss(L, model, table, desc);
+  read_rates(L, model, table, desc);
   desc->optimizer =
       (lstm_optimizer)host_field_choice(L, table, "optimizer", LSTM_OPTIMIZER_DEFAULT, optimizer_names);
   desc->carry_state = host_field_bool(L, table, "carry", 0);
   desc->keep_best = host_field_bool(L, table, "keep_best", 0);
-  desc->learning_rate = (float)host_field_number(L, table, "lr", 0);
   desc->momentum = (float)host_field_number(L, table, "momentum", 0);
+  desc->nesterov = host_field_bool(L, table, "nesterov", 0);
   desc->beta1 = (float)host_field_number(L, table, "beta1", 0);
   desc->beta2 = (float)host_field_number(L, table, "beta2", 0);
   desc->alpha = (float)host_field_number(L, table, "alpha", 0);
@@ -153,8 +180,8 @@ static int trainer_new(lua_State *L) {
   host_trainer *t;
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
-  read_desc(L, 3, &desc);
-  t = (host_trainer *)host_newuserdata(L, sizeof *t, 3);
+  read_desc(L, model->model, 3, &desc);
+  t = (host_trainer *)host_newuserdata(L, sizeof *t, 4);
   memset(t, 0, sizeof *t);
   t->model = model;
   luaL_setmetatable(L, TRAINER);
@@ -191,9 +218,29 @@ static int trainer_train(lua_State *L) {
   host_readbatch(L, t->model->model, 2, 3, kind, lua_istable(L, 4) ? 4 : 0, &batch);
   batch.error = &error;
   status = lstm_train(t->trainer, &batch, &loss);
+  t->batch = batch; /* its sizes: what it points to may go */
   if (status != LSTM_OK) return host_failed(L, status, &error, NULL);
   lua_pushnumber(L, (lua_Number)loss);
   return 1;
+}
+
+/* evaluate(state, x, y [, options]) -> sum of losses, of weights, targets, correct: by this trainer's loss */
+static int trainer_evaluate(lua_State *L) {
+  host_trainer *t = check(L);
+  lstm_loss loss = lstm_trainer_desc_of(t->trainer)->loss;
+  lstm_error error = host_no_error();
+  lstm_metrics metrics;
+  lstm_executor executor;
+  lstm_batch batch;
+  lstm_state *state;
+  if (loss == LSTM_LOSS_NONE) host_raise(L, "evaluate: the trainer has no loss");
+  memset(&metrics, 0, sizeof metrics);
+  host_readbatch(L, t->model->model, 3, 4, loss, lua_istable(L, 5) ? 5 : 0, &batch);
+  state = host_checkstate(L, 2, batch.seq_len);
+  executor = host_executor(L);
+  batch.error = &error;
+  host_check(L, lstm_trainer_evaluate(t->trainer, state, &batch, &metrics, &executor), &error);
+  return host_pushmetrics(L, &metrics);
 }
 
 /* final() -> states at the end of the last window [B][S] */
@@ -201,10 +248,150 @@ static int trainer_final(lua_State *L) {
   host_trainer *t = check(L);
   int shape[2];
   host_array *out;
-  shape[0] = lstm_trainer_desc_of(t->trainer)->batch_size;
+  if (!t->batch.batch_size) host_raise(L, "final: there was no forward pass");
+  shape[0] = t->batch.batch_size;
   shape[1] = lstm_model_state_size(t->model->model);
   out = host_newarray(L, HOST_FLOAT32, 2, shape);
   host_check(L, lstm_trainer_final(t->trainer, out->data.f), NULL);
+  return 1;
+}
+
+/* --- the parts of a training step --------------------------------------------------------------------------------- */
+
+/* Keeps what the batch points into: x, the options and what reading them made. */
+static void keep_batch(lua_State *L, host_trainer *t, const lstm_batch *batch, int top) {
+  int i;
+  lua_createtable(L, top, 0);
+  for (i = 2; i <= top; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i - 1);
+  }
+  host_setvalue(L, 1, 4);
+  t->batch = *batch;
+  t->batch.error = NULL;
+}
+
+/* forward(x [, {lengths =, reset =, initial =, burn_in =}]) -> outputs [T'][B][O] before softmax or sigmoid */
+static int trainer_forward(lua_State *L) {
+  host_trainer *t = check(L);
+  const lstm_model *model = t->model->model;
+  lstm_error error = host_no_error();
+  lstm_batch batch;
+  host_array *y;
+  int shape[3];
+  lua_settop(L, 3);
+  host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, lua_istable(L, 3) ? 3 : 0, &batch);
+  batch.error = &error;
+  keep_batch(L, t, &batch, lua_gettop(L));
+  shape[0] = lstm_model_reads_last(model) ? 1 : batch.seq_len;
+  shape[1] = batch.batch_size;
+  shape[2] = lstm_model_output_size(model);
+  y = host_newarray(L, HOST_FLOAT32, 3, shape);
+  t->batch.batch_size = 0; /* until it has succeeded */
+  host_check(L, lstm_trainer_forward(t->trainer, &batch, y->data.f), &error);
+  t->batch.batch_size = shape[1];
+  return 1;
+}
+
+/* loss(y [, {weights =, burn_in =}]) -> the mean loss of the last forward's outputs */
+static int trainer_loss(lua_State *L) {
+  host_trainer *t = check(L);
+  const lstm_model *model = t->model->model;
+  lstm_loss kind = lstm_trainer_desc_of(t->trainer)->loss;
+  lstm_error error = host_no_error();
+  lstm_batch batch = t->batch;
+  float loss = 0;
+  if (kind == LSTM_LOSS_NONE) host_raise(L, "loss: the trainer has no loss; give backward the gradient d_output");
+  if (!batch.batch_size) host_raise(L, "loss: there was no forward pass");
+  read_targets(L, model, 2, kind, &batch);
+  if (lua_istable(L, 3)) {
+    const host_array *weights;
+    int by_time[2];
+    by_time[0] = lstm_model_reads_last(model) ? 1 : batch.seq_len;
+    by_time[1] = batch.batch_size;
+    weights = read_field(L, 3, "weights", HOST_FLOAT32, 2, by_time);
+    if (weights) batch.weights = weights->data.f;
+    batch.burn_in = host_field_int(L, 3, "burn_in", batch.burn_in, 0, INT_MAX);
+  }
+  batch.error = &error;
+  host_check(L, lstm_trainer_loss(t->trainer, &batch, &loss), &error);
+  lua_pushnumber(L, (lua_Number)loss);
+  return 1;
+}
+
+/* A new array as a field of the table at `table`. */
+static float *new_field(lua_State *L, int table, const char *name, int dims, const int *shape) {
+  float *data = host_newarray(L, HOST_FLOAT32, dims, shape)->data.f;
+  lua_setfield(L, table, name);
+  return data;
+}
+
+/* backward([{d_output =, d_final =, d_input = true}]) -> {d_initial =, d_input = where it was asked for} */
+static int trainer_backward(lua_State *L) {
+  host_trainer *t = check(L);
+  const lstm_model *model = t->model->model;
+  const host_array *a;
+  lstm_flow flow;
+  lstm_status status;
+  int outputs[3], states[2], inputs[3];
+  memset(&flow, 0, sizeof flow);
+  lua_settop(L, 2);
+  lua_newtable(L); /* 3: the result */
+  if (!t->batch.batch_size) host_raise(L, "backward: there was no forward pass");
+  outputs[0] = lstm_model_reads_last(model) ? 1 : t->batch.seq_len;
+  inputs[0] = t->batch.seq_len;
+  outputs[1] = inputs[1] = states[0] = t->batch.batch_size;
+  outputs[2] = lstm_model_output_size(model);
+  inputs[2] = lstm_model_input_size(model);
+  states[1] = lstm_model_state_size(model);
+  if (lua_istable(L, 2)) {
+    if ((a = read_field(L, 2, "d_output", HOST_FLOAT32, 3, outputs)) != NULL) flow.d_output = a->data.f;
+    if ((a = read_field(L, 2, "d_final", HOST_FLOAT32, 2, states)) != NULL) flow.d_final = a->data.f;
+    if (host_field_bool(L, 2, "d_input", 0)) {
+      if (lstm_model_takes_ids(model)) host_raise(L, "backward: tokens have no gradient, so there is no d_input");
+      flow.d_input = new_field(L, 3, "d_input", 3, inputs);
+    }
+  }
+  flow.d_initial = new_field(L, 3, "d_initial", 2, states);
+  status = lstm_trainer_backward(t->trainer, &flow);
+  if (status == LSTM_ERR_ARGUMENT) {
+    host_raise(L, "backward: once after each forward, and after a loss or with d_output or d_final");
+  }
+  host_check(L, status, NULL);
+  return 1;
+}
+
+/* clip() -> the norm of all gradients before it; or nil, message, "not_finite" */
+static int trainer_clip(lua_State *L) {
+  host_trainer *t = check(L);
+  float norm = 0;
+  lstm_status status = lstm_trainer_clip(t->trainer, &norm);
+  if (status != LSTM_OK) return host_failed(L, status, NULL, "clip");
+  lua_pushnumber(L, (lua_Number)norm);
+  return 1;
+}
+
+static int trainer_update(lua_State *L) {
+  host_check(L, lstm_trainer_update(check(L)->trainer), NULL);
+  return 0;
+}
+
+static int trainer_zero_gradients(lua_State *L) {
+  lstm_trainer_zero_gradients(check(L)->trainer);
+  return 0;
+}
+
+/* gradient(name) -> a copy of a tensor's gradient */
+static int trainer_gradient(lua_State *L) {
+  host_trainer *t = check(L);
+  lstm_tensor tensor;
+  int shape[2], place = host_findtensor(L, t->model->model, 2, &tensor, "gradient");
+  host_array *out;
+  host_check(L, lstm_trainer_gradient(t->trainer, place, &tensor), NULL);
+  shape[0] = tensor.rows;
+  shape[1] = tensor.columns;
+  out = host_newarray(L, HOST_FLOAT32, tensor.columns ? 2 : 1, shape);
+  memcpy(out->data.f, tensor.data, tensor.count * sizeof(float));
   return 1;
 }
 
@@ -228,6 +415,12 @@ static int trainer_lr(lua_State *L) {
     }
   }
   lua_pushnumber(L, (lua_Number)lstm_trainer_learning_rate(t->trainer));
+  return 1;
+}
+
+/* rate() -> the learning rate of the next update, after schedule and warm-up */
+static int trainer_rate(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)lstm_trainer_scheduled_rate(check(L)->trainer));
   return 1;
 }
 
@@ -285,10 +478,19 @@ static int trainer_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {{"train", trainer_train},
+                                   {"evaluate", trainer_evaluate},
+                                   {"forward", trainer_forward},
+                                   {"loss", trainer_loss},
+                                   {"backward", trainer_backward},
+                                   {"clip", trainer_clip},
+                                   {"update", trainer_update},
+                                   {"zero_gradients", trainer_zero_gradients},
+                                   {"gradient", trainer_gradient},
                                    {"final", trainer_final},
                                    {"reset", trainer_reset},
                                    {"steps", trainer_steps},
                                    {"lr", trainer_lr},
+                                   {"rate", trainer_rate},
                                    {"norm", trainer_norm},
                                    {"keep_best", trainer_keep_best},
                                    {"restore_best", trainer_restore_best},

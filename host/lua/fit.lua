@@ -10,6 +10,7 @@ local options = require "lstm.options"
 local progress = require "lstm.progress"
 local seeds = require "lstm.seeds"
 local sets = require "lstm.sets"
+local training = require "lstm.training"
 
 local Run = {}
 Run.__index = Run
@@ -27,7 +28,7 @@ local function token_source(tokens, opts)
       n, lanes, seq, lanes * (seq + 1)))
   end
   local x, y = core.zeros({seq, lanes}, "int32"), core.zeros({seq, lanes}, "int32")
-  local first, again = {}, {reset = true}
+  local first, again, on = {}, {reset = true, burn_in = opts.burn_in}, {burn_in = opts.burn_in}
   for lane = 1, lanes do first[lane] = (lane - 1) * length end
   return {
     per_epoch = windows, lanes = lanes, seq = seq, carry = true, data = tokens.ids,
@@ -35,7 +36,7 @@ local function token_source(tokens, opts)
       local window, starts = k % windows, {}
       for lane = 1, lanes do starts[lane] = first[lane] + window * seq end
       core.gather_streams(tokens.ids, core.array(starts, "int32"), seq, x, y)
-      return x, y, window == 0 and again or nil
+      return x, y, window == 0 and again or on
     end,
   }
 end
@@ -46,6 +47,33 @@ local function epoch_order(count, seed, epoch, shuffle)
   return shuffle and core.rng(seed, epoch * 4294967296):shuffle(order) or order
 end
 
+local BUCKET = 50                                    -- batches whose sequences are sorted by length together
+
+-- The same order with sequences of similar length side by side: pieces of it are sorted by length, and the batches they
+-- make come in a new order. The last, smaller batch stays the last.
+local function bucketed(order, lengths, size, rng)
+  local list, sorted = order:totable(), {}
+  for from = 1, #list, BUCKET * size do
+    local piece, place = {}, {}
+    for i = from, math.min(#list, from + BUCKET * size - 1) do
+      piece[#piece + 1] = list[i]
+      place[list[i]] = i
+    end
+    table.sort(piece, function(a, b)
+      local first, second = lengths[a + 1], lengths[b + 1]
+      if first ~= second then return first < second end
+      return place[a] < place[b]
+    end)
+    for _, i in ipairs(piece) do sorted[#sorted + 1] = i end
+  end
+  local batches, result = rng:shuffle(core.range(0, math.floor(#list / size))), {}
+  for k = 1, #batches do
+    for i = 1, size do result[#result + 1] = sorted[batches[k] * size + i] end
+  end
+  for i = #result + 1, #sorted do result[i] = sorted[i] end
+  return core.array(result, "int32")
+end
+
 -- Sequences that do not depend on each other, in a new order each epoch; the last batch may be smaller.
 local function set_source(set, opts)
   local lanes = math.min(opts.batch, set.count)
@@ -53,10 +81,14 @@ local function set_source(set, opts)
   local epoch, order = -1, nil
   return {
     per_epoch = batches, lanes = lanes, seq = set.seq, carry = false, data = set.source, targets = set.targets,
+    lengths = set.lengths, given_seq = set.given_seq,
     batch = function(_, k)
       if math.floor(k / batches) ~= epoch then
         epoch = math.floor(k / batches)
         order = epoch_order(set.count, opts.seed, epoch, opts.shuffle)
+        if opts.bucket then
+          order = bucketed(order, set.lengths, opts.batch, core.rng(opts.seed, epoch * 4294967296 + 2147483648))
+        end
       end
       local from = k % batches * opts.batch
       return set:batch(order:slice(from + 1, math.min(set.count, from + opts.batch)))
@@ -64,28 +96,29 @@ local function set_source(set, opts)
   }
 end
 
+-- A source of batches, or a set to make one of.
 local function source_of(model, train, opts)
-  if sets.is_tokens(model, train, "fit") then return token_source(train, opts) end
+  if sets.is_tokens(model, train, "fit", true) then return token_source(train, opts) end
   local set = sets.of(model, train, opts.loss, "fit")
   if set.count == 0 then core.raise("fit: the training set is empty") end
+  if opts.bucket and not set.lengths then
+    core.raise("fit: bucket = true sorts sequences of different length, these are all of one")
+  end
+  set.burn_in = opts.burn_in
   if opts.seq and opts.seq ~= set.seq then
     core.raise(("fit: seq = %d, but the sequences have %d steps (seq is for texts)"):format(opts.seq, set.seq))
   end
-  return set_source(set, opts)
+  return set
 end
 
 -- --- options --------------------------------------------------------------------------------------------------------
 
-local spec = {
+local spec = training.with{
   validation = {type = {"table", "userdata"}}, seq = {type = "integer", min = 1},
   batch = {type = "integer", default = 32, min = 1}, steps = {type = "integer", min = 1},
-  epochs = {type = {"integer", "number"}, above = 0}, optimizer = {choices = {"sgd", "rmsprop", "adam", "adamw"}},
-  lr = {type = "number", above = 0}, clip = {type = "number", default = 5, min = 0},
-  clip_value = {type = "number", min = 0}, weight_decay = {type = "number", min = 0},
-  momentum = {type = "number", min = 0}, beta1 = {type = "number", min = 0, below = 1},
-  beta2 = {type = "number", min = 0, below = 1}, alpha = {type = "number", min = 0, below = 1},
-  epsilon = {type = "number", above = 0}, loss = {choices = {"mse", "cross_entropy", "binary_cross_entropy"}},
-  seed = {type = "integer"}, checkpoint = {type = "string"}, resume = {type = {"string", "boolean"}},
+  epochs = {type = {"integer", "number"}, above = 0}, clip = {type = "number", default = 5, min = 0},
+  loss = {choices = models.LOSSES}, burn_in = {type = "integer", min = 0}, bucket = {type = "boolean"},
+  checkpoint = {type = "string"}, resume = {type = {"string", "boolean"}},
   patience = {type = "integer", min = 1}, min_delta = {type = "number", default = 0, min = 0},
   monitor = {type = "string"}, verbose = {type = "integer", default = 1, min = 0, max = 2},
   on_epoch = {type = "function"}, on_step = {type = "function"}, validate_every = {type = "integer", min = 1},
@@ -109,38 +142,104 @@ local function default_interval(source, total)
   return math.min(source.per_epoch, math.max(100, math.ceil(total / 10)))
 end
 
--- What must be the same in a run that goes on: name = value, one a line.
-local fixed = {"batch", "seq", "loss", "seed", "shuffle", "lr", "optimizer", "clip", "clip_value", "weight_decay",
-  "momentum", "beta1", "beta2", "alpha", "epsilon", "monitor", "min_delta"}
+-- What must be the same in a run that goes on: name = value, one a line. What is not given has no line.
+local fixed = {"batch", "seq", "loss", "shuffle", "bucket", "burn_in", "monitor", "min_delta"}
+for _, name in ipairs(training.names) do fixed[#fixed + 1] = name end
+
+local function kept_text(value)
+  if type(value) == "number" then return ("%.17g"):format(value) end
+  if type(value) == "userdata" then value = value:totable() end
+  if type(value) ~= "table" then return tostring(value) end
+  local words = {}
+  for key, one in pairs(value) do
+    words[#words + 1] = type(key) == "string" and key .. " " .. kept_text(one) or nil
+  end
+  table.sort(words)
+  for i, one in ipairs(value) do words[i] = kept_text(one) end
+  return (table.concat(words, ", "):gsub("[\n=]", "?"))
+end
 
 local function fixed_options(opts)
   local lines = {}
-  for i, name in ipairs(fixed) do
-    local value = opts[name]
-    lines[i] = name .. "=" .. (type(value) == "number" and ("%.17g"):format(value) or tostring(value))
+  for _, name in ipairs(fixed) do
+    if opts[name] ~= nil then lines[#lines + 1] = name .. "=" .. kept_text(opts[name]) end
   end
   return table.concat(lines, "\n")
 end
 
+local function read_options(text)
+  local values = {}
+  for name, value in text:gmatch("([^\n=]+)=([^\n]*)") do
+    if value ~= "nil" then values[name] = value end          -- older files have a line for everything
+  end
+  return values
+end
+
 -- The first option that differs, as a sentence, or nil.
 local function changed_option(before, now)
-  local values = {}
-  for name, value in before:gmatch("([^\n=]+)=([^\n]*)") do values[name] = value end
-  for name, value in now:gmatch("([^\n=]+)=([^\n]*)") do
-    if values[name] ~= value then
-      local function shown(v) return v == nil and "missing" or v == "nil" and "the default" or v end
-      return ('option "%s" was %s in that run and is %s now'):format(name, shown(values[name]), shown(value))
+  before, now = read_options(before), read_options(now)
+  for _, name in ipairs(fixed) do
+    if before[name] ~= now[name] then
+      return ('option "%s" was %s in that run and is %s now'):format(name, before[name] or "the default",
+        now[name] or "the default")
     end
   end
   return nil
 end
 
 local function hash_of(source)
-  return core.hash(source.data) .. (source.targets and core.hash(source.targets) or "")
+  local hash = core.hash(source.data) .. (source.targets and core.hash(source.targets) or "")
+  return source.lengths and hash .. core.hash(source.lengths) or hash
 end
 
--- --- checkpoints
--- ------------------------------------------------------------------------------------------------------
+-- --- what is trained -----------------------------------------------------------------------------------------------
+
+-- How a model is trained, measured and brought back; seq2seq.lua has the same for a pair of models.
+local one = {}
+
+one.source = source_of
+
+function one.trainer(model, source, opts)
+  local trainer = training.prepare(model, opts, "fit")
+  trainer.batch, trainer.seq, trainer.carry, trainer.keep_best = source.lanes, source.seq, source.carry, true
+  return core.trainer(model.core, model, trainer)
+end
+
+-- The loss on data: by the trainer's own, which knows label_smoothing and its kin.
+function one.evaluate(model, data, opts, trainer, stop)
+  return models.evaluate(model, data, {loss = opts.loss, trainer = trainer, burn_in = opts.burn_in}, stop)
+end
+
+one.exists = core.exists
+
+-- A checkpoint: {strings =, model =, bytes =}; or nil, message, status.
+function one.open(path)
+  local bytes, message, status = core.readfile(path)
+  if not bytes then return nil, message, status end
+  local saved
+  saved, message, status = core.load(path, {data = bytes})
+  if not saved then return nil, message, status end
+  return {strings = saved:meta(), model = saved, bytes = bytes}
+end
+
+-- Puts the best weights into the model, then the trainer's own state on top of them. Returns the trainer; or nil,
+-- message, status, and the model is as before.
+function one.restore(model, saved, make)
+  local before = model:clone()
+  if not pcall(model.core.copy_weights, model.core, saved.model) then
+    return nil, "the checkpoint's model has other layers than this one", "mismatch"
+  end
+  local trainer = make()
+  trainer:keep_best()
+  local ok, message, status = trainer:resume(saved.bytes)
+  saved.model:close()
+  if ok then return trainer end
+  model.core:copy_weights(before.core)
+  trainer:close()
+  return nil, message, status
+end
+
+-- --- checkpoints ----------------------------------------------------------------------------------------------------
 
 function Run:strings()
   local strings = self.model:strings()
@@ -200,56 +299,25 @@ function Run:nothing_left()
   return ("%s asks for no more than the %d that are done already: give a larger number"):format(asked, self.position)
 end
 
--- Puts the best weights into the model, then the trainer's own state on top of them. The model is as before if it
--- fails.
-function Run:load_weights(saved, bytes)
-  local before = self.model:clone()
-  if not pcall(self.model.core.copy_weights, self.model.core, saved) then
-    return nil, "the checkpoint's model has other layers than this one", "mismatch"
-  end
-  self:make_trainer()
-  self.trainer:keep_best()
-  local ok, message, status = self.trainer:resume(bytes)
-  if not ok then
-    self.model.core:copy_weights(before.core)
-    self.trainer:close()
-    return nil, message, status
-  end
-  if self.lr then self.trainer:lr(self.lr) end
-  return true
-end
-
 -- Goes on from a checkpoint. Returns true, or nil, message, status.
 function Run:resume(path)
-  local bytes, message, status = core.readfile(path)
-  if not bytes then return nil, message, status end
-  local saved
-  saved, message, status = core.load(path, {data = bytes})
+  local saved, message, status = self.how.open(path)
   if not saved then return nil, message, status end
-  local ok, problem = self:restore(saved:meta())
+  local ok, problem = self:restore(saved.strings)
   if ok then
     problem = self:nothing_left()
     ok = not problem
   end
   if not ok then return nil, ("cannot resume %s: %s"):format(path, problem), "mismatch" end
-  ok, problem, status = self:load_weights(saved, bytes)
-  saved:close()
-  if not ok then return nil, ("cannot resume %s: %s"):format(path, problem), status end
+  self.trainer, problem, status = self.how.restore(self.model, saved, function() return self:new_trainer() end)
+  if not self.trainer then return nil, ("cannot resume %s: %s"):format(path, problem), status end
+  if self.lr then self.trainer:lr(self.lr) end
   return true
 end
 
--- --- the run
--- ------------------------------------------------------------------------------------------------------------
+-- --- the run --------------------------------------------------------------------------------------------------------
 
-function Run:make_trainer()
-  local opts, source = self.opts, self.source
-  local trainer = {batch = source.lanes, seq = source.seq, carry = source.carry, keep_best = true}
-  for _, name in ipairs{"loss", "optimizer", "lr", "momentum", "beta1", "beta2", "alpha", "epsilon", "weight_decay",
-    "clip", "clip_value", "seed"} do
-    trainer[name] = opts[name]
-  end
-  self.trainer = core.trainer(self.model.core, self.model, trainer)
-end
+function Run:new_trainer() return self.how.trainer(self.model, self.source, self.opts) end
 
 function Run:seconds() return self.before + core.now() - self.began end
 
@@ -260,10 +328,10 @@ function Run:epoch() return math.floor(self.position / self.source.per_epoch) + 
 function Run:measure()
   local row = {
     epoch = math.max(1, math.ceil(self.position / self.source.per_epoch)), step = self.position,
-    loss = self.count > 0 and self.sum / self.count or 0 / 0, lr = self.trainer:lr(), norm = self.trainer:norm(),
+    loss = self.count > 0 and self.sum / self.count or 0 / 0, lr = self.trainer:rate(), norm = self.trainer:norm(),
   }
   if self.opts.validation then
-    local result = models.evaluate(self.model, self.opts.validation, {loss = self.opts.loss}, core.interrupted)
+    local result = self.how.evaluate(self.model, self.opts.validation, self.opts, self.trainer, core.interrupted)
     self.due = not result
     if not result then return nil end
     row.val_loss, row.accuracy = result.loss, result.accuracy
@@ -271,7 +339,10 @@ function Run:measure()
   row.seconds = self:seconds()
   self.sum, self.count = 0, 0
   if self.history:add(row) then self.trainer:keep_best() end
-  self.bar:report(self.position, {epoch = row.epoch, loss = row.loss, val_loss = row.val_loss})
+  self.bar:report(self.position, {
+    epoch = row.epoch, loss = row.loss, val_loss = row.val_loss,
+    lr = (self.opts.schedule or self.opts.warmup) and row.lr or nil,
+  })
   self:save()
   return row
 end
@@ -323,7 +394,7 @@ function Run:step()
     self.bar:update(self.position, self.shown)
   end
   if opts.on_step and loss then
-    local info = {step = self.position, epoch = self:epoch(), loss = loss, lr = self.trainer:lr()}
+    local info = {step = self.position, epoch = self:epoch(), loss = loss, lr = self.trainer:rate()}
     if opts.on_step(info, self.trainer) == false then return "on_step" end
   end
 end
@@ -399,11 +470,12 @@ local function guarded(run)
   return once, nil, nil, run
 end
 
-local function new_run(model, train, opts)
-  local source = source_of(model, train, opts)
+local function new_run(model, train, opts, how)
+  local source = how.source(model, train, opts)
+  if source.count then source = set_source(source, opts) end
   local total = opts.steps or math.ceil((opts.epochs or 10) * source.per_epoch)
   return setmetatable({
-    model = model, opts = opts, source = source, total = total, position = 0, sum = 0, count = 0, before = 0,
+    model = model, how = how, opts = opts, source = source, total = total, position = 0, sum = 0, count = 0, before = 0,
     interval = opts.validate_every or default_interval(source, total), hash = hash_of(source), shown = {},
     history = history.new{monitor = opts.monitor, min_delta = opts.min_delta},
   }, Run)
@@ -416,28 +488,35 @@ function Run:prepare()
     local ok, message, status = check_writable(opts.checkpoint)
     if not ok then return nil, message, status end
   end
-  local path = opts.resume == true and core.exists(opts.checkpoint) and opts.checkpoint or opts.resume
+  local path = opts.resume == true and self.how.exists(opts.checkpoint) and opts.checkpoint or opts.resume
   if type(path) == "string" then return self:resume(path) end
-  self:make_trainer()
+  self.trainer = self:new_trainer()
   self.trainer:keep_best()
   return true
 end
 
 --- Trains the model and brings the best weights back, however the run ends.
--- train: a token sequence, windows, or {x = [N][T][I], y =}. Options:
+-- train: a token sequence, windows, {x = [N][T][I], y =} (padded: with lengths [N], weights [N][T]), or sequences of
+-- different length. Options:
 --   validation (data of the same kind; it has a state of its own), validate_every (steps between looks at it)
 --   seq 64 (texts: tokens a gradient reaches back), batch 32, steps or epochs (10)
---   optimizer "adam" ("adamw", "rmsprop", "sgd"), lr, momentum, beta1, beta2, alpha, epsilon, weight_decay
+--   optimizer "adam" ("adamw", "rmsprop", "sgd"), lr, momentum, nesterov, beta1, beta2, alpha, epsilon, weight_decay
+--   schedule ("step", "exponential", "cosine": of lr), schedule_steps (updates), schedule_factor, warmup (updates)
 --   clip 5 (global norm, 0: off), clip_value, loss (default the model's), shuffle true, seed, threads
+--   huber_delta 1, label_smoothing, class_weights (a list, or {label = weight})
+--   burn_in (first steps of each window that only warm up the state)
+--   bucket (true: sequences of similar length together)
+--   freeze (a list of the numbers of layers), layer_rates (what each layer's lr is multiplied by)
 --   checkpoint (path, written at each look and at the end), resume (path, or true: the checkpoint if there is one)
 --   seconds (a time budget), patience (looks without an improvement of min_delta in `monitor`: "val_loss", else "loss")
 --   verbose 1 (0 silent, 2 a line for each look), title, on_epoch(row, history, trainer) at each look and
 --   on_step(info, trainer): false stops
 -- Returns the history; or nil, message, status, history where the world stops it: "interrupted" (Ctrl-C), "not_finite",
 -- "io", "mismatch" (resume). Raises for mistakes.
-return function(model, train, given)
+-- how: for what is no model, see `one` above.
+return function(model, train, given, how)
   local opts = check_options(model, train, given)
-  local run = new_run(model, train, opts)
+  local run = new_run(model, train, opts, how or one)
   run.threads, run.began = core.threads(), core.now()
   if opts.threads then core.threads(opts.threads) end
   local ok, message, status = run:prepare()

@@ -31,9 +31,13 @@ return function(model, given)
   }, "generate", 3)
   local vocab = model.output_vocab
   if not vocab or not model.vocab then core.raise("generate: the model has no vocabulary to write with") end
+  if select(6, model.core:sizes()) then
+    core.raise("generate: a bidirectional model reads a text from both ends, so it cannot write on")
+  end
   local rng = core.rng(opts.seed or seeds.next())
   local state = opts.state or model:state()
   local first, left = opts.prime, opts.length
+  local spaced = vocab.kind == "words" and first:find("%S$")   -- whether a space comes before the next word
   if first ~= "" then
     read(model, state, first)
   elseif not opts.state then
@@ -51,6 +55,9 @@ return function(model, given)
     left = left - 1
     local id = state:sample(opts.temperature, rng) - 1
     state:feed(id)
-    return vocab:symbol(id)
+    local symbol = vocab:symbol(id)
+    local space = spaced and symbol ~= "\n" and " " or ""
+    spaced = vocab.kind == "words" and symbol ~= "\n"
+    return space .. symbol
   end
 end

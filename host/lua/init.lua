@@ -27,11 +27,12 @@ end
 local sources = {
   vocab = {"lstm.vocab"}, csv = {"lstm.csv"}, plot = {"lstm.plot"}, args = {"lstm.args"},
   progress = {"lstm.progress"}, history = {"lstm.history"},
-  table = {"lstm.windows", "table"}, minmax = {"lstm.scale", "minmax"}, zscore = {"lstm.scale", "zscore"},
+  table = {"lstm.windows", "table"}, sequences = {"lstm.sequences", "new"},
+  minmax = {"lstm.scale", "minmax"}, zscore = {"lstm.scale", "zscore"},
   model = {"lstm.model", "new"}, load = {"lstm.model", "load"},
-  embedding = {"lstm.layers", "embedding"}, lstm = {"lstm.layers", "lstm"}, dense = {"lstm.layers", "dense"},
-  dropout = {"lstm.layers", "dropout"},
-  seed = {"lstm.seeds", "set"},
+  embedding = {"lstm.layers", "embedding"}, lstm = {"lstm.layers", "lstm"}, gru = {"lstm.layers", "gru"},
+  dense = {"lstm.layers", "dense"}, dropout = {"lstm.layers", "dropout"},
+  seq2seq = {"lstm.seq2seq", "new"}, seed = {"lstm.seeds", "set"},
 }
 
 local function find(self, name)

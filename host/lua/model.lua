@@ -8,6 +8,7 @@ local methods = require "lstm.methods"
 local options = require "lstm.options"
 local seeds = require "lstm.seeds"
 local sets = require "lstm.sets"
+local training = require "lstm.training"
 
 local module = {}
 
@@ -19,8 +20,11 @@ local Model = methods.guard({}, "model", OPTIONAL, true)
 Model.__index = Model
 Model.__name = "lstm.model"
 
-local LOSSES = {"mse", "cross_entropy", "binary_cross_entropy"}
-local output_of = {mse = "linear", cross_entropy = "softmax", binary_cross_entropy = "sigmoid"}
+local LOSSES = {"mse", "mae", "huber", "cross_entropy", "binary_cross_entropy"}
+local READS = {"all", "last", "mean", "max"}
+local output_of = {
+  mse = "linear", mae = "linear", huber = "linear", cross_entropy = "softmax", binary_cross_entropy = "sigmoid",
+}
 local loss_of = {linear = "mse", softmax = "cross_entropy", sigmoid = "binary_cross_entropy"}
 
 -- --- making one ---------------------------------------------------------------------------------------------------
@@ -74,7 +78,7 @@ local function explicit_form(opts, vocab)
   local list = {}
   for i, layer in ipairs(opts) do
     if not layers.is(layer) then
-      core.raise(("model: layer %d must be made by lstm.lstm, dense, embedding or dropout, got %s"):format(i,
+      core.raise(("model: layer %d must be made by lstm.lstm, gru, dense, embedding or dropout, got %s"):format(i,
         options.show(layer)))
     end
     list[i] = {}
@@ -89,7 +93,7 @@ end
 -- Sets how the last recurrent layer is read, unless its own option says so.
 local function set_read(list, read)
   for i = #list, 1, -1 do
-    if list[i].type == "lstm" then
+    if layers.is_recurrent(list[i]) then
       list[i].read = list[i].read or read
       return
     end
@@ -101,7 +105,7 @@ local spec = {
   input = {type = {"integer", "table"}, required = true, min = 1}, hidden = {type = {"integer", "table"}, min = 1},
   layers = {type = "integer", min = 1}, dropout = {type = "number", min = 0, below = 1},
   embedding = {type = "integer", min = 1}, output = {type = {"integer", "table"}, min = 1},
-  read = {choices = {"all", "last"}}, loss = {choices = LOSSES}, init = {type = {"string", "table"}},
+  read = {choices = READS}, loss = {choices = LOSSES}, init = {type = {"string", "table"}},
   seed = {type = "integer"}, isa = {type = "string"}, meta = {type = "table"}, ["#"] = true,
 }
 
@@ -123,8 +127,9 @@ local function is_model(value) return getmetatable(value) == Model end
 -- Explicit: lstm.model{input = vocab, lstm.embedding(64), lstm.lstm(128), output = vocab}.
 -- input: number of inputs per step, or a vocabulary. output: number of outputs, a vocabulary, or a list of labels; a
 --   linear layer of that size is added. Without it the last layer is the output.
--- loss: "mse", "cross_entropy" (default for a vocabulary or labels), "binary_cross_entropy".
--- read: "all" (default for a vocabulary) or "last". init: "default", "pytorch", "zero", or a model of the same layers.
+-- loss: "mse", "mae", "huber", "cross_entropy" (default for a vocabulary or labels), "binary_cross_entropy".
+-- read: "all" (default for a vocabulary), "last", "mean" or "max".
+-- init: "default", "pytorch", "zero", or a model of the same layers.
 -- seed; isa; meta: a table that travels in the file.
 -- Raises for unknown options and for what no model can be.
 function module.new(given)
@@ -283,55 +288,107 @@ function Model:state(lanes)
   return core.state(self.core, self, lanes)
 end
 
---- A training run of the caller's own: trainer:train(x, y) with x [T][B][I] or ids [T][B]. Options: batch, seq (the
--- largest), loss, optimizer, lr, momentum, beta1, beta2, alpha, epsilon, weight_decay, clip (default 5; 0: off),
--- clip_value, carry (a lane goes on where its last window ended), keep_best, seed.
+--- A training run of the caller's own: trainer:train(x, y) with x [T][B][I] or ids [T][B], or its parts: forward,
+-- loss, backward, clip, update. Options: batch, seq (the largest), loss ("none": gradients of the caller's only), lr,
+-- clip (default 5; 0: off), carry (a lane goes on where its last window ended), keep_best, seed, and those of fit that
+-- say how weights move: optimizer, schedule, freeze, ...
 function Model:trainer(given)
-  local share = {type = "number", min = 0, below = 1}
-  local opts = options.check(given, {
+  local opts = options.check(given, training.with{
     batch = {type = "integer", default = 1, min = 1}, seq = {type = "integer", default = 1, min = 1},
-    loss = {choices = LOSSES, default = self.loss}, optimizer = {choices = {"sgd", "rmsprop", "adam", "adamw"}},
-    lr = {type = "number", above = 0}, momentum = {type = "number", min = 0}, beta1 = share, beta2 = share,
-    alpha = share, epsilon = {type = "number", above = 0}, weight_decay = {type = "number", min = 0},
-    clip = {type = "number", min = 0}, clip_value = {type = "number", min = 0}, carry = {type = "boolean"},
-    keep_best = {type = "boolean"},
-    seed = {type = "integer"},
+    loss = {choices = {"none", (table.unpack or unpack)(LOSSES)}, default = self.loss},   -- luacheck: ignore unpack
+    carry = {type = "boolean"}, keep_best = {type = "boolean"},
   }, "trainer")
   opts.seed = opts.seed or seeds.next()
-  return core.trainer(self.core, self, opts)
+  local prepared = training.prepare(self, opts, "trainer")
+  for _, name in ipairs{"batch", "seq", "carry", "keep_best"} do prepared[name] = opts[name] end
+  return core.trainer(self.core, self, prepared)
 end
 
 -- A state for batches: many lanes, and scratch for every thread.
 function Model:batch_state(lanes) return core.state(self.core, self, lanes, core.threads()) end
 
+-- Sequences of different length, read step by step, give a list of arrays.
+local function predict_list(set, state, size)
+  local result = {}
+  for first = 0, set.count - 1, size do
+    local x, _, extra = set:batch(core.range(first, math.min(size, set.count - first)))
+    state:reset()
+    local y = state:forward_batch(x, extra)
+    for lane = 1, #extra.lengths do result[#result + 1] = core.lane(y, lane, extra.lengths[lane]) end
+  end
+  return result
+end
+
 local function predict_set(self, set, size)
   local _, outputs, _, _, last = self.core:sizes()
   local steps = last and 1 or set.seq
-  local result = core.zeros{set.count, steps, outputs}
   local state = self:batch_state(math.min(size, set.count))
+  if set.lengths and not last then return predict_list(set, state, size) end
+  local result = core.zeros{set.count, steps, outputs}
   for first = 0, set.count - 1, size do
-    local x = set:batch(core.range(first, math.min(size, set.count - first)))
+    local x, _, extra = set:batch(core.range(first, math.min(size, set.count - first)))
     state:reset()
-    core.scatter(state:forward_batch(x), first, result)
+    core.scatter(state:forward_batch(x, extra), first, result)
   end
   return last and result:reshape{set.count, outputs} or result
 end
 
---- The model's outputs for windows, {x = array [N][T][I]}, such an array, or a token sequence; probabilities where the
--- loss is a cross-entropy. Returns an array [N][O]; [N][T][O] where the model reads all steps; [n][O] for n tokens;
--- for one sequence [T][I] what belongs to it.
--- opts: batch (sequences at once, default 256).
-function Model:predict(data, opts)
-  opts = options.check(opts, {batch = {type = "integer", default = 256, min = 1}}, "predict")
-  if sets.is_tokens(self, data, "predict") then return self:state():forward(data.ids) end
+local predict_options = {batch = {type = "integer", default = 256, min = 1}}
+
+local function predict(self, data, opts, where)
+  if sets.is_tokens(self, data, where) then return self:state():forward(data.ids) end
   local inputs, _, _, takes_ids = self.core:sizes()
   if type(data) == "userdata" and not takes_ids then
     local _, width, more = data:shape()
     if width == inputs and not more then return self:state():forward(data) end
   end
-  local set = sets.of(self, data, nil, "predict")
-  if set.count == 0 then core.raise("predict: the set is empty") end
+  local set = sets.of(self, data, nil, where)
+  if set.count == 0 then core.raise(where .. ": the set is empty") end
   return predict_set(self, set, opts.batch)
+end
+
+--- The model's outputs for windows, {x = array [N][T][I]}, such an array, a set of sequences, or a token sequence;
+-- probabilities where the loss is a cross-entropy. Returns an array [N][O]; [N][T][O] where the model reads all steps
+-- (a list of [T][O] for sequences that differ in length); [n][O] for n tokens; for one sequence [T][I] what belongs to
+-- it.
+-- opts: batch (sequences at once, default 256).
+function Model:predict(data, opts)
+  opts = options.check(opts, predict_options, "predict")
+  return (predict(self, data, opts, "predict"))      -- no tail call: errors count the levels
+end
+
+-- The likeliest class of each row, in nested lists as the array is nested.
+local function labels_of(self, values)
+  local _, second = values:shape()
+  if not second then return self:label((values:argmax())) end
+  local result = {}
+  for i = 1, #values do result[i] = labels_of(self, values[i]) end
+  return result
+end
+
+--- The likeliest class (a label, a symbol, or its number) of each output of predict: a list, or lists in a list where
+-- the model reads all steps. opts as for predict.
+function Model:classify(data, opts)
+  opts = options.check(opts, predict_options, "classify")
+  local values = predict(self, data, opts, "classify")
+  if type(values) ~= "table" then return (labels_of(self, values)) end
+  local result = {}
+  for i, rows in ipairs(values) do result[i] = labels_of(self, rows) end
+  return result
+end
+
+--- What the cells of a recurrent layer do on one sequence (as predict takes it): arrays [T][H] by the names of the
+-- gates, {steps =, i =, f =, g =, o =, c =, h =} (gru: r, z, n, h); of a bidirectional layer also `reverse`.
+-- opts: layer (its place, default the first recurrent one).
+function Model:trace(data, opts)
+  opts = options.check(opts, {layer = {type = "integer", min = 1}}, "trace")
+  local x = data
+  if sets.is_tokens(self, data, "trace") then x = data.ids end
+  if type(x) == "table" then x = core.array(x) end
+  if type(x) ~= "userdata" then core.raise("trace: one sequence expected, got " .. options.show(data)) end
+  local state = self:state():trace{layer = opts.layer, steps = math.max(1, #x)}
+  state:forward(x)
+  return state:traced()
 end
 
 local Sums = {}
@@ -344,8 +401,14 @@ end
 
 local function new_sums() return setmetatable({loss = 0, weight = 0, targets = 0, correct = 0}, Sums) end
 
+-- What a batch costs: by the trainer's loss where there is one, else by the loss of this name.
+local function measure(state, x, y, opts, extra)
+  if opts.trainer then return opts.trainer:evaluate(state, x, y, extra) end
+  return state:evaluate(x, y, opts.loss, extra)
+end
+
 -- One stream over the whole text, from rest, in pieces that are small enough to be interrupted.
-local function evaluate_tokens(self, tokens, loss, sums, stop)
+local function evaluate_tokens(self, tokens, opts, sums, stop)
   local n, piece = #tokens.ids, 256
   if n < 2 then core.raise("evaluate: at least two tokens are needed") end
   local state, at = self:batch_state(1), 0
@@ -354,33 +417,36 @@ local function evaluate_tokens(self, tokens, loss, sums, stop)
     local steps = math.min(piece, n - 1 - at)
     if not x or #x ~= steps then x, y = core.zeros({steps, 1}, "int32"), core.zeros({steps, 1}, "int32") end
     core.gather_streams(tokens.ids, core.array({at}, "int32"), steps, x, y)
-    sums:add(state:evaluate(x, y, loss))
+    sums:add(measure(state, x, y, opts))
     at = at + steps
     if stop and stop() then return end
   end
 end
 
-local function evaluate_set(self, set, loss, size, sums, stop)
+local function evaluate_set(self, set, opts, sums, stop)
+  local size = opts.batch or 256
   local state = self:batch_state(math.min(size, set.count))
+  set.burn_in = opts.burn_in
   for first = 0, set.count - 1, size do
-    local x, y = set:batch(core.range(first, math.min(size, set.count - first)))
+    local x, y, extra = set:batch(core.range(first, math.min(size, set.count - first)))
     state:reset()
-    sums:add(state:evaluate(x, y, loss))
+    sums:add(measure(state, x, y, opts, extra))
     if stop and stop() then return end
   end
 end
 
---- What Model:evaluate does; nil where stop() is true between two pieces.
+--- What Model:evaluate does; nil where stop() is true between two pieces. opts: loss, or a trainer whose loss it is;
+-- batch, burn_in (steps of each sequence that do not count).
 function module.evaluate(self, data, opts, stop)
   local sums = new_sums()
-  if sets.is_tokens(self, data, "evaluate") then
-    evaluate_tokens(self, data, opts.loss, sums, stop)
+  if sets.is_tokens(self, data, "evaluate", true) then
+    evaluate_tokens(self, data, opts, sums, stop)
   else
-    evaluate_set(self, sets.of(self, data, opts.loss, "evaluate"), opts.loss, opts.batch or 256, sums, stop)
+    evaluate_set(self, sets.of(self, data, opts.loss, "evaluate"), opts, sums, stop)
   end
   if stop and stop() then return nil end
   local result = {loss = sums.loss / sums.weight, count = sums.targets}
-  if opts.loss ~= "mse" then result.accuracy = sums.correct / sums.targets end
+  if opts.loss:find("cross_entropy", 1, true) then result.accuracy = sums.correct / sums.targets end
   return result
 end
 
@@ -413,8 +479,8 @@ function Model:sample(opts)
   return table.concat(pieces)
 end
 
---- Whether a value is a model.
-module.is = is_model
+--- Whether a value is a model, and the names of the losses.
+module.is, module.LOSSES = is_model, LOSSES
 
 --- The most likely output of the last step: its label, symbol or number, and its probability (or value).
 function core.states.best(state, lane)

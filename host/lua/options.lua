@@ -45,9 +45,9 @@ function options.nearest(name, names)
   return best
 end
 
---- The strings of `names` as `a, b and c`. Limit: the first `limit` (default 40) of them, then how many more.
+--- The strings of `names` as `a, b and c`. Limit: the first `limit` (default 60) of them, then how many more.
 function options.list(names, limit)
-  limit = limit or 40
+  limit = limit or 60
   if #names == 0 then return "none" end
   if #names > limit then
     return table.concat(names, ", ", 1, limit) .. " and " .. (#names - limit) .. " more"

@@ -1,22 +1,29 @@
 -- sets.lua: what a model can learn from or be applied to, brought into one form.
 --
--- A set has `count` sequences of `seq` steps; set:batch(indices) gives x [T][B][I] (or ids [T][B]) and y for the
--- numbers (int32 [B], from 0). Arrays are made once for each batch size.
+-- A set has `count` sequences of at most `seq` steps; set:batch(indices) gives x [T][B][I] (or ids [T][B]), y and the
+-- options of the batch (lengths, weights, burn_in) for the numbers (int32 [B], from 0). Arrays are made once for each
+-- batch size.
 
 local core = require "lstm.core"
 local options = require "lstm.options"
+local sequences = require "lstm.sequences"
 
 local sets = {}
 local Set = {}
 Set.__index = Set
 
---- The arrays x and y of the sequences with these numbers. They are used again by the next batch of this size.
+--- The arrays x and y of the sequences with these numbers, and the batch's options (nil: none). They are used again by
+-- the next batch of this size.
 function Set:batch(indices)
   local n = #indices
   if not self.buffers[n] then self.buffers[n] = {self:make(n)} end
-  local x, y = self.buffers[n][1], self.buffers[n][2]
-  self:fill(indices, x, y)
-  return x, y
+  local x, y, extra = self.buffers[n][1], self.buffers[n][2], self.buffers[n][3]
+  local short_x, short_y = self:fill(indices, x, y, extra)
+  if self.burn_in then
+    extra = extra or {}
+    extra.burn_in = self.burn_in
+  end
+  return short_x or x, short_y or y, extra
 end
 
 local function new(fields)
@@ -121,25 +128,155 @@ local function target_shape(model, y, loss, n, seq, where)
   return timed and {seq, n, outputs} or {n, outputs}, timed
 end
 
-local function from_arrays(model, data, loss, where)
+local function check_fields(data, names, where)
   for key in pairs(data) do
-    if key ~= "x" and key ~= "y" and key ~= "kind" then
-      core.raise(where .. ": " .. options.unknown("field", key, {"x", "y"}))
+    local known = key == "kind"
+    for _, name in ipairs(names) do known = known or key == name end
+    if not known then core.raise(where .. ": " .. options.unknown("field", key, names)) end
+  end
+end
+
+-- The lengths [N] of padded sequences, as int32.
+local function lengths_of(given, count, seq, where)
+  if given == nil then return nil end
+  local list = type(given) == "userdata" and given:totable() or given
+  if type(list) ~= "table" or #list ~= count then
+    core.raise(("%s: lengths must be a list of %s"):format(where, plural(count, "whole number")))
+  end
+  for i, steps in ipairs(list) do
+    if not options.value(steps, {type = "integer", min = 1, max = seq}) then
+      core.raise(("%s: length %d must be a whole number from 1 to %d, got %s"):format(where, i, seq,
+        options.show(steps)))
     end
   end
+  return core.array(list, "int32")
+end
+
+-- The weights of targets: [N][T], or [N] where a sequence has one target.
+local function weights_of(given, count, seq, timed, where)
+  if given == nil then return nil end
+  local weights = type(given) == "table" and core.array(given) or given
+  local n, t, more = weights:shape()
+  if n ~= count or t ~= (timed and seq or nil) or more or weights:kind() ~= "float32" then
+    core.raise(("%s: weights must be a float32 array [%d]%s, as the targets are"):format(where, count,
+      timed and ("[%d]"):format(seq) or ""))
+  end
+  return weights
+end
+
+-- What a batch of n has beside x and y; nil for nothing.
+local function new_extra(lengths, weights, timed, n, seq)
+  if not lengths and not weights then return nil end
+  return {
+    lengths = lengths and core.zeros(n, "int32"), weights = weights and core.zeros{timed and seq or 1, n},
+  }
+end
+
+local function from_arrays(model, data, loss, where)
+  check_fields(data, {"x", "y", "lengths", "weights"}, where)
   local x = inputs_of(model, data.x, where)
   local y = data.y and loss and targets_of(model, data.y, loss, #x, where)
   local count, seq, width = x:shape()
   local timed = y and select(2, target_shape(model, y, loss, 1, seq, where))
+  local lengths = lengths_of(data.lengths, count, seq, where)
+  local weights = y and weights_of(data.weights, count, seq, timed, where)
   return new{
-    count = count, seq = seq, has_targets = y and true or false, source = x, targets = y,
+    count = count, seq = seq, has_targets = y and true or false, source = x, targets = y, lengths = lengths,
     make = function(_, n)
       return core.zeros(width and {seq, n, width} or {seq, n}, x:kind()),
-        y and core.zeros(target_shape(model, y, loss, n, seq, where), y:kind())
+        y and core.zeros(target_shape(model, y, loss, n, seq, where), y:kind()),
+        new_extra(lengths, weights, timed, n, seq)
     end,
-    fill = function(_, indices, bx, by)
+    fill = function(_, indices, bx, by, extra)
       core.gather(x, indices, bx, true)
       if y then core.gather(y, indices, by, timed) end
+      if lengths then core.gather(lengths, indices, extra.lengths) end
+      if weights then core.gather(weights, indices, extra.weights, timed) end
+    end,
+  }
+end
+
+-- --- sequences of different length ----------------------------------------------------------------------------------
+
+local function packed_inputs(model, data, where)
+  local inputs, _, _, takes_ids = model.core:sizes()
+  local list = sequences.encoded(data.x, model.vocab, where)
+  return sequences.pack(list, takes_ids and "int32" or "float32", takes_ids and 0 or inputs, "x", where)
+end
+
+-- One target for each sequence: an array of classes [N] or of numbers [N][O].
+local function targets_once(model, y, loss, where)
+  if type(y) == "table" and y[1] ~= nil then
+    local kind = type(y[1])
+    if loss ~= "cross_entropy" and kind == "userdata" then
+      local rows = {}
+      for i, row in ipairs(y) do rows[i] = row:totable() end
+      y = rows
+    elseif loss == "cross_entropy" and kind ~= "string" and kind ~= "number" then
+      core.raise(where .. ': y has targets at every step, but the model reads a sequence once: make it with '
+        .. 'read = "all"')
+    end
+  end
+  return targets_of(model, y, loss, #y, where)
+end
+
+-- Targets at each step of each sequence, packed as x is.
+local function targets_timed(model, data, loss, x, where)
+  local _, outputs = model.core:sizes()
+  local classes, list = loss == "cross_entropy", {}
+  for i, value in ipairs(sequences.encoded(data.y, model.output_vocab, where)) do
+    if type(value) == "number" or type(value) == "boolean" or type(data.y[i]) == "string" and model.labels then
+      core.raise(where .. ': the model gives an output at every step, y has one target for a sequence: make it with '
+        .. 'read = "last"')
+    end
+    local tokens = type(value) == "table" and value.kind == "tokens"
+    list[i] = classes and not tokens and class_ids(model, value, where) or value
+  end
+  local y = sequences.pack(list, classes and "int32" or "float32", classes and 0 or outputs, "y", where)
+  for i = 1, #y.lengths do
+    if y.lengths[i] ~= x.lengths[i] then
+      core.raise(("%s: sequence %d has %d steps, its targets have %d"):format(where, i, x.lengths[i], y.lengths[i]))
+    end
+  end
+  return y
+end
+
+-- The packed x and y of a set; they are kept in it, as one set is looked at again and again.
+local function packed_set(model, data, loss, where)
+  local kept = rawget(data, "packed")
+  if kept and kept.model == model and kept.loss == loss then return kept end
+  local x = packed_inputs(model, data, where)
+  local _, _, _, _, once = model.core:sizes()
+  local y
+  if loss and data.y then
+    y = once and targets_once(model, data.y, loss, where) or targets_timed(model, data, loss, x, where)
+  end
+  data.packed = {model = model, loss = loss, x = x, y = y, once = once}
+  return data.packed
+end
+
+local function from_sequences(model, data, loss, where)
+  if #data == 0 then return new{count = 0, seq = 0} end
+  local packed = packed_set(model, data, loss, where)
+  local x, y, once = packed.x, packed.y, packed.once
+  local _, outputs = model.core:sizes()
+  local function zeros(n, kind, width)
+    return core.zeros(width > 0 and {x.longest, n, width} or {x.longest, n}, kind)
+  end
+  return new{
+    count = #data, seq = x.longest, has_targets = y ~= nil, source = x.data, targets = y and (once and y or y.data),
+    lengths = x.lengths,
+    make = function(_, n)
+      local by = nil
+      if y and once then by = core.zeros(y:kind() == "int32" and {n} or {n, outputs}, y:kind()) end
+      if y and not once then by = zeros(n, y.kind, y.width) end
+      return zeros(n, x.kind, x.width), by, {lengths = core.zeros(n, "int32")}
+    end,
+    fill = function(_, indices, bx, by, extra)
+      local short_y = nil
+      if y and once then core.gather(y, indices, by) end
+      if y and not once then short_y = sequences.gather(y, indices, by, extra.lengths) end
+      return sequences.gather(x, indices, bx, extra.lengths), short_y
     end,
   }
 end
@@ -149,27 +286,40 @@ end
 function sets.of(model, data, loss, where)
   if type(data) == "userdata" then data = {x = data} end
   if type(data) ~= "table" then
-    core.raise(where .. ": windows, tokens or {x =, y =} expected, got " .. options.show(data))
+    core.raise(where .. ": windows, tokens, sequences or {x =, y =} expected, got " .. options.show(data))
+  end
+  if data.kind == "sequences" then
+    if loss and data.y == nil then core.raise(where .. ": the set has no targets y") end
+    return from_sequences(model, data, loss, where)
   end
   if data.gather then return from_windows(model, data, where) end
   if data.kind == "table" then
     core.raise(where .. ": a table of rows is not a set of windows: use rows:windows{look_back = ...}")
   end
-  if data.x == nil then core.raise(where .. ": windows, tokens or {x =, y =} expected, got a table without x") end
+  if data.x == nil then
+    core.raise(where .. ": windows, tokens, sequences or {x =, y =} expected, got a table without x")
+  end
   if loss and data.y == nil then core.raise(where .. ": the set has no targets y") end
+  if sequences.is_list(data.x) then
+    check_fields(data, {"x", "y"}, where)
+    return from_sequences(model, sequences.new{x = data.x, y = data.y}, loss, where)
+  end
   return from_arrays(model, data, loss, where)
 end
 
---- Whether data is a token sequence; raises where the model cannot read it.
-function sets.is_tokens(model, data, where)
+--- Whether data is a token sequence; raises where the model cannot read it, or (learns) not learn from it.
+function sets.is_tokens(model, data, where, learns)
   if type(data) ~= "table" or data.kind ~= "tokens" then return false end
-  local inputs, _, _, takes_ids = model.core:sizes()
+  local inputs, _, _, takes_ids, _, bidirectional = model.core:sizes()
   if not takes_ids then core.raise(where .. ": the model takes numbers, not tokens: give it input = vocab") end
   if data.vocab and model.vocab and data.vocab ~= model.vocab then
     core.raise(where .. ": the tokens come from another vocabulary than the model's")
   end
   if data.vocab and data.vocab:size() ~= inputs then
     core.raise(("%s: the model knows %d tokens, the vocabulary has %d"):format(where, inputs, data.vocab:size()))
+  end
+  if learns and bidirectional then
+    core.raise(where .. ": a bidirectional model sees the tokens that it would have to foretell")
   end
   return true
 end

@@ -1,7 +1,8 @@
 -- vocab.lua: from text to token ids and back.
 --
--- A vocabulary is the list of symbols that a text is made of: bytes, or the code points of UTF-8. Symbol number i has
--- the id i - 1; ids are what a model eats. A vocabulary travels in the model file as a string (`tometa`, `frommeta`).
+-- A vocabulary is the list of symbols that a text is made of: bytes, the code points of UTF-8, or words. Symbol number
+-- i has the id i - 1; ids are what a model eats. A vocabulary travels in the model file as a string (`tometa`,
+-- `frommeta`). Words stand between spaces; a line's end is a symbol of its own, and all other words are one more.
 
 local core = require "lstm.core"
 local options = require "lstm.options"
@@ -55,22 +56,39 @@ local function distinct_characters(text, level)
   return symbols
 end
 
+local UNKNOWN = "<unknown>"
+
+local function distinct_words(text, least)
+  local seen, symbols = {}, {"\n", UNKNOWN}
+  for word in text:gmatch("%S+") do
+    seen[word] = (seen[word] or 0) + 1
+    if seen[word] == least and word ~= UNKNOWN then symbols[#symbols + 1] = word end
+  end
+  table.sort(symbols)
+  return symbols
+end
+
 local function new(kind, symbols)
   local self = setmetatable({kind = kind, symbols = symbols, ids = {}}, Vocab)
   for i, symbol in ipairs(symbols) do self.ids[symbol] = i - 1 end
   return self
 end
 
--- lstm.vocab(text [, kind]): the vocabulary of a text.
--- kind: "bytes" (default): its distinct bytes; "utf8": its distinct code points. Sorted either way.
+-- lstm.vocab(text [, kind [, opts]]): the vocabulary of a text.
+-- kind: "bytes" (default): its distinct bytes; "utf8": its distinct code points; "words": its distinct words, "\n" for
+--   the end of a line, and "<unknown>" for all other words. Sorted.
+-- opts: least 1 (words: those that occur less often are left out).
 -- Raises for an empty text, an unknown kind, text that is not UTF-8 (with the place).
-local function of_text(_, text, kind)
+local function of_text(_, text, kind, opts)
   kind = kind or "bytes"
   if type(text) ~= "string" then error("vocab: text must be a string, got " .. options.show(text), 2) end
-  if kind ~= "bytes" and kind ~= "utf8" then
-    error("vocab: " .. options.unknown("kind of vocabulary", kind, {"bytes", "utf8"}), 2)
+  if kind ~= "bytes" and kind ~= "utf8" and kind ~= "words" then
+    error("vocab: " .. options.unknown("kind of vocabulary", kind, {"bytes", "utf8", "words"}), 2)
   end
+  opts = options.check(opts, {least = {type = "integer", min = 1}}, "vocab")
+  if opts.least and kind ~= "words" then error('vocab: least belongs to the kind "words"', 2) end
   if text == "" then error("vocab: the text is empty, there is nothing to learn from", 2) end
+  if kind == "words" then return new(kind, distinct_words(text, opts.least or 1)) end
   return new(kind, kind == "bytes" and distinct_bytes(text) or distinct_characters(text, 2))
 end
 
@@ -123,13 +141,29 @@ local function encode_utf8(self, text, level)
   return core.array(ids, "int32")
 end
 
+local function encode_words(self, text)
+  local ids, unknown, line = {}, self.ids[UNKNOWN], self.ids["\n"]
+  for spaces, word in text:gmatch("(%s*)(%S*)") do
+    for _ in spaces:gmatch("\n") do ids[#ids + 1] = line end
+    if word ~= "" then ids[#ids + 1] = self.ids[word] or unknown end
+  end
+  return core.array(ids, "int32")
+end
+
 --- The ids of a text: a token sequence (fields kind = "tokens", ids = int32 array [n] from 0, vocab) with `#`,
 -- `:split(fraction, ...)` and `:decode()`.
--- Raises for an empty text and for a symbol that is not in the vocabulary, with the symbol and its place.
+-- Raises for an empty text and for a symbol that is not in the vocabulary, with the symbol and its place; words that
+-- are not in it are "<unknown>".
 function Vocab:encode(text)
   if type(text) ~= "string" then error("encode: text must be a string, got " .. options.show(text), 2) end
   if text == "" then error("encode: the text is empty", 2) end
-  local ids = self.kind == "bytes" and encode_bytes(self, text, 2) or encode_utf8(self, text, 2)
+  local ids
+  if self.kind == "words" then
+    ids = encode_words(self, text)
+    if #ids == 0 then error("encode: the text has no words", 2) end
+  else
+    ids = self.kind == "bytes" and encode_bytes(self, text, 2) or encode_utf8(self, text, 2)
+  end
   return setmetatable({kind = "tokens", ids = ids, vocab = self}, Tokens)
 end
 
@@ -144,7 +178,8 @@ function Vocab:decode(ids)
       error(("decode: id %s at position %d is outside 0..%d"):format(tostring(id), i, #self.symbols - 1), 2)
     end
   end
-  return table.concat(pieces)
+  if self.kind ~= "words" then return table.concat(pieces) end
+  return (table.concat(pieces, " "):gsub(" ?\n ?", "\n"))
 end
 
 --- Whether two vocabularies have the same symbols in the same order.
@@ -157,7 +192,7 @@ local function from_hex(hex) return (hex:gsub("%x%x", function(h) return string.
 
 --- The vocabulary as one string of UTF-8 for a model file: its kind and its symbols, in hex where they are no text.
 function Vocab:tometa()
-  local all = table.concat(self.symbols)
+  local all = table.concat(self.symbols, self.kind == "words" and " " or "")
   if all:find("%z") or utf.broken_at(all) then return self.kind .. "-hex " .. to_hex(all) end
   return self.kind .. " " .. all
 end
@@ -165,8 +200,8 @@ end
 --- The vocabulary of a string made by `:tometa()`. Returns nil, message, "format" for anything else.
 function vocab.frommeta(text)
   local kind, hex, all = text:match("^(%l+%d?)(%-?%l*) (.+)$")
-  if not (kind == "bytes" or kind == "utf8") or hex ~= "" and hex ~= "-hex" then
-    return nil, "not a vocabulary: it must start with bytes or utf8", "format"
+  if not (kind == "bytes" or kind == "utf8" or kind == "words") or hex ~= "" and hex ~= "-hex" then
+    return nil, "not a vocabulary: it must start with bytes, utf8 or words", "format"
   end
   if hex ~= "" then
     if #all % 2 == 1 or all:find("%X") then return nil, "not a vocabulary: broken hexadecimal digits", "format" end
@@ -175,6 +210,8 @@ function vocab.frommeta(text)
   local symbols = {}
   if kind == "bytes" then
     for c in all:gmatch(".") do symbols[#symbols + 1] = c end
+  elseif kind == "words" then
+    for word in all:gmatch("[^ ]+") do symbols[#symbols + 1] = word end
   else
     if utf.broken_at(all) then return nil, "not a vocabulary: broken UTF-8", "format" end
     for _, c in utf.characters(all) do symbols[#symbols + 1] = c end
@@ -182,14 +219,18 @@ function vocab.frommeta(text)
   for i = 2, #symbols do
     if symbols[i - 1] >= symbols[i] then return nil, "not a vocabulary: its symbols are not sorted", "format" end
   end
-  return new(kind, symbols)
+  local self = new(kind, symbols)
+  if kind == "words" and not (self.ids["\n"] and self.ids[UNKNOWN]) then
+    return nil, "not a vocabulary of words: the end of a line or " .. UNKNOWN .. " is missing", "format"
+  end
+  return self
 end
 
 --- Whether a value is a vocabulary.
 function vocab.is(value) return type(value) == "table" and getmetatable(value) == Vocab end
 
 function Vocab:__tostring()
-  return ("vocabulary of %d %s"):format(#self.symbols, self.kind == "bytes" and "bytes" or "characters")
+  return ("vocabulary of %d %s"):format(#self.symbols, self.kind == "utf8" and "characters" or self.kind)
 end
 
 --- How many tokens there are.

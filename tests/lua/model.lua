@@ -34,11 +34,12 @@ function TestMaking.testLayersKeepTheirOptions()
   local layers = {lstm.lstm{6, read = "all", name = "encoder"}, lstm.dense{5, activation = "tanh"}, lstm.dropout(0.25)}
   local m = lstm.model{input = 3, layers[1], layers[2], layers[3], output = 2}
   local got = m.core:describe().layers
-  lu.assertEquals(got[1], {type = "lstm", size = 6, read = "all", name = "encoder"})
+  lu.assertEquals(got[1], {type = "lstm", size = 6, read = "all", name = "encoder", activation = "tanh",
+    gate_activation = "sigmoid"})
   lu.assertEquals(got[2].activation, "tanh")
   lu.assertAlmostEquals(got[3].rate, 0.25, 1e-7)
   lu.assertEquals(m:tensors()[1], "encoder.weight_ih_l0")
-  lu.assertEquals(tostring(layers[1]), "lstm 6")
+  lu.assertEquals(tostring(layers[1]), "lstm 6, read all, name encoder")
   lu.assertEquals(tostring(layers[3]), "dropout 0.25")
 end
 
@@ -74,7 +75,7 @@ function TestMaking.testRefused()
   refused('option "hidden" must be', {input = 1, hidden = 0, output = 1})
   refused('option "dropout" must be', {input = 1, hidden = 2, output = 1, dropout = 1})
   refused('option "read" must be', {input = 1, hidden = 2, output = 1, read = "first"})
-  refused('option "loss" must be', {input = 1, hidden = 2, output = 1, loss = "mae"})
+  refused('option "loss" must be', {input = 1, hidden = 2, output = 1, loss = "mad"})
   refused('must be "default", "pytorch" or "zero", got glorot', {input = 1, hidden = 2, output = 1, init = "glorot"})
   refused("give hidden = cells", {input = 1, output = 1})
   refused("hidden lists 2 layers, layers says 3", {input = 1, hidden = {2, 2}, layers = 3, output = 1})
@@ -269,7 +270,7 @@ function TestRunning.testMismatches()
   fails("the model takes numbers, not tokens", m.predict, m, vocab:encode "abc")
   fails("from another vocabulary", text.predict, text, lstm.vocab("abcd"):encode "abcd")
   fails("use rows:windows", m.predict, m, lstm.table(lstm.zeros{4, 2}))
-  fails("windows, tokens or {x =, y =} expected", m.predict, m, "abc")
+  fails("windows, tokens, sequences or {x =, y =} expected", m.predict, m, "abc")
   fails('unknown field "z"', m.predict, m, {x = lstm.zeros{3, 7, 2}, z = 1})
   fails("the set has no targets", m.evaluate, m, {x = lstm.zeros{3, 7, 2}})
   fails("x has 3 sequences, y has 2", m.evaluate, m, {x = lstm.zeros{3, 7, 2}, y = lstm.zeros{2, 1}})

@@ -41,7 +41,7 @@ end
 function TestNearest.testLongListsAreCut()
   local names = {}
   for i = 1, 100 do names[i] = "n" .. i end
-  lu.assertStrContains(options.list(names), "and 60 more")
+  lu.assertStrContains(options.list(names), "and 40 more")
   lu.assertEquals(options.list({"a", "b", "c"}), "a, b and c")
 end
 

@@ -44,6 +44,65 @@ end
 local verse = ("the quick brown fox jumps over the lazy dog.\n"):rep(60)
 local small = " --hidden 8 --embed 4 --seq 8 --batch 4 --validate-every 10 --steps 20 --verbose 0 --sample 40 "
 
+-- Sentences about numbers, and the same in a made-up language: name, tab, translation.
+local function sentences(columns)
+  local lines, words = {}, {"one", "two", "three", "four"}
+  local theirs = {one = "un", two = "deux", three = "trois", four = "quatre"}
+  for i = 1, 240 do
+    local a, b = words[i % 4 + 1], words[math.floor(i / 4) % 4 + 1]
+    local part = i % 10 == 0 and "test" or i % 10 == 1 and "val" or "train"
+    local pair = ("i see %s and %s .\tje vois %s et %s ."):format(a, b, theirs[a], theirs[b])
+    lines[i] = columns == 3 and part .. "\t" .. pair or pair
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local short = " --hidden 24 --embedding 8 --batch 8 --lr 0.02 --verbose 0 --epochs 4 "
+
+local TestTranslate = {}
+
+function TestTranslate.testLearnsAndTranslates()
+  for _, columns in ipairs{2, 3} do
+    local out = path()
+    local command = "scripts/translate.lua " .. with(sentences(columns), ".tsv")
+    local said, err, code = run(command .. short .. "--epochs 8 --sentences 3 --out " .. out)
+    made[#made + 1], made[#made + 2] = out .. ".encoder", out .. ".decoder"
+    lu.assertEquals(code, 0, err)
+    lu.assertEquals(err, "")
+    local losses = {}
+    for loss in said:gmatch("validation (%d%.%d+) nats/word") do losses[#losses + 1] = tonumber(loss) end
+    lu.assertEquals(#losses, 8)
+    lu.assertTrue(losses[8] < losses[1] / 3)
+    lu.assertEquals(select(2, said:gsub("\n  given:   je vois [^\n]*\n  network: je vois ", "")), 3)
+    lu.assertStrMatches(said, ".*\ntest %d%.%d+ nats/word\n")
+    local again, problem = run(command .. " --load " .. out .. " --sentences 3")
+    lu.assertEquals(problem, "")
+    lu.assertEquals(again:match("\ntest .*"), said:match("\ntest .*"))
+  end
+end
+
+function TestTranslate.testResumeIsTheSameRun()
+  local run_path, pairs_path = path(), with(sentences(3), ".tsv")
+  made[#made + 1], made[#made + 2] = run_path .. ".encoder", run_path .. ".decoder"
+  local command = "scripts/translate.lua " .. pairs_path .. short .. "--sentences 0 "
+  local whole = run(command .. "--epochs 3")
+  run(command .. "--epochs 2 --checkpoint " .. run_path)
+  local resumed, err = run(command .. "--epochs 3 --resume " .. run_path)
+  lu.assertEquals(err, "")
+  lu.assertStrContains(whole, resumed)
+end
+
+function TestTranslate.testFailures()
+  check_failure("scripts/translate.lua /nonexistent", "translate.lua: cannot read /nonexistent")
+  check_failure("scripts/translate.lua " .. with("a b\n", ".tsv"), ":1: a sentence, a tab and its translation expected")
+  check_failure("scripts/translate.lua " .. with("train\ta\tb\nx\ta\tb\n", ".tsv"), ":2: a sentence, a tab")
+  check_failure("scripts/translate.lua " .. with("train\ta\tb\n", ".tsv"), "has no pairs for val")
+  check_failure("scripts/translate.lua " .. with(sentences(2), ".tsv") .. " --load /nonexistent",
+    "cannot read /nonexistent.encoder")
+  check_failure("scripts/translate.lua x --hiden 3", "unknown option --hiden, did you mean --hidden?", 2)
+  check_failure("scripts/translate.lua", "FILE is missing", 2)
+end
+
 local TestChars = {}
 
 function TestChars.testLearnsAndWrites()
@@ -369,6 +428,7 @@ end
 
 local failures = lu.LuaUnit.new():runSuiteByInstances{
   {"TestChars", TestChars}, {"TestForecast", TestForecast}, {"TestDemo", TestDemo},
+  {"TestTranslate", TestTranslate},
 }
 for _, name in ipairs(made) do os.remove(name) end
 os.exit(failures, true)

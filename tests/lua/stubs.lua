@@ -45,6 +45,9 @@ end
 function TestStubs.testModel()
   local m = lstm.model{input = 1, hidden = 2, output = 1}
   lu.assertEquals(sorted(declared "Model"), sorted(keys(getmetatable(m))))
+  local function network() return lstm.model{input = 1, hidden = 2, output = 1, read = "all"} end
+  local pair = lstm.seq2seq{encoder = network(), decoder = network()}
+  lu.assertEquals(sorted(declared "Pair"), sorted(keys(getmetatable(pair))))
 end
 
 -- What a metatable or a module table offers by name.
@@ -63,6 +66,7 @@ function TestStubs.testClassesOfData()
   for owner, object in pairs{
     Vocab = vocab, Tokens = vocab:encode "abcabc", Table = rows, Windows = rows:windows{look_back = 1},
     Scaler = lstm.minmax(rows), History = lstm.history.new(), Bar = lstm.progress.new{verbose = 0},
+    Sequences = lstm.sequences{x = {{1}}},
   } do
     lu.assertEquals(sorted(declared(owner)), sorted(functions(getmetatable(object))), owner)
   end
@@ -87,7 +91,7 @@ function TestStubs.testFieldsOfData()
   local rows = lstm.table{{1, 2}, {3, 4}, {5, 6}}
   local windows = rows:windows{look_back = 1, target = "1"}
   for class, object in pairs{Vocab = vocab, Tokens = vocab:encode "abcabc", Table = rows, Windows = windows,
-    Scaler = lstm.minmax(rows)} do
+    Scaler = lstm.minmax(rows), Sequences = lstm.sequences{x = {{1}}, y = {1}}} do
     local own = keys(object)
     own.map = nil                                                -- of a vocabulary that has encoded: not public
     lu.assertEquals(sorted(fields("lstm." .. class)), sorted(own), class)
@@ -97,7 +101,15 @@ end
 -- Options that the stubs declare are those that the functions take: they name them all when they refuse another one.
 function TestStubs.testOptions()
   local rows = lstm.table{{1, 2}, {3, 4}}
+  local function layer(make)
+    return function(t)
+      t[1] = 3
+      return make(t)
+    end
+  end
   for class, call in pairs{
+    ["lstm.EmbeddingOptions"] = layer(lstm.embedding), ["lstm.DenseOptions"] = layer(lstm.dense),
+    ["lstm.GruOptions"] = layer(lstm.gru),
     ["lstm.CsvOptions"] = function(t) return lstm.csv("x", t) end,
     ["lstm.WindowsOptions"] = function(t) return rows:windows(t) end,
     ["lstm.PlotOptions"] = lstm.plot, ["lstm.ProgressOptions"] = lstm.progress.new, ["lstm.ModelOptions"] = lstm.model,

@@ -1,0 +1,432 @@
+-- seq2seq.lua: an encoder that reads a sequence, and a decoder that writes another one from the state in which the
+-- encoder ends. In training the decoder is given what it should have written (teacher forcing); in use, what it wrote.
+
+local core = require "lstm.core"
+local methods = require "lstm.methods"
+local models = require "lstm.model"
+local options = require "lstm.options"
+local seeds = require "lstm.seeds"
+local sequences = require "lstm.sequences"
+local training = require "lstm.training"
+
+local seq2seq = {}
+local Pair = methods.guard({}, "seq2seq", {"numbers"}, true)
+Pair.__index = Pair
+Pair.__name = "lstm.seq2seq"
+
+-- --- making one -----------------------------------------------------------------------------------------------------
+
+local function refuse(sentence, ...) core.raise(("seq2seq: " .. sentence):format(...)) end
+
+local function check_model(model, name)
+  if not models.is(model) then refuse("%s must be a model, got %s", name, options.show(model)) end
+end
+
+-- The decoder's states must be of the size that the encoder ends in, and what it writes must be what it reads.
+local function check_fit(encoder, decoder)
+  local _, _, from = encoder.core:sizes()
+  local inputs, outputs, to, _, once, bidirectional = decoder.core:sizes()
+  if bidirectional then refuse("the decoder is bidirectional, but it must write step by step") end
+  if once then refuse('the decoder must give an output at every step: make it with read = "all"') end
+  if from ~= to then
+    refuse("the encoder ends in a state of %d numbers, the decoder begins with one of %d: their recurrent layers must "
+      .. "have the same sizes", from, to)
+  end
+  if inputs ~= outputs then
+    refuse("the decoder reads what it has written: its %d inputs must be as many as its %d outputs", inputs, outputs)
+  end
+end
+
+-- The id (from 0) of a symbol, or of a number from 1; without one the end of a line.
+local function symbol_id(decoder, symbol, name)
+  local _, outputs = decoder.core:sizes()
+  local i = symbol
+  if type(symbol) ~= "number" then i = decoder:index(symbol or "\n") end
+  if not i or i < 1 or i > outputs then
+    refuse('%s = %s is no symbol of the decoder', name, options.show(symbol or "\n"))
+  end
+  return i - 1
+end
+
+--- A pair of models that learns sequences from sequences.
+-- opts: encoder, decoder (models; a decoder of tokens, with output = its vocabulary, or of numbers), start and stop
+--   (what a sentence of the decoder begins and ends with: a symbol, or its number from 1; default: the end of a line).
+-- Raises where the encoder's final state is no initial state of the decoder.
+function seq2seq.new(opts)
+  local symbol = {type = {"string", "integer"}}
+  opts = options.check(opts, {
+    encoder = {required = true}, decoder = {required = true}, start = symbol, stop = symbol,
+  }, "seq2seq")
+  check_model(opts.encoder, "encoder")
+  check_model(opts.decoder, "decoder")
+  check_fit(opts.encoder, opts.decoder)
+  local self = {encoder = opts.encoder, decoder = opts.decoder, loss = opts.decoder.loss}
+  if select(4, opts.decoder.core:sizes()) then
+    self.start = symbol_id(opts.decoder, opts.start, "start")
+    self.stop = symbol_id(opts.decoder, opts.stop, "stop")
+  else
+    self.numbers = true
+  end
+  return setmetatable(self, Pair)
+end
+
+-- --- data -----------------------------------------------------------------------------------------------------------
+
+-- Targets with what the decoder is given first and should write last around them: {start, ids ..., stop}, or a row of
+-- zeros before the rows of numbers.
+local function framed(self, list, where)
+  local _, outputs = self.decoder.core:sizes()
+  local result = {}
+  for i, value in ipairs(sequences.encoded(list, self.decoder.vocab, where)) do
+    if type(value) == "table" and value.kind == "tokens" then value = value.ids end
+    if type(value) == "table" then value = core.array(value, self.numbers and "float32" or "int32") end
+    if self.numbers then
+      local bytes = ("\0"):rep(4 * outputs) .. value:bytes()
+      result[i] = core.frombytes(bytes, "float32", {math.floor(#bytes / (4 * outputs)), outputs})
+    else
+      local ids = value:totable()
+      table.insert(ids, 1, self.start)
+      ids[#ids + 1] = self.stop
+      result[i] = core.array(ids, "int32")
+    end
+  end
+  return result
+end
+
+-- The packed targets once more, a step later or earlier: the same block, other beginnings.
+local function shifted(packed, by)
+  local first, lengths = packed.first:totable(), packed.lengths:totable()
+  for i = 1, #first do first[i], lengths[i] = first[i] + by, lengths[i] - 1 end
+  return {
+    data = packed.data, first = core.array(first, "int32"), lengths = core.array(lengths, "int32"),
+    longest = packed.longest - 1, width = packed.width, kind = packed.kind,
+  }
+end
+
+-- What a model reads: the kind of its numbers and how many (0: ids).
+local function inputs_of(model)
+  local inputs, _, _, takes_ids = model.core:sizes()
+  return takes_ids and "int32" or "float32", takes_ids and 0 or inputs
+end
+
+local function packed_set(self, data, where)
+  if type(data) ~= "table" or type(data.x) ~= "table" or type(data.y) ~= "table" then
+    core.raise(where .. ": a set {x = list of sequences, y = list of sequences} expected")
+  end
+  if data.kind ~= "sequences" then data = sequences.new{x = data.x, y = data.y} end
+  local kept = rawget(data, "packed")
+  if kept and kept.model == self then return kept end
+  if #data == 0 then core.raise(where .. ": the set is empty") end
+  local kind, width = inputs_of(self.encoder)
+  local x = sequences.pack(sequences.encoded(data.x, self.encoder.vocab, where), kind, width, "x", where)
+  kind, width = inputs_of(self.decoder)
+  local y = sequences.pack(framed(self, data.y, where), kind, width, "y", where)
+  data.packed = {model = self, count = #data, x = x, given = shifted(y, 0), wanted = shifted(y, 1)}
+  return data.packed
+end
+
+local function new_array(packed, n)
+  return core.zeros(packed.width > 0 and {packed.longest, n, packed.width} or {packed.longest, n}, packed.kind)
+end
+
+-- A set as fit.lua wants it: batch(indices) -> x, y, {lengths =, given =, given_lengths =}.
+local function set_of(self, data, where)
+  local packed = packed_set(self, data, where)
+  local buffers = {}
+  return {
+    count = packed.count, seq = packed.x.longest, given_seq = packed.given.longest, lengths = packed.x.lengths,
+    source = packed.x.data, targets = packed.given.data,
+    batch = function(_, indices)
+      local n = #indices
+      local b = buffers[n]
+      if not b then
+        b = {x = new_array(packed.x, n), given = new_array(packed.given, n), wanted = new_array(packed.wanted, n),
+          lengths = core.zeros(n, "int32"), given_lengths = core.zeros(n, "int32")}
+        buffers[n] = b
+      end
+      local x = sequences.gather(packed.x, indices, b.x, b.lengths)
+      local given = sequences.gather(packed.given, indices, b.given, b.given_lengths)
+      local wanted = sequences.gather(packed.wanted, indices, b.wanted, b.given_lengths)
+      return x, wanted, {lengths = b.lengths, given = given, given_lengths = b.given_lengths}
+    end,
+  }
+end
+
+-- --- training -------------------------------------------------------------------------------------------------------
+
+-- Two trainers that take their steps together; to fit.lua it is a trainer like another.
+local Trainer = methods.guard({}, "trainer", nil, true)
+Trainer.__index = Trainer
+Trainer.__name = "lstm.seq2seq.trainer"
+
+local function finite(x) return x == x and math.abs(x) < math.huge end
+
+--- One step with teacher forcing. x: the encoder's input; y: what the decoder should write; extra: lengths (of x),
+-- given (what the decoder reads), given_lengths. Returns the loss; or nil, message, "not_finite", and nothing has
+-- changed.
+function Trainer:train(x, y, extra)
+  local encoder, decoder = self.encoder, self.decoder
+  encoder:forward(x, {lengths = extra.lengths})
+  decoder:forward(extra.given, {lengths = extra.given_lengths, initial = encoder:final()})
+  local loss = decoder:loss(y)
+  if not finite(loss) then return nil, "the loss is not finite", "not_finite" end
+  encoder:zero_gradients()
+  decoder:zero_gradients()
+  encoder:backward{d_final = decoder:backward().d_initial}
+  for _, trainer in ipairs{encoder, decoder} do
+    local norm, message, status = trainer:clip()
+    if not norm then return nil, message, status end
+  end
+  encoder:update()
+  decoder:update()
+  return loss
+end
+
+--- The encoder's final states for a batch, [B][S].
+local function final_states(self, x, lengths)
+  local n = #lengths
+  local state = self.encoder:batch_state(n)
+  state:forward_batch(x, {lengths = lengths})
+  local _, _, size = self.encoder.core:sizes()
+  local result = core.zeros{n, size}
+  for lane = 1, n do result[lane] = state:values(lane) end
+  return result
+end
+
+--- The learning rate, after setting it: of both.
+function Trainer:lr(rate)
+  self.encoder:lr(rate)
+  return self.decoder:lr(rate)
+end
+
+function Trainer:rate() return self.decoder:rate() end
+
+--- The norm of all gradients of the last step, before clipping.
+function Trainer:norm()
+  local a, b = self.encoder:norm(), self.decoder:norm()
+  return math.sqrt(a * a + b * b)
+end
+
+function Trainer:steps() return self.decoder:steps() end
+
+for _, name in ipairs{"keep_best", "restore_best", "reset", "close"} do
+  Trainer[name] = function(self)
+    self.encoder[name](self.encoder)
+    self.decoder[name](self.decoder)
+  end
+end
+Trainer.__close = Trainer.close
+
+--- Writes the checkpoints path.encoder and path.decoder. Returns true, or nil, message, status.
+function Trainer:save(path, strings)
+  local ok, message, status = self.encoder:save(path .. ".encoder", self.pair.encoder:strings())
+  if not ok then return nil, message, status end
+  return self.decoder:save(path .. ".decoder", strings)
+end
+
+local function both(self, opts, where)
+  if opts.freeze or opts.layer_rates then
+    core.raise(where .. ": freeze and layer_rates are for one model, not for a pair")
+  end
+  local decoder = training.prepare(self.decoder, opts, where)
+  local encoder = {}
+  for name, value in pairs(decoder) do encoder[name] = value end
+  encoder.loss, encoder.label_smoothing, encoder.class_weights, encoder.huber_delta = "none", nil, nil, nil
+  decoder.seed = (opts.seed or seeds.next()) + 1               -- other dropout masks than the encoder's
+  encoder.keep_best, decoder.keep_best = true, true
+  return encoder, decoder
+end
+
+local function new_trainer(self, sizes, opts, where)
+  local encoder, decoder = both(self, opts, where)
+  encoder.batch, encoder.seq = sizes.lanes, sizes.seq
+  decoder.batch, decoder.seq = sizes.lanes, sizes.given_seq
+  return setmetatable({
+    pair = self, encoder = core.trainer(self.encoder.core, self.encoder, encoder),
+    decoder = core.trainer(self.decoder.core, self.decoder, decoder),
+  }, Trainer)
+end
+
+-- --- fit ------------------------------------------------------------------------------------------------------------
+
+-- What fit.lua wants to know of what it trains.
+local how = {}
+
+function how.source(self, data, opts)
+  if opts.seq then core.raise("fit: seq is for texts") end
+  if opts.burn_in then core.raise("fit: burn_in is for one model, not for a pair") end
+  return set_of(self, data, "fit")
+end
+
+function how.trainer(self, source, opts) return new_trainer(self, source, opts, "fit") end
+
+local function evaluate(self, data, opts, trainer, stop)
+  local set = set_of(self, data, "evaluate")
+  local size = opts.batch or 256
+  local state = self.decoder:batch_state(math.min(size, set.count))
+  local loss, weight, targets, correct = 0, 0, 0, 0
+  for first = 0, set.count - 1, size do
+    local x, y, extra = set:batch(core.range(first, math.min(size, set.count - first)))
+    local with = {lengths = extra.given_lengths, initial = final_states(self, x, extra.lengths)}
+    local a, b, c, d
+    if trainer then
+      a, b, c, d = trainer.decoder:evaluate(state, extra.given, y, with)
+    else
+      a, b, c, d = state:evaluate(extra.given, y, opts.loss, with)
+    end
+    loss, weight, targets, correct = loss + a, weight + b, targets + c, correct + d
+    if stop and stop() then return nil end
+  end
+  local result = {loss = loss / weight, count = targets}
+  if not self.numbers then result.accuracy = correct / targets end
+  return result
+end
+
+function how.evaluate(self, data, opts, trainer, stop)
+  return evaluate(self, data, {loss = opts.loss}, trainer, stop)
+end
+
+function how.exists(path) return core.exists(path .. ".decoder") end
+
+function how.open(path)
+  local saved = {bytes = {}, models = {}}
+  for _, name in ipairs{"encoder", "decoder"} do
+    local file = path .. "." .. name
+    local bytes, message, status = core.readfile(file)
+    saved.bytes[name] = bytes
+    if not saved.bytes[name] then return nil, message, status end
+    saved.models[name], message, status = core.load(file, {data = saved.bytes[name]})
+    if not saved.models[name] then return nil, message, status end
+  end
+  saved.strings = saved.models.decoder:meta()
+  return saved
+end
+
+-- Both models, or none of them.
+function how.restore(self, saved, make)
+  local before = {encoder = self.encoder:clone(), decoder = self.decoder:clone()}
+  local trainer
+  local function back(message, status)
+    if trainer then trainer:close() end
+    for name, copy in pairs(before) do self[name].core:copy_weights(copy.core) end
+    return nil, message, status
+  end
+  for name, model in pairs(saved.models) do
+    if not pcall(self[name].core.copy_weights, self[name].core, model) then
+      return back(("the checkpoint's %s has other layers than this one"):format(name), "mismatch")
+    end
+  end
+  trainer = make()
+  trainer:keep_best()
+  for name, bytes in pairs(saved.bytes) do
+    local ok, message, status = trainer[name]:resume(bytes)
+    if not ok then return back(message, status) end
+  end
+  if trainer.encoder:steps() ~= trainer.decoder:steps() then
+    return back("the encoder's checkpoint is of another step than the decoder's", "mismatch")
+  end
+  return trainer
+end
+
+--- The strings that travel with the pair's checkpoint.
+function Pair:strings() return self.decoder:strings() end
+
+local function all(...) return ... end
+
+--- Trains both models, with teacher forcing. train: {x = list, y = list} or lstm.sequences: sequences as lstm.sequences
+-- takes them, of any lengths; ids and tokens count from 0. Options and results are those of model:fit, but for seq,
+-- burn_in, freeze and layer_rates; validation is of the same kind. A checkpoint is two files, PATH.encoder and
+-- PATH.decoder.
+function Pair:fit(train, opts)
+  return all(require "lstm.fit"(self, train, opts, how))       -- no tail call: errors count the levels
+end
+
+--- A training run of the caller's own. opts: batch (the most sentences), seq (the longest of either side, with its
+-- end), and those of model:trainer. trainer:train(x, y, {lengths =, given =, given_lengths =}) takes one step.
+function Pair:trainer(opts)
+  opts = options.check(opts, training.with{
+    batch = {type = "integer", default = 1, min = 1}, seq = {type = "integer", default = 1, min = 1},
+  }, "trainer")
+  opts.loss = self.loss
+  return new_trainer(self, {lanes = opts.batch, seq = opts.seq, given_seq = opts.seq}, opts, "trainer")
+end
+
+--- The arrays of one batch of sentences: x, y, {lengths =, given =, given_lengths =}, as trainer:train takes them.
+function Pair:batch(data)
+  local set = set_of(self, data, "batch")
+  return set:batch(core.range(0, set.count))
+end
+
+--- The mean loss on data, with teacher forcing: {loss =, count =, accuracy = (of tokens)}. opts: batch (default 256).
+function Pair:evaluate(data, opts)
+  opts = options.check(opts, {batch = {type = "integer", default = 256, min = 1}}, "evaluate")
+  opts.loss = self.loss
+  return (evaluate(self, data, opts))                          -- no tail call: errors count the levels
+end
+
+-- --- running --------------------------------------------------------------------------------------------------------
+
+-- The decoder at the state in which the encoder ends.
+local function begin(self, source, where)
+  local kind, width = inputs_of(self.encoder)
+  local list = sequences.encoded({sequences.of(source, where)}, self.encoder.vocab, where)
+  local packed = sequences.pack(list, kind, width, "x", where)
+  local state = self.encoder:state()
+  state:forward(packed.data)
+  return self.decoder:state():set_values(state:values()), #packed.data
+end
+
+-- The decoder writes numbers: each output is its next input.
+local function write_numbers(self, state, steps)
+  local _, outputs = self.decoder.core:sizes()
+  local y, given = core.zeros{steps, outputs}, core.zeros(outputs)
+  for t = 1, steps do
+    given = state:step(given)
+    y[t] = given
+  end
+  return y
+end
+
+--- What the decoder writes for a source, reading what it wrote (free running): a string where it has a vocabulary, else
+-- a list of ids from 0; of numbers an array [max][O].
+-- source: as one sequence of fit. opts: max (the most symbols, default 10 and twice the source; needed for numbers),
+-- temperature 0 (the likeliest symbol each time), seed (where it is above 0).
+function Pair:translate(source, opts)
+  opts = options.check(opts, {
+    max = {type = "integer", min = 1}, temperature = {type = "number", default = 0, min = 0},
+    seed = {type = "integer"},
+  }, "translate")
+  local state, length = begin(self, source, "translate")
+  if self.numbers then
+    if not opts.max then core.raise("translate: a decoder of numbers needs max, how many steps to write") end
+    return (write_numbers(self, state, opts.max))
+  end
+  local rng = opts.temperature > 0 and core.rng(opts.seed or seeds.next())
+  local ids, id = {}, self.start
+  for _ = 1, opts.max or 10 + 2 * length do
+    state:feed(id)
+    id = (rng and state:sample(opts.temperature, rng) or (state:argmax())) - 1
+    if id == self.stop then break end
+    ids[#ids + 1] = id
+  end
+  local vocab = self.decoder.output_vocab
+  return vocab and vocab:decode(ids) or ids
+end
+
+-- --- files ----------------------------------------------------------------------------------------------------------
+
+--- Writes path.encoder and path.decoder; lstm.load reads each, lstm.seq2seq puts them together again.
+-- Returns true, or nil, message, status.
+function Pair:save(path)
+  if type(path) ~= "string" then core.raise("save: the path must be a string, got " .. options.show(path)) end
+  local ok, message, status = self.encoder:save(path .. ".encoder")
+  if not ok then return nil, message, status end
+  return self.decoder:save(path .. ".decoder")
+end
+
+--- How many numbers training adjusts, in both.
+function Pair:parameters() return self.encoder:parameters() + self.decoder:parameters() end
+
+function Pair:__tostring() return ("encoder:\n%s\n\ndecoder:\n%s"):format(self.encoder, self.decoder) end
+
+return seq2seq

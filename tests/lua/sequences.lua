@@ -1,0 +1,221 @@
+-- Tests of sets of sequences of different length, and of padded arrays (host/lua/sequences.lua, sets.lua).
+
+local lu = require "luaunit"
+local lstm = require "lstm"
+
+local fails = lu.assertErrorMsgContains
+local path = os.tmpname()
+local rng = lstm.rng(3)
+
+-- A sequence of T steps that rises or falls, and which.
+local function ramp(steps, up)
+  local rows = {}
+  for t = 1, steps do rows[t] = {(up and t or -t) / steps + rng:uniform() * 0.2} end
+  return lstm.array(rows)
+end
+
+local function ramps(n)
+  local x, y = {}, {}
+  for i = 1, n do
+    local up = i % 3 ~= 0
+    x[i], y[i] = ramp(2 + i * 5 % 7, up), up and "up" or "down"
+  end
+  return lstm.sequences{x = x, y = y}
+end
+
+local function classifier(seed)
+  return lstm.model{input = 1, hidden = 6, output = {"up", "down"}, seed = seed or 1}
+end
+
+local TestMaking = {}
+
+function TestMaking.testForms()
+  local set = lstm.sequences{x = {{1, 2, 3}, lstm.array{{4}, {5}}, {{6}}}, y = {1, 2, 3}}
+  lu.assertEquals(#set, 3)
+  lu.assertEquals(tostring(set), "3 sequences with targets")
+  lu.assertEquals(tostring(lstm.sequences{x = {{1}}}), "1 sequences")
+  local first, rest = set:split(0.34)
+  lu.assertEquals({#first, #rest, rest.y[2]}, {1, 2, 3})
+  lu.assertEquals(#set:slice(-2), 2)
+end
+
+function TestMaking.testRefused()
+  fails('option "x" is missing', lstm.sequences, {y = {}})
+  fails('unknown option "z"', lstm.sequences, {x = {{1}}, z = 1})
+  fails("sequence 2 is empty", lstm.sequences, {x = {{1}, lstm.zeros(0)}})
+  fails("sequence 1 has more than two axes", lstm.sequences, {x = {lstm.zeros{1, 2, 3}}})
+  fails("sequence 1 must be an array", lstm.sequences, {x = {5}})
+  fails("x has 2 sequences, y has targets for 1", lstm.sequences, {x = {{1}, {2}}, y = {1}})
+  fails("sequences 2 to 3 of 2", function() lstm.sequences{x = {{1}, {2}}}:slice(2, 3) end)
+end
+
+local TestRunning = {}
+
+-- The outputs of a padded batch are those of each sequence alone, bit for bit.
+function TestRunning.testPredictEqualsEachAlone()
+  for _, read in ipairs{"all", "last"} do
+    local m = lstm.model{input = 1, hidden = 5, output = 2, read = read, seed = 2}
+    local set = ramps(20)
+    local y = m:predict({x = set.x}, {batch = 6})
+    for i = 1, #set do lu.assertEquals(y[i], m:predict(set.x[i])) end
+    lu.assertEquals(#y, 20)
+  end
+end
+
+function TestRunning.testTokens()
+  local vocab = lstm.vocab "abc"
+  local m = lstm.model{input = vocab, hidden = 5, output = 2, seed = 2}
+  local y = m:predict{x = {"abc", "a", "cc"}}
+  lu.assertEquals(m:predict{x = {lstm.array({0, 1, 2}, "int32"), {0}, vocab:encode "cc"}}, y)
+  lu.assertEquals(m:predict(lstm.sequences{x = {"abc", "a", "cc"}}), y)
+  lu.assertEquals(y[1], m:predict(vocab:encode "abc"))
+end
+
+function TestRunning.testClassify()
+  local m = classifier()
+  local set = ramps(9)
+  local labels, p = m:classify(set), m:predict(set)
+  for i = 1, 9 do lu.assertEquals(labels[i], m:label((p[i]:argmax()))) end
+  local all = lstm.model{input = 1, hidden = 4, output = {"a", "b"}, read = "all", seed = 1}
+  lu.assertEquals(#all:classify(set)[2], #set.x[2])
+  lu.assertEquals(all:classify(set.x[2]), all:classify(set)[2])
+  lu.assertEquals(m:classify(set.x[4]), labels[4])
+end
+
+-- Evaluated in one batch or one by one: the same mean.
+function TestRunning.testEvaluate()
+  local m, set = classifier(), ramps(20)
+  local whole, loss, correct = m:evaluate(set), 0, 0
+  for i = 1, 20 do
+    local one = m:evaluate(set:slice(i, i))
+    loss, correct = loss + one.loss, correct + one.accuracy
+  end
+  lu.assertAlmostEquals(whole.loss, loss / 20, 1e-6)
+  lu.assertAlmostEquals(whole.accuracy, correct / 20, 1e-9)
+  lu.assertEquals(whole.count, 20)
+end
+
+function TestRunning.testTargetsAtEachStep()
+  local m = lstm.model{input = 1, hidden = 4, output = 1, read = "all", seed = 1}
+  local x = {{1, 2, 3}, {4}}
+  local result = m:evaluate{x = x, y = {{0, 0, 0}, {0}}}
+  lu.assertEquals(result.count, 4)
+  local sum, y = 0, m:predict{x = x}
+  for _, rows in ipairs(y) do sum = sum + (rows * rows):sum() end
+  lu.assertAlmostEquals(result.loss, sum / 4, 1e-6)
+  local tags = lstm.model{input = lstm.vocab "ab", hidden = 4, output = {"n", "v"}, read = "all", seed = 1}
+  lu.assertEquals(tags:evaluate{x = {"ab", "a"}, y = {{"n", "v"}, {2}}}.count, 3)
+end
+
+-- Arrays that are padded by hand, with lengths and weights.
+function TestRunning.testPadded()
+  local m = classifier()
+  local x, lengths = lstm.zeros{3, 4, 1}, {4, 2, 3}
+  local list = {}
+  for i = 1, 3 do
+    local one = ramp(lengths[i], i ~= 2)
+    list[i] = one
+    for t = 1, lengths[i] do x[i][t] = one[t] end
+  end
+  local y = {"up", "down", "up"}
+  lu.assertEquals(m:predict{x = x, lengths = lengths}, m:predict{x = list})
+  lu.assertEquals(m:evaluate{x = x, y = y, lengths = lengths}, m:evaluate{x = list, y = y})
+  local weighted = m:evaluate{x = x, y = y, lengths = lengths, weights = {1, 0, 0}}
+  lu.assertAlmostEquals(weighted.loss, m:evaluate{x = {list[1]}, y = {"up"}}.loss, 1e-6)
+  local all = lstm.model{input = 1, hidden = 3, output = 1, read = "all", seed = 1}
+  lu.assertEquals(#all:predict{x = x, lengths = lengths}[2], 2)
+  lu.assertEquals(all:evaluate{x = x, y = lstm.zeros{3, 4, 1}, weights = lstm.zeros{3, 4} + 1}.count, 12)
+  fails("length 2 must be a whole number from 1 to 4, got 5", m.predict, m, {x = x, lengths = {4, 5, 1}})
+  fails("lengths must be a list of 3 whole numbers", m.predict, m, {x = x, lengths = {4}})
+  fails("weights must be a float32 array [3]", m.evaluate, m, {x = x, y = y, weights = lstm.zeros{3, 4}})
+end
+
+local TestFit = {}
+
+function TestFit.testLearns()
+  for _, bucket in ipairs{false, true} do
+    local m = classifier()
+    local train, validation = ramps(60):split(0.8)
+    local history = assert(m:fit(train, {
+      validation = validation, epochs = 25, batch = 8, lr = 0.02, seed = 1, verbose = 0, bucket = bucket,
+    }))
+    lu.assertEquals(history[#history].accuracy, 1)
+    lu.assertTrue(history[#history].val_loss < history[1].val_loss)
+    lu.assertEquals(m:classify(validation), validation.y)
+  end
+end
+
+function TestFit.testBucketsBySortedLength()
+  local m, seen = classifier(), 0
+  local set = ramps(60)
+  assert(m:fit(set, {epochs = 2, batch = 8, seed = 1, verbose = 0, bucket = true,
+    on_step = function() seen = seen + 1 end}))
+  lu.assertEquals(seen, 2 * math.ceil(60 / 8))
+end
+
+-- Every sequence is met once in each epoch, also in buckets: with a rate of nearly zero the sums agree.
+function TestFit.testEveryEpochHasEverySequence()
+  local sums = {}
+  for k, bucket in ipairs{false, true} do
+    local m = lstm.model{input = 1, hidden = 3, output = 1, seed = 1}
+    local set = lstm.sequences{x = ramps(30).x, y = lstm.zeros{30, 1} + 1}
+    sums[k] = 0
+    assert(m:fit(set, {epochs = 1, batch = 10, lr = 1e-12, seed = 1, verbose = 0, bucket = bucket,
+      on_step = function(info) sums[k] = sums[k] + info.loss end}))
+  end
+  lu.assertAlmostEquals(sums[1] / sums[2], 1, 0.05)
+end
+
+function TestFit.testResumeBitForBit()
+  local set = ramps(40)
+  local function run(epochs, more)
+    local m = classifier(7)
+    local opts = {epochs = epochs, batch = 8, lr = 0.01, seed = 2, verbose = 0, bucket = true}
+    for key, value in pairs(more or {}) do opts[key] = value end
+    assert(m:fit(set, opts))
+    return m:bytes()
+  end
+  local whole = run(4)
+  run(2, {checkpoint = path})
+  lu.assertEquals(run(4, {resume = path}) == whole, true)
+  local m = classifier(7)
+  local _, message = m:fit(ramps(41), {epochs = 4, batch = 8, lr = 0.01, seed = 2, verbose = 0, bucket = true,
+    resume = path})
+  lu.assertStrContains(message, "not those of that run")
+end
+
+function TestFit.testRefused()
+  local m, all = classifier(), lstm.model{input = 1, hidden = 3, output = {"a", "b"}, read = "all"}
+  local set = ramps(4)
+  fails("the set has no targets y", m.fit, m, {x = set.x}, {})
+  fails('"side" (a string) is not one of the model\'s 2 classes', m.fit, m, {x = set.x, y = {"up", "up", "up", "side"}},
+    {})
+  fails('make it with read = "all"', m.fit, m, {x = {{1, 2}, {1}}, y = {{1, 2}, {1}}}, {})
+  fails('make it with read = "last"', all.fit, all, {x = set.x, y = {1, 2, 1, 2}}, {})
+  fails("sequence 2 has 1 steps, its targets have 2", all.fit, all, {x = {{1, 2}, {1}}, y = {{1, 2}, {1, 1}}}, {})
+  fails("x of sequence 1 must be an array [T][1], it is [2][3]", m.predict, m, {x = {lstm.zeros{2, 3}}})
+  fails("the model has no vocabulary to read strings with", m.predict, m, {x = {"abc"}})
+  fails("float32 numbers, not ids", m.predict, m, {x = {lstm.array({1, 2}, "int32")}})
+  local text = lstm.model{input = lstm.vocab "ab", hidden = 3, output = 2}
+  fails('sequence 2: encode: "z" at line 1, column 1', text.predict, text, {x = {"ab", "z"}})
+  fails("whole numbers, ids from 0", text.predict, text, {x = {{0.5}, {1, 0}}})
+  fails("bucket = true sorts sequences of different length", m.fit, m, {x = lstm.zeros{2, 3, 1}, y = {1, 2}},
+    {bucket = true})
+  fails('unknown field "w"', m.fit, m, {x = set.x, y = set.y, w = 1}, {})
+end
+
+function TestFit.testBidirectional()
+  local m = lstm.model{input = 1, lstm.lstm{5, bidirectional = true}, output = {"up", "down"}, seed = 1}
+  local train, validation = ramps(60):split(0.8)
+  local history = assert(m:fit(train, {validation = validation, epochs = 25, batch = 8, lr = 0.02, seed = 1,
+    verbose = 0}))
+  lu.assertEquals(history[#history].accuracy, 1)
+  local y = m:predict(validation)
+  for i = 1, #validation do lu.assertEquals(y[i], m:predict(validation.x[i])) end
+end
+
+local code = lu.LuaUnit.new():runSuiteByInstances{
+  {"TestMaking", TestMaking}, {"TestRunning", TestRunning}, {"TestFit", TestFit},
+}
+os.remove(path)
+os.exit(code, true)

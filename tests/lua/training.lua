@@ -1,0 +1,320 @@
+-- Tests of the options of training runs (host/lua/training.lua), of resumed runs with them, and of the parts of a
+-- training step (host/trainer.c).
+
+local lu = require "luaunit"
+local lstm = require "lstm"
+
+local fails = lu.assertErrorMsgContains
+local path = os.tmpname()
+
+local function numbers(...)
+  local x, rng = lstm.zeros{...}, lstm.rng(5)
+  local flat = x:reshape{#x:bytes() // 4}
+  for i = 1, #flat do flat[i] = rng:uniform() * 2 - 1 end
+  return x
+end
+
+local function regression(options)
+  local m = {input = 2, hidden = {4, 3}, output = 2, seed = 1}
+  for key, value in pairs(options or {}) do m[key] = value end
+  return lstm.model(m)
+end
+
+local function classifier() return lstm.model{input = 2, hidden = 4, output = {"a", "b", "c"}, seed = 1} end
+
+local x, y = numbers(24, 5, 2), numbers(24, 2)
+local classes = {}
+for i = 1, 24 do classes[i] = i % 3 + 1 end
+
+local function fit(m, options, targets)
+  local all = {epochs = 4, batch = 8, lr = 0.01, seed = 1, verbose = 0}
+  for key, value in pairs(options or {}) do all[key] = value end
+  return assert(m:fit({x = x, y = targets or y}, all))
+end
+
+local TestLosses = {}
+
+function TestLosses.testMaeAndHuber()
+  local m = regression{init = "zero"}
+  local data = {x = numbers(2, 3, 2), y = lstm.array{{3, 0.5}, {-1, 0}}}
+  lu.assertAlmostEquals(m:evaluate(data, {loss = "mae"}).loss, 4.5 / 4, 1e-6)
+  lu.assertAlmostEquals(m:evaluate(data, {loss = "huber"}).loss, (2.5 + 0.125 + 0.5) / 4, 1e-6)
+  lu.assertNil(m:evaluate(data, {loss = "mae"}).accuracy)
+  for _, loss in ipairs{"mae", "huber"} do
+    local model = regression{loss = loss}
+    local history = fit(model, {epochs = 30})
+    lu.assertTrue(history[#history].loss < history[1].loss)
+    lu.assertEquals(assert(lstm.load{data = model:bytes()}).loss, loss)
+  end
+end
+
+-- The validation is measured with the loss that is trained, options included.
+function TestLosses.testValidationHasTheOptions()
+  for _, options in ipairs{{label_smoothing = 0.3}, {class_weights = {1, 5, 0.5}}} do
+    local m = classifier()
+    options.epochs, options.lr, options.batch, options.shuffle = 1, 1e-12, 24, false
+    options.validation = {x = x, y = classes}
+    local history = fit(m, options, classes)
+    lu.assertAlmostEquals(history[1].val_loss, history[1].loss, 1e-5)
+    lu.assertNotAlmostEquals(history[1].val_loss, m:evaluate({x = x, y = classes}).loss, 1e-4)
+  end
+  local m = regression{loss = "huber"}
+  local history = fit(m, {epochs = 1, lr = 1e-12, batch = 24, huber_delta = 0.1, validation = {x = x, y = y}})
+  lu.assertAlmostEquals(history[1].val_loss, history[1].loss, 1e-6)
+end
+
+function TestLosses.testClassWeightsByLabel()
+  local a, b = classifier(), classifier()
+  fit(a, {class_weights = {1, 4, 1}}, classes)
+  fit(b, {class_weights = {b = 4}}, classes)
+  lu.assertEquals(a:bytes() == b:bytes(), true)
+end
+
+function TestLosses.testBurnIn()
+  local all = lstm.model{input = 2, hidden = 4, output = 2, read = "all", seed = 1}
+  local long = numbers(24, 5, 2)
+  local history = assert(all:fit({x = x, y = long}, {
+    epochs = 1, batch = 24, lr = 1e-12, burn_in = 3, verbose = 0, seed = 1, validation = {x = x, y = long},
+  }))
+  local d = all:predict(x) - long
+  local sum = 0
+  for i = 1, 24 do
+    local late = d[i]:slice(4, 5)
+    sum = sum + (late * late):sum()
+  end
+  lu.assertAlmostEquals(history[1].loss, sum / (24 * 2 * 2), 1e-5)
+  lu.assertAlmostEquals(history[1].val_loss, history[1].loss, 1e-6)
+  fails("reads a sequence once", fit, regression(), {burn_in = 2})
+end
+
+local TestRates = {}
+
+function TestRates.testSchedules()
+  local function rates(options)
+    local list = {}
+    options.epochs, options.lr, options.on_step = 3, 1, function(_, trainer) list[#list + 1] = trainer:rate() end
+    local m = regression()
+    local history = fit(m, options)
+    lu.assertAlmostEquals(history[#history].lr, list[#list], 1e-7)
+    return list
+  end
+  local step = rates{schedule = "step", schedule_steps = 2, schedule_factor = 0.5, optimizer = "sgd"}
+  for n = 1, 9 do lu.assertAlmostEquals(step[n], 0.5 ^ (n // 2), 1e-6) end
+  local slow = rates{schedule = "exponential", schedule_factor = 0.9, optimizer = "sgd"}
+  for n = 1, 9 do lu.assertAlmostEquals(slow[n], 0.9 ^ n, 1e-6) end
+  local cosine = rates{schedule = "cosine", schedule_steps = 8, optimizer = "sgd"}
+  for n = 1, 9 do
+    lu.assertAlmostEquals(cosine[n], 0.5 * (1 + math.cos(math.pi * math.min(n, 8) / 8)), 1e-6)
+  end
+  local warm = rates{warmup = 4, optimizer = "sgd"}
+  for n = 1, 9 do lu.assertAlmostEquals(warm[n], math.min(1, (n + 1) / 4), 1e-6) end
+end
+
+function TestRates.testFreezeAndLayerRates()
+  local m = regression()
+  local before = {}
+  for _, name in ipairs(m:tensors()) do before[name] = m:tensor(name) end
+  fit(m, {freeze = {1}})
+  for _, name in ipairs(m:tensors()) do
+    lu.assertEquals(m:tensor(name) == before[name], name:find("^rnn%.") ~= nil, name)
+  end
+  local a, b = regression(), regression()
+  fit(a, {freeze = {1, 3}})
+  fit(b, {layer_rates = {0, 1, 0}})
+  lu.assertEquals(a:bytes() == b:bytes(), true)
+  fails("freeze lists the numbers of layers, from 1 to 3, got 4", fit, m, {freeze = {4}})
+  fails("layer_rates needs 3 numbers, one for each layer of the model, got 2", fit, m, {layer_rates = {1, 1}})
+  fails("layer_rates: number 2 must be a number of at least 0, got -1", fit, m, {layer_rates = {1, -1, 1}})
+end
+
+function TestRates.testNesterov()
+  local a, b = regression(), regression()
+  fit(a, {optimizer = "sgd", momentum = 0.9})
+  fit(b, {optimizer = "sgd", momentum = 0.9, nesterov = true})
+  lu.assertEquals(a:bytes() == b:bytes(), false)
+end
+
+local TestRefused = {}
+
+function TestRefused.testTogether()
+  local m, c = regression(), classifier()
+  fails('huber_delta belongs to loss = "huber"', fit, m, {huber_delta = 2})
+  fails('label_smoothing belongs to loss = "cross_entropy", the loss is "mse"', fit, m, {label_smoothing = 0.1})
+  fails('class_weights belongs to loss = "cross_entropy"', fit, m, {class_weights = {1, 2}})
+  fails("class_weights needs 3 numbers, one for each class, got 2", fit, c, {class_weights = {1, 2}}, classes)
+  fails('class_weights: "d" (a string) is no class of the model', fit, c, {class_weights = {d = 1}}, classes)
+  fails('schedule_steps belongs to schedule', fit, m, {schedule_steps = 3})
+  fails('schedule = "cosine" needs schedule_steps', fit, m, {schedule = "cosine"})
+  fails('schedule = "exponential" has no schedule_steps', fit, m, {schedule = "exponential", schedule_steps = 3})
+  fails('option "schedule" must be one of "step", "exponential" and "cosine"', fit, m, {schedule = "linear"})
+  fails("schedule_factor must be above 0", fit, m, {schedule = "step", schedule_steps = 2, schedule_factor = 0})
+  fails('nesterov = true needs optimizer = "sgd" and a momentum', fit, m, {nesterov = true})
+  fails('unknown option "warm_up", did you mean "warmup"?', fit, m, {warm_up = 3})
+  fails('option "label_smoothing" must be a number from 0 to 1', fit, m, {label_smoothing = 2})
+end
+
+local TestResume = {}
+
+-- The options that a run was made with must be given again, each by its name.
+function TestResume.testRefusesChangedOptions()
+  local base = {
+    huber_delta = 0.5, schedule = "step", schedule_steps = 5, schedule_factor = 0.5, warmup = 2, optimizer = "sgd",
+    momentum = 0.9, nesterov = true, layer_rates = {0.5, 1, 1},
+  }
+  local function with(name, value)
+    local options = {checkpoint = path}
+    for key, one in pairs(base) do options[key] = one end
+    if name then options[name] = value end
+    return options
+  end
+  fit(regression{loss = "huber"}, with("epochs", 2))
+  for name, value in pairs{
+    huber_delta = 0.25, schedule_steps = 6, schedule_factor = 0.25, warmup = 3, layer_rates = {0.25, 1, 1},
+  } do
+    local options = with(name, value)
+    options.resume, options.epochs, options.batch, options.lr, options.seed, options.verbose = path, 4, 8, 0.01, 1, 0
+    local _, message, status = regression{loss = "huber"}:fit({x = x, y = y}, options)
+    lu.assertEquals(status, "mismatch")
+    lu.assertStrContains(message, ('option "%s" was '):format(name))
+  end
+end
+
+-- A model with all the options that go together, stopped and resumed: the bits of the whole run.
+local function all_options(loss)
+  return lstm.model{
+    input = 2, output = loss == "cross_entropy" and {"a", "b", "c"} or 2, seed = 3, loss = loss,
+    lstm.lstm{6, peephole = true, coupled = true, projection = 4, layer_norm = true, cell_clip = 2,
+      activation = "softsign", gate_activation = "hard_sigmoid", dropout = 0.2, recurrent_dropout = 0.2, zoneout = 0.1,
+      learned_state = true, bidirectional = true, merge = "sum"},
+    lstm.lstm{5, forget = "noise", noise = 0.2, dropout = 0.1},
+    lstm.gru{4, dropout = 0.1, recurrent_dropout = 0.1, zoneout = 0.2, learned_state = true, bidirectional = true,
+      read = "mean"},
+    lstm.dropout(0.2),
+    lstm.dense{3, activation = "relu"},
+  }
+end
+
+function TestResume.testAllOptionsBitForBit()
+  local options = {
+    batch = 7, optimizer = "adamw", weight_decay = 0.02, schedule = "cosine", schedule_steps = 20, warmup = 3,
+    layer_rates = {0.5, 1, 1, 1, 1, 2}, label_smoothing = 0.1, class_weights = {b = 2},
+    validation = {x = x, y = classes},
+  }
+  local function run(more)
+    local all = {}
+    for _, part in ipairs{options, more} do
+      for key, value in pairs(part) do all[key] = value end
+    end
+    local m = all_options "cross_entropy"
+    return m, fit(m, all, classes)
+  end
+  local whole, expected = run{epochs = 6}
+  run{epochs = 3, checkpoint = path}
+  local resumed, history = run{epochs = 6, resume = path}
+  lu.assertEquals(resumed:bytes() == whole:bytes(), true)
+  for i, row in ipairs(expected) do
+    lu.assertEquals({history[i].loss, history[i].val_loss, history[i].lr}, {row.loss, row.val_loss, row.lr})
+  end
+end
+
+function TestResume.testThreadsDoNotChangeBits()
+  local reference
+  for _, threads in ipairs{1, 3} do
+    local m = all_options "mse"
+    fit(m, {threads = threads, epochs = 2})
+    reference = reference or m:bytes()
+    lu.assertEquals(m:bytes() == reference, true)
+  end
+end
+
+local TestParts = {}
+
+-- The parts of a step, taken one by one, are the step.
+function TestParts.testPartsAreTheStep()
+  local a, b = regression(), regression()
+  local whole, parts = a:trainer{batch = 4, seq = 5, seed = 1}, b:trainer{batch = 4, seq = 5, seed = 1}
+  local bx, by = numbers(5, 4, 2), numbers(4, 2)
+  for _ = 1, 3 do
+    local loss = whole:train(bx, by)
+    local out = parts:forward(bx)
+    lu.assertEquals({out:shape()}, {1, 4, 2})
+    lu.assertEquals(parts:loss(by), loss)
+    parts:zero_gradients()
+    parts:backward()
+    lu.assertAlmostEquals(parts:clip(), whole:norm(), 1e-6)
+    parts:update()
+    lu.assertEquals(parts:final(), whole:final())
+  end
+  lu.assertEquals(a:bytes() == b:bytes(), true)
+  lu.assertEquals(parts:steps(), 3)
+end
+
+-- A gradient that enters at the outputs: half the sum of squares is what mse has, but for its factor.
+function TestParts.testOwnLoss()
+  local m = regression{read = "all"}
+  local none, mse = m:trainer{batch = 2, seq = 3, loss = "none"}, m:trainer{batch = 2, seq = 3}
+  local bx, by = numbers(3, 2, 2), numbers(3, 2, 2)
+  local out = none:forward(bx)
+  none:zero_gradients()
+  local flow = none:backward{d_output = (out - by) * (2 / 12), d_input = true}
+  mse:forward(bx)
+  mse:loss(by)
+  mse:zero_gradients()
+  local other = mse:backward{d_input = true}
+  for i = 1, 3 do
+    for b = 1, 2 do
+      for k = 1, 2 do lu.assertAlmostEquals(flow.d_input[i][b][k], other.d_input[i][b][k], 1e-6) end
+    end
+  end
+  lu.assertEquals({flow.d_initial:shape()}, {2, 14})
+  local d = none:gradient "head.weight" - mse:gradient "head.weight"
+  lu.assertAlmostEquals((d * d):sum(), 0, 1e-10)
+end
+
+function TestParts.testLengthsAndWeights()
+  local m = regression()
+  local t = m:trainer{batch = 3, seq = 4}
+  local bx, by = numbers(4, 3, 2), numbers(3, 2)
+  local out = t:forward(bx, {lengths = lstm.array({4, 2, 3}, "int32")})
+  lu.assertEquals(out[1][2], m:predict(bx:slice(1, 2):reshape{2, 3, 2}:slice(1, 2)) and out[1][2])
+  local weighted = t:loss(by, {weights = lstm.array{{0, 1, 0}}})
+  local d = out[1][2] - by[2]
+  lu.assertAlmostEquals(weighted, (d * d):sum() / 2, 1e-6)
+  collectgarbage()
+  t:zero_gradients()
+  t:backward()
+end
+
+function TestParts.testMistakes()
+  local m = regression()
+  local t = m:trainer{batch = 2, seq = 3, loss = "none"}
+  fails("loss: the trainer has no loss; give backward the gradient d_output", t.loss, t, y)
+  fails("backward: there was no forward pass", t.backward, t)
+  fails("final: there was no forward pass", t.final, t)
+  t:forward(numbers(3, 2, 2))
+  fails("once after each forward, and after a loss or with d_output or d_final", t.backward, t)
+  fails("d_final: shape [2][14] expected, got [2][3]", t.backward, t, {d_final = lstm.zeros{2, 3}})
+  fails("d_output: shape [1][2][2] expected", t.backward, t, {d_output = lstm.zeros{2, 2}})
+  fails('gradient: the model has no tensor "x"', t.gradient, t, "x")
+  local text = lstm.model{input = lstm.vocab "ab", hidden = 3, output = 2, read = "last"}:trainer{seq = 2}
+  text:forward(lstm.array({{0}, {1}}, "int32"))
+  fails("tokens have no gradient", text.backward, text, {d_input = true})
+  fails('option "loss" must be one of "none"', m.trainer, m, {loss = "x"})
+end
+
+function TestParts.testNotFinite()
+  local m = regression()
+  local t = m:trainer{batch = 1, seq = 1, loss = "none"}
+  t:forward(numbers(1, 1, 2))
+  t:zero_gradients()
+  t:backward{d_output = lstm.zeros{1, 1, 2} + 0 / 0}
+  local norm, _, status = t:clip()
+  lu.assertEquals({norm, status}, {nil, "not_finite"})
+end
+
+local code = lu.LuaUnit.new():runSuiteByInstances{
+  {"TestLosses", TestLosses}, {"TestRates", TestRates}, {"TestRefused", TestRefused}, {"TestResume", TestResume},
+  {"TestParts", TestParts},
+}
+os.remove(path)
+os.exit(code, true)
