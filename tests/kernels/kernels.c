@@ -92,20 +92,27 @@ typedef struct cell_case {
   int rows, blocks, nx, nh, with_start, with_index;
 } cell_case;
 
+/* The weighted sum of a gate of unit u. */
+static double reference_sum(const lstm__cell_job *j, int at, int u, int gate) {
+  const float *w = j->w + (size_t)(u / 16) * (size_t)(1 + j->nx + j->nh) * 64 + gate * 16 + u % 16;
+  size_t in_block = (size_t)u / 16 * 64 + (size_t)gate * 16 + (size_t)u % 16;
+  double sum = (double)w[0];
+  int k;
+  if (j->start.p) sum = (double)j->start.p[(size_t)at * j->start.stride + in_block];
+  for (k = 0; k < j->nx && !j->start.p; k++)
+    sum += (double)j->x.p[(size_t)at * j->x.stride + (size_t)k] * (double)w[(1 + k) * 64];
+  for (k = 0; k < j->nh; k++)
+    sum += (double)j->h.p[(size_t)at * j->h.stride + (size_t)k] * (double)w[(1 + j->nx + k) * 64];
+  return sum;
+}
+
 /* One row of the reference: h, c and the four gates of every unit. */
 static void reference_cell(const lstm__cell_job *j, int row, double *h, double *c, double *tape) {
-  int at = j->h.index ? j->h.index[row] : row, units = j->blocks * 16, u, gate, k;
+  int at = j->h.index ? j->h.index[row] : row, units = j->blocks * 16, u, gate;
   for (u = 0; u < units; u++) {
     double z[4], cell;
     for (gate = 0; gate < 4; gate++) {
-      const float *w = j->w + (size_t)(u / 16) * (size_t)(1 + j->nx + j->nh) * 64 + gate * 16 + u % 16;
-      size_t in_block = (size_t)u / 16 * 64 + (size_t)gate * 16 + (size_t)u % 16;
-      double sum = (double)w[0];
-      if (j->start.p) sum = (double)j->start.p[(size_t)at * j->start.stride + in_block];
-      for (k = 0; k < j->nx && !j->start.p; k++)
-        sum += (double)j->x.p[(size_t)at * j->x.stride + (size_t)k] * (double)w[(1 + k) * 64];
-      for (k = 0; k < j->nh; k++)
-        sum += (double)j->h.p[(size_t)at * j->h.stride + (size_t)k] * (double)w[(1 + j->nx + k) * 64];
+      double sum = reference_sum(j, at, u, gate);
       z[gate] = gate == 2 ? tanh(sum) : sigmoid(sum);
       tape[u / 16 * 64 + gate * 16 + u % 16] = z[gate];
     }
@@ -115,6 +122,27 @@ static void reference_cell(const lstm__cell_job *j, int row, double *h, double *
   }
 }
 
+/* raw: the sums go to the tape, and neither h nor c is touched. */
+static void check_raw_sums(const lstm__cell_job *job, const cell_case *s, int t, agreement *bits) {
+  size_t R = (size_t)s->rows, units = (size_t)s->blocks * 16, r, u;
+  buffer sums = make_buffer(R * units * 4, 0, 0);
+  double *wanted = (double *)make_array(4 * units, sizeof(double));
+  lstm__cell_job j = *job;
+  int gate;
+  j.raw = 1, j.tape.p = sums.p, j.h_out.p = j.c_out.p = NULL, j.c.p = NULL;
+  tables[t]->cell(&j);
+  for (r = 0; r < R; r++) {
+    size_t at = s->with_index ? (size_t)j.h.index[r] : r;
+    for (u = 0; u < units; u++)
+      for (gate = 0; gate < 4; gate++)
+        wanted[u / 16 * 64 + (size_t)gate * 16 + u % 16] = reference_sum(&j, (int)at, (int)u, gate);
+    check_close("cell, raw sums", s->nh, names[t], sums.p + at * units * 4, wanted, units * 4, 3e-6);
+  }
+  check_agreement(bits, "cell, raw sums", s->nh, t, sums.p, R * units * 4);
+  free_buffer(&sums);
+  free(wanted);
+}
+
 static void check_cell(const cell_case *s) {
   size_t R = (size_t)s->rows, U = (size_t)s->blocks * 16, X = (size_t)s->nx + 1, r;
   buffer w = make_buffer((size_t)s->blocks * (size_t)(1 + s->nx + s->nh) * 64, 1, .5f), x = make_buffer(R * X, 2, 1);
@@ -122,7 +150,7 @@ static void check_cell(const cell_case *s) {
   double *want_h = (double *)make_array(U, sizeof(double)), *want_c = (double *)make_array(U, sizeof(double));
   double *want_tape = (double *)make_array(4 * U, sizeof(double));
   int *index = (int *)make_array(R, sizeof(int)), t;
-  agreement bits_h = {0, 0}, bits_c = {0, 0}, bits_tape = {0, 0};
+  agreement bits_h = {0, 0}, bits_c = {0, 0}, bits_tape = {0, 0}, bits_raw = {0, 0};
   for (r = 0; r < R; r++) index[r] = (int)(R - 1 - r);
   for (t = 0; t < table_count; t++) {
     buffer h_out = make_buffer(R * U, 0, 0), c_out = make_buffer(R * U, 0, 0), tape = make_buffer(R * U * 4, 0, 0);
@@ -146,6 +174,7 @@ static void check_cell(const cell_case *s) {
     check_agreement(&bits_h, "cell h", s->nh, t, h_out.p, R * U);
     check_agreement(&bits_c, "cell c", s->nh, t, c_out.p, R * U);
     check_agreement(&bits_tape, "cell tape", s->nh, t, tape.p, R * U * 4);
+    check_raw_sums(&j, s, t, &bits_raw);
     j.tape.p = NULL; /* the tape is not needed, and in-place cells are allowed */
     {
       buffer same = copy_buffer(&c);
@@ -239,6 +268,349 @@ static void test_cell_backward(void **arg) {
   }
 }
 
+/* --- the generic gate pass ---------------------------------------------------------------------------------------- */
+
+static double activate(int f, double x) {
+  switch (f) {
+  case LSTM_TANH: return tanh(x);
+  case LSTM_SIGMOID: return sigmoid(x);
+  case LSTM_RELU: return x > 0 ? x : 0;
+  case LSTM_HARD_SIGMOID: return fmax(0, fmin(1, x / 6 + .5));
+  case LSTM_SOFTSIGN: return x / (1 + fabs(x));
+  case LSTM__MAP_EXP: return exp(x);
+  default: return x;
+  }
+}
+
+#define VECTORS 13
+#define UNITS 64 /* the most here */
+
+/* A row of a cell with options, in double precision, as CELLS in the manual says. */
+typedef struct gate_row {
+  lstm_layer o;
+  int n, units, masked, gru;
+  double z[4 * UNITS], c_prev[UNITS], vectors[VECTORS * UNITS]; /* [4][n], [n], [..][n]; gru: z is r, z, n from x and h */
+  double noise[UNITS], zone[UNITS], dh[UNITS], dc[UNITS];
+  double gates[4 * UNITS], c[UNITS], h[UNITS];
+} gate_row;
+
+static void normalise(int n, double *x) {
+  double mean = 0, var = 0;
+  int u;
+  for (u = 0; u < n; u++) mean += x[u] / n;
+  for (u = 0; u < n; u++) var += (x[u] - mean) * (x[u] - mean) / n;
+  for (u = 0; u < n; u++) x[u] = (x[u] - mean) / sqrt(var + 1e-5);
+}
+
+static double forget_gate(const gate_row *r, double i, double z) {
+  if (r->o.coupled) return 1 - i;
+  if (r->o.forget == LSTM_FORGET_ZERO) return 0;
+  if (r->o.forget == LSTM_FORGET_ONE) return 1;
+  return activate((int)r->o.gate_activation, z);
+}
+
+static void reference_gates(gate_row *r) {
+  const lstm_layer *o = &r->o;
+  const double *p = r->vectors, *norm = p + (o->peephole ? 3 * r->n : 0);
+  double z[4 * UNITS], s[UNITS];
+  int n = r->n, G = (int)o->gate_activation, u, k;
+  memcpy(z, r->z, sizeof z);
+  for (k = 0; k < 4 && o->layer_norm; k++) {
+    normalise(n, z + k * n);
+    for (u = 0; u < n; u++) z[k * n + u] = norm[k * n + u] * z[k * n + u] + norm[(4 + k) * n + u];
+  }
+  for (u = 0; u < n; u++) {
+    double c = r->c_prev[u], *g = r->gates + u, f;
+    g[0] = activate(G, z[u] + (o->peephole ? p[u] * c : 0));
+    f = g[n] = forget_gate(r, g[0], z[n + u] + (o->peephole ? p[n + u] * c : 0));
+    if (o->forget == LSTM_FORGET_NOISE) f += (double)o->noise * (r->noise[u] - f);
+    g[2 * n] = activate((int)o->activation, z[2 * n + u]);
+    s[u] = f * c + g[0] * g[2 * n];
+    if (o->cell_clip > 0) s[u] = fmax(-(double)o->cell_clip, fmin((double)o->cell_clip, s[u]));
+    g[3 * n] = activate(G, z[3 * n + u] + (o->peephole ? p[2 * n + u] * s[u] : 0));
+    r->c[u] = s[u] + (o->zoneout > 0 ? r->zone[u] * (c - s[u]) : 0);
+  }
+  if (o->layer_norm) normalise(n, s);
+  for (u = 0; u < n; u++) {
+    if (o->layer_norm) s[u] = norm[8 * n + u] * s[u] + norm[9 * n + u];
+    r->h[u] = r->gates[3 * n + u] * activate((int)o->activation, s[u]);
+  }
+}
+
+static void reference_gru(gate_row *r) {
+  int n = r->n, u;
+  for (u = 0; u < n; u++) {
+    double *g = r->gates + u;
+    g[0] = sigmoid(r->z[u]), g[n] = sigmoid(r->z[n + u]), g[3 * n] = r->z[3 * n + u];
+    g[2 * n] = tanh(r->z[2 * n + u] + g[0] * g[3 * n]);
+    r->h[u] = g[2 * n] + g[n] * (r->c_prev[u] - g[2 * n]);
+    r->c[u] = 0;
+  }
+}
+
+/* What backward gives the gradients of: dh h + dc c. */
+static double gate_loss(gate_row *r) {
+  double sum = 0;
+  int u;
+  if (r->gru) reference_gru(r);
+  else reference_gates(r);
+  for (u = 0; u < r->n; u++) sum += r->dh[u] * r->h[u] + r->dc[u] * r->c[u];
+  return sum;
+}
+
+/* By central differences; with a step so small that none crosses a kink of these numbers. */
+static void differentiate(const gate_row *r, size_t at, size_t count, double *gradient) {
+  static gate_row a;
+  size_t i;
+  for (i = 0; i < count; i++) {
+    double *x = (double *)(void *)((char *)&a + at) + i, step = 1e-6, up;
+    a = *r;
+    *x += step;
+    up = gate_loss(&a);
+    *x -= 2 * step;
+    gradient[i] = (up - gate_loss(&a)) / (2 * step);
+  }
+}
+
+/* Buffers of one call, in the kernel's layout. */
+typedef struct gate_buffers {
+  buffer gates, vectors, keep, c_prev, noise, zone, c, h, dh, dc;
+  lstm__gate_job job;
+} gate_buffers;
+
+static size_t gate_at(const gate_row *r, int i) { /* element i of [4][n] */
+  int k = i / r->n, u = i % r->n;
+  return (size_t)(u / 16 * 64 + k * 16 + u % 16);
+}
+
+static buffer pad_rows(const gate_row *r, int rows, const double *x) {
+  buffer b = make_buffer((size_t)(rows * r->units), 0, 0);
+  int i;
+  for (i = 0; i < rows * r->n; i++) b.p[i / r->n * r->units + i % r->n] = (float)x[i];
+  return b;
+}
+
+static int vector_count(const gate_row *r) { return (r->o.peephole ? 3 : 0) + (r->o.layer_norm ? 10 : 0); }
+
+static gate_buffers make_gate_buffers(const gate_row *r) {
+  gate_buffers b;
+  int i;
+  b.gates = make_buffer((size_t)r->units * 4, 0, 0);
+  for (i = 0; i < 4 * r->n; i++) b.gates.p[gate_at(r, i)] = (float)r->z[i];
+  b.vectors = pad_rows(r, vector_count(r), r->vectors);
+  b.keep = make_buffer((size_t)(vector_count(r) * r->units), 9, 1);
+  b.c_prev = pad_rows(r, 1, r->c_prev), b.noise = pad_rows(r, 1, r->noise), b.zone = pad_rows(r, 1, r->zone);
+  b.dh = pad_rows(r, 1, r->dh), b.dc = pad_rows(r, 1, r->dc);
+  b.c = make_buffer((size_t)r->units, 0, 0), b.h = make_buffer((size_t)r->units, 0, 0);
+  memset(&b.job, 0, sizeof b.job);
+  b.job.o = &r->o, b.job.units = r->units, b.job.n = r->n;
+  b.job.gates = b.gates.p, b.job.vectors = b.vectors.p, b.job.keep = vector_count(r) ? b.keep.p : NULL;
+  b.job.c_prev = b.c_prev.p, b.job.c = b.c.p, b.job.h = b.h.p, b.job.dh = b.dh.p, b.job.dc = b.dc.p;
+  if (r->o.forget == LSTM_FORGET_NOISE) b.job.noise = b.noise.p;
+  if (r->masked) b.job.zone = b.zone.p;
+  return b;
+}
+
+static void free_gate_buffers(gate_buffers *b) {
+  free_buffer(&b->gates), free_buffer(&b->vectors), free_buffer(&b->keep), free_buffer(&b->c_prev);
+  free_buffer(&b->noise), free_buffer(&b->zone), free_buffer(&b->c), free_buffer(&b->h);
+  free_buffer(&b->dh), free_buffer(&b->dc);
+}
+
+static void check_rows(const char *what, const gate_row *r, int t, const float *got, int rows, const double *wanted,
+                       double tolerance) {
+  int i;
+  for (i = 0; i < rows; i++)
+    check_close(what, r->n, names[t], got + (size_t)(i * r->units), wanted + i * r->n, (size_t)r->n, tolerance);
+}
+
+static void check_gates(const char *what, const gate_row *r, int t, const float *got, const double *wanted,
+                        double tolerance) {
+  int i;
+  for (i = 0; i < 4 * r->n; i++)
+    check_close(what, i, names[t], got + gate_at(r, i), wanted + i, 1, tolerance);
+}
+
+enum { FORWARD_C, FORWARD_H, FORWARD_GATES, BACK_GATES, BACK_C, BACK_VECTORS, STAGES };
+
+/* Without a tape, and c in place of c', as steps run it. */
+static void check_in_place(const gate_row *r, int t, const float *c, const float *h) {
+  gate_buffers b = make_gate_buffers(r);
+  b.job.keep = NULL, b.job.c = b.c_prev.p;
+  tables[t]->gate_forward(&b.job);
+  assert_bits(b.c_prev.p, c, r->units);
+  assert_bits(b.h.p, h, r->units);
+  free_gate_buffers(&b);
+}
+
+static void check_gate_row(gate_row *r) {
+  static double dz[4 * UNITS], dc[UNITS], dv[VECTORS * UNITS];
+  agreement bits[STAGES];
+  size_t N = (size_t)r->n, U = (size_t)r->units;
+  int t, u, V = vector_count(r);
+  memset(bits, 0, sizeof bits);
+  differentiate(r, offsetof(gate_row, z), 4 * N, dz);
+  differentiate(r, offsetof(gate_row, c_prev), N, dc);
+  differentiate(r, offsetof(gate_row, vectors), (size_t)V * N, dv);
+  for (u = 0; u < r->n && r->gru; u++) dc[u] += r->dc[u]; /* added to what is there */
+  (void)gate_loss(r);
+  for (t = 0; t < table_count; t++) {
+    gate_buffers b = make_gate_buffers(r);
+    (r->gru ? tables[t]->gru_forward : tables[t]->gate_forward)(&b.job);
+    check_rows("gates, h", r, t, b.h.p, 1, r->h, 5e-6);
+    check_gates("gates", r, t, b.gates.p, r->gates, 5e-6);
+    check_agreement(&bits[FORWARD_H], "gates, h", r->n, t, b.h.p, U);
+    check_agreement(&bits[FORWARD_GATES], "gates", r->n, t, b.gates.p, 4 * U);
+    if (!r->gru) {
+      check_rows("gates, c", r, t, b.c.p, 1, r->c, 5e-6);
+      check_agreement(&bits[FORWARD_C], "gates, c", r->n, t, b.c.p, U);
+      check_in_place(r, t, b.c.p, b.h.p);
+    }
+    (r->gru ? tables[t]->gru_backward : tables[t]->gate_backward)(&b.job);
+    check_gates("gradients of the sums", r, t, b.gates.p, dz, 2e-5);
+    check_rows("gradients of c'", r, t, b.dc.p, 1, dc, 2e-5);
+    check_rows("gradients of the vectors", r, t, b.keep.p, V, dv, 2e-5);
+    check_agreement(&bits[BACK_GATES], "gradients of the sums", r->n, t, b.gates.p, 4 * U);
+    check_agreement(&bits[BACK_C], "gradients of c'", r->n, t, b.dc.p, U);
+    check_agreement(&bits[BACK_VECTORS], "gradients of the vectors", r->n, t, b.keep.p, (size_t)V * U);
+    free_gate_buffers(&b);
+  }
+}
+
+static void fill_doubles(double *x, int count, uint64_t seed, float scale, float shift) {
+  lstm_rng rng = {0};
+  int i;
+  rng.seed = seed;
+  for (i = 0; i < count; i++) x[i] = (double)((2.0f * lstm_random(&rng) - 1.0f) * scale + shift);
+}
+
+/* The options are set; everything else follows from the seed. */
+static void fill_gate_row(gate_row *r, int n, uint64_t seed) {
+  int u;
+  r->n = n, r->units = lstm__pad16(n);
+  fill_doubles(r->z, 4 * n, seed, 2, 0);
+  fill_doubles(r->c_prev, n, seed + 1, 1.5f, 0);
+  fill_doubles(r->vectors, VECTORS * n, seed + 2, .5f, .75f);
+  fill_doubles(r->noise, n, seed + 3, .5f, .5f);
+  fill_doubles(r->dh, n, seed + 4, 1, 0);
+  fill_doubles(r->dc, n, seed + 5, 1, 0);
+  for (u = 0; u < n; u++) r->zone[u] = !r->masked ? (double)r->o.zoneout : (u * 7 + (int)seed) % 3 == 0;
+}
+
+static const lstm_activation activations[][2] = { /* of the cell, of the gates */
+    {LSTM_TANH, LSTM_SIGMOID},         {LSTM_RELU, LSTM_HARD_SIGMOID}, {LSTM_SOFTSIGN, LSTM_SOFTSIGN},
+    {LSTM_SIGMOID, LSTM_TANH},         {LSTM_LINEAR, LSTM_SIGMOID},    {LSTM_HARD_SIGMOID, LSTM_RELU},
+    {LSTM_TANH, LSTM_LINEAR}};
+
+enum { LEARNED, ZERO, ONE, NOISE, COUPLED, FORGETS };
+
+/* Number `i` of the matrix of options. */
+static int set_gate_options(gate_row *r, int i) {
+  static const int counts[] = {2, 2, 2, 3, FORGETS, HELPERS_COUNT(activations)};
+  int digits[HELPERS_COUNT(counts)], k;
+  for (k = 0; k < HELPERS_COUNT(counts); k++) digits[k] = i % counts[k], i /= counts[k];
+  if (i) return 0;
+  memset(r, 0, sizeof *r);
+  r->o = lstm_lstm(16);
+  r->o.peephole = digits[0], r->o.layer_norm = digits[1];
+  r->o.cell_clip = digits[2] ? .6f : 0;
+  r->o.zoneout = digits[3] ? .25f : 0, r->masked = digits[3] == 2;
+  r->o.coupled = digits[4] == COUPLED;
+  r->o.forget = digits[4] == COUPLED ? LSTM_FORGET_LEARNED : (lstm_forget)digits[4];
+  r->o.noise = digits[4] == NOISE ? .375f : 0;
+  r->o.activation = activations[digits[5]][0], r->o.gate_activation = activations[digits[5]][1];
+  return 1;
+}
+
+static void test_gates_with_options(void **arg) {
+  static const int sizes[] = {1, 3, 5, 15, 16, 17, 33};
+  static gate_row r;
+  int i;
+  (void)arg;
+  for (i = 0; set_gate_options(&r, i); i++) {
+    fill_gate_row(&r, sizes[i % HELPERS_COUNT(sizes)], (uint64_t)i * 10);
+    check_gate_row(&r);
+  }
+  print_message("%d combinations of options, %d tables\n", i, table_count);
+}
+
+/* Every size, each with another of the richest combinations. */
+static void test_gates_of_every_size(void **arg) {
+  static gate_row r;
+  int n, i = 0;
+  (void)arg;
+  for (n = 1; n <= UNITS; n++) {
+    do
+      if (!set_gate_options(&r, i += 11)) (void)set_gate_options(&r, i = n);
+    while (!r.o.layer_norm);
+    fill_gate_row(&r, n, 1000 + (uint64_t)n);
+    check_gate_row(&r);
+  }
+}
+
+static void test_gru(void **arg) {
+  static gate_row r;
+  int n;
+  (void)arg;
+  for (n = 1; n <= UNITS; n++) {
+    memset(&r, 0, sizeof r);
+    r.gru = 1, r.o = lstm_gru(n);
+    fill_gate_row(&r, n, 2000 + (uint64_t)n);
+    memset(r.dc, 0, sizeof r.dc); /* a GRU has no c: the loss is of h alone */
+    check_gate_row(&r);
+  }
+}
+
+/* A GRU's gradient of h' is added to what the step before has. */
+static void test_gru_adds_to_the_gradient_before(void **arg) {
+  static gate_row r;
+  int t, u;
+  (void)arg;
+  memset(&r, 0, sizeof r);
+  r.gru = 1, r.o = lstm_gru(16);
+  fill_gate_row(&r, 16, 1);
+  for (t = 0; t < table_count; t++) {
+    gate_buffers a = make_gate_buffers(&r), b = make_gate_buffers(&r);
+    memset(a.dc.p, 0, 16 * sizeof(float));
+    tables[t]->gru_forward(&a.job), tables[t]->gru_backward(&a.job);
+    tables[t]->gru_forward(&b.job), tables[t]->gru_backward(&b.job);
+    for (u = 0; u < 16; u++) assert_true(fabs((double)b.dc.p[u] - (double)a.dc.p[u] - r.dc[u]) < 1e-6);
+    free_gate_buffers(&a), free_gate_buffers(&b);
+  }
+}
+
+static void check_blend(int n, int masked) {
+  size_t N = (size_t)n;
+  buffer y = make_buffer(N, 1, 1), other = make_buffer(N, 2, 1), mask = make_buffer(N, 3, 1);
+  double mixed[UNITS], dy[UNITS], dother[UNITS];
+  agreement bits[3] = {{0, 0}, {0, 0}, {0, 0}};
+  int i, t;
+  for (i = 0; i < n; i++) {
+    double m = masked ? (double)(mask.p[i] = mask.p[i] > 0 ? 1.0f : 0.0f) : (double).3f;
+    double a = (double)y.p[i], b = (double)other.p[i];
+    mixed[i] = a + m * (b - a), dy[i] = a - m * a, dother[i] = b + m * a;
+  }
+  for (t = 0; t < table_count; t++) {
+    buffer a = copy_buffer(&y), d = copy_buffer(&y), o = copy_buffer(&other);
+    tables[t]->blend(n, a.p, masked ? mask.p : NULL, .3f, other.p);
+    tables[t]->blend_backward(n, d.p, masked ? mask.p : NULL, .3f, o.p);
+    check_close("blend", n, names[t], a.p, mixed, N, 3e-7);
+    check_close("blend_backward dy", n, names[t], d.p, dy, N, 3e-7);
+    check_close("blend_backward dother", n, names[t], o.p, dother, N, 3e-7);
+    check_agreement(&bits[0], "blend", n, t, a.p, N);
+    check_agreement(&bits[1], "blend_backward dy", n, t, d.p, N);
+    check_agreement(&bits[2], "blend_backward dother", n, t, o.p, N);
+    free_buffer(&a), free_buffer(&d), free_buffer(&o);
+  }
+  free_buffer(&y), free_buffer(&other), free_buffer(&mask);
+}
+
+static void test_blend(void **arg) {
+  int n;
+  (void)arg;
+  for (n = 0; n <= UNITS; n += 16) check_blend(n, 0), check_blend(n, 1);
+}
+
 /* --- matrix products ---------------------------------------------------------------------------------------------- */
 
 /* Element (k, column) of panels of at most 64 columns, each with `extra` rows in front. */
@@ -315,21 +687,13 @@ static void test_outer(void **arg) {
 
 /* --- element by element ------------------------------------------------------------------------------------------- */
 
-static double activate(int f, double x) {
-  switch (f) {
-  case LSTM_TANH: return tanh(x);
-  case LSTM_SIGMOID: return sigmoid(x);
-  case LSTM_RELU: return x > 0 ? x : 0;
-  case LSTM__MAP_EXP: return exp(x);
-  default: return x;
-  }
-}
-
 static double slope(int f, double y) {
   switch (f) {
   case LSTM_TANH: return 1 - y * y;
   case LSTM_SIGMOID: return y * (1 - y);
   case LSTM_RELU: return y > 0;
+  case LSTM_HARD_SIGMOID: return y > 0 && y < 1 ? 1.0 / 6 : 0;
+  case LSTM_SOFTSIGN: return (1 - fabs(y)) * (1 - fabs(y));
   default: return 1;
   }
 }
@@ -344,7 +708,8 @@ static void test_map(void **arg) {
       agreement bits = {0, 0}, bits2 = {0, 0};
       for (i = 0; i < n; i++) {
         value[i] = activate(f, (double)x.p[i]);
-        if (f == LSTM_SIGMOID) y.p[i] = fabsf(y.p[i]);
+        if (f == LSTM_SIGMOID || f == LSTM_HARD_SIGMOID) y.p[i] = fabsf(y.p[i]);
+        if (i % 5 == 0 && (f == LSTM_RELU || f == LSTM_HARD_SIGMOID)) y.p[i] = i % 2 ? 0.0f : 1.0f; /* the ends */
         gradient[i] = (double)dy.p[i] * slope(f, (double)y.p[i]);
       }
       for (t = 0; t < table_count; t++) {
@@ -512,6 +877,11 @@ int main(void) {
       cmocka_unit_test(test_cell),
       cmocka_unit_test(test_saturated_cells_stay_finite),
       cmocka_unit_test(test_cell_backward),
+      cmocka_unit_test(test_gates_with_options),
+      cmocka_unit_test(test_gates_of_every_size),
+      cmocka_unit_test(test_gru),
+      cmocka_unit_test(test_gru_adds_to_the_gradient_before),
+      cmocka_unit_test(test_blend),
       cmocka_unit_test(test_gemm),
       cmocka_unit_test(test_outer),
       cmocka_unit_test(test_map),
