@@ -556,6 +556,21 @@ function Trainer:gradient(name) end
 ---The states in which the last window ended.
 ---@return lstm.Array [B][S]
 function Trainer:final() end
+---Checks the gradient of a loss of one's own: loss(y, d_y) returns a number for the outputs y[t][b][k] (before softmax or
+---sigmoid) and, where d_y is not nil, fills it with the gradient. error: relative; ok: it is within the tolerance.
+---@param x lstm.Array
+---@param loss fun(y: number[][][], d_y: number[][][]?): number
+---@param options? lstm.BatchOptions
+---@return {ok: boolean, error: number, tensor: string, analytic: number, numeric: number} the worst tensor
+function Trainer:gradcheck(x, loss, options) end
+---Which shares of a layer's gate values are nearly shut or open, between forward and backward.
+---@param layer? integer default: the first recurrent one
+---@return table by gate {low =, high =}, and count
+function Trainer:saturation(layer) end
+---After backward: the norm of the gradient at the layer's gates at each step.
+---@param layer? integer default: the first recurrent one
+---@return lstm.Array [T]
+function Trainer:step_norms(layer) end
 function Trainer:reset() end
 ---@return integer
 function Trainer:steps() end

@@ -395,6 +395,165 @@ static int trainer_gradient(lua_State *L) {
   return 1;
 }
 
+/* --- looking into it ---------------------------------------------------------------------------------------------- */
+
+static void push_shares(lua_State *L, const lstm_saturation *s, int gate, const char *name) {
+  lua_Number count = s->count ? (lua_Number)s->count : 1;
+  lua_newtable(L);
+  lua_pushnumber(L, (lua_Number)s->low[gate] / count);
+  lua_setfield(L, -2, "low");
+  lua_pushnumber(L, (lua_Number)s->high[gate] / count);
+  lua_setfield(L, -2, "high");
+  lua_setfield(L, -2, name);
+}
+
+/* saturation([layer]) -> {count =, i = {low =, high =}, f =, g =, o =} (gru: r, z, n): shares of the gates' values */
+static int trainer_saturation(lua_State *L) {
+  host_trainer *t = check(L);
+  int k, layer = host_checklayer(L, t->model->model, 2, "saturation");
+  const char *const *gates = host_gates(t->model->model, layer);
+  lstm_saturation s;
+  if (lstm_trainer_saturation(t->trainer, layer, &s) != LSTM_OK) {
+    host_raise(L, "saturation: it is there after a forward pass and before its backward");
+  }
+  lua_newtable(L);
+  lua_pushinteger(L, (lua_Integer)s.count);
+  lua_setfield(L, -2, "count");
+  for (k = 0; k < 4 && gates[k]; k++) push_shares(L, &s, k, gates[k]);
+  return 1;
+}
+
+/* step_norms([layer]) -> the norm of the gradient at each step's gates [T] */
+static int trainer_step_norms(lua_State *L) {
+  host_trainer *t = check(L);
+  int shape[1], layer = host_checklayer(L, t->model->model, 2, "step_norms");
+  host_array *out;
+  shape[0] = t->batch.seq_len ? t->batch.seq_len : lstm_trainer_desc_of(t->trainer)->seq_len;
+  out = host_newarray(L, HOST_FLOAT32, 1, shape);
+  if (lstm_trainer_step_norms(t->trainer, layer, out->data.f) != LSTM_OK) {
+    host_raise(L, "step_norms: they are there after a backward pass");
+  }
+  return 1;
+}
+
+/* --- gradient check ----------------------------------------------------------------------------------------------- */
+
+/* What the caller's loss needs: the function is at index 3 of the stack. */
+typedef struct loss_call {
+  lua_State *L;
+  int shape[3]; /* [T'][B][O] */
+  int failed;   /* 1: its error is on the top of the stack */
+} loss_call;
+
+/* Nested tables of this shape with the numbers y, or with zeros where y is NULL. */
+static size_t push_nested(lua_State *L, const loss_call *call, int depth, const double *y, size_t at) {
+  int i;
+  lua_createtable(L, call->shape[depth], 0);
+  for (i = 1; i <= call->shape[depth]; i++) {
+    if (depth == 2) lua_pushnumber(L, y ? (lua_Number)y[at++] : 0);
+    else at = push_nested(L, call, depth + 1, y, at);
+    lua_rawseti(L, -2, i);
+  }
+  return at;
+}
+
+/* Reads such tables back from the top. */
+static size_t read_nested(lua_State *L, const loss_call *call, int depth, float *d_y, size_t at) {
+  int i;
+  if (!lua_istable(L, -1)) host_raise(L, "gradcheck: the gradient has lost its shape");
+  for (i = 1; i <= call->shape[depth]; i++) {
+    lua_rawgeti(L, -1, i);
+    if (depth == 2) d_y[at++] = (float)host_checknumber(L, -1, "gradcheck: the gradient");
+    else at = read_nested(L, call, depth + 1, d_y, at);
+    lua_pop(L, 1);
+  }
+  return at;
+}
+
+typedef struct loss_values {
+  const loss_call *call;
+  const double *y;
+  float *d_y;
+  double loss;
+} loss_values;
+
+/* Calls loss(y [, d_y]): below it the function, above it the loss_values. */
+static int call_loss(lua_State *L) {
+  loss_values *v = (loss_values *)lua_touserdata(L, 2);
+  lua_settop(L, 1);
+  if (v->d_y) push_nested(L, v->call, 0, NULL, 0); /* 2: the gradient, to read after the call */
+  else lua_pushnil(L);
+  lua_pushvalue(L, 1);
+  push_nested(L, v->call, 0, v->y, 0);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 1);
+  v->loss = host_checknumber(L, -1, "gradcheck: the loss");
+  lua_settop(L, 2);
+  if (v->d_y) read_nested(L, v->call, 0, v->d_y, 0);
+  return 0;
+}
+
+/* An error must not pass through the library: it is kept until it has returned. */
+static double loss_of_lua(void *user, const double *y, float *d_y) {
+  loss_call *call = (loss_call *)user;
+  loss_values v;
+  v.call = call;
+  v.y = y;
+  v.d_y = d_y;
+  v.loss = 0;
+  if (call->failed) return 0;
+  lua_pushcfunction(call->L, call_loss);
+  lua_pushvalue(call->L, 3);
+  lua_pushlightuserdata(call->L, &v);
+  call->failed = lua_pcall(call->L, 2, 0, 0) != 0;
+  return v.loss;
+}
+
+/* gradcheck(x, loss [, options of the batch]) -> {ok =, error =, tensor =, analytic =, numeric =}. loss(y, d_y) returns a
+   number for the outputs y[t][b][k] and, where d_y is no nil, fills its like with the gradient. */
+static int trainer_gradcheck(lua_State *L) {
+  host_trainer *t = check(L);
+  const lstm_model *model = t->model->model;
+  lstm_error error = host_no_error();
+  lstm_gradcheck_result result;
+  lstm_gradcheck_desc desc;
+  lstm_tensor tensor;
+  lstm_status status;
+  lstm_batch batch;
+  loss_call call;
+  lua_settop(L, 4);
+  if (!lua_isfunction(L, 3)) host_raise(L, "gradcheck: the loss must be a function, got %s", luaL_typename(L, 3));
+  host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, lua_istable(L, 4) ? 4 : 0, &batch);
+  luaL_checkstack(L, 10, "gradcheck");
+  memset(&desc, 0, sizeof desc);
+  memset(&call, 0, sizeof call);
+  call.L = L;
+  call.shape[0] = lstm_model_reads_last(model) ? 1 : batch.seq_len;
+  call.shape[1] = batch.batch_size;
+  call.shape[2] = lstm_model_output_size(model);
+  desc.loss = loss_of_lua;
+  desc.user = &call;
+  desc.error = &error;
+  status = lstm_gradcheck(t->trainer, &batch, &desc, &result);
+  t->batch.batch_size = 0; /* the tape is used up */
+  if (call.failed) return lua_error(L);
+  if (status != LSTM_OK) return host_raise(L, "gradcheck: %s", error.message[0] ? error.message :
+                                           lstm_status_text(status));
+  lua_newtable(L);
+  lua_pushboolean(L, result.error <= LSTM_GRADCHECK_TOLERANCE);
+  lua_setfield(L, -2, "ok");
+  lua_pushnumber(L, result.error);
+  lua_setfield(L, -2, "error");
+  lua_pushnumber(L, result.analytic);
+  lua_setfield(L, -2, "analytic");
+  lua_pushnumber(L, result.numeric);
+  lua_setfield(L, -2, "numeric");
+  if (lstm_model_tensor(model, result.tensor, &tensor) == LSTM_OK) lua_pushstring(L, tensor.name);
+  else lua_pushnil(L);
+  lua_setfield(L, -2, "tensor");
+  return 1;
+}
+
 static int trainer_reset(lua_State *L) {
   lstm_trainer_reset(check(L)->trainer);
   return 0;
@@ -486,6 +645,9 @@ static const luaL_Reg methods[] = {{"train", trainer_train},
                                    {"update", trainer_update},
                                    {"zero_gradients", trainer_zero_gradients},
                                    {"gradient", trainer_gradient},
+                                   {"gradcheck", trainer_gradcheck},
+                                   {"saturation", trainer_saturation},
+                                   {"step_norms", trainer_step_norms},
                                    {"final", trainer_final},
                                    {"reset", trainer_reset},
                                    {"steps", trainer_steps},

@@ -312,6 +312,56 @@ function TestParts.testNotFinite()
   lu.assertEquals({norm, status}, {nil, "not_finite"})
 end
 
+function TestParts.testLookingIn()
+  local m = regression()
+  local t = m:trainer{batch = 2, seq = 4}
+  local bx, by = numbers(4, 2, 2) * 20, numbers(2, 2)
+  t:forward(bx)
+  local s = t:saturation(2)
+  lu.assertEquals(s.count, 4 * 2 * 3)
+  for _, gate in ipairs{"i", "f", "g", "o"} do
+    lu.assertTrue(s[gate].low >= 0 and s[gate].low + s[gate].high <= 1)
+  end
+  t:loss(by)
+  t:zero_gradients()
+  t:backward()
+  local norms = t:step_norms()
+  lu.assertEquals(#norms, 4)
+  lu.assertTrue(norms:finite() and norms[4] > 0)
+  fails("layer 3 is no recurrent layer", t.step_norms, t, 3)
+  fails("after a forward pass and before its backward", t.saturation, t)
+end
+
+-- A loss of the script's own: the mean of the fourth powers, and one whose gradient is wrong.
+function TestParts.testGradcheck()
+  local t = lstm.model{input = 2, lstm.lstm{4, peephole = true}, output = 2, read = "all", seed = 1}:trainer{
+    batch = 2, seq = 3, loss = "none"}
+  local function fourth(factor)
+    return function(out, gradient)
+      local sum = 0
+      for s, rows in ipairs(out) do
+        for b, row in ipairs(rows) do
+          for k, value in ipairs(row) do
+            sum = sum + value ^ 4
+            if gradient then gradient[s][b][k] = factor * value ^ 3 end
+          end
+        end
+      end
+      return sum
+    end
+  end
+  local bx = numbers(3, 2, 2)
+  local result = t:gradcheck(bx, fourth(4))
+  lu.assertTrue(result.ok)
+  lu.assertTrue(result.error < 1e-4)
+  lu.assertEquals(type(result.tensor), "string")
+  lu.assertFalse(t:gradcheck(bx, fourth(4.1)).ok)
+  fails("boom", t.gradcheck, t, bx, function() error "boom" end)
+  fails("the loss must be a number, got nil", t.gradcheck, t, bx, function() end)
+  fails("the loss must be a function", t.gradcheck, t, bx)
+  lu.assertTrue(t:gradcheck(bx, fourth(4), {lengths = lstm.array({3, 1}, "int32")}).ok)
+end
+
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestLosses", TestLosses}, {"TestRates", TestRates}, {"TestRefused", TestRefused}, {"TestResume", TestResume},
   {"TestParts", TestParts},
