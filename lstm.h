@@ -116,8 +116,8 @@
 
    Tensors of an LSTM layer, in file order: weight_ih [4H][I], weight_hh [4H][P or H], bias_ih [4H], then where they are
    asked for weight_hr [P][H], peephole [3H], norm_weight [4H], norm_cell_weight [H], norm_cell_bias [H], h0 [P or H],
-   c0 [H]. Of a GRU layer: weight_ih [3H][I], weight_hh [3H][H], bias_ih [3H], bias_hn [H], h0 [H]. Each ends in _l0, _l1,
-   ... and the backward direction's in _l0_reverse, ...: first all of the forward direction, then all of the backward.
+   c0 [H]. Of a GRU layer: weight_ih [3H][I], weight_hh [3H][H], bias_ih [3H], bias_hn [H], h0 [H]. Each ends in _l0,
+   _l1, ... and the backward direction's in _l0_reverse, ...: first all of the forward direction, then all of the backward.
 
    LEVEL 1: RUN
    ------------
@@ -1312,6 +1312,16 @@ typedef struct lstm__text {
   size_t capacity, length;
 } lstm__text;
 
+/* A text in `data`; NULL only counts. */
+static lstm__text lstm__text_in(char *data, size_t capacity) {
+  lstm__text t;
+  t.data = data;
+  t.capacity = data ? capacity : 0;
+  t.length = 0;
+  if (t.capacity) data[0] = 0;
+  return t;
+}
+
 static void lstm__put(lstm__text *t, const char *s, size_t n) {
   size_t room = t->capacity > t->length + 1 ? t->capacity - t->length - 1 : 0;
   size_t fits = n < room ? n : room;
@@ -1373,11 +1383,8 @@ static void lstm__print(lstm__text *t, const char *format, ...) {
 /* Writes the sentence, if anybody wants it, and returns the status. */
 static lstm_status lstm__fail(lstm_error *error, lstm_status status, const char *format, ...) {
   if (error) {
-    lstm__text t;
+    lstm__text t = lstm__text_in(error->message, sizeof error->message);
     va_list args;
-    t.data = error->message;
-    t.capacity = sizeof error->message;
-    t.length = 0;
     va_start(args, format);
     lstm__vprint(&t, format, args);
     va_end(args);
@@ -2185,10 +2192,7 @@ static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, const char 
     return 0;
   if (w->tensors) {
     lstm__tensor *t = w->tensors + p->tensors;
-    lstm__text name;
-    name.data = t->name;
-    name.capacity = sizeof t->name;
-    name.length = 0;
+    lstm__text name = lstm__text_in(t->name, sizeof t->name);
     lstm__print(&name, "%s.%s", prefix, suffix);
     if (level >= 0) lstm__print(&name, "%d%s", level, l->reverse ? "_reverse" : "");
     t->offset = p->params;
@@ -2206,10 +2210,7 @@ static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, const char 
 }
 
 static void lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
-  lstm__text t;
-  t.data = out;
-  t.capacity = LSTM__NAME;
-  t.length = 0;
+  lstm__text t = lstm__text_in(out, LSTM__NAME);
   if (number >= 0)
     lstm__print(&t, "%s%d", word, number);
   else
@@ -2570,26 +2571,51 @@ static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
   lstm__pack_vectors(m, l);
 }
 
+enum { LSTM__FROM_ZERO, LSTM__FROM_BIAS, LSTM__FROM_OUTPUT }; /* where the chains of a product begin */
+
+static lstm__rows lstm__rows_at(const float *p, size_t stride, const int *index) {
+  lstm__rows r;
+  r.p = p;
+  r.stride = stride;
+  r.index = index;
+  return r;
+}
+
+static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *index) {
+  lstm__out_rows r;
+  r.p = p;
+  r.stride = stride;
+  r.index = index;
+  return r;
+}
+
+/* c [rows][columns] = start + a [rows][k] w */
+static void lstm__gemm(const lstm_model *m, int rows, int k, int columns, int from, const float *w, lstm__rows a,
+                       lstm__out_rows c) {
+  lstm__gemm_job job;
+  job.rows = rows;
+  job.k = k;
+  job.columns = columns;
+  job.bias = from == LSTM__FROM_BIAS;
+  job.accumulate = from == LSTM__FROM_OUTPUT;
+  job.w = w;
+  job.a = a;
+  job.c = c;
+  m->kernels->gemm(&job);
+}
+
 /* The start values of tokens from .. to - 1: bias, then the embedding's row through weight_ih; the same chain as
    without a table. */
 static void lstm__fill_table(lstm_model *m, int from, int to) {
   const lstm__layer *l = m->layers + m->plan.table_layer;
+  size_t row = (size_t)l->units_pad * 4;
   int b, blocks = l->units_pad / 16;
   size_t panel = ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
-  for (b = 0; b < blocks; b++) {
-    lstm__gemm_job job;
-    memset(&job, 0, sizeof job);
-    job.rows = to - from;
-    job.k = l->in;
-    job.columns = 64;
-    job.bias = 1;
-    job.w = m->packed + l->packed + (size_t)b * panel;
-    job.a.p = lstm__param(m, m->layers, LSTM__T_TABLE) + (size_t)from * (size_t)l->in;
-    job.a.stride = (size_t)l->in;
-    job.c.p = m->table + (size_t)from * (size_t)l->units_pad * 4 + (size_t)b * 64;
-    job.c.stride = (size_t)l->units_pad * 4;
-    m->kernels->gemm(&job);
-  }
+  for (b = 0; b < blocks; b++)
+    lstm__gemm(m, to - from, l->in, 64, LSTM__FROM_BIAS, m->packed + l->packed + (size_t)b * panel,
+               lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE) + (size_t)from * (size_t)l->in, (size_t)l->in,
+                             NULL),
+               lstm__out_rows_at(m->table + (size_t)from * row + (size_t)b * 64, row, NULL));
 }
 
 LSTM_API void lstm_model_refresh(lstm_model *m) {
@@ -2920,11 +2946,8 @@ static void lstm__print_options(lstm__text *t, const lstm_layer *l) {
 }
 
 LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t capacity) {
-  lstm__text t;
+  lstm__text t = lstm__text_in(text, capacity);
   int i, j;
-  t.data = text;
-  t.capacity = capacity;
-  t.length = 0;
   lstm__print(&t, "input      %d%s\n", model->desc.input_size, lstm_model_takes_ids(model) ? " tokens" : "");
   for (i = 0; i < model->plan.described; i++) {
     const lstm_layer *l = model->described + i;
@@ -3245,22 +3268,6 @@ LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *s
 /* [SECTION] Forward
    ================================================================================================================ */
 
-static lstm__rows lstm__rows_at(const float *p, size_t stride, const int *index) {
-  lstm__rows r;
-  r.p = p;
-  r.stride = stride;
-  r.index = index;
-  return r;
-}
-
-static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *index) {
-  lstm__out_rows r;
-  r.p = p;
-  r.stride = stride;
-  r.index = index;
-  return r;
-}
-
 static void lstm__add_row(float *to, const float *from, int n) {
   int i;
   for (i = 0; i < n; i++) to[i] = to[i] + from[i];
@@ -3332,17 +3339,8 @@ static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, const lst
   m->kernels->cell(&job);
   if (job.raw) lstm__gate_rows(m, l, s, h_out);
   if (l->o.projection) {
-    lstm__gemm_job project;
-    memset(&project, 0, sizeof project);
-    project.rows = s->rows;
-    project.k = l->units;
-    project.columns = l->out_pad;
-    project.w = m->packed + l->project;
-    project.a.p = s->wide.p;
-    project.a.stride = s->wide.stride;
-    project.a.index = s->wide.index;
-    project.c = s->h_out;
-    m->kernels->gemm(&project);
+    lstm__rows wide = lstm__rows_at(s->wide.p, s->wide.stride, s->wide.index);
+    lstm__gemm(m, s->rows, l->units, l->out_pad, LSTM__FROM_ZERO, m->packed + l->project, wide, s->h_out);
   }
   for (r = 0; l->o.zoneout > 0 && r < s->rows; r++)
     m->kernels->blend(l->out_pad, lstm__out_row(&s->h_out, r), s->zone_h.p ? lstm__row(&s->zone_h, r) : NULL,
@@ -3417,16 +3415,8 @@ static lstm__rows lstm__infer_cell(lstm__inference *run, const lstm__layer *l, l
 
 static lstm__rows lstm__infer_dense(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
   float *out = lstm__next_scratch(run);
-  lstm__gemm_job job;
-  memset(&job, 0, sizeof job);
-  job.rows = run->n;
-  job.k = l->in;
-  job.columns = l->out_pad;
-  job.bias = 1;
-  job.w = run->m->packed + l->packed;
-  job.a = in;
-  job.c = lstm__out_rows_at(out, (size_t)l->out_pad, NULL);
-  run->m->kernels->gemm(&job);
+  lstm__gemm(run->m, run->n, l->in, l->out_pad, LSTM__FROM_BIAS, run->m->packed + l->packed, in,
+             lstm__out_rows_at(out, (size_t)l->out_pad, NULL));
   run->m->kernels->map((int)l->activation, run->n * l->out_pad, out);
   return lstm__rows_at(out, (size_t)l->out_pad, NULL);
 }
@@ -4611,20 +4601,13 @@ static void lstm__dropout_tile(lstm_trainer *t, int layer, int index) {
 
 static void lstm__dense_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
-  int from = index * LSTM__GROUP;
+  int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, lstm__rows_after(t, layer) - from);
   size_t stride, width = (size_t)l->out_pad;
-  lstm__gemm_job job;
-  memset(&job, 0, sizeof job);
-  job.a.p = lstm__source(t, layer, &stride) + (size_t)from * stride;
-  job.a.stride = stride;
-  job.rows = lstm__int_min(LSTM__GROUP, lstm__rows_after(t, layer) - from);
-  job.k = l->in;
-  job.columns = l->out_pad;
-  job.bias = 1;
-  job.w = t->model->packed + l->packed;
-  job.c = lstm__out_rows_at(t->tapes[layer].out + (size_t)from * width, width, NULL);
-  t->model->kernels->gemm(&job);
-  t->model->kernels->map((int)l->activation, job.rows * l->out_pad, job.c.p);
+  const float *x = lstm__source(t, layer, &stride);
+  float *y = t->tapes[layer].out + (size_t)from * width;
+  lstm__gemm(t->model, rows, l->in, l->out_pad, LSTM__FROM_BIAS, t->model->packed + l->packed,
+             lstm__rows_at(x + (size_t)from * stride, stride, NULL), lstm__out_rows_at(y, width, NULL));
+  t->model->kernels->map((int)l->activation, rows * l->out_pad, y);
 }
 
 /* The lanes of group `index` that have a step t: order[first] and the following. */
@@ -5088,17 +5071,9 @@ static void lstm__weight_tile(lstm_trainer *t, int layer, int index) {
 /* dX = dZ W for rows of a layer: gate gradients (cells) or output gradients; added where `more` is 1. */
 static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float *w, const float *dz, int rows,
                              float *dx, int more) {
-  lstm__gemm_job job;
   size_t width = (size_t)l->units_pad * (size_t)l->gates, in = (size_t)lstm__pad16(l->in);
-  memset(&job, 0, sizeof job);
-  job.rows = rows;
-  job.k = (int)width;
-  job.columns = (int)in;
-  job.accumulate = more;
-  job.w = w;
-  job.a = lstm__rows_at(dz, width, NULL);
-  job.c = lstm__out_rows_at(dx, in, NULL);
-  t->model->kernels->gemm(&job);
+  lstm__gemm(t->model, rows, (int)width, (int)in, more ? LSTM__FROM_OUTPUT : LSTM__FROM_ZERO, w,
+             lstm__rows_at(dz, width, NULL), lstm__out_rows_at(dx, in, NULL));
 }
 
 /* Rows of dX, to the other flow. */
@@ -5141,16 +5116,9 @@ static lstm__rows lstm__unproject(lstm_trainer *t, int layer, const int *lanes, 
   const lstm__tape *tape = t->tapes + layer;
   size_t width = (size_t)l->out_pad, lift = (size_t)t->model->plan.widest;
   lstm__rows dh = lstm__rows_at(tape->dh + at * width, width, lanes);
-  lstm__gemm_job job;
   if (!l->o.projection) return dh;
-  memset(&job, 0, sizeof job);
-  job.rows = n;
-  job.k = l->out_pad;
-  job.columns = l->units_pad;
-  job.w = tape->back_wide;
-  job.a = dh;
-  job.c = lstm__out_rows_at(t->lift, lift, lanes);
-  t->model->kernels->gemm(&job);
+  lstm__gemm(t->model, n, l->out_pad, l->units_pad, LSTM__FROM_ZERO, tape->back_wide, dh,
+             lstm__out_rows_at(t->lift, lift, lanes));
   return lstm__rows_at(t->lift, lift, lanes);
 }
 
@@ -5194,20 +5162,13 @@ static void lstm__gates_back_row(lstm_trainer *t, int layer, int step, int lane,
 static void lstm__recurrent_back(lstm_trainer *t, int layer, int step, const int *lanes, int n) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad, B = (size_t)t->B, at = (size_t)step * B;
+  size_t width = (size_t)l->out_pad, gates = (size_t)l->units_pad * 4, B = (size_t)t->B, at = (size_t)step * B;
   size_t spare = (size_t)t->model->plan.widest;
   int plain = !l->reverse && !tape->mask, r, u;
-  lstm__gemm_job job;
-  memset(&job, 0, sizeof job);
-  job.rows = n;
-  job.k = l->units_pad * 4;
-  job.columns = l->out_pad;
-  job.accumulate = plain;
-  job.w = tape->back_h;
-  job.a = lstm__rows_at(tape->gates + at * (size_t)job.k, (size_t)job.k, lanes);
-  job.c = plain ? lstm__out_rows_at(step ? tape->dh + (at - B) * width : t->dh, width, lanes)
-                : lstm__out_rows_at(t->spare, spare, lanes);
-  t->model->kernels->gemm(&job);
+  lstm__gemm(t->model, n, (int)gates, l->out_pad, plain ? LSTM__FROM_OUTPUT : LSTM__FROM_ZERO, tape->back_h,
+             lstm__rows_at(tape->gates + at * gates, gates, lanes),
+             plain ? lstm__out_rows_at(step ? tape->dh + (at - B) * width : t->dh, width, lanes)
+                   : lstm__out_rows_at(t->spare, spare, lanes));
   for (r = 0; !plain && r < n; r++) {
     float *d = t->spare + (size_t)lanes[r] * spare;
     const float *mask = tape->mask ? tape->mask + (size_t)lanes[r] * width : NULL;
@@ -5953,7 +5914,7 @@ static void lstm__exact_direction(lstm__exact *e, int reverse, size_t column, si
   e->start = lstm__exact_take(e, l->learned_state, values);
   for (lane = 0; lane < e->B; lane++) {
     size_t length = lstm__exact_length(e, lane), at = lane * (size_t)lstm_model_state_size(e->t->model) + e->state;
-    int anew = !e->b.initial && (!e->t->desc.carry_state || (e->b.reset && e->b.reset[lane]));
+    int anew = !e->b.initial && (!e->t->desc.carry_state || e->t->anew[lane] || (e->b.reset && e->b.reset[lane]));
     const float *from = (e->b.initial ? e->b.initial : e->t->carry) + at;
     for (j = 0; j < values; j++) e->lane[j] = !anew ? (double)from[j] : l->learned_state ? e->start[j] : 0;
     for (s = 0; s < length; s++) {
@@ -6241,16 +6202,6 @@ static lstm__piece lstm__piece_of(const char *text) {
   p.at = text;
   p.size = strlen(text);
   return p;
-}
-
-/* A text in `data`; NULL only counts. */
-static lstm__text lstm__text_in(char *data, size_t capacity) {
-  lstm__text t;
-  t.data = data;
-  t.capacity = data ? capacity : 0;
-  t.length = 0;
-  if (t.capacity) data[0] = 0;
-  return t;
 }
 
 static void lstm__put_char(lstm__text *t, char c) { lstm__put(t, &c, 1); }
