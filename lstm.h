@@ -117,7 +117,7 @@
    Tensors of an LSTM layer, in file order: weight_ih [4H][I], weight_hh [4H][P or H], bias_ih [4H], then where they are
    asked for weight_hr [P][H], peephole [3H], norm_weight [4H], norm_cell_weight [H], norm_cell_bias [H], h0 [P or H],
    c0 [H]. Of a GRU layer: weight_ih [3H][I], weight_hh [3H][H], bias_ih [3H], bias_hn [H], h0 [H]. Each ends in _l0,
-   _l1, ... and the backward direction's in _l0_reverse, ...: first all of the forward direction, then all of the backward.
+   _l1, ... and the backward direction's in _l0_reverse, ...; these come after all of the forward direction.
 
    LEVEL 1: RUN
    ------------
@@ -915,7 +915,8 @@ typedef struct lstm_trainer_desc {
   int seq_len;    /* T, the longest window [1] */
   lstm_loss loss; /* [none] */
   lstm_optimizer optimizer;
-  int carry_state; /* 1: a lane's final state is its next window's initial state; [0]: every window begins at zero */
+  int carry_state; /* 1: a lane's final state is its next window's initial state; [0]: every window begins at zero, or
+                      at the learned state. Not with bidirectional layers */
   int keep_best;   /* 1: memory for lstm_trainer_keep_best [0] */
   float learning_rate; /* [1e-3; SGD and RMSProp 1e-2] */
   float momentum;      /* SGD, RMSProp [0] */
@@ -2492,7 +2493,7 @@ LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_D
 LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
 
 /* Where column `column` of a node's packed panels is in a tensor of kind `kind`: its row, or -1. Panels have 64
-   columns: of four gates, 16 units each; of one, up to 64 units. A GRU's four are r, z, and n's parts from x and from h. */
+   columns: of four gates, 16 units each; of one, up to 64 units. A GRU's four are r, z, and n's from x and from h. */
 static int lstm__row_of(const lstm__layer *l, int kind, int column) {
   int unit = l->gates == 1 ? column : column / 64 * 16 + column % 16, gate = l->gates == 1 ? 0 : column % 64 / 16;
   if (unit >= l->units) return -1;
@@ -4170,6 +4171,8 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
                       d->seq_len);
   if (d->batch_size > LSTM_MAX_LANES || d->seq_len > LSTM_MAX_SEQ_LEN || d->batch_size > INT_MAX / 2 / d->seq_len)
     return lstm__fail(e, LSTM_ERR_LIMIT, "batch_size %d times seq_len %d is over the limit", d->batch_size, d->seq_len);
+  if (d->carry_state && m->plan.bidirectional)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "carry_state does not go with a bidirectional layer, which reads to the end");
   if ((int)d->loss < 0 || d->loss >= LSTM_LOSS_COUNT)
     return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown loss %d", (int)d->loss);
   if ((int)d->optimizer < 0 || d->optimizer >= LSTM_OPTIMIZER_COUNT)
