@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-enum { LAYERS = 8, MAX_T = 7, MAX_B = 5, WIDTH = 24, ROWS = MAX_T * MAX_B, STATES = 400, NETWORKS = 600 };
+enum { LAYERS = 12, MAX_T = 7, MAX_B = 5, WIDTH = 24, ROWS = MAX_T * MAX_B, STATES = 400, NETWORKS = 600 };
 
 /* Everything of one check; `rng` draws it. */
 typedef struct setting {
@@ -52,7 +52,7 @@ static void draw_cell_options(setting *s, lstm_layer *l) {
   if (draw(s, 3) == 0) l->peephole = 1;
   if (draw(s, 4) == 0) l->coupled = 1;
   if (draw(s, 4) == 0) l->projection = 1 + draw(s, l->size);
-  if (draw(s, 4) == 0) l->layer_norm = 1;
+  if (draw(s, 4) == 0 && l->size > 3) l->layer_norm = 1; /* of 2 or 3 units all is cancelled but rounding */
   if (draw(s, 4) == 0) l->cell_clip = 0.5f;
   if (draw(s, 3) == 0 && !l->coupled) l->forget = (lstm_forget)draw(s, LSTM_FORGET_NOISE);
   if (draw(s, 3) == 0) l->activation = (lstm_activation)draw(s, LSTM_ACTIVATION_COUNT);
@@ -67,7 +67,7 @@ static void draw_layers(setting *s) {
   for (i = 0; i < cells; i++) {
     if (draw(s, 5) == 0) {
       s->layers[n] = lstm_dense(1 + draw(s, 8));
-      s->layers[n++].activation = (lstm_activation)draw(s, LSTM_HARD_SIGMOID);
+      s->layers[n++].activation = (lstm_activation)draw(s, LSTM_ACTIVATION_COUNT);
     }
     s->layers[n] = options && draw(s, 5) == 0 ? lstm_gru(1 + draw(s, 9)) : lstm_lstm(1 + draw(s, 9));
     if (options > 1) draw_cell_options(s, s->layers + n);
