@@ -5291,7 +5291,7 @@ static const lstm__phase lstm__phase_inputs = {lstm__input_tiles, lstm__input_ti
 
 /* Gives d, the gradient of a join's row of a step, to the two directions' rows, or to the one. */
 static void lstm__split_row(const lstm__layer *l, const float *d, float *forward, float *backward) {
-  size_t width = (size_t)(backward && l->o.merge == LSTM_MERGE_CONCAT ? l->out / 2 : l->out);
+  size_t width = (size_t)(l->o.bidirectional && l->o.merge == LSTM_MERGE_CONCAT ? l->out / 2 : l->out);
   if (forward) memcpy(forward, d, width * sizeof(float));
   if (backward) memcpy(backward, d + (l->o.merge == LSTM_MERGE_CONCAT ? width : 0), width * sizeof(float));
 }
