@@ -10,17 +10,18 @@ How the numbers are made:
   rounded to float32 once, in the file. So the files hold the right numbers, not another program's rounding, and all of
   the tolerance in golden.c is for the library.
 - nn.LSTM has two biases and lstm.h one: bias_hh is frozen at zero (it would get the same gradient and so move twice).
+  nn.GRU's is frozen but for the part that the reset gate scales, which is called bias_hn here.
 - Adam and RMSProp divide a gradient by its own size, so the sign of a gradient that is nearly zero decides a whole
   step. A case where PyTorch's own float32 run leaves its float64 run by more than a quarter of golden.c's tolerance
   would test luck: it is drawn again with the next seed.
 
 File format: text lines up to one that says "data", then little-endian float32 or int32 numbers in the same order.
-    golden 1 | input I | layer embedding|lstm|dense|dropout SIZE ACTIVATION READ | loss NAME | batch B | steps T
-    windows N | run NAME option=value ...
+    golden 1 | input I | layer embedding|lstm|gru|dense|dropout SIZE ACTIVATION READ option=value ...
+    loss NAME option=value ... | batch B | steps T | windows N | run NAME option=value ...
     tensor f32|i32 NAME COUNT
 A run is ten training steps on windows 0 ... N-1, 0 ..., with states carried if N > 1. Tensors: weight/...; for each
 window W what is given (W/x, W/ids, W/targets, ...) and what follows (W/y, W/final, W/loss, W/d_input, W/grad/...); for
-each run NAME/losses and, after the last step, NAME/weight/...
+each run NAME/losses, NAME/rates (where a schedule moves them) and, after the last step, NAME/weight/...
 """
 import argparse
 import array
@@ -47,9 +48,16 @@ RUNS = {
     "adam_clip": dict(ADAM, clip_norm=0.05),
     "sgd_clip": dict(optimizer="sgd", rate=0.5, momentum=0.9, clip_norm=0.05),
     "sgd_clip_value": dict(optimizer="sgd", rate=0.5, clip_value=0.01),
+    "nesterov": dict(optimizer="sgd", rate=0.1, momentum=0.9, nesterov=1, weight_decay=0.01),
+    "step": dict(optimizer="sgd", rate=0.2, schedule="step", schedule_steps=3, schedule_factor=0.5),
+    "exponential": dict(ADAM, schedule="exponential", schedule_factor=0.8),
+    "cosine": dict(optimizer="adamw", rate=0.005, weight_decay=0.05, schedule="cosine", schedule_steps=9,
+                   schedule_factor=0.1),
+    "warmup": dict(optimizer="sgd", rate=0.2, momentum=0.9, schedule="cosine", schedule_steps=6, warmup=4),
 }
 
-# Layers: (type, size[, activation]). One nn.LSTM for each run of LSTM layers of one size.
+BOTH, PROJECTED, BOTH_PROJECTED = dict(bidirectional=1), dict(projection=4), dict(bidirectional=1, projection=3)
+# Layers: (type, size[, activation or options]). One nn.LSTM or nn.GRU for each run of layers that are alike.
 CASES = {
     "tokens": dict(input=11, layers=[("embedding", 6), ("lstm", 9), ("dense", 11)], read="all", loss="cross_entropy",
                    batch=4, steps=7, missing=True, weights=True,
@@ -68,7 +76,65 @@ CASES = {
                     batch=2, steps=4, windows=2, runs=["adam", "sgd_clip"]),
     "single": dict(input=1, layers=[("lstm", 1), ("dense", 1)], read="all", loss="binary_cross_entropy",
                    batch=1, steps=1, runs=["adam", "rmsprop"]),
+    "projected": dict(input=3, layers=[("lstm", 10, PROJECTED), ("lstm", 10, PROJECTED), ("dense", 2)],
+                      read="all", loss="huber", huber_delta=0.25, batch=3, steps=5, initial=True, flow=True,
+                      runs=["adam", "sgd_clip"]),
+    "both_ways": dict(input=7, layers=[("embedding", 5), ("lstm", 6, BOTH), ("dense", 4)], read="last",
+                      loss="cross_entropy", batch=5, steps=6, lengths=[6, 1, 4, 6, 2], initial=True, runs=["adam"]),
+    "both_ways_2": dict(input=3, layers=[("lstm", 5, BOTH), ("dropout", 0), ("lstm", 5, BOTH), ("dense", 2)],
+                        read="all", loss="mse", batch=4, steps=6, lengths=[3, 6, 1, 5], weights=True, initial=True,
+                        flow=True, runs=["adam", "nesterov"]),
+    "both_projected": dict(input=2, layers=[("lstm", 6, BOTH_PROJECTED), ("lstm", 6, BOTH_PROJECTED), ("dense", 3)],
+                           read="last", loss="cross_entropy", label_smoothing=0.1, batch=4, steps=5,
+                           lengths=[5, 2, 1, 4], flow=True, runs=["adam"]),
+    "gru": dict(input=3, layers=[("gru", 7), ("gru", 7), ("gru", 4), ("dense", 2)], read="all", loss="mae", batch=4,
+                steps=6, lengths=[6, 2, 5, 1], initial=True, flow=True, runs=["sgd", "sgd_clip"]),
+    "gru_both": dict(input=6, layers=[("embedding", 4), ("gru", 5, BOTH), ("gru", 5, BOTH), ("dense", 3)], read="last",
+                     loss="cross_entropy", class_weights=True, batch=5, steps=5, lengths=[2, 5, 1, 4, 5],
+                     runs=["adam"]),
+    "gru_carried": dict(input=2, layers=[("gru", 6), ("lstm", 6), ("dense", 1)], read="all", loss="mse", batch=2,
+                        steps=4, windows=2, runs=["adam_l2"]),
+    "tied": dict(input=8, layers=[("embedding", 5, dict(tied=1)), ("lstm", 5), ("dense", 8)], read="all",
+                 loss="cross_entropy", label_smoothing=0.2, batch=3, steps=5, lengths=[5, 3, 4], missing=True,
+                 runs=["adam", "sgd_clip"]),
+    "schedules": dict(input=2, layers=[("lstm", 3), ("dense", 2)], read="last", loss="mse", batch=3, steps=4,
+                      runs=["nesterov", "step", "exponential", "cosine", "warmup"]),
 }
+RECURRENT = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+def options_of(layer):
+    return layer[2] if len(layer) > 2 and isinstance(layer[2], dict) else {}
+
+
+def make_recurrent(kind, inputs, size, depth, options):
+    """An nn.LSTM or nn.GRU. Of bias_hh only a GRU's part for n may move."""
+    more = {"proj_size": options["projection"]} if "projection" in options else {}
+    module = RECURRENT[kind](inputs, size, depth, bidirectional=bool(options.get("bidirectional")), **more)
+    for name, p in module.named_parameters():
+        if "bias_hh" in name and kind == "gru":
+            mask = torch.cat([torch.zeros(2 * size), torch.ones(size)])
+            p.register_hook(lambda g, mask=mask: g * mask.to(g.dtype))
+        elif "bias_hh" in name:
+            p.requires_grad_(False)
+    return module
+
+
+def outputs_of(m):
+    return (getattr(m, "proj_size", 0) or m.hidden_size) * (2 if m.bidirectional else 1)
+
+
+def state_shapes(m):
+    """The widths of h and, in an LSTM, c."""
+    return [getattr(m, "proj_size", 0) or m.hidden_size] + ([m.hidden_size] if isinstance(m, nn.LSTM) else [])
+
+
+def cells(m):
+    return m.num_layers * (2 if m.bidirectional else 1)
+
+
+def state_size(net):
+    return sum(cells(m) * sum(state_shapes(m)) for m in net.recurrent())
 
 
 class Net(nn.Module):
@@ -76,43 +142,49 @@ class Net(nn.Module):
 
     def __init__(self, case):
         super().__init__()
-        self.plan, self.read = [], case["read"]  # (kind, module, activation); the recurrent ones are nn.LSTM
-        width, hidden, last_dense = case["input"], None, [l[0] for l in case["layers"]][::-1].index("dense")
+        self.plan, self.read = [], case["read"]  # (kind, module), kind: recurrent, embedding or an activation
+        width, before, last_dense = case["input"], None, [l[0] for l in case["layers"]][::-1].index("dense")
         last_dense = len(case["layers"]) - 1 - last_dense
         runs = denses = 0
-        for at, (kind, size, *activation) in enumerate(case["layers"]):
-            if kind == "lstm" and size == hidden:
+        for at, layer in enumerate(case["layers"]):
+            kind, size, options = layer[0], layer[1], options_of(layer)
+            if kind == "dropout":  # dropout of rate 0 is nothing
+                continue
+            if kind in RECURRENT and layer == before:
                 old = self.plan[-1][1]
-                deeper = nn.LSTM(old.input_size, size, old.num_layers + 1)
-                self.plan[-1] = ("lstm", self.put(f"rnn{runs - 1 or ''}", deeper))
-            elif kind == "lstm":
-                self.plan.append(("lstm", self.put(f"rnn{runs or ''}", nn.LSTM(width, size))))
+                deeper = make_recurrent(kind, old.input_size, size, old.num_layers + 1, options)
+                self.plan[-1] = ("recurrent", self.put(f"rnn{runs - 1 or ''}", deeper))
+            elif kind in RECURRENT:
+                module = self.put(f"rnn{runs or ''}", make_recurrent(kind, width, size, 1, options))
+                self.plan.append(("recurrent", module))
                 runs += 1
             elif kind == "embedding":
                 self.plan.append(("embedding", self.put("embed", nn.Embedding(width, size))))
             elif kind == "dense":
                 name = "head" if at == last_dense else f"dense{denses}"
-                self.plan.append((activation[0] if activation else "linear", self.put(name, nn.Linear(width, size))))
+                self.plan.append((layer[2] if len(layer) > 2 else "linear", self.put(name, nn.Linear(width, size))))
                 denses += 1
-            if kind != "dropout":  # dropout of rate 0 is nothing
-                width, hidden = size, size if kind == "lstm" else None
+            width, before = outputs_of(self.plan[-1][1]) if kind in RECURRENT else size, layer
+        if options_of(case["layers"][0]).get("tied"):
+            self.head.weight = self.embed.weight
 
     def put(self, name, module):
         setattr(self, name, module)
         return module
 
     def forward(self, x, lengths, states):
-        """x [T][B][I] or ids [T][B]; states: (h, c) of each nn.LSTM -> y [T'][B][O], final states of the same form."""
+        """x [T][B][I] or ids [T][B]; states: [h, c] or [h] of each module -> y [T'][B][O], final states likewise."""
         steps, final = x.shape[0], []
-        last = max(i for i, (kind, _) in enumerate(self.plan) if kind == "lstm")
+        last = max(i for i, (kind, _) in enumerate(self.plan) if kind == "recurrent")
         for i, (kind, module) in enumerate(self.plan):
-            if kind == "lstm":
-                packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
-                packed, (h, c) = module(packed, states[len(final)])
-                final.append((h, c))
+            if kind == "recurrent":
+                packed, before = pack_padded_sequence(x, lengths, enforce_sorted=False), states[len(final)]
+                packed, after = module(packed, tuple(before) if len(before) > 1 else before[0])
+                final.append(list(after) if len(before) > 1 else [after])
                 x = pad_packed_sequence(packed, total_length=steps)[0]
                 if i == last and self.read == "last":
-                    x = h[-1:]
+                    h = final[-1][0]
+                    x = torch.cat([h[-2], h[-1]], dim=1)[None] if module.bidirectional else h[-1:]
             else:
                 x = module(x)
                 if kind in ("tanh", "sigmoid", "relu"):
@@ -120,29 +192,39 @@ class Net(nn.Module):
         return x, final
 
     def weights(self):
-        """name -> parameter, without the frozen bias_hh."""
-        return {n: p for n, p in self.named_parameters() if "bias_hh" not in n}
+        """The parameters that move."""
+        return [p for p in self.parameters() if p.requires_grad]
+
+    def named(self, value):
+        """name -> value(parameter) under the library's names: without bias_hh, but with a GRU's bias_hn."""
+        out = {}
+        for name, p in self.named_parameters():
+            if "bias_hh" not in name:
+                out[name] = value(p)
+            elif p.requires_grad:
+                out[name.replace("bias_hh", "bias_hn")] = value(p)[2 * p.numel() // 3:]
+        return out
 
     def recurrent(self):
-        return [m for kind, m in self.plan if kind == "lstm"]
+        return [m for kind, m in self.plan if kind == "recurrent"]
 
 
 def state_list(net, states):
-    """[B][S] (for each layer h, c) -> (h, c) of each nn.LSTM."""
+    """[B][S] (for each layer and direction h, c) -> [h, c] or [h] of each module."""
     out, at = [], 0
     for m in net.recurrent():
-        h, c = [], []
-        for _ in range(m.num_layers):
-            h.append(states[:, at:at + m.hidden_size])
-            c.append(states[:, at + m.hidden_size:at + 2 * m.hidden_size])
-            at += 2 * m.hidden_size
-        out.append((torch.stack(h), torch.stack(c)))
+        parts = [[] for _ in state_shapes(m)]
+        for _ in range(cells(m)):
+            for part, width in zip(parts, state_shapes(m)):
+                part.append(states[:, at:at + width])
+                at += width
+        out.append([torch.stack(part) for part in parts])
     return out
 
 
 def state_rows(states):
     """The reverse of state_list."""
-    return torch.cat([t for h, c in states for layer in range(h.shape[0]) for t in (h[layer], c[layer])], dim=1)
+    return torch.cat([part[i] for parts in states for i in range(parts[0].shape[0]) for part in parts], dim=1)
 
 
 def valid_places(case, lengths):
@@ -160,9 +242,17 @@ def mean_loss(case, y, window):
     if case["loss"] == "cross_entropy":
         ids = window["target_ids"].long()
         weights = weights * (ids >= 0)
-        each = F.cross_entropy(y.flatten(0, 1), ids.flatten(), reduction="none", ignore_index=-1).view_as(ids)
-    elif case["loss"] == "mse":
+        factors = window["class_weights"].to(y.dtype) if "class_weights" in window else None
+        each = F.cross_entropy(y.flatten(0, 1), ids.flatten(), weight=factors, reduction="none", ignore_index=-1,
+                               label_smoothing=case.get("label_smoothing", 0)).view_as(ids)
+        below = weights if factors is None else weights * factors[ids.clamp(min=0)]
+        return (weights * each).sum() / below.sum()
+    if case["loss"] == "mse":
         each = F.mse_loss(y, window["targets"].to(y.dtype), reduction="none").mean(-1)
+    elif case["loss"] == "mae":
+        each = F.l1_loss(y, window["targets"].to(y.dtype), reduction="none").mean(-1)
+    elif case["loss"] == "huber":
+        each = F.huber_loss(y, window["targets"].to(y.dtype), reduction="none", delta=case["huber_delta"]).mean(-1)
     else:
         each = F.binary_cross_entropy_with_logits(y, window["targets"].to(y.dtype), reduction="none").mean(-1)
     return (weights * each).sum() / weights.sum()
@@ -189,7 +279,9 @@ def draw_window(case, net, generator):
         window["targets"] = torch.rand(*places, O, generator=generator)
     if case.get("weights"):
         window["weights"] = torch.rand(*places, generator=generator) * 2
-    S = 2 * sum(m.hidden_size * m.num_layers for m in net.recurrent())
+    if case.get("class_weights"):
+        window["class_weights"] = torch.rand(O, generator=generator) + 0.2
+    S = state_size(net)
     if case.get("initial"):
         window["initial"] = real(B, S)
     if case.get("flow"):
@@ -204,7 +296,7 @@ def run_window(case, net, window, states, dtype):
     else:
         x = window["x"].to(dtype).requires_grad_()
     if states is None:
-        states = torch.zeros(case["batch"], 2 * sum(m.hidden_size * m.num_layers for m in net.recurrent()), dtype=dtype)
+        states = torch.zeros(case["batch"], state_size(net), dtype=dtype)
     if "initial" in window:
         states = window["initial"].to(dtype)
     states = states.detach().requires_grad_()
@@ -225,7 +317,7 @@ def gradients(case, net, window, states, dtype):
     out = {"y": y, "final": final, "loss": loss, "d_initial": states.grad}
     if "x" in window:
         out["d_input"] = x.grad
-    out.update({"grad/" + n: p.grad for n, p in net.weights().items()})
+    out.update({"grad/" + n: g for n, g in net.named(lambda p: p.grad).items()})
     return {n: t.detach().clone() for n, t in out.items()}, final.detach()
 
 
@@ -237,36 +329,64 @@ def make_optimizer(how, parameters):
     if how["optimizer"] == "adamw":
         return torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=decay)
     if how["optimizer"] == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=decay)
+        nesterov = bool(how.get("nesterov"))
+        return torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=decay, nesterov=nesterov)
     return torch.optim.RMSprop(parameters, lr=rate, alpha=how.get("alpha", 0.99), momentum=momentum, weight_decay=decay)
+
+
+def make_schedule(how, optimizer):
+    kind, steps, factor = how.get("schedule"), how.get("schedule_steps"), how.get("schedule_factor", 0)
+    schedules = torch.optim.lr_scheduler
+    if kind == "step":
+        return schedules.StepLR(optimizer, steps, factor)
+    if kind == "exponential":
+        return schedules.ExponentialLR(optimizer, factor)
+    if kind is None:
+        return None
+    cosine = schedules.CosineAnnealingLR(optimizer, steps, factor * how["rate"])
+    if "warmup" not in how:
+        return cosine
+    n = how["warmup"]
+    rising = schedules.LinearLR(optimizer, 1 / n, 1.0, n - 1)
+    return schedules.SequentialLR(optimizer, [rising, cosine], [n])
 
 
 def train(case, net, windows, how, dtype):
     """Ten steps -> losses before each, and the weights after the last."""
-    optimizer, states, losses = make_optimizer(how, list(net.weights().values())), None, []
+    optimizer, states, losses, rates = make_optimizer(how, net.weights()), None, [], []
+    schedule = make_schedule(how, optimizer)
     for step in range(STEPS):
+        rates.append(optimizer.param_groups[0]["lr"])
         optimizer.zero_grad(set_to_none=False)
         _, final, loss, _, _ = run_window(case, net, windows[step % len(windows)], states, dtype)
         states = final.detach() if len(windows) > 1 else None
         loss.backward()
         if "clip_value" in how:
-            nn.utils.clip_grad_value_(net.weights().values(), how["clip_value"])
+            nn.utils.clip_grad_value_(net.weights(), how["clip_value"])
         if "clip_norm" in how:
-            norm = nn.utils.clip_grad_norm_(net.weights().values(), how["clip_norm"])
+            norm = nn.utils.clip_grad_norm_(net.weights(), how["clip_norm"])
             assert step or norm > how["clip_norm"], "a run that is to clip does not"
         optimizer.step()
+        if schedule:
+            schedule.step()
         losses.append(loss.detach())
     out = {"losses": torch.stack(losses)}
-    out.update({"weight/" + n: p.detach().clone() for n, p in net.weights().items()})
+    if schedule:
+        out["rates"] = torch.tensor(rates, dtype=torch.float64)
+    out.update({"weight/" + n: w for n, w in net.named(lambda p: p.detach().clone()).items()})
     return out
 
 
 def draw_net(case, generator):
     net = Net(case)
     for name, p in net.named_parameters():
-        p.requires_grad_("bias_hh" not in name)
         with torch.no_grad():
-            p.copy_(torch.zeros_like(p) if "bias_hh" in name else torch.rand(p.shape, generator=generator) - 0.5)
+            values = torch.zeros_like(p)
+            if "bias_hh" not in name:
+                values = torch.rand(p.shape, generator=generator) - 0.5
+            elif p.requires_grad:
+                values[2 * p.numel() // 3:] = torch.rand(p.numel() // 3, generator=generator) - 0.5
+            p.copy_(values)
     return net
 
 
@@ -275,8 +395,6 @@ def compute(case, weights, windows, dtype):
     def fresh():
         net = Net(case).to(dtype)
         net.load_state_dict(weights)
-        for name, p in net.named_parameters():
-            p.requires_grad_("bias_hh" not in name)
         return net
 
     out, net, states = {}, fresh(), None
@@ -309,7 +427,7 @@ def make_case(name, case):
             break
     else:
         raise SystemExit(f"{name}: no seed gives a case that float32 can follow")
-    tensors = {"weight/" + n: t for n, t in weights.items() if "bias_hh" not in n}
+    tensors = {"weight/" + n: t for n, t in net.named(lambda p: p.detach()).items()}
     for w, window in enumerate(windows):
         given = {n: t for n, t in window.items() if n != "valid" and not (n == "lengths" and "lengths" not in case)}
         tensors.update({f"{w}/{n}": t for n, t in given.items()})
@@ -319,11 +437,14 @@ def make_case(name, case):
 
 def header(case, tensors):
     lines = ["golden 1", f"input {case['input']}"]
-    last = max(i for i, l in enumerate(case["layers"]) if l[0] == "lstm")
-    for i, (kind, size, *activation) in enumerate(case["layers"]):
-        read = case["read"] if i == last else "all"
-        lines.append(f"layer {kind} {size} {activation[0] if activation else 'linear'} {read}")
-    lines += [f"loss {case['loss']}", f"batch {case['batch']}", f"steps {case['steps']}",
+    last = max(i for i, l in enumerate(case["layers"]) if l[0] in RECURRENT)
+    for i, layer in enumerate(case["layers"]):
+        options, read = options_of(layer), case["read"] if i == last else "all"
+        activation = layer[2] if len(layer) > 2 and not options else "linear"
+        line = [f"layer {layer[0]} {layer[1]} {activation} {read}"] + [f"{k}={v}" for k, v in options.items()]
+        lines.append(" ".join(line))
+    loss = [f"{k}={case[k]}" for k in ("huber_delta", "label_smoothing") if k in case]
+    lines += [" ".join([f"loss {case['loss']}"] + loss), f"batch {case['batch']}", f"steps {case['steps']}",
               f"windows {case.get('windows', 1)}"]
     for run in case["runs"]:
         lines.append(" ".join([f"run {run}"] + [f"{k}={v}" for k, v in RUNS[run].items()]))

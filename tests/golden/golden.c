@@ -38,7 +38,7 @@ typedef struct run {
 typedef struct golden {
   const char *name;
   int input, batch, steps, windows, layer_count, run_count, entry_count;
-  lstm_loss loss;
+  lstm_trainer_desc loss; /* and its options */
   lstm_layer layers[MAX_LAYERS];
   run runs[MAX_RUNS];
   entry entries[MAX_ENTRIES];
@@ -52,47 +52,81 @@ static int named(const char *word, const char *const *names, int count) {
   return 0;
 }
 
-static void parse_layer(golden *to, const char *line) {
-  static const char *const types[] = {"none", "embedding", "lstm", "dense", "dropout"};
-  static const char *const activations[] = {"default", "linear", "tanh", "sigmoid", "relu"};
-  static const char *const reads[] = {"all", "last"};
-  char type[16], activation[16], read[16];
-  int size;
-  assert_int_equal(sscanf(line, "layer %15s %d %15s %15s", type, &size, activation, read), 4);
-  assert_true(to->layer_count < MAX_LAYERS);
-  lstm_layer *layer = &to->layers[to->layer_count++];
-  switch (named(type, types, 5)) {
-  case LSTM_LAYER_EMBEDDING: *layer = lstm_embedding(size); break;
-  case LSTM_LAYER_LSTM: *layer = lstm_lstm(size); break;
-  case LSTM_LAYER_DENSE: *layer = lstm_dense(size); break;
-  default: *layer = lstm_dropout(0.0f); break;
-  }
-  int which = named(activation, activations, 5);
-  if (layer->type == LSTM_LAYER_DENSE) layer->activation = (lstm_activation)which;
-  layer->read = (lstm_read)named(read, reads, 2);
+/* Calls set(user, key, value) for each "key=value" of the line. */
+static void parse_options(void *user, const char *line, void (*set)(void *user, const char *key, const char *value)) {
+  char key[32], value[32];
+  int used = 0;
+  for (; sscanf(line, " %31[a-z0-9_]=%31s%n", key, value, &used) == 2; line += used) set(user, key, value);
 }
 
-static void parse_option(lstm_trainer_desc *desc, const char *key, const char *value) {
+static void set_layer(void *user, const char *key, const char *value) {
+  static const char *const keys[] = {"projection", "bidirectional", "tied"};
+  lstm_layer *layer = (lstm_layer *)user;
+  int *const fields[] = {&layer->projection, &layer->bidirectional, &layer->tied};
+  *fields[named(key, keys, 3)] = (int)strtol(value, NULL, 10);
+}
+
+static void parse_layer(golden *to, const char *line) {
+  static const char *const types[] = {"none", "embedding", "lstm", "dense", "dropout", "gru"};
+  static const char *const activations[] = {"linear", "tanh", "sigmoid", "relu"};
+  static const char *const reads[] = {"all", "last"};
+  char type[16], activation[16], read[16];
+  int size, used = 0;
+  assert_int_equal(sscanf(line, "layer %15s %d %15s %15s%n", type, &size, activation, read, &used), 4);
+  assert_true(to->layer_count < MAX_LAYERS);
+  lstm_layer *layer = &to->layers[to->layer_count++];
+  switch (named(type, types, 6)) {
+  case LSTM_LAYER_EMBEDDING:
+    *layer = lstm_embedding(size);
+    break;
+  case LSTM_LAYER_LSTM:
+    *layer = lstm_lstm(size);
+    break;
+  case LSTM_LAYER_GRU:
+    *layer = lstm_gru(size);
+    break;
+  case LSTM_LAYER_DENSE:
+    *layer = lstm_dense(size);
+    break;
+  default:
+    *layer = lstm_dropout(0.0f);
+    break;
+  }
+  if (layer->type == LSTM_LAYER_DENSE)
+    layer->activation = (lstm_activation)(LSTM_LINEAR + named(activation, activations, 4));
+  layer->read = (lstm_read)named(read, reads, 2);
+  parse_options(layer, line + used, set_layer);
+}
+
+static void set_trainer(void *user, const char *key, const char *value) {
   static const char *const optimizers[] = {"default", "sgd", "rmsprop", "adam", "adamw"};
-  static const char *const keys[] = {"rate",  "momentum",     "beta1",     "beta2",
-                                     "alpha", "weight_decay", "clip_norm", "clip_value"};
-  float *const fields[] = {&desc->learning_rate, &desc->momentum,     &desc->beta1,     &desc->beta2,
-                           &desc->alpha,         &desc->weight_decay, &desc->clip_norm, &desc->clip_value};
+  static const char *const schedules[] = {"none", "step", "exponential", "cosine"};
+  static const char *const keys[] = {"rate",        "momentum",        "beta1",          "beta2",
+                                     "alpha",       "weight_decay",    "clip_norm",      "clip_value",
+                                     "huber_delta", "label_smoothing", "schedule_factor"};
+  static const char *const counts[] = {"nesterov", "schedule_steps", "warmup"};
+  lstm_trainer_desc *desc = (lstm_trainer_desc *)user;
+  float *const fields[] = {&desc->learning_rate, &desc->momentum,        &desc->beta1,          &desc->beta2,
+                           &desc->alpha,         &desc->weight_decay,    &desc->clip_norm,      &desc->clip_value,
+                           &desc->huber_delta,   &desc->label_smoothing, &desc->schedule_factor};
+  int *const numbers[] = {&desc->nesterov, &desc->schedule_steps, &desc->warmup};
   if (!strcmp(key, "optimizer"))
     desc->optimizer = (lstm_optimizer)named(value, optimizers, 5);
+  else if (!strcmp(key, "schedule"))
+    desc->schedule = (lstm_schedule)named(value, schedules, 4);
+  else if (!strcmp(key, counts[0]) || !strcmp(key, counts[1]) || !strcmp(key, counts[2]))
+    *numbers[named(key, counts, 3)] = (int)strtol(value, NULL, 10);
   else
-    *fields[named(key, keys, 8)] = (float)strtod(value, NULL);
+    *fields[named(key, keys, 11)] = (float)strtod(value, NULL);
 }
 
 static void parse_run(golden *to, const char *line) {
-  char key[32], value[32];
   int used = 0;
   assert_true(to->run_count < MAX_RUNS);
   run *what = &to->runs[to->run_count++];
   assert_int_equal(sscanf(line, "run %31s%n", what->name, &used), 1);
   what->desc.clip_norm = -1.0f;
-  for (line += used; sscanf(line, " %31[a-z0-9_]=%31s%n", key, value, &used) == 2; line += used)
-    parse_option(&what->desc, key, value);
+  parse_options(&what->desc, line + used, set_trainer);
 }
 
 static void parse_tensor(golden *to, const char *line) {
@@ -110,12 +144,16 @@ static void parse_tensor(golden *to, const char *line) {
 }
 
 static void parse_line(golden *to, const char *line) {
-  static const char *const losses[] = {"none", "cross_entropy", "binary_cross_entropy", "mse"};
+  static const char *const losses[] = {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"};
   char word[32];
+  int used = 0;
   if (!strncmp(line, "layer ", 6)) parse_layer(to, line);
   if (!strncmp(line, "run ", 4)) parse_run(to, line);
   if (!strncmp(line, "tensor ", 7)) parse_tensor(to, line);
-  if (sscanf(line, "loss %31s", word) == 1) to->loss = (lstm_loss)named(word, losses, 4);
+  if (sscanf(line, "loss %31s%n", word, &used) == 1) {
+    to->loss.loss = (lstm_loss)named(word, losses, 6);
+    parse_options(&to->loss, line + used, set_trainer);
+  }
   sscanf(line, "input %d", &to->input);
   sscanf(line, "batch %d", &to->batch);
   sscanf(line, "steps %d", &to->steps);
@@ -252,7 +290,10 @@ static lstm_trainer *make_trainer(const golden *from, lstm_model *model, const l
   lstm_trainer *trainer = NULL;
   desc.batch_size = from->batch;
   desc.seq_len = from->steps;
-  desc.loss = from->loss;
+  desc.loss = from->loss.loss;
+  desc.huber_delta = from->loss.huber_delta;
+  desc.label_smoothing = from->loss.label_smoothing;
+  desc.class_weights = floats(from, "0", "class_weights");
   desc.carry_state = from->windows > 1;
   desc.error = error;
   check_ok(lstm_trainer_create(model, &desc, &trainer), error);
@@ -320,10 +361,14 @@ static void check_inference(const golden *in, lstm_isa isa) {
   lstm_error error = {0};
   lstm_state_desc desc = {0};
   lstm_state *state = NULL;
-  lstm_model *model = make_model(in, isa);
+  lstm_trainer_desc how = {0};
+  lstm_model *model = make_model(in, isa), *judged = make_model(in, isa);
+  lstm_trainer *trainer =
+      make_trainer(in, judged, &how, &error); /* for the loss: it would make model's y probabilities */
   size_t outputs = output_count(in, model), S = (size_t)lstm_model_state_size(model);
   float *y = (float *)calloc(outputs, sizeof(float)), *final = (float *)calloc(state_count(in, model), sizeof(float));
   desc.lanes = in->batch;
+  desc.seq_len = in->steps;
   desc.error = &error;
   check_ok(lstm_state_create(model, &desc, &state), &error);
   for (int window = 0; window < in->windows; window++) {
@@ -337,12 +382,14 @@ static void check_inference(const golden *in, lstm_isa isa) {
     check_values(in, isa, w, "final", final, state_count(in, model));
     if (window) continue; /* evaluated from the first window's states only */
     lstm_state_reset(state);
-    check_ok(lstm_evaluate(model, state, &batch, in->loss, &metrics, NULL), &error);
+    check_ok(lstm_trainer_evaluate(trainer, state, &batch, &metrics, NULL), &error);
     float mean = (float)(metrics.loss / metrics.weight);
     check_values(in, isa, w, "loss", &mean, 1);
   }
   free(y), free(final);
   lstm_state_destroy(state);
+  lstm_trainer_destroy(trainer);
+  lstm_model_destroy(judged);
   lstm_model_destroy(model);
 }
 
@@ -375,11 +422,13 @@ static void check_run(const golden *in, lstm_isa isa, const run *what) {
   lstm_error error = {0};
   lstm_model *model = make_model(in, isa);
   lstm_trainer *trainer = make_trainer(in, model, &what->desc, &error);
-  float losses[STEPS] = {0};
+  float losses[STEPS] = {0}, rates[STEPS] = {0};
   for (int step = 0; step < STEPS; step++) {
     lstm_batch batch = make_batch(in, step % in->windows, &error);
+    rates[step] = lstm_trainer_scheduled_rate(trainer);
     check_ok(lstm_train(trainer, &batch, &losses[step]), &error);
   }
+  if (what->desc.schedule) check_values(in, isa, what->name, "rates", rates, STEPS);
   check_values(in, isa, what->name, "losses", losses, STEPS);
   for (int i = 0; i < lstm_model_tensor_count(model); i++) {
     lstm_tensor weight;
@@ -395,30 +444,24 @@ static void golden_training(void **name) {
   begin(&in, name);
   assert_true(in.run_count > 0);
   for (int isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++)
-    for (int i = 0; lstm_isa_usable((lstm_isa)isa) && i < in.run_count; i++)
-      check_run(&in, (lstm_isa)isa, &in.runs[i]);
+    for (int i = 0; lstm_isa_usable((lstm_isa)isa) && i < in.run_count; i++) check_run(&in, (lstm_isa)isa, &in.runs[i]);
   finish(in.name);
   close_golden(&in);
 }
 
+#define CASE(name)                                                                                                     \
+  {#name ": results", golden_results, NULL, NULL, name}, { #name ": ten steps", golden_training, NULL, NULL, name }
+
 int main(void) {
-  static char tokens[] = "tokens", features[] = "features", dense[] = "dense", ragged_last[] = "ragged_last";
-  static char ragged_all[] = "ragged_all", carried[] = "carried", single[] = "single";
+  static char tokens[] = "tokens", features[] = "features", dense[] = "dense", ragged_last[] = "ragged_last",
+              ragged_all[] = "ragged_all", carried[] = "carried", single[] = "single", projected[] = "projected",
+              both_ways[] = "both_ways", both_ways_2[] = "both_ways_2", both_projected[] = "both_projected",
+              gru[] = "gru", gru_both[] = "gru_both", gru_carried[] = "gru_carried", tied[] = "tied",
+              schedules[] = "schedules";
   const struct CMUnitTest tests[] = {
-      {"tokens: results", golden_results, NULL, NULL, tokens},
-      {"tokens: ten steps", golden_training, NULL, NULL, tokens},
-      {"features: results", golden_results, NULL, NULL, features},
-      {"features: ten steps", golden_training, NULL, NULL, features},
-      {"dense: results", golden_results, NULL, NULL, dense},
-      {"dense: ten steps", golden_training, NULL, NULL, dense},
-      {"ragged_last: results", golden_results, NULL, NULL, ragged_last},
-      {"ragged_last: ten steps", golden_training, NULL, NULL, ragged_last},
-      {"ragged_all: results", golden_results, NULL, NULL, ragged_all},
-      {"ragged_all: ten steps", golden_training, NULL, NULL, ragged_all},
-      {"carried: results", golden_results, NULL, NULL, carried},
-      {"carried: ten steps", golden_training, NULL, NULL, carried},
-      {"single: results", golden_results, NULL, NULL, single},
-      {"single: ten steps", golden_training, NULL, NULL, single},
+      CASE(tokens),   CASE(features),    CASE(dense),     CASE(ragged_last), CASE(ragged_all),     CASE(carried),
+      CASE(single),   CASE(projected),   CASE(both_ways), CASE(both_ways_2), CASE(both_projected), CASE(gru),
+      CASE(gru_both), CASE(gru_carried), CASE(tied),      CASE(schedules),
   };
   return cmocka_run_group_tests_name("golden", tests, NULL, NULL);
 }
