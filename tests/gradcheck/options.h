@@ -117,6 +117,7 @@ static inline refusal senseless(int a, int b) {
   if (pair_is(p, q, F_COUPLED, F_FORGET)) return BY_MODEL;
   if (pair_is(p, q, F_LOSS, F_SMOOTHING) && loss != LSTM_CROSS_ENTROPY) return BY_TRAINER;
   if (pair_is(p, q, F_LOSS, F_CLASS_WEIGHTS) && loss != LSTM_CROSS_ENTROPY) return BY_TRAINER;
+  if (pair_is(p, q, F_BIDIRECTIONAL, F_CARRY)) return BY_TRAINER;
   if (pair_is(p, q, F_BURN_IN, F_READ)) return BY_BATCH;
   return SENSIBLE;
 }
