@@ -556,8 +556,8 @@ function Trainer:gradient(name) end
 ---The states in which the last window ended.
 ---@return lstm.Array [B][S]
 function Trainer:final() end
----Checks the gradient of a loss of one's own: loss(y, d_y) returns a number for the outputs y[t][b][k] (before softmax or
----sigmoid) and, where d_y is not nil, fills it with the gradient. error: relative; ok: it is within the tolerance.
+---Checks the gradient of a loss of one's own: loss(y, d_y) returns a number for the outputs y[t][b][k] (before softmax
+---or sigmoid) and, where d_y is not nil, fills it with the gradient. error: relative; ok: it is within the tolerance.
 ---@param x lstm.Array
 ---@param loss fun(y: number[][][], d_y: number[][][]?): number
 ---@param options? lstm.BatchOptions

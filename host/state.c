@@ -7,7 +7,7 @@
 #define STATE "lstm.state"
 enum { PIECE = 1024 }; /* steps between two looks at Ctrl-C */
 
-/* User value 1: the core model. User value 2: the public model (model.lua), or nil. User value 3: what a trace fills. */
+/* User values: 1 the core model; 2 the public model (model.lua), or nil; 3 what a trace fills. */
 typedef struct host_state {
   lstm_state *state; /* NULL: not made yet, or closed */
   host_memory memory;

@@ -509,8 +509,8 @@ static double loss_of_lua(void *user, const double *y, float *d_y) {
   return v.loss;
 }
 
-/* gradcheck(x, loss [, options of the batch]) -> {ok =, error =, tensor =, analytic =, numeric =}. loss(y, d_y) returns a
-   number for the outputs y[t][b][k] and, where d_y is no nil, fills its like with the gradient. */
+/* gradcheck(x, loss [, options of the batch]) -> {ok =, error =, tensor =, analytic =, numeric =}. loss(y, d_y) returns
+   a number for the outputs y[t][b][k] and, where d_y is not nil, fills it with the gradient. */
 static int trainer_gradcheck(lua_State *L) {
   host_trainer *t = check(L);
   const lstm_model *model = t->model->model;

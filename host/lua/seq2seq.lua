@@ -116,12 +116,12 @@ local function packed_set(self, data, where)
   if data.kind ~= "sequences" then data = sequences.new{x = data.x, y = data.y} end
   local kept = rawget(data, "packed")
   if kept and kept.model == self then return kept end
-  if #data == 0 then core.raise(where .. ": the set is empty") end
+  if #data.x == 0 then core.raise(where .. ": the set is empty") end
   local kind, width = inputs_of(self.encoder)
   local x = sequences.pack(sequences.encoded(data.x, self.encoder.vocab, where), kind, width, "x", where)
   kind, width = inputs_of(self.decoder)
   local y = sequences.pack(framed(self, data.y, where), kind, width, "y", where)
-  data.packed = {model = self, count = #data, x = x, given = shifted(y, 0), wanted = shifted(y, 1)}
+  data.packed = {model = self, count = #data.x, x = x, given = shifted(y, 0), wanted = shifted(y, 1)}
   return data.packed
 end
 

@@ -256,7 +256,7 @@ local function packed_set(model, data, loss, where)
 end
 
 local function from_sequences(model, data, loss, where)
-  if #data == 0 then return new{count = 0, seq = 0} end
+  if #data.x == 0 then return new{count = 0, seq = 0} end
   local packed = packed_set(model, data, loss, where)
   local x, y, once = packed.x, packed.y, packed.once
   local _, outputs = model.core:sizes()
@@ -264,7 +264,7 @@ local function from_sequences(model, data, loss, where)
     return core.zeros(width > 0 and {x.longest, n, width} or {x.longest, n}, kind)
   end
   return new{
-    count = #data, seq = x.longest, has_targets = y ~= nil, source = x.data, targets = y and (once and y or y.data),
+    count = #data.x, seq = x.longest, has_targets = y ~= nil, source = x.data, targets = y and (once and y or y.data),
     lengths = x.lengths,
     make = function(_, n)
       local by = nil

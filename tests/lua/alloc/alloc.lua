@@ -30,6 +30,18 @@ local preamble = [[
   local checkpoint = assert(lstm.readfile(path .. ".run"))
   local vocabulary, scaler = vocab:tometa(), lstm.minmax(lstm.table(a)):tometa()
   local rng = lstm.rng(1)
+  local both = lstm.model{input = 2, lstm.lstm{3, bidirectional = true}, output = 1, read = "all", seed = 1}
+  local words = lstm.vocab("a b c a b", "words")
+  local function network(output)
+    return lstm.model{input = words, lstm.embedding(3), lstm.gru(3), output = output, seed = 1}
+  end
+  local pair = lstm.seq2seq{encoder = network(), decoder = network(words)}
+  local pairs_ = {x = {"a b", "c"}, y = {"b", "a c"}}
+  local ragged = {x = {set.x[1], set.x[2]:slice(1, 2)}, y = lstm.zeros{2, 1}}
+  local function square(out, gradient)
+    if gradient then gradient[1][1][1] = 2 * out[1][1][1] end
+    return out[1][1][1] ^ 2
+  end
   require "lstm.fit" require "lstm.generate" require "lstm.csv"
   local function call() %s end
   local function check()
@@ -58,6 +70,17 @@ local calls = {
   "trainer:train(x, y, {reset = true, lengths = lstm.array({1, 2}, 'int32')})", "trainer:final()",
   "assert(trainer:save(path, {a = 'b'}))", "assert(trainer:resume(checkpoint))", "numbers:predict(set.x)",
   "model:predict(tokens)", "numbers:evaluate(set)", "model:evaluate(tokens)", "model:sample{prime = 'he', length = 3}",
+  "lstm.lstm{3, peephole = true, forget = 'noise', noise = 0.1}", "lstm.sequences(ragged):split(0.5)",
+  "numbers:predict{x = ragged.x}", "numbers:evaluate(ragged)", "numbers:classify(set)", "numbers:trace(set.x[1])",
+  "both:state():forward(set.x[1])", "local s = both:state() s:forward(set.x[1]) s:forward(lstm.zeros{9, 2})",
+  "trainer:forward(x, {lengths = lstm.array({1, 2}, 'int32')}) trainer:loss(y) trainer:zero_gradients() " ..
+    "trainer:saturation() trainer:backward{d_input = true} trainer:step_norms() trainer:clip() trainer:update()",
+  "trainer:gradient 'head.weight'", "trainer:gradcheck(lstm.zeros{1, 1, 2} + 1, square)",
+  "trainer:evaluate(numbers:state(2), x, y)", "words:decode(words:encode 'a d b')", "pair:translate 'a b'",
+  "pair:evaluate(pairs_)", "assert(pair:save(path))", "tostring(pair)",
+  "assert(numbers:fit(ragged, {epochs = 2, batch = 1, bucket = true, verbose = 0}))",
+  "assert(pair:fit(pairs_, {epochs = 1, batch = 2, verbose = 0, checkpoint = path})) " ..
+    "assert(pair:fit(pairs_, {epochs = 2, batch = 2, verbose = 0, seed = 1, checkpoint = path}))",
   "assert(numbers:fit(set, {epochs = 2, batch = 2, verbose = 0}))",
   "assert(model:fit(tokens, quiet)) quiet.steps, quiet.resume = 5, path assert(model:fit(tokens, quiet))",
 }
@@ -88,5 +111,5 @@ for _, call in ipairs(calls) do
   if problem then failed = failed + 1 end
   print(problem and ("not ok %s: %s"):format(call, problem) or ("ok %s (%d allocations)"):format(call, count))
 end
-for _, ending in ipairs{"", ".run", ".csv"} do os.remove(path .. ending) end
+for _, ending in ipairs{"", ".run", ".csv", ".encoder", ".decoder"} do os.remove(path .. ending) end
 os.exit(failed == 0, true)

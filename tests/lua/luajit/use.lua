@@ -22,6 +22,18 @@ state:step(1, 1)
 collectgarbage()
 assert(state:best() == "odd")
 
+local ragged = lstm.sequences{x = {{1, 2, 3}, {3, 1}, {2, 5}}, y = {"up", "down", "up"}}
+local cell = lstm.model{input = 1, lstm.lstm{6, peephole = true, bidirectional = true}, output = {"up", "down"}, seed = 1}
+assert(cell:fit(ragged, {epochs = 40, batch = 2, lr = 0.05, verbose = 0, seed = 1, validation = ragged}))
+assert(cell:classify(ragged)[2] == "down")
+local words = lstm.vocab("good morning\nbonjour", "words")
+local function network(output)
+  return lstm.model{input = words, lstm.embedding(4), lstm.gru(6), output = output, seed = 1}
+end
+local pair = lstm.seq2seq{encoder = network(), decoder = network(words)}
+assert(pair:fit({x = {"good morning"}, y = {"bonjour"}}, {epochs = 50, lr = 0.05, verbose = 0, seed = 1}))
+assert(pair:translate "good morning" == "bonjour")
+
 local path = os.tmpname()
 assert(model:save(path))
 assert(assert(lstm.load(path)):predict(x) == model:predict(x))
