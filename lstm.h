@@ -1810,6 +1810,7 @@ typedef struct lstm__kernels {
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* gcc 12's avx512fintrin.h in C++: gcc bug 105593 */
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #if LSTM__HAS_SCALAR && !LSTM__ARM64 && !(LSTM__ONLY && defined(__FMA__))
 #define LSTM__PASS 1
@@ -6783,7 +6784,7 @@ static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *l
   lstm__piece word = lstm__next_word(&at);
   int type = LSTM_LAYER_TYPE_COUNT - 1;
   memset(layer, 0, sizeof *layer);
-  while (type > LSTM_LAYER_NONE && !lstm__piece_is(word, lstm__kind_of((lstm_layer_type)type)->name)) --type;
+  while (type > LSTM_LAYER_NONE && !lstm__piece_is(word, lstm__kind_of(type)->name)) --type;
   if (type == LSTM_LAYER_NONE) return LSTM__BAD(f, UNSUPPORTED, "%s: unknown layer %p", key, &word);
   layer->type = (lstm_layer_type)type;
   while (*at) {
