@@ -373,25 +373,28 @@
      lstm.input     "96"
      lstm.output    "auto", "linear", "softmax" or "sigmoid"
      lstm.layer.0   "embedding size=64"
-     lstm.layer.1   "lstm hidden=128 read=last name=encoder"      (options at their default are left out)
+     lstm.layer.1   "lstm hidden=128 peephole projection=32 zoneout=0.1 bidirectional merge=sum read=last name=encoder"
      lstm.layer.2   "dropout rate=0.5"
      lstm.layer.3   "dense size=96 activation=tanh"
 
-   and whatever the caller added (lstm_save_desc.meta; lstm_model_meta reads it again). Our files are canonical: order,
-   shapes and offsets follow from the layer lines. Each LSTM layer has PyTorch's four tensors, `bias_hh` all zeros;
-   loading adds the two biases. In PyTorch:
+   and whatever the caller added (lstm_save_desc.meta; lstm_model_meta reads it again). The order of the
+   options is that of the table lstm__options; what is at its default is left out. Our files are canonical: order, shapes and
+   offsets follow from the layer lines. Each layer has PyTorch's two biases: an LSTM's `bias_hh` is all zeros, of a
+   GRU's the last third is bias_hn, which is not stored elsewhere; loading adds the rest to `bias_ih`. A tied head has
+   no `weight`. In PyTorch:
 
      model.load_state_dict(safetensors.torch.load_file("model.safetensors"))    # modules named embed, rnn, head
 
    A file without layer lines is foreign: a PyTorch state dict. Its layers are inferred from names and shapes (an
-   embedding, one stack of LSTM layers, a linear layer), or described by lstm_load_desc.layers; `prefixes` renames. F32,
-   F16 and BF16 are read. `assumed` receives what was taken for granted. What is missing or left over is refused by
-   name.
+   embedding, one nn.LSTM or nn.GRU, with its projection and directions, a linear layer), or described by
+   lstm_load_desc.layers; `prefixes` renames. F32, F16 and BF16 are read. `assumed` receives what was taken for granted.
+   What is missing or left over is refused by name.
 
    A checkpoint (lstm_trainer_save) is a model file with the run beside the weights: trainer.* metadata for the
-   description and the counters, and the tensors `trainer.weights`, `trainer.moment1`, `trainer.moment2` and
-   `trainer.carry`. It loads as a model, too. The model's own tensors are the best weights if lstm_trainer_keep_best was
-   used, else the current ones. lstm_trainer_resume goes on with the bits that the run would have had.
+   description and the counters, and the tensors `trainer.weights`, `trainer.moment1`, `trainer.moment2`,
+   `trainer.carry` and, with learned states, `trainer.anew` (which lanes have not begun). It loads as a model, too. The
+   model's own tensors are the best weights if lstm_trainer_keep_best was used, else the current ones.
+   lstm_trainer_resume goes on with the bits that the run would have had.
 
    ```
    static int write_to(void *user, const void *data, size_t size) {
@@ -440,7 +443,7 @@
      LSTM_MAX_SEQ_LEN         2^20    steps of a window or sequence
      LSTM_MAX_PARAMETERS      2^30    of a model
      LSTM_MAX_TOKEN_TABLE     2^24    bytes of the stored product of embedding and weight_ih; larger ones are not stored
-     LSTM_MAX_TENSORS         1024    in a file
+     LSTM_MAX_TENSORS         2048    in a file
      LSTM_MAX_META            1024    pairs of metadata in a file
      LSTM_MAX_FILE_BYTES      2^36
 
@@ -4094,7 +4097,8 @@ struct lstm_trainer {
   int *ids, *slots;      /* [T B]: tokens, and their places among the different tokens of the window; -1 in padding */
   int *unique, *slot_of; /* [min(tokens, T B)] the different tokens; [tokens] their places or -1 */
   int *order, *lengths;  /* [B] lanes by falling length; their lengths */
-  int *anew, *fresh;     /* [B] 1: nothing was carried yet; 1: begins this window at the model's initial state */
+  float *anew;           /* [B] 1: nothing was carried yet */
+  int *fresh;            /* [B] 1: begins this window at the model's initial state */
   int *active;           /* [T] how many lanes have a step t */
   int unique_count, T, B, ragged, has_best, has_forward, has_loss, has_backward, group;
   uint64_t steps, windows; /* updates; forward passes */
@@ -4313,7 +4317,7 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   to->slot_of = lstm__carve_ints(a, tokens);
   to->order = lstm__carve_ints(a, B);
   to->lengths = lstm__carve_ints(a, B);
-  to->anew = lstm__carve_ints(a, B);
+  to->anew = lstm__carve_floats(a, B);
   to->fresh = lstm__carve_ints(a, B);
   to->active = lstm__carve_ints(a, T);
   return t;
@@ -4815,7 +4819,7 @@ static void lstm__begin_cell(lstm_trainer *t, const lstm__layer *l, const lstm__
 static void lstm__begin_window(lstm_trainer *t, const lstm_batch *b) {
   int i, lane;
   for (lane = 0; lane < t->B; lane++)
-    t->fresh[lane] = !b->initial && (!t->desc.carry_state || t->anew[lane] || (b->reset && b->reset[lane]));
+    t->fresh[lane] = !b->initial && (!t->desc.carry_state || t->anew[lane] != 0 || (b->reset && b->reset[lane]));
   for (i = 0; i < t->model->plan.layers; i++)
     if (t->model->layers[i].recurrent) lstm__begin_cell(t, t->model->layers + i, t->tapes + i, b);
 }
@@ -4889,7 +4893,7 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
 static void lstm__carry_states(lstm_trainer *t) {
   if (!t->desc.carry_state) return;
   lstm__final_states(t, t->carry);
-  memset(t->anew, 0, (size_t)t->B * sizeof(int));
+  memset(t->anew, 0, (size_t)t->B * sizeof(float));
 }
 
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
@@ -6148,7 +6152,7 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 #endif
 
 #ifndef LSTM_MAX_TENSORS
-#define LSTM_MAX_TENSORS 1024 /* in a file */
+#define LSTM_MAX_TENSORS 2048 /* in a file; 64 layers of both directions with every option have 1408 */
 #endif
 #ifndef LSTM_MAX_META
 #define LSTM_MAX_META 1024 /* metadata pairs in a file */
@@ -6159,7 +6163,7 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 
 /* Refuses a file, by name and place. */
 #define LSTM__BAD(file, status, ...) lstm__fail((file)->error, LSTM_ERR_##status, __VA_ARGS__)
-#define LSTM__LINE 384 /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
+#define LSTM__LINE 512 /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
 
 /* --- little-endian numbers --------------------------------------------------------------------------------------- */
 
@@ -6479,7 +6483,8 @@ typedef struct lstm__file {
   char (*names)[LSTM__NAME]; /* [layer_capacity], the layers' own names */
   lstm__tensor *tensors;     /* [tensor_count] what the layers make */
   int *source;               /* [tensor_count][2] entries that fill a tensor (a bias comes in two); -1: none */
-  int entry_count, entry_capacity, pair_count, pair_capacity, layer_count, layer_capacity, tensor_count;
+  int entry_count, entry_capacity, pair_count, pair_capacity, layer_count, layer_capacity;
+  int tensor_count, tensor_capacity;
   int input_size, max_size;
   lstm_output output;
   lstm__text assumed;
@@ -6746,7 +6751,7 @@ static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer
   if (o->what == LSTM__WORD) n = lstm__word_index(value, o->words, o->word_count);
   if (o->what == LSTM__SIZE) n = lstm__parse_uint(value, &size) ? (int)(size < INT_MAX ? size : INT_MAX) : -1;
   memcpy(to, &n, sizeof n);
-  return n >= 0;
+  return n >= (o->what == LSTM__WORD); /* word 0 is the default, which is left out */
 }
 
 /* "peephole" or "hidden=128": one option of a layer. */
@@ -6885,7 +6890,13 @@ static const char *lstm__slot_name(const lstm__tensor *t, int half, char buffer[
   return buffer;
 }
 
-static int lstm__halves(const lstm__tensor *t) { return t->kind == LSTM__T_BIAS ? 2 : 1; }
+/* How many entries of a file a tensor has. A GRU's bias_hn has none: it is the end of bias_hh. */
+static int lstm__halves(const lstm__tensor *t) { return t->kind == LSTM__T_BIAS ? 2 : t->kind != LSTM__T_BIAS_HN; }
+
+/* The floats at the end of a bias's second half that are not added to it, but follow it in memory: bias_hn. */
+static size_t lstm__apart(const lstm_model *m, const lstm__tensor *t, int half) {
+  return half && m->layers[t->node].type == LSTM_LAYER_GRU ? t->count / 3 : 0;
+}
 
 /* "[4][2]" */
 static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
@@ -6948,11 +6959,13 @@ static lstm_status lstm__match_own(lstm__file *f, const lstm__tensor *tensors, i
 
 /* What a checkpoint adds comes after the model's tensors, in this order, each at most once. */
 static const char *const lstm__run_tensors[] = {"trainer.weights", "trainer.moment1", "trainer.moment2",
-"trainer.carry"};
+                                                "trainer.carry", "trainer.anew"};
+enum { LSTM__RUN_TENSORS = sizeof lstm__run_tensors / sizeof lstm__run_tensors[0] };
 
 static lstm_status lstm__check_run_entries(lstm__file *f, int next) {
   int i;
-  for (i = 0; i < 4 && next < f->entry_count; ++i) next += lstm__piece_is(f->entries[next].name, lstm__run_tensors[i]);
+  for (i = 0; i < LSTM__RUN_TENSORS && next < f->entry_count; ++i)
+    next += lstm__piece_is(f->entries[next].name, lstm__run_tensors[i]);
   if (next == f->entry_count) return LSTM_OK;
   return LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[next].name);
 }
@@ -7038,26 +7051,32 @@ static lstm__part lstm__part_of(const lstm__entry *e) {
   return part;
 }
 
-/* Finds the one recurrent module, and refuses what it cannot be. *prefix: an entry that has its prefix. */
-static lstm_status lstm__find_recurrent(lstm__file *f, const lstm__entry **module, size_t *prefix, int *layers) {
+/* The one recurrent module of a state dict. */
+typedef struct lstm__module {
+  const lstm__entry *any;      /* one of its entries */
+  const lstm__entry *first[5]; /* of its first layer, by kind */
+  size_t prefix;
+  int layers, reverse, projected, in, out;
+} lstm__module;
+
+static lstm_status lstm__find_module(lstm__file *f, lstm__module *m) {
   int i;
-  *module = NULL;
-  *layers = 0;
+  memset(m, 0, sizeof *m);
   for (i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[i];
     lstm__part part = lstm__part_of(e);
     if (part.kind < 0) continue;
-    if (part.reverse) return LSTM__BAD(f, UNSUPPORTED, "tensor %p: bidirectional LSTMs are not supported", &e->name);
-    if (part.kind == 4) return LSTM__BAD(f, UNSUPPORTED, "tensor %p: projections are not supported", &e->name);
-    if (*module && (part.prefix != *prefix || memcmp(e->name.at, (*module)->name.at, *prefix)))
+    if (m->any && (part.prefix != m->prefix || memcmp(e->name.at, m->any->name.at, m->prefix)))
       return lstm__refuse_foreign(f, e->name,
                                   "is of a second recurrent module: describe the layers in lstm_load_desc");
-    *module = e;
-    *prefix = part.prefix;
-    if (part.layer >= *layers) *layers = part.layer + 1;
+    m->any = e;
+    m->prefix = part.prefix;
+    m->reverse |= part.reverse;
+    m->projected |= part.kind == 4;
+    if (part.layer >= m->layers) m->layers = part.layer + 1;
+    if (part.layer == 0 && !part.reverse) m->first[part.kind] = e;
   }
-  if (*module) return LSTM_OK;
-  return lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
+  return m->any ? LSTM_OK : lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
 }
 
 /* The first `prefix` bytes of a tensor's name as the caller maps them, without the last point. Can they be a layer's
@@ -7095,29 +7114,25 @@ static lstm_status lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__
   return LSTM_OK;
 }
 
-/* One layer of the module: its weight_hh has [4H][H]. */
-static lstm_status lstm__infer_recurrent(lstm__file *f, const lstm__entry *module, size_t prefix, int l, int *input) {
-  const lstm__entry *ih = NULL, *hh = NULL;
-  lstm_status status;
-  int i;
-  for (i = 0; i < f->entry_count; ++i) {
-    lstm__part part = lstm__part_of(&f->entries[i]);
-    if (part.kind == 0 && part.layer == l) ih = &f->entries[i];
-    if (part.kind == 1 && part.layer == l) hh = &f->entries[i];
-  }
-  if (!ih || !hh || ih->rank != 2 || hh->rank != 2)
-    return lstm__refuse_foreign(f, module->name,
-                                "is of a recurrent module with a layer that lacks weight_ih or weight_hh");
-  if (lstm__check_size(f, "hidden_size", hh->shape[1]) || lstm__check_size(f, "input_size", ih->shape[1]))
+/* All layers of a module are alike: weight_hh has [4H][H], with a projection [4H][P], a GRU's [3H][H]. */
+static lstm_status lstm__infer_recurrent(lstm__file *f, lstm__module *m, lstm_layer *layer) {
+  const lstm__entry *ih = m->first[0], *hh = m->first[1], *cell = m->projected ? m->first[4] : hh;
+  uint64_t units;
+  if (!ih || !hh || !cell || ih->rank != 2 || hh->rank != 2 || cell->rank != 2)
+    return lstm__refuse_foreign(f, m->any->name,
+                                "is of a module whose first layer lacks weight_ih, weight_hh or weight_hr");
+  units = cell->shape[1];
+  if (lstm__check_size(f, "hidden_size", units) || lstm__check_size(f, "input_size", ih->shape[1]) ||
+      lstm__check_size(f, "proj_size", hh->shape[1]))
     return LSTM_ERR_LIMIT;
-  if (hh->shape[0] == 3 * hh->shape[1])
-    return LSTM__BAD(f, UNSUPPORTED, "tensor %p: GRU layers are not supported", &hh->name);
-  if (hh->shape[0] == hh->shape[1])
+  if (hh->shape[0] == units)
     return LSTM__BAD(f, UNSUPPORTED, "tensor %p: plain recurrent layers (nn.RNN) are not supported", &hh->name);
-  if (l == 0) *input = (int)ih->shape[1];
-  status = lstm__add_layer(f, lstm_lstm((int)hh->shape[1]), module, prefix, "rnn.");
-  if (l > 0) f->layers[f->layer_count - 1].name = NULL; /* a name begins a module; this goes on with it */
-  return status;
+  *layer = hh->shape[0] == 3 * units ? lstm_gru((int)units) : lstm_lstm((int)units);
+  layer->projection = m->projected ? (int)hh->shape[1] : 0;
+  layer->bidirectional = m->reverse;
+  m->in = (int)ih->shape[1];
+  m->out = (int)hh->shape[1] * (1 + m->reverse);
+  return LSTM_OK;
 }
 
 /* PREFIX.weight of two dimensions, not of the recurrent module. */
@@ -7164,34 +7179,24 @@ static lstm_status lstm__find_matrices(lstm__file *f, int input, int hidden, con
   return LSTM_OK;
 }
 
-/* Embedding (if there is one), stacked LSTM, linear (if there is one), from names and shapes. */
+/* Embedding (if there is one), recurrent layers, linear (if there is one), from names and shapes. */
 static lstm_status lstm__infer_layers(lstm__file *f) {
-  const lstm__entry *module, *embedding, *linear;
-  const int most = f->layer_capacity++; /* the tables have a row to spare */
-  size_t prefix = 0;
-  int input = 0, count, l;
-  lstm_status status = lstm__find_recurrent(f, &module, &prefix, &count);
-  if (status) return status;
-  f->layer_count = 1; /* a place for the embedding */
-  for (l = 0; l < count && !status; ++l) status = lstm__infer_recurrent(f, module, prefix, l, &input);
-  if (!status) status = lstm__find_matrices(f, input, f->layers[f->layer_count - 1].size, &embedding, &linear);
-  if (status) return status;
-  f->input_size = input;
-  if (linear) {
+  const lstm__entry *embedding = NULL, *linear = NULL;
+  lstm__module m;
+  lstm_layer layer;
+  int i;
+  lstm_status status = lstm__find_module(f, &m);
+  if (!status) status = lstm__infer_recurrent(f, &m, &layer);
+  if (!status) status = lstm__find_matrices(f, m.in, m.out, &embedding, &linear);
+  f->input_size = embedding ? (int)embedding->shape[0] : m.in;
+  if (!status && embedding)
+    status = lstm__add_layer(f, lstm_embedding(m.in), embedding, lstm__part_of(embedding).prefix, "embed.");
+  for (i = 0; i < m.layers && !status; ++i) {
+    status = lstm__add_layer(f, layer, m.any, m.prefix, "rnn.");
+    if (!status && i > 0) f->layers[f->layer_count - 1].name = NULL; /* a name begins a module; this goes on with it */
+  }
+  if (!status && linear)
     status = lstm__add_layer(f, lstm_dense((int)linear->shape[0]), linear, lstm__part_of(linear).prefix, "head.");
-    if (status) return status;
-  }
-  if (embedding) {
-    int all = f->layer_count;
-    f->layer_count = 0;
-    f->input_size = (int)embedding->shape[0];
-    status = lstm__add_layer(f, lstm_embedding(input), embedding, lstm__part_of(embedding).prefix, "embed.");
-    f->layer_count = all;
-  } else {
-    ++f->layers;
-    --f->layer_count;
-  }
-  if (!status && f->layer_count > most) return LSTM__BAD(f, LIMIT, "the file has more than %d layers", most);
   return status;
 }
 
@@ -7209,6 +7214,15 @@ static lstm_model_desc lstm__file_desc(const lstm__file *f) {
   return d;
 }
 
+/* The tensors that layers make, in the file's table. */
+static lstm_status lstm__name_tensors(lstm__file *f, const lstm_model_desc *d, int count) {
+  lstm__plan plan;
+  if (count > f->tensor_capacity)
+    return LSTM__BAD(f, FORMAT, "the layers have %d tensors, the file has %d", count, f->entry_count);
+  f->tensor_count = count;
+  return lstm__make_plan(d, &plan, NULL, f->tensors);
+}
+
 /* The layers that the caller described; the input's size is in the shape of the first tensor. */
 static lstm_status lstm__described_layers(lstm__file *f) {
   const lstm_load_desc *d = &f->desc;
@@ -7221,16 +7235,18 @@ static lstm_status lstm__described_layers(lstm__file *f) {
   if (d->layer_count > f->layer_capacity) return LSTM__BAD(f, LIMIT, "more than %d layers", f->layer_capacity);
   for (i = 0; i < d->layer_count; ++i) f->layers[i] = d->layers[i];
   f->layer_count = d->layer_count;
+  f->layers[0].tied = 0; /* as long as the number of tokens is not known */
   f->input_size = 1;
   probe = lstm__file_desc(f);
   status = lstm__make_plan(&probe, &plan, NULL, NULL);
-  if (!status) status = lstm__make_plan(&probe, &plan, NULL, f->tensors);
+  if (!status) status = lstm__name_tensors(f, &probe, plan.tensors);
   if (status) return status;
   i = lstm__find_entry(f, f->tensors[0].name);
   if (i < 0) return lstm__refuse_foreign(f, lstm__piece_of(f->tensors[0].name), "is missing");
   input = f->entries[i].shape[f->layers[f->tensors[0].layer].type == LSTM_LAYER_EMBEDDING ? 0 : 1];
   if (lstm__check_size(f, "input_size", input)) return LSTM_ERR_LIMIT;
   f->input_size = (int)input;
+  f->layers[0].tied = d->layers[0].tied;
   return LSTM_OK;
 }
 
@@ -7276,7 +7292,7 @@ static void lstm__tell_assumed(lstm__file *f) {
     lstm__put_char(o, '\n');
     lstm__put_layer(o, &f->layers[i]);
   }
-  lstm__put_string(o, "\ngates in the order i, f, g, o; outputs without softmax or sigmoid\n");
+  lstm__put_string(o, "\ngates in PyTorch's order; outputs without softmax or sigmoid\n");
 }
 
 /* --- filling a model --------------------------------------------------------------------------------------------- */
@@ -7299,27 +7315,32 @@ static float lstm__read_float(const unsigned char *p, int type) {
 }
 
 /* Zero addends are skipped, so that a -0 survives: bias_hh is zeros in our files. */
-static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, int add, float *to) {
-  const unsigned char *p = f->data + e->begin;
+static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, size_t from, size_t count, int add,
+                              float *to) {
   size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
-  for (i = 0; i < (size_t)e->count; ++i, p += bytes) {
+  const unsigned char *p = f->data + e->begin + from * bytes;
+  for (i = 0; i < count; ++i, p += bytes) {
     float v = lstm__read_float(p, e->type);
     if (!add || to[i] == 0) to[i] = add && v == 0 ? to[i] : v;
     else if (v != 0) to[i] += v;
   }
 }
 
-static lstm_status lstm__fill_params(const lstm__file *f, const lstm__tensor *tensors, int count, float *params) {
+/* params are the model's, or the best ones of its trainer. What has no entry stays as it is, zeros. */
+static lstm_status lstm__fill_params(const lstm__file *f, const lstm_model *m, float *params) {
   int i, half;
-  for (i = 0; i < count; ++i) {
-    float *to = params + tensors[i].offset;
-    for (half = 0; half < lstm__halves(&tensors[i]); ++half) {
-      int k = f->source[2 * i + half];
-      if (k < 0 && half == 0) memset(to, 0, tensors[i].count * sizeof *to);
-      if (k >= 0) lstm__read_floats(f, &f->entries[k], half, to);
+  for (i = 0; i < m->plan.tensors; ++i) {
+    const lstm__tensor *t = m->tensors + i;
+    float *to = params + t->offset;
+    for (half = 0; half < lstm__halves(t); ++half) {
+      const lstm__entry *e = f->entries + f->source[2 * i + half];
+      size_t apart = lstm__apart(m, t, half), rest = t->count - apart;
+      if (f->source[2 * i + half] < 0) continue;
+      lstm__read_floats(f, e, 0, rest, half, to);
+      lstm__read_floats(f, e, rest, apart, 0, to + t->count);
     }
-    if (!f->desc.allow_not_finite && !lstm__all_finite(to, tensors[i].count))
-      return LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", tensors[i].name);
+    if (!f->desc.allow_not_finite && !lstm__all_finite(to, t->count))
+      return LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", t->name);
   }
   return LSTM_OK;
 }
@@ -7350,10 +7371,10 @@ static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
   f->entries = (lstm__entry *)lstm__carve(a, (size_t)f->entry_capacity, sizeof(lstm__entry));
   f->pairs = (lstm__pair *)lstm__carve(a, (size_t)f->pair_capacity, sizeof(lstm__pair));
   f->order = (int *)lstm__carve(a, (size_t)rows, sizeof(int));
-  f->layers = (lstm_layer *)lstm__carve(a, (size_t)f->layer_capacity + 1, sizeof(lstm_layer));
-  f->names = (char (*)[LSTM__NAME])lstm__carve(a, (size_t)f->layer_capacity + 1, LSTM__NAME);
-  f->tensors = (lstm__tensor *)lstm__carve(a, 3 * (size_t)f->layer_capacity, sizeof(lstm__tensor));
-  f->source = (int *)lstm__carve(a, 6 * (size_t)f->layer_capacity, sizeof(int));
+  f->layers = (lstm_layer *)lstm__carve(a, (size_t)f->layer_capacity, sizeof(lstm_layer));
+  f->names = (char (*)[LSTM__NAME])lstm__carve(a, (size_t)f->layer_capacity, LSTM__NAME);
+  f->tensors = (lstm__tensor *)lstm__carve(a, (size_t)f->tensor_capacity, sizeof(lstm__tensor));
+  f->source = (int *)lstm__carve(a, 2 * (size_t)f->tensor_capacity, sizeof(int));
 }
 
 static lstm_status lstm__check_frame(lstm__file *f, const unsigned char *bytes, size_t size, size_t *header) {
@@ -7379,6 +7400,7 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   f->entry_capacity = header / 48 + 1 < LSTM_MAX_TENSORS ? (int)(header / 48 + 1) : LSTM_MAX_TENSORS;
   f->pair_capacity = header / 6 + 1 < LSTM_MAX_META ? (int)(header / 6 + 1) : LSTM_MAX_META;
   f->layer_capacity = layers;
+  f->tensor_capacity = 2 * f->entry_capacity + 64; /* biases may be missing, and a sentence wants the first name */
   memset(&arena, 0, sizeof arena);
   lstm__carve_tables(f, &arena);
   arena.base = (unsigned char *)lstm__alloc_aligned(allocator, arena.used, work);
@@ -7398,8 +7420,7 @@ static lstm_status lstm__plan_file(lstm__file *f) {
     if (f->error) f->error->status = status;
     return status;
   }
-  f->tensor_count = plan.tensors;
-  return lstm__make_plan(&d, &plan, NULL, f->tensors);
+  return lstm__name_tensors(f, &d, plan.tensors);
 }
 
 static lstm_status lstm__match_ours(lstm__file *f) {
@@ -7431,7 +7452,7 @@ static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
   if (status) return status;
   (*out)->meta_count = meta_count;
   (void)lstm__copy_meta(f, (*out)->meta, meta_size, &meta_count);
-  status = lstm__fill_params(f, (*out)->tensors, (*out)->plan.tensors, (*out)->params);
+  status = lstm__fill_params(f, *out, (*out)->params);
   if (status) {
     lstm_model_destroy(*out);
     *out = NULL;
@@ -7664,8 +7685,11 @@ static void lstm__write_data(lstm__sink *s, const lstm__save *w) {
   int i;
   for (i = 0; i < w->model->plan.tensors; ++i) {
     const lstm__tensor *t = &w->model->tensors[i];
-    lstm__write_floats(s, w->params + t->offset, t->count);
-    if (lstm__halves(t) == 2) lstm__write_zeros(s, t->count);
+    size_t apart = lstm__apart(w->model, t, 1);
+    if (lstm__halves(t)) lstm__write_floats(s, w->params + t->offset, t->count);
+    if (lstm__halves(t) < 2) continue;
+    lstm__write_zeros(s, t->count - apart);
+    lstm__write_floats(s, w->params + t->offset + t->count, apart);
   }
 #ifndef LSTM_NO_TRAINING
   if (w->trainer) lstm__write_run_data(s, w->trainer);
@@ -7975,6 +7999,13 @@ static void lstm__write_run_metadata(lstm__sink *s, const lstm_trainer *t) {
   lstm__write_pair(s, "trainer.best", t->has_best ? "1" : "0");
 }
 
+/* Then it matters which lanes have not yet carried anything. */
+static int lstm__learns_state(const lstm_model *m) {
+  int i, learns = 0;
+  for (i = 0; i < m->desc.layer_count; ++i) learns |= m->desc.layers[i].learned_state;
+  return learns;
+}
+
 /* The tensors of lstm__run_tensors that this run has: NULL, or where they are. */
 static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t *columns) {
   *rows = t->model->plan.params;
@@ -7983,6 +8014,7 @@ static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t 
   if (i == 1) return t->m1;
   if (i == 2) return t->m2;
   *rows = (size_t)t->desc.batch_size;
+  if (i == 4) return t->desc.carry_state && lstm__learns_state(t->model) ? t->anew : NULL;
   *columns = (size_t)t->model->plan.state_size;
   return t->desc.carry_state ? t->carry : NULL;
 }
@@ -7990,14 +8022,14 @@ static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t 
 static void lstm__write_run_entries(lstm__sink *s, const lstm_trainer *t, size_t *place) {
   size_t rows, columns;
   int i;
-  for (i = 0; i < 4; ++i)
+  for (i = 0; i < LSTM__RUN_TENSORS; ++i)
     if (lstm__run_data(t, i, &rows, &columns)) lstm__write_entry(s, lstm__run_tensors[i], rows, columns, place);
 }
 
 static void lstm__write_run_data(lstm__sink *s, const lstm_trainer *t) {
   size_t rows, columns;
   int i;
-  for (i = 0; i < 4; ++i) {
+  for (i = 0; i < LSTM__RUN_TENSORS; ++i) {
     const float *p = lstm__run_data(t, i, &rows, &columns);
     if (p) lstm__write_floats(s, p, rows * (columns ? columns : 1));
   }
@@ -8079,7 +8111,7 @@ static lstm_status lstm__match_run_entries(lstm__file *f, const lstm_trainer *t,
   int i, next;
   lstm_status status = lstm__match_own(f, m->tensors, m->plan.tensors, first, &place);
   next = *first;
-  for (i = 0; i < 4 && !status; ++i)
+  for (i = 0; i < LSTM__RUN_TENSORS && !status; ++i)
     if (lstm__run_data(t, i, &rows, &columns))
       status = lstm__check_entry(f, next++, lstm__run_tensors[i], rows, columns, &place);
   if (status) return status;
@@ -8095,17 +8127,17 @@ static void lstm__take_run(lstm__file *f, lstm_trainer *t, const lstm__progress 
   size_t rows, columns;
   int i;
   f->desc.allow_not_finite = 1; /* two finite biases may add up to more than a float holds */
-  if (p->best) (void)lstm__fill_params(f, t->model->tensors, t->model->plan.tensors, t->best);
-  for (i = 0; i < 4; ++i) {
+  if (p->best) (void)lstm__fill_params(f, t->model, t->best);
+  memset(t->anew, 0, (size_t)t->desc.batch_size * sizeof(float));
+  for (i = 0; i < LSTM__RUN_TENSORS; ++i) {
     float *to = lstm__run_data(t, i, &rows, &columns);
-    if (to) lstm__read_floats(f, &f->entries[next++], 0, to);
+    if (to) lstm__read_floats(f, &f->entries[next++], 0, rows * (columns ? columns : 1), 0, to);
   }
   t->steps = p->steps;
   t->windows = p->windows;
   t->rate = p->rate;
   t->has_best = p->best;
   t->has_forward = t->has_loss = 0;
-  memset(t->anew, 0, (size_t)t->desc.batch_size * sizeof(int));
   lstm_trainer_zero_gradients(t);
   lstm_model_refresh(t->model);
 }

@@ -132,6 +132,85 @@ static void resumed_runs_have_the_same_bits(void **unused) {
     }
 }
 
+/* One run of cells with options: `k` windows, a checkpoint, and as many again as a run that was never stopped. */
+static void resume_with_options(const lstm_layer *cells, int count, int k) {
+  lstm_trainer_desc d = description(LSTM_ADAM);
+  run whole = run_of(cell_model(cells, count, k & 1), &d), first = run_of(cell_model(cells, count, k & 1), &d), second;
+  bytes end, middle, other;
+  train(&whole, 0, 4);
+  train(&first, 0, k);
+  middle = checkpoint(&first);
+  second = resumed(&middle, &d);
+  other = checkpoint(&second);
+  assert_same_bytes(&middle, &other);
+  bytes_free(&other);
+  train(&second, k, 4);
+  end = checkpoint(&whole);
+  other = checkpoint(&second);
+  assert_same_bytes(&end, &other);
+  bytes_free(&end);
+  bytes_free(&middle);
+  bytes_free(&other);
+  end_run(&whole);
+  end_run(&first);
+  end_run(&second);
+}
+
+static void runs_with_options_resume_with_the_same_bits(void **unused) {
+  int i, k, type;
+  (void)unused;
+  for (k = 0; k <= 3; ++k) {
+    lstm_layer cells[2];
+    for (type = 0; type < 2; ++type)
+      for (i = 0; i < OPTION_CASES; ++i) {
+        lstm_model *model;
+        cells[0] = type ? lstm_gru(3) : lstm_lstm(3);
+        option_cases[i].set(cells);
+        if (cells[0].read || (model = cell_model(cells, 1, 0)) == NULL) continue; /* a target for every step */
+        lstm_model_destroy(model);
+        cells[0].learned_state = 1;
+        resume_with_options(cells, 1, k);
+      }
+    cells[0] = layer_with_all(lstm_gru(3));
+    cells[1] = layer_with_all(lstm_lstm(4));
+    cells[0].read = cells[1].read = LSTM_READ_ALL;
+    cells[0].learned_state = 0;
+    resume_with_options(cells, 2, k);
+  }
+}
+
+/* Lanes that have not carried anything begin at the learned state, also after they were resumed: lane 1 has yet to
+   begin, lane 0 goes on. */
+static void lanes_that_are_anew_stay_so(void **unused) {
+  lstm_trainer_desc d = description(LSTM_SGD);
+  lstm_layer cell = lstm_lstm(3);
+  int32_t ids[2] = {1, 2};
+  lstm_batch batch;
+  run first, second;
+  bytes file, a, b;
+  (void)unused;
+  cell.learned_state = 1;
+  memset(&batch, 0, sizeof batch);
+  batch.ids = batch.target_ids = ids;
+  batch.seq_len = batch.batch_size = 1;
+  first = run_of(cell_model(&cell, 1, 0), &d);
+  assert_int_equal(lstm_train(first.trainer, &batch, NULL), LSTM_OK);
+  assert_true(first.trainer->anew[0] == 0 && first.trainer->anew[1] != 0);
+  file = checkpoint(&first);
+  second = resumed(&file, &d);
+  assert_true(second.trainer->anew[0] == 0 && second.trainer->anew[1] != 0);
+  train(&first, 0, 1);
+  train(&second, 0, 1);
+  a = checkpoint(&first);
+  b = checkpoint(&second);
+  assert_same_bytes(&a, &b);
+  bytes_free(&a);
+  bytes_free(&b);
+  bytes_free(&file);
+  end_run(&first);
+  end_run(&second);
+}
+
 static void a_checkpoint_loads_as_its_best_weights(void **unused) {
   lstm_trainer_desc d = description(LSTM_ADAM);
   run r = run_of(all_steps_model(), &d);
@@ -153,12 +232,20 @@ static void a_checkpoint_loads_as_its_best_weights(void **unused) {
 }
 
 static void another_description_is_refused_by_name(void **unused) {
-  static const char *const names[] = {"trainer.batch_size: the checkpoint has 2, this trainer 1", "trainer.seq_len",
+  static const char *const names[] = {"trainer.batch_size: the checkpoint has 2, this trainer 1",
+                                      "trainer.seq_len",
                                       "trainer.optimizer",
-                                      "trainer.carry_state", "trainer.learning_rate", "trainer.momentum",
+                                      "trainer.carry_state",
+                                      "trainer.learning_rate",
+                                      "trainer.momentum",
                                       "trainer.beta1",
-                                      "trainer.beta2", "trainer.epsilon", "trainer.weight_decay", "trainer.clip_norm",
-                                      "trainer.clip_value", "trainer.seed", "keep_best"};
+                                      "trainer.beta2",
+                                      "trainer.epsilon",
+                                      "trainer.weight_decay",
+                                      "trainer.clip_norm",
+                                      "trainer.clip_value",
+                                      "trainer.seed",
+                                      "keep_best"};
   lstm_trainer_desc d = description(LSTM_ADAM);
   run r = run_of(all_steps_model(), &d);
   size_t i;
@@ -173,20 +260,48 @@ static void another_description_is_refused_by_name(void **unused) {
     bytes before, after;
     lstm_status status;
     switch (i) {
-      case 0: other.batch_size = 1; break;
-      case 1: other.seq_len = 4; break;
-      case 2: other.optimizer = LSTM_ADAMW; break;
-      case 3: other.carry_state = 0; break;
-      case 4: other.learning_rate = 0.5f; break;
-      case 5: other.momentum = 0.25f; break;
-      case 6: other.beta1 = 0.5f; break;
-      case 7: other.beta2 = 0.5f; break;
-      case 8: other.epsilon = 1e-3f; break;
-      case 9: other.weight_decay = 0.5f; break;
-      case 10: other.clip_norm = 1; break;
-      case 11: other.clip_value = 1; break;
-      case 12: other.seed = 1; break;
-      default: other.keep_best = 0; break;
+    case 0:
+      other.batch_size = 1;
+      break;
+    case 1:
+      other.seq_len = 4;
+      break;
+    case 2:
+      other.optimizer = LSTM_ADAMW;
+      break;
+    case 3:
+      other.carry_state = 0;
+      break;
+    case 4:
+      other.learning_rate = 0.5f;
+      break;
+    case 5:
+      other.momentum = 0.25f;
+      break;
+    case 6:
+      other.beta1 = 0.5f;
+      break;
+    case 7:
+      other.beta2 = 0.5f;
+      break;
+    case 8:
+      other.epsilon = 1e-3f;
+      break;
+    case 9:
+      other.weight_decay = 0.5f;
+      break;
+    case 10:
+      other.clip_norm = 1;
+      break;
+    case 11:
+      other.clip_value = 1;
+      break;
+    case 12:
+      other.seed = 1;
+      break;
+    default:
+      other.keep_best = 0;
+      break;
     }
     second = run_of(all_steps_model(), &other);
     before = checkpoint(&second);
@@ -326,7 +441,8 @@ static void fixture_of_format_1_resumes(void **unused) {
   size_t n;
   run r;
   (void)unused;
-  if (!f) fail_msg("the fixture is missing");
+  if (!f)
+    fail_msg("the fixture is missing");
   else {
     while ((n = fread(block, 1, sizeof block, f)) > 0) bytes_add(&file, block, n);
     (void)fclose(f);
@@ -343,6 +459,8 @@ static void fixture_of_format_1_resumes(void **unused) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(resumed_runs_have_the_same_bits),
+                                     cmocka_unit_test(runs_with_options_resume_with_the_same_bits),
+                                     cmocka_unit_test(lanes_that_are_anew_stay_so),
                                      cmocka_unit_test(a_checkpoint_loads_as_its_best_weights),
                                      cmocka_unit_test(another_description_is_refused_by_name),
                                      cmocka_unit_test(another_model_and_plain_models_are_refused),

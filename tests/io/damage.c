@@ -14,8 +14,10 @@ static void each_flip(bytes *file) {
   for (i = 0; i < file->size; ++i)
     for (bit = 0; bit < 8; ++bit) {
       file->data[i] ^= (unsigned char)(1 << bit);
-      if (load_any(file->data, file->size)) ++refused;
-      else ++loaded;
+      if (load_any(file->data, file->size))
+        ++refused;
+      else
+        ++loaded;
       file->data[i] ^= (unsigned char)(1 << bit);
     }
   assert_true(loaded > 0 && refused > 0);
@@ -24,6 +26,20 @@ static void each_flip(bytes *file) {
 static bytes model_file(void) {
   lstm_model *model = small_model();
   bytes file = saved(model);
+  lstm_model_destroy(model);
+  return file;
+}
+
+/* Both kinds of cells, with all that they can have: the lines are the most of it. */
+static bytes options_file(void) {
+  lstm_layer cells[2];
+  lstm_model *model;
+  bytes file;
+  cells[0] = layer_with_all(lstm_gru(1));
+  cells[0].read = LSTM_READ_ALL;
+  cells[1] = layer_with_all(lstm_lstm(2));
+  model = cell_model(cells, 2, 1);
+  file = saved(model);
   lstm_model_destroy(model);
   return file;
 }
@@ -51,10 +67,36 @@ static void model_with_every_bit_flipped(void **unused) {
   bytes_free(&file);
 }
 
+static void options_truncated_at_every_byte(void **unused) {
+  bytes file = options_file();
+  (void)unused;
+  each_truncation(&file);
+  bytes_free(&file);
+}
+
+static void options_with_every_bit_flipped(void **unused) {
+  bytes file = options_file();
+  (void)unused;
+  each_flip(&file);
+  bytes_free(&file);
+}
+
 static void pytorch_file_truncated_at_every_byte(void **unused) {
   bytes file = pytorch_file();
   (void)unused;
   each_truncation(&file);
+  bytes_free(&file);
+}
+
+/* A GRU of both directions: what is left of damaged names is half of it. */
+static void pytorch_gru_with_every_bit_flipped(void **unused) {
+  foreign f = {{NULL, 0, 0}, {NULL, 0, 0}};
+  bytes file;
+  (void)unused;
+  foreign_module(&f, "rnn.", 3, 2, 2, 0, 1, 1);
+  file = foreign_file(&f);
+  each_truncation(&file);
+  each_flip(&file);
   bytes_free(&file);
 }
 
@@ -67,7 +109,9 @@ static void pytorch_file_with_every_bit_flipped(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(model_truncated_at_every_byte), cmocka_unit_test(model_with_every_bit_flipped),
-      cmocka_unit_test(pytorch_file_truncated_at_every_byte), cmocka_unit_test(pytorch_file_with_every_bit_flipped)};
+      cmocka_unit_test(model_truncated_at_every_byte),        cmocka_unit_test(model_with_every_bit_flipped),
+      cmocka_unit_test(options_truncated_at_every_byte),      cmocka_unit_test(options_with_every_bit_flipped),
+      cmocka_unit_test(pytorch_file_truncated_at_every_byte), cmocka_unit_test(pytorch_file_with_every_bit_flipped),
+      cmocka_unit_test(pytorch_gru_with_every_bit_flipped)};
   return cmocka_run_group_tests_name("io damage", tests, NULL, NULL);
 }

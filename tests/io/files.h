@@ -102,13 +102,16 @@ static inline void foreign_add(foreign *f, const char *name, const char *dtype, 
     uint32_t bits;
     uint16_t half;
     memcpy(&bits, &value, 4);
-    if (!strcmp(dtype, "F32")) bytes_add(&f->data, &bits, 4);
-    else if (!strcmp(dtype, "BF16")) half = (uint16_t)(bits >> 16), bytes_add(&f->data, &half, 2);
+    if (!strcmp(dtype, "F32"))
+      bytes_add(&f->data, &bits, 4);
+    else if (!strcmp(dtype, "BF16"))
+      half = (uint16_t)(bits >> 16), bytes_add(&f->data, &half, 2);
     else if (!strcmp(dtype, "F16")) {
       half = (uint16_t)(bits >> 16 & 0x8000u);
       if (value != 0) half = (uint16_t)(half | ((bits >> 23 & 255u) - 112u) << 10 | (bits >> 13 & 0x3ffu));
       bytes_add(&f->data, &half, 2);
-    } else bytes_add(&f->data, "\0\0\0\0\0\0\0", 8); /* I64 */
+    } else
+      bytes_add(&f->data, "\0\0\0\0\0\0\0", 8); /* I64 */
   }
   n = snprintf(line, sizeof line, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", f->header.size ? "," : "{", name, dtype,
                rows);
@@ -129,6 +132,24 @@ static inline void foreign_lstm(foreign *f, const char *prefix, const char *dtyp
   foreign_add(f, name, dtype, 4 * hidden, hidden, 7 + (unsigned)level);
   (void)snprintf(name, sizeof name, "%sweight_ih_l%d", prefix, level);
   foreign_add(f, name, dtype, 4 * hidden, in, 9 + (unsigned)level);
+}
+
+/* The tensors of an nn.LSTM (4 gates) or nn.GRU (3): the seed of each value is its place in the order of the names. */
+static inline void foreign_module(foreign *f, const char *prefix, int gates, int in, int hidden, int projection,
+                                  int layers, int both) {
+  int l, d, out = projection ? projection : hidden;
+  unsigned seed = 1;
+  for (l = 0; l < layers; ++l)
+    for (d = 0; d <= both; ++d) {
+      static const char *const words[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"};
+      int k, x = l == 0 ? in : out * (1 + both);
+      for (k = 0; k < 5; ++k) {
+        int rows = k == 4 ? projection : gates * hidden, columns = k == 0 ? x : k == 1 ? out : k == 4 ? hidden : 0;
+        char name[128];
+        (void)snprintf(name, sizeof name, "%s%s_l%d%s", prefix, words[k], l, d ? "_reverse" : "");
+        if (rows) foreign_add(f, name, "F32", rows, columns, seed++);
+      }
+    }
 }
 
 static inline bytes foreign_file(foreign *f) {
@@ -169,6 +190,92 @@ static inline lstm_model *small_model(void) {
   return model;
 }
 
+/* --- options ---------------------------------------------------------------------------------------------------- */
+
+typedef struct option_case {
+  const char *text; /* as in a layer line */
+  void (*set)(lstm_layer *layer);
+} option_case;
+
+static inline void set_peephole(lstm_layer *l) { l->peephole = 1; }
+static inline void set_coupled(lstm_layer *l) { l->coupled = 1; }
+static inline void set_projection(lstm_layer *l) { l->projection = 2; }
+static inline void set_layer_norm(lstm_layer *l) { l->layer_norm = 1; }
+static inline void set_cell_clip(lstm_layer *l) { l->cell_clip = 1.5f; }
+static inline void set_forget_zero(lstm_layer *l) { l->forget = LSTM_FORGET_ZERO; }
+static inline void set_forget_one(lstm_layer *l) { l->forget = LSTM_FORGET_ONE; }
+static inline void set_noise(lstm_layer *l) { l->forget = LSTM_FORGET_NOISE, l->noise = 0.1f; }
+static inline void set_activation(lstm_layer *l) { l->activation = LSTM_SOFTSIGN; }
+static inline void set_gate_activation(lstm_layer *l) { l->gate_activation = LSTM_HARD_SIGMOID; }
+static inline void set_dropout(lstm_layer *l) { l->dropout = 0.3f; }
+static inline void set_recurrent_dropout(lstm_layer *l) { l->recurrent_dropout = 0.2f; }
+static inline void set_zoneout(lstm_layer *l) { l->zoneout = 0.05f; }
+static inline void set_learned_state(lstm_layer *l) { l->learned_state = 1; }
+static inline void set_bidirectional(lstm_layer *l) { l->bidirectional = 1; }
+static inline void set_sum(lstm_layer *l) { l->bidirectional = 1, l->merge = LSTM_MERGE_SUM; }
+static inline void set_last(lstm_layer *l) { l->read = LSTM_READ_LAST; }
+static inline void set_mean(lstm_layer *l) { l->read = LSTM_READ_MEAN; }
+static inline void set_max(lstm_layer *l) { l->read = LSTM_READ_MAX; }
+
+static const option_case option_cases[] = {{"peephole", set_peephole},
+                                           {"coupled", set_coupled},
+                                           {"projection=2", set_projection},
+                                           {"layer_norm", set_layer_norm},
+                                           {"cell_clip=1.5", set_cell_clip},
+                                           {"forget=zero", set_forget_zero},
+                                           {"forget=one", set_forget_one},
+                                           {"forget=noise noise=0.1", set_noise},
+                                           {"activation=softsign", set_activation},
+                                           {"gate_activation=hard_sigmoid", set_gate_activation},
+                                           {"dropout=0.3", set_dropout},
+                                           {"recurrent_dropout=0.2", set_recurrent_dropout},
+                                           {"zoneout=0.05", set_zoneout},
+                                           {"learned_state", set_learned_state},
+                                           {"bidirectional", set_bidirectional},
+                                           {"bidirectional merge=sum", set_sum},
+                                           {"read=last", set_last},
+                                           {"read=mean", set_mean},
+                                           {"read=max", set_max}};
+enum { OPTION_CASES = sizeof option_cases / sizeof option_cases[0] };
+
+/* The layer with every option that goes with the others: a GRU has those from dropout on. */
+static inline lstm_layer layer_with_all(lstm_layer layer) {
+  int i;
+  for (i = layer.type == LSTM_LAYER_GRU ? 10 : 0; i < OPTION_CASES; ++i) {
+    void (*set)(lstm_layer *) = option_cases[i].set;
+    if (set != set_coupled && set != set_forget_zero && set != set_forget_one) set(&layer);
+  }
+  return layer;
+}
+
+/* A token model of cells, of which only the last may have a `read`; tied: the head is the embedding's table. NULL:
+   it is refused. */
+static inline lstm_model *cell_model(const lstm_layer *cells, int count, int tied) {
+  lstm_layer layers[8];
+  lstm_model_desc desc;
+  lstm_model *model;
+  int i;
+  size_t k;
+  memset(&desc, 0, sizeof desc);
+  layers[0] = lstm_embedding(3);
+  layers[0].tied = tied;
+  memcpy(layers + 1, cells, (size_t)count * sizeof *cells);
+  layers[count + 1] = lstm_dense(3);
+  layers[count + 2] = lstm_dense(5);
+  desc.input_size = 5;
+  desc.layer_count = count + 3;
+  desc.layers = layers;
+  desc.seed = 11;
+  if (lstm_model_create(&desc, &model)) return NULL;
+  for (i = 0; i < lstm_model_tensor_count(model); ++i) {
+    lstm_tensor t;
+    assert_int_equal(lstm_model_tensor(model, i, &t), LSTM_OK);
+    for (k = 0; k < t.count; ++k) t.data[k] = (float)((int)((k * 37 + (size_t)i * 11) % 101) - 50) / 64.0f;
+  }
+  lstm_model_refresh(model);
+  return model;
+}
+
 static inline bytes saved(const lstm_model *model) {
   bytes file = {NULL, 0, 0};
   lstm_writer writer;
@@ -178,22 +285,21 @@ static inline bytes saved(const lstm_model *model) {
   return file;
 }
 
-/* Promise 12: two steps of two lanes. */
+/* Promise 12: two steps of two lanes, where the model can be stepped, and a sequence of two. */
 static inline void run_model(const lstm_model *model) {
   lstm_state_desc desc;
   lstm_state *state;
-  int in = lstm_model_input_size(model), out = lstm_model_output_size(model), step;
-  float *x = (float *)calloc(2 * (size_t)in, sizeof *x), *y = (float *)calloc(2 * (size_t)out, sizeof *y);
-  int32_t ids[2] = {0, 0};
+  int in = lstm_model_input_size(model), out = lstm_model_output_size(model), ids = lstm_model_takes_ids(model), step;
+  float *x = (float *)calloc(4 * (size_t)in, sizeof *x), *y = (float *)calloc(4 * (size_t)out, sizeof *y);
+  int32_t tokens[4] = {0, 0, 0, 0};
   memset(&desc, 0, sizeof desc);
-  desc.lanes = 2;
-  ids[1] = in - 1;
+  desc.lanes = desc.seq_len = 2;
+  tokens[1] = in - 1;
   assert_true(x && y);
   assert_int_equal(lstm_state_create(model, &desc, &state), LSTM_OK);
-  for (step = 0; step < 2; ++step) {
-    if (lstm_model_takes_ids(model)) assert_int_equal(lstm_step_ids(model, state, ids, y), LSTM_OK);
-    else assert_int_equal(lstm_step(model, state, x, y), LSTM_OK);
-  }
+  for (step = 0; step < 2 && !lstm_model_bidirectional(model); ++step)
+    assert_int_equal(ids ? lstm_step_ids(model, state, tokens, y) : lstm_step(model, state, x, y), LSTM_OK);
+  assert_int_equal(ids ? lstm_forward_ids(model, state, tokens, 2, y) : lstm_forward(model, state, x, 2, y), LSTM_OK);
   lstm_state_destroy(state);
   free(x);
   free(y);
@@ -225,7 +331,8 @@ static inline lstm_status load_any(const void *data, size_t size) {
   desc.allocator = allocator_of(&b);
   desc.max_size = 4096;
   status = load_exact(data, size, &desc, &model);
-  if (status == LSTM_OK) run_model(model);
+  if (status == LSTM_OK)
+    run_model(model);
   else {
     assert_int_equal(error.status, status);
     assert_true(error.message[0] != 0);

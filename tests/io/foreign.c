@@ -96,9 +96,100 @@ static void a_bare_lstm_and_missing_biases(void **unused) {
   lstm_model_destroy(model);
 }
 
+static void assert_assumed(foreign *f, const char *part, lstm_model **model) {
+  bytes file = foreign_file(f);
+  char assumed[512];
+  lstm_load_desc how;
+  memset(&how, 0, sizeof how);
+  memset(f, 0, sizeof *f);
+  how.assumed = assumed;
+  how.assumed_capacity = sizeof assumed;
+  *model = loaded(&file, &how);
+  if (!strstr(assumed, part)) fail_msg("%s", assumed);
+}
+
+static void recurrent_layers_of_every_kind_are_inferred(void **unused) {
+  foreign f;
+  lstm_model *model;
+  size_t k;
+  (void)unused;
+  memset(&f, 0, sizeof f);
+  foreign_module(&f, "gru.", 3, 2, 5, 0, 2, 1);
+  foreign_add(&f, "fc.weight", "F32", 4, 10, 1);
+  assert_assumed(&f, "input=2\ngru hidden=5 bidirectional name=gru\ngru hidden=5 bidirectional\ndense size=4 name=fc\n",
+                 &model);
+  for (k = 0; k < 10; ++k) /* r and z of both biases are added, those of n stay apart */
+    assert_true(tensor_value(model, "gru.bias_ih_l0", k) == made(3, k) + made(4, k));
+  for (; k < 15; ++k) {
+    assert_true(tensor_value(model, "gru.bias_ih_l0", k) == made(3, k));
+    assert_true(tensor_value(model, "gru.bias_hn_l0", k - 10) == made(4, k));
+    assert_true(tensor_value(model, "gru.bias_hn_l1_reverse", k - 10) == made(16, k));
+    assert_true(tensor_value(model, "gru.weight_ih_l1", k) == made(9, k));
+  }
+  lstm_model_destroy(model);
+  foreign_module(&f, "", 3, 2, 1, 0, 1, 0); /* 3 rows: also a plain layer of three units, if it had three columns */
+  assert_assumed(&f, "input=2\ngru hidden=1\n", &model);
+  lstm_model_destroy(model);
+  foreign_module(&f, "rnn.", 4, 2, 5, 3, 2, 0);
+  foreign_add(&f, "encoder.weight", "F32", 7, 2, 1);
+  foreign_add(&f, "decoder.weight", "F32", 7, 3, 2);
+  assert_assumed(&f,
+                 "input=7\nembedding size=2 name=encoder\nlstm hidden=5 projection=3\nlstm hidden=5 projection=3\n"
+                 "dense size=7 name=decoder\n",
+                 &model);
+  for (k = 0; k < 15; ++k) assert_true(tensor_value(model, "rnn.weight_hr_l1", k) == made(10, k));
+  lstm_model_destroy(model);
+  foreign_module(&f, "l.", 4, 2, 5, 3, 1, 1);
+  assert_assumed(&f, "lstm hidden=5 projection=3 bidirectional name=l\n", &model);
+  for (k = 0; k < 15; ++k) assert_true(tensor_value(model, "l.weight_hr_l0_reverse", k) == made(10, k));
+  lstm_model_destroy(model);
+}
+
+static void described_options_and_tied_heads(void **unused) {
+  lstm_layer layers[3];
+  lstm_load_desc how;
+  lstm_model *model;
+  int extra;
+  (void)unused;
+  memset(&how, 0, sizeof how);
+  layers[0] = lstm_embedding(3);
+  layers[0].tied = 1;
+  layers[1] = lstm_gru(4);
+  layers[1].bidirectional = 1;
+  layers[1].merge = LSTM_MERGE_SUM;
+  layers[2] = lstm_dense(6);
+  how.layers = layers;
+  how.layer_count = 3;
+  for (extra = 0; extra < 3; ++extra) {
+    foreign f;
+    bytes file;
+    memset(&f, 0, sizeof f);
+    foreign_add(&f, "embed.weight", "F32", 6, 4, 1);
+    foreign_module(&f, "rnn.", 3, 4, 4, 0, 1, 1);
+    foreign_add(&f, "head.bias", "F32", 6, 0, 2);
+    if (extra == 1) foreign_add(&f, "head.weight", "F32", 6, 4, 1);
+    file = foreign_file(&f);
+    layers[0].size = 4;
+    layers[2].size = 6 + extra;
+    if (extra == 2)
+      assert_refused(&file, &how, LSTM_ERR_ARGUMENT, "layer 2: tied to a table of 6 tokens and 4 columns");
+    layers[2].size = 6;
+    if (extra == 1) assert_refused(&file, &how, LSTM_ERR_UNSUPPORTED, "tensor head.weight is left over");
+    if (extra) {
+      bytes_free(&file);
+      continue;
+    }
+    model = loaded(&file, &how);
+    assert_int_equal(lstm_model_input_size(model), 6);
+    assert_true(tensor_value(model, "head.bias", 3) == made(2, 3));
+    lstm_model_destroy(model);
+  }
+  assert_true(layers[0].tied);
+}
+
 static void described_layers_and_prefixes(void **unused) {
-  static const lstm_prefix prefixes[] = {{"net.first.", "rnn."}, {"net.second.", "rnn1."}, {"net.hidden.", "dense0."},
-                                         {"net.", ""}};
+  static const lstm_prefix prefixes[] = {
+      {"net.first.", "rnn."}, {"net.second.", "rnn1."}, {"net.hidden.", "dense0."}, {"net.", ""}};
   lstm_layer layers[4];
   lstm_load_desc how;
   lstm_model *model;
@@ -189,18 +280,28 @@ static void what_does_not_fit_is_refused_by_name(void **unused) {
   memset(&f, 0, sizeof f);
   foreign_add(&f, "fc.weight", "F32", 2, 3, 1);
   refuse(&f, LSTM_ERR_UNSUPPORTED, "weight_ih_l0 is missing (no recurrent layer); the file has fc.weight [2][3]");
-  foreign_add(&f, "gru.weight_ih_l0", "F32", 9, 2, 1);
-  foreign_add(&f, "gru.weight_hh_l0", "F32", 9, 3, 1);
-  refuse(&f, LSTM_ERR_UNSUPPORTED, "GRU layers are not supported");
   foreign_add(&f, "rnn.weight_ih_l0", "F32", 3, 2, 1);
   foreign_add(&f, "rnn.weight_hh_l0", "F32", 3, 3, 1);
   refuse(&f, LSTM_ERR_UNSUPPORTED, "plain recurrent layers");
   foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
   foreign_add(&f, "rnn.weight_ih_l0_reverse", "F32", 12, 2, 1);
-  refuse(&f, LSTM_ERR_UNSUPPORTED, "rnn.weight_ih_l0_reverse: bidirectional LSTMs are not supported");
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor rnn.weight_hh_l0_reverse is missing");
+  foreign_module(&f, "rnn.", 4, 2, 3, 0, 2, 1);
+  foreign_add(&f, "rnn.weight_ih_l2", "F32", 12, 6, 1);
+  foreign_add(&f, "rnn.weight_hh_l2", "F32", 12, 3, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor rnn.weight_ih_l2_reverse is missing");
   foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
   foreign_add(&f, "rnn.weight_hr_l0", "F32", 2, 3, 1);
-  refuse(&f, LSTM_ERR_UNSUPPORTED, "rnn.weight_hr_l0: projections are not supported");
+  refuse(&f, LSTM_ERR_SHAPE, "tensor rnn.weight_hr_l0: expected [3][3], the file has [2][3]");
+  foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
+  foreign_add(&f, "rnn.weight_hr_l1", "F32", 2, 3, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "whose first layer lacks weight_ih, weight_hh or weight_hr");
+  foreign_module(&f, "rnn.", 4, 2, 3, 2, 1, 0);
+  foreign_add(&f, "rnn.weight_ih_l1", "F32", 12, 2, 1);
+  foreign_add(&f, "rnn.weight_hh_l1", "F32", 12, 2, 1);
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor rnn.weight_hr_l1 is missing");
+  foreign_module(&f, "rnn.", 4, 2, 3, 4, 1, 0);
+  refuse(&f, LSTM_ERR_FORMAT, "projection is wider than the cell");
   foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
   foreign_add(&f, "extra", "F32", 4, 0, 1);
   refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor extra is left over; the file has rnn.bias_hh_l0 [12], ");
@@ -209,7 +310,7 @@ static void what_does_not_fit_is_refused_by_name(void **unused) {
   refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor bn.num_batches_tracked is left over");
   foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
   foreign_lstm(&f, "rnn.", "F32", 2, 3, 3);
-  refuse(&f, LSTM_ERR_UNSUPPORTED, "lacks weight_ih or weight_hh");
+  refuse(&f, LSTM_ERR_UNSUPPORTED, "tensor rnn.weight_ih_l1 is missing; the file has");
   foreign_lstm(&f, "rnn.", "F32", 0, 2, 3);
   foreign_lstm(&f, "rnn.", "F32", 1, 4, 3);
   refuse(&f, LSTM_ERR_SHAPE, "tensor rnn.weight_ih_l1: expected [12][3], the file has [12][4]");
@@ -245,12 +346,21 @@ static void floats_as_text_are_exact(void **unused) {
   static const struct {
     float value;
     const char *text;
-  } known[] = {{0.25f, "0.25"},         {1e-3f, "0.001"}, {1e-8f, "1e-8"},         {5, "5"},      {-1, "-1"},
-               {0.9f, "0.9"},           {100, "100"},     {0, "0"},                {1e10f, "1e10"}, {1e-45f, "1e-45"},
-               {3.4028235e38f, "3.4028235e38"},           {16777216, "16777216"},  {0.00012f, "0.00012"}};
-  static const char *const bad[] = {"", "-", ".", "1.", ".5", "1e", "1e-", "+1", "1,5", " 1", "1 ", "0x1", "1e39",
-                                    "nan", "inf",
-                                    "1234567890", "1e999999"};
+  } known[] = {{0.25f, "0.25"},
+               {1e-3f, "0.001"},
+               {1e-8f, "1e-8"},
+               {5, "5"},
+               {-1, "-1"},
+               {0.9f, "0.9"},
+               {100, "100"},
+               {0, "0"},
+               {1e10f, "1e10"},
+               {1e-45f, "1e-45"},
+               {3.4028235e38f, "3.4028235e38"},
+               {16777216, "16777216"},
+               {0.00012f, "0.00012"}};
+  static const char *const bad[] = {"",   "-",  ".",   "1.",   ".5",  "1e",  "1e-",        "+1",      "1,5",
+                                    " 1", "1 ", "0x1", "1e39", "nan", "inf", "1234567890", "1e999999"};
   char text[64];
   lstm__text t;
   uint32_t bits, i;
@@ -262,8 +372,9 @@ static void floats_as_text_are_exact(void **unused) {
     assert_string_equal(text, known[i].text);
   }
   for (i = 0; i < sizeof bad / sizeof bad[0]; ++i) assert_false(lstm__parse_float(lstm__piece_of(bad[i]), &back));
-  for (i = 0, bits = 1; i < 20000; ++i,
-       bits = i < 3000 ? i : i < 6000 ? 0x7f7fffffu - i + 3000 : bits * 1664525u + 1013904223u) {
+  for (i = 0, bits = 1; i < 20000; ++i, bits = i < 3000   ? i
+                                               : i < 6000 ? 0x7f7fffffu - i + 3000
+                                                          : bits * 1664525u + 1013904223u) {
     float f = lstm__float_of_bits(bits);
     if (!lstm__all_finite(&f, 1)) continue;
     t = lstm__text_in(text, sizeof text);
@@ -275,10 +386,15 @@ static void floats_as_text_are_exact(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(layers_are_inferred_and_told),      cmocka_unit_test(a_bare_lstm_and_missing_biases),
-      cmocka_unit_test(prefixes_of_inferred_layers),       cmocka_unit_test(more_layers_than_allowed),
-      cmocka_unit_test(described_layers_and_prefixes),     cmocka_unit_test(what_does_not_fit_is_refused_by_name),
-      cmocka_unit_test(every_half_is_read_exactly),        cmocka_unit_test(floats_as_text_are_exact)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(layers_are_inferred_and_told),
+                                     cmocka_unit_test(a_bare_lstm_and_missing_biases),
+                                     cmocka_unit_test(recurrent_layers_of_every_kind_are_inferred),
+                                     cmocka_unit_test(described_options_and_tied_heads),
+                                     cmocka_unit_test(prefixes_of_inferred_layers),
+                                     cmocka_unit_test(more_layers_than_allowed),
+                                     cmocka_unit_test(described_layers_and_prefixes),
+                                     cmocka_unit_test(what_does_not_fit_is_refused_by_name),
+                                     cmocka_unit_test(every_half_is_read_exactly),
+                                     cmocka_unit_test(floats_as_text_are_exact)};
   return cmocka_run_group_tests_name("io foreign", tests, NULL, NULL);
 }
