@@ -1667,24 +1667,10 @@ LSTM__UNUSED static int lstm__x86_level(void) { return 2; }
 #endif
 
 LSTM_API int lstm_isa_usable(lstm_isa isa) {
-  switch (isa) {
-  case LSTM_ISA_AUTO:
-    return 1;
-  case LSTM_ISA_SCALAR:
-    return LSTM__HAS_SCALAR;
-  case LSTM_ISA_SSE2:
-    return LSTM__HAS_SSE2;
-  case LSTM_ISA_AVX2:
-    return LSTM__HAS_AVX2 && lstm__x86_level() >= 1;
-  case LSTM_ISA_AVX512:
-    return LSTM__HAS_AVX512 && lstm__x86_level() >= 2;
-  case LSTM_ISA_NEON:
-    return LSTM__HAS_NEON;
-  case LSTM_ISA_WASM:
-    return LSTM__HAS_WASM;
-  default:
-    return 0;
-  }
+  static const int compiled[] = {1,                LSTM__HAS_SCALAR, LSTM__HAS_SSE2, LSTM__HAS_AVX2,
+                                 LSTM__HAS_AVX512, LSTM__HAS_NEON,   LSTM__HAS_WASM};
+  if ((int)isa < 0 || isa >= LSTM_ISA_COUNT || !compiled[isa]) return 0;
+  return isa == LSTM_ISA_AVX2 ? lstm__x86_level() >= 1 : isa != LSTM_ISA_AVX512 || lstm__x86_level() >= 2;
 }
 
 LSTM_API lstm_isa lstm_isa_best(void) {
@@ -2828,23 +2814,14 @@ static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t st
   float *w = m->params + t->offset;
   int i;
   if (lstm__init_vector(m, t)) return;
-  switch (t->kind) {
-  case LSTM__T_TABLE:
+  if (t->kind == LSTM__T_TABLE) {
     lstm__init_normal(w, t->count, m->desc.seed, stream);
-    break;
-  case LSTM__T_WEIGHT_HH: /* the packed weights' memory has the room and is still unused */
+  } else if (t->kind == LSTM__T_WEIGHT_HH) { /* the packed weights' memory has the room and is still unused */
     lstm__init_orthogonal(m->kernels, w, t->rows, t->columns, m->packed + l->packed, m->desc.seed, stream);
-    break;
-  case LSTM__T_BIAS:
+  } else if (t->kind == LSTM__T_BIAS) {
     for (i = 0; l->type == LSTM_LAYER_LSTM && i < l->units; i++) w[l->units + i] = 1.0f;
-    break;
-  case LSTM__T_DENSE_BIAS:
-  case LSTM__T_BIAS_HN:
-  case LSTM__T_PEEPHOLE:
-    break;
-  default:
+  } else if (t->columns) {
     lstm__init_uniform(w, t->count, lstm__root_of(6.0 / ((double)t->rows + (double)t->columns)), m->desc.seed, stream);
-    break;
   }
 }
 
@@ -8592,42 +8569,25 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
 /* --- activations ------------------------------------------------------------------------------------------------- */
 
 IN V K(activate)(int f, V x) {
-  switch (f) {
-  case LSTM_TANH:
-    return K(tanh)(x);
-  case LSTM_SIGMOID:
-    return K(sigmoid)(x);
-  case LSTM_RELU:
-    return V_MAX(V_SET(0.0f), x);
-  case LSTM_HARD_SIGMOID:
+  if (f == LSTM_TANH) return K(tanh)(x);
+  if (f == LSTM_SIGMOID) return K(sigmoid)(x);
+  if (f == LSTM_RELU) return V_MAX(V_SET(0.0f), x);
+  if (f == LSTM_HARD_SIGMOID)
     return V_MIN(V_SET(1.0f), V_MAX(V_SET(0.0f), V_FMA(x, V_SET(1.0f / 6), V_SET(0.5f))));
-  case LSTM_SOFTSIGN:
-    return V_DIV(x, V_ADD(V_SET(1.0f), V_ABS(x)));
-  case LSTM__MAP_EXP:
-    return K(exp)(x);
-  default:
-    return x;
-  }
+  if (f == LSTM_SOFTSIGN) return V_DIV(x, V_ADD(V_SET(1.0f), V_ABS(x)));
+  return f == LSTM__MAP_EXP ? K(exp)(x) : x;
 }
 
 /* d times the derivative of f where f is y. */
 IN V K(through)(int f, V d, V y) {
   const V one = V_SET(1.0f);
-  switch (f) {
-  case LSTM_TANH:
-    return V_MUL(d, V_FNMA(y, y, one));
-  case LSTM_SIGMOID:
-    return V_MUL(V_MUL(d, y), V_SUB(one, y));
-  case LSTM_RELU:
-    return V_POS(d, y);
-  case LSTM_HARD_SIGMOID:
-    return V_POS(V_POS(V_MUL(d, V_SET(1.0f / 6)), y), V_SUB(one, y));
-  case LSTM_SOFTSIGN:
-    y = V_SUB(one, V_ABS(y));
-    return V_MUL(V_MUL(d, y), y);
-  default:
-    return d;
-  }
+  if (f == LSTM_TANH) return V_MUL(d, V_FNMA(y, y, one));
+  if (f == LSTM_SIGMOID) return V_MUL(V_MUL(d, y), V_SUB(one, y));
+  if (f == LSTM_RELU) return V_POS(d, y);
+  if (f == LSTM_HARD_SIGMOID) return V_POS(V_POS(V_MUL(d, V_SET(1.0f / 6)), y), V_SUB(one, y));
+  if (f != LSTM_SOFTSIGN) return d;
+  y = V_SUB(one, V_ABS(y));
+  return V_MUL(V_MUL(d, y), y);
 }
 
 /* The fixed tree by which 16 lanes become one. */
@@ -8929,22 +8889,12 @@ IN void K(gemm_panel)(const int nw, const lstm__gemm_job *job, const float *w, i
 }
 
 FN void K(gemm)(const lstm__gemm_job *job) {
-  int p, panels = job->columns / 64;
+  int p, panels = job->columns / 64, rest = job->columns / 16 % 4;
   const float *w = job->w;
   for (p = 0; p < panels; p++, w += (size_t)(job->k + job->bias) * 64) K(gemm_panel)(4, job, w, p);
-  switch (job->columns / 16 % 4) {
-  case 1:
-    K(gemm_panel)(1, job, w, p);
-    break;
-  case 2:
-    K(gemm_panel)(2, job, w, p);
-    break;
-  case 3:
-    K(gemm_panel)(3, job, w, p);
-    break;
-  default:
-    break;
-  }
+  if (rest == 1) K(gemm_panel)(1, job, w, p);
+  if (rest == 2) K(gemm_panel)(2, job, w, p);
+  if (rest == 3) K(gemm_panel)(3, job, w, p);
 }
 
 /* R consecutive k: g[k][64] += sum over n of a[n][k] d[n][64]. */
