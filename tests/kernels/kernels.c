@@ -289,7 +289,7 @@ static double activate(int f, double x) {
 typedef struct gate_row {
   lstm_layer o;
   int n, units, masked, gru;
-  double z[4 * UNITS], c_prev[UNITS], vectors[VECTORS * UNITS]; /* [4][n], [n], [..][n]; gru: z is r, z, n from x and h */
+  double z[4 * UNITS], c_prev[UNITS], vectors[VECTORS * UNITS]; /* [4][n]; gru: r, z, n from x and h; [n]; [..][n] */
   double noise[UNITS], zone[UNITS], dh[UNITS], dc[UNITS];
   double gates[4 * UNITS], c[UNITS], h[UNITS];
 } gate_row;
