@@ -292,7 +292,7 @@ function Sequences:slice(from, to) end
 
 ---A set of sequences for fit, predict, classify and evaluate. x: a list of arrays [T][I], [T] (one input) or of ids
 ---[T], tables of such numbers, tokens, or, where the model has a vocabulary, strings. y: a list of one label, class
----number or row for each, or of an array or list with one for each step.
+---number or row for each, or of an array or list with one for each step; false in a list: no target there.
 ---@param options {x: any[], y: any[]|lstm.Array|nil}
 ---@return lstm.Sequences
 function lstm.sequences(options) end

@@ -19,12 +19,14 @@ typedef struct host_state {
   int32_t *ids; /* [lanes] */
 } host_state;
 
-static host_state *check(lua_State *L) {
-  host_state *s = (host_state *)luaL_checkudata(L, 1, STATE);
+static host_state *check_at(lua_State *L, int arg) {
+  host_state *s = (host_state *)luaL_checkudata(L, arg, STATE);
   if (!s->state) host_raise(L, "the state is closed");
   if (s->model->closed) host_raise(L, "the state's model is closed");
   return s;
 }
+
+static host_state *check(lua_State *L) { return check_at(L, 1); }
 
 static int state_close(lua_State *L) {
   host_state *s = (host_state *)luaL_checkudata(L, 1, STATE);
@@ -91,8 +93,7 @@ static void make_room(lua_State *L, host_state *s, int seq_len) {
 }
 
 lstm_state *host_checkstate(lua_State *L, int arg, int seq_len) {
-  host_state *s = (host_state *)luaL_checkudata(L, arg, STATE);
-  if (!s->state) host_raise(L, "the state is closed");
+  host_state *s = check_at(L, arg);
   make_room(L, s, seq_len);
   return s->state;
 }

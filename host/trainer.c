@@ -218,7 +218,8 @@ static int trainer_train(lua_State *L) {
   host_readbatch(L, t->model->model, 2, 3, kind, lua_istable(L, 4) ? 4 : 0, &batch);
   batch.error = &error;
   status = lstm_train(t->trainer, &batch, &loss);
-  t->batch = batch; /* its sizes: what it points to may go */
+  t->batch.seq_len = batch.seq_len;
+  t->batch.batch_size = batch.batch_size;
   if (status != LSTM_OK) return host_failed(L, status, &error, NULL);
   lua_pushnumber(L, (lua_Number)loss);
   return 1;

@@ -77,10 +77,11 @@ local function inputs_of(model, x, where)
   return x
 end
 
--- Class numbers from 1, or labels, as ids from 0.
+-- Class numbers from 1, or labels, as ids from 0; false, where there is no target, as -1.
 local function class_ids(model, y, where)
   local _, outputs = model.core:sizes()
   local function id_of(value)
+    if value == false then return -1 end
     local id = type(value) == "string" and model:index(value) or value
     if type(id) ~= "number" or id < 1 or id > outputs or id ~= math.floor(id) then
       core.raise(("%s: %s is not one of the model's %s"):format(where, options.show(value), plural(outputs, "class")

@@ -196,6 +196,17 @@ function TestBidirectional.testSequencesOfAnyLength()
   lu.assertEquals(state:clone():values(), state:values())
 end
 
+function TestBidirectional.testStatesTravel()
+  local m = lstm.model{input = 1, lstm.lstm{3, bidirectional = true}, output = 1, seed = 2}
+  local long, short = m:state(), m:state()
+  long:forward(numbers(200, 1))
+  lu.assertTrue(short:restore(long:bytes()))
+  lu.assertEquals(short:values(), long:values())
+  local x = numbers(300, 1)
+  lu.assertEquals(short:forward(x), long:forward(x))
+  fails("carry", m.trainer, m, {carry = true})
+end
+
 function TestBidirectional.testPooledSequencesAreReadWhole()
   for _, read in ipairs{"mean", "max", "last"} do
     local m = lstm.model{input = 1, hidden = 3, output = 2, read = read, seed = 2}

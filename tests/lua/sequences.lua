@@ -130,6 +130,17 @@ function TestRunning.testPadded()
   fails("weights must be a float32 array [3]", m.evaluate, m, {x = x, y = y, weights = lstm.zeros{3, 4}})
 end
 
+-- false: there is no target at this step, or for this sequence.
+function TestRunning.testWithoutATarget()
+  local tags = lstm.model{input = 1, hidden = 4, output = {"n", "v"}, read = "all", seed = 1}
+  local x = {{1, 2, 3}, {4, 5}}
+  local result = tags:evaluate{x = x, y = {{"n", false, "v"}, {false, false}}}
+  lu.assertEquals(result.count, 2)
+  local p = tags:predict{x = x}[1]
+  lu.assertAlmostEquals(result.loss, -(math.log(p[1][1]) + math.log(p[3][2])) / 2, 1e-5)
+  lu.assertEquals(classifier():evaluate{x = x, y = {"up", false}}.count, 1)
+end
+
 local TestFit = {}
 
 function TestFit.testLearns()

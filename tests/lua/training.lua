@@ -302,6 +302,20 @@ function TestParts.testMistakes()
   fails('option "loss" must be one of "none"', m.trainer, m, {loss = "x"})
 end
 
+function TestParts.testEvaluate()
+  local m = classifier()
+  local t = m:trainer{batch = 2, seq = 5, label_smoothing = 0.2}
+  local bx, by = numbers(5, 2, 2), lstm.array({0, 2}, "int32")
+  t:forward(bx)
+  local loss, weight, targets = t:evaluate(m:state(2), bx, by)
+  lu.assertAlmostEquals(loss / weight, t:loss(by), 1e-6)
+  lu.assertEquals(targets, 2)
+  local other = classifier():state(2)
+  other:model():close()
+  fails("the state's model is closed", t.evaluate, t, other, bx, by)
+  fails("another architecture", t.evaluate, t, regression():state(2), bx, by)
+end
+
 function TestParts.testNotFinite()
   local m = regression()
   local t = m:trainer{batch = 1, seq = 1, loss = "none"}

@@ -1,5 +1,6 @@
--- Vocabularies: bytes and code points, round trips, and what a user is told about a symbol that is not there.
+-- Vocabularies: bytes, code points and words, round trips, and what a user is told about a symbol that is not there.
 local lu = require "luaunit"
+local lstm = require "lstm"
 local vocab = require "lstm.vocab"
 
 local function all_bytes()
@@ -105,6 +106,46 @@ function TestUtf8.testUnknownSymbol()
     v.encode, v, "aé")
 end
 
+local TestWords = {}
+
+function TestWords.testSymbols()
+  local v = lstm.vocab("the cat\nthe  dog sleeps", "words")
+  lu.assertEquals(v:pieces(), {"\n", "<unknown>", "cat", "dog", "sleeps", "the"})
+  lu.assertEquals(lstm.vocab("a b a c a b", "words", {least = 2}):pieces(), {"\n", "<unknown>", "a", "b"})
+  lu.assertEquals(tostring(v), "vocabulary of 6 words")
+end
+
+function TestWords.testThereAndBack()
+  local v = lstm.vocab("the cat\nthe dog sleeps", "words")
+  lu.assertEquals(v:encode("the\tcat \n\ndog").ids:totable(), {5, 2, 0, 0, 3})
+  lu.assertEquals(v:encode("the bird sleeps"):decode(), "the <unknown> sleeps")
+  lu.assertEquals(v:encode("the cat\ndog\n"):decode(), "the cat\ndog\n")
+  lu.assertEquals(v:decode{}, "")
+  lu.assertErrorMsgContains("the text has no words", v.encode, v, "  ")
+end
+
+function TestWords.testTravels()
+  for _, text in ipairs{"the cat", "l'été n'est\npas fini", "a\255b c"} do
+    local v = lstm.vocab(text, "words")
+    lu.assertTrue(assert(lstm.vocab.frommeta(v:tometa())) == v)
+  end
+  lu.assertNil((lstm.vocab.frommeta "words a b"))
+end
+
+function TestWords.testWritesOn()
+  local v = lstm.vocab("a b c d", "words")
+  local m = lstm.model{input = v, hidden = 4, output = v, seed = 1}
+  local text = m:sample{prime = "a b", length = 30, temperature = 1, seed = 1}
+  lu.assertEquals(text:sub(1, 3), "a b")
+  for word in text:gmatch("%S+") do lu.assertNotNil(v:id(word)) end
+  lu.assertEquals(#v:encode(text), 32)
+end
+
+function TestWords.testRefused()
+  lu.assertErrorMsgContains('least belongs to the kind "words"', lstm.vocab, "abc", "bytes", {least = 2})
+  lu.assertErrorMsgContains('unknown option "min"', lstm.vocab, "abc", "words", {min = 2})
+end
+
 local TestMeta = {}
 
 function TestMeta.testRefused()
@@ -148,6 +189,7 @@ end
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
   {"TestBytes", TestBytes},
   {"TestUtf8", TestUtf8},
+  {"TestWords", TestWords},
   {"TestMeta", TestMeta},
   {"TestSplit", TestSplit},
 }, true)

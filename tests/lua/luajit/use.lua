@@ -23,7 +23,9 @@ collectgarbage()
 assert(state:best() == "odd")
 
 local ragged = lstm.sequences{x = {{1, 2, 3}, {3, 1}, {2, 5}}, y = {"up", "down", "up"}}
-local cell = lstm.model{input = 1, lstm.lstm{6, peephole = true, bidirectional = true}, output = {"up", "down"}, seed = 1}
+local cell = lstm.model{
+  input = 1, lstm.lstm{6, peephole = true, bidirectional = true}, output = {"up", "down"}, seed = 1,
+}
 assert(cell:fit(ragged, {epochs = 40, batch = 2, lr = 0.05, verbose = 0, seed = 1, validation = ragged}))
 assert(cell:classify(ragged)[2] == "down")
 local words = lstm.vocab("good morning\nbonjour", "words")
