@@ -5782,22 +5782,19 @@ LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer) {
 }
 
 /* [SECTION] Gradient check
-   The equations of CELLS once more, plain and slow, in double precision and without a derivative, over the layers as
-   they are described. What two such passes differ in, with weights a little to both sides of the model's, is what the
-   gradient must say.
+   The equations of CELLS once more, plain and slow, in double precision and without a derivative. What two such passes
+   differ in, with weights a little to both sides of the model's, is what the gradient must say.
    ================================================================================================================ */
 
 typedef struct lstm__exact {
   lstm_trainer *t;
   const lstm_gradcheck_desc *desc;
-  lstm_batch b;                /* resolved */
-  double *w, *in, *out, *lane; /* [parameters]; [T][B][widest] twice; [7 widest]: h, c and sums of a cell */
-  float *y, *d_y;              /* [T'][B][O] */
-  size_t B, steps, width;      /* rows of `in`: steps * B, of `width`; steps is 1 after a layer that reads once */
-  size_t state, n, p;          /* the cell under way: its place in [S]; units; outputs */
-  const lstm_layer *l;
-  const double *next;                                                          /* the tensor in w that comes next */
-  const double *w_ih, *w_hh, *bias, *bias_hn, *w_hr, *peephole, *norm, *start; /* norm, start: all that are adjacent */
+  const lstm_batch *b; /* its x, ids and initial; the trainer's forward pass has sorted out the rest */
+  double *w;           /* [parameters] of the pass */
+  double *rows;        /* [1 + nodes][room]: the input, then what each node writes, rows as wide as it; 0 in padding */
+  double *lane;        /* [7 widest]: h, c and sums of a cell */
+  float *y;            /* [T'][B][O], then its gradient */
+  size_t room;
 } lstm__exact;
 
 static double lstm__exact_map(lstm_activation f, double x) {
@@ -5824,180 +5821,126 @@ static void lstm__exact_norm(size_t n, double *z, const double *gamma, const dou
   for (i = 0; i < n; i++) z[i] = lstm__mul(gamma[i], (z[i] - mean) / lstm__sqrt(var + 1e-5)) + beta[i];
 }
 
-static void lstm__exact_lstm(const lstm__exact *e, const double *x, double *h, double *c) {
-  const lstm_layer *l = e->l;
-  const double *p = e->peephole;
-  lstm_activation G = l->gate_activation ? l->gate_activation : LSTM_SIGMOID;
-  lstm_activation A = l->activation ? l->activation : LSTM_TANH;
-  size_t n = e->n, j;
-  double *i = c + n, *f = i + n, *g = f + n, *o = g + n, s, limit = (double)l->cell_clip;
+static const double *lstm__exact_tensor(const lstm__exact *e, const lstm__layer *l, int kind) {
+  return l->tensor[kind] < 0 ? NULL : e->w + e->t->model->tensors[l->tensor[kind]].offset;
+}
+
+static void lstm__exact_lstm(const lstm__exact *e, const lstm__layer *l, const double *x, double *h, double *c) {
+  const double *w = lstm__exact_tensor(e, l, LSTM__T_WEIGHT_IH), *u = lstm__exact_tensor(e, l, LSTM__T_WEIGHT_HH);
+  const double *b = lstm__exact_tensor(e, l, LSTM__T_BIAS), *r = lstm__exact_tensor(e, l, LSTM__T_PROJECTION);
+  const double *p = lstm__exact_tensor(e, l, LSTM__T_PEEPHOLE), *norm = lstm__exact_tensor(e, l, LSTM__T_NORM);
+  lstm_activation G = l->o.gate_activation, A = l->o.activation;
+  size_t n = (size_t)l->units, j;
+  double *i = c + n, *f = i + n, *g = f + n, *o = g + n, s, limit = (double)l->o.cell_clip;
   for (j = 0; j < 4 * n; j++) {
-    i[j] = lstm__exact_dot(e->w_ih, j, e->width, x, l->layer_norm ? 0 : e->bias[j]);
-    i[j] = lstm__exact_dot(e->w_hh, j, e->p, h, i[j]);
+    i[j] = lstm__exact_dot(w, j, (size_t)l->in, x, norm ? 0 : b[j]);
+    i[j] = lstm__exact_dot(u, j, (size_t)l->out, h, i[j]);
   }
-  for (j = 0; l->layer_norm && j < 4 * n; j += n) lstm__exact_norm(n, i + j, e->norm + j, e->bias + j);
+  for (j = 0; norm && j < 4 * n; j += n) lstm__exact_norm(n, i + j, norm + j, b + j);
   for (j = 0; j < n; j++) {
-    i[j] = lstm__exact_map(G, i[j] + (l->peephole ? lstm__mul(p[j], c[j]) : 0));
-    f[j] = lstm__exact_map(G, f[j] + (l->peephole ? lstm__mul(p[n + j], c[j]) : 0));
-    if (l->coupled) f[j] = 1 - i[j];
-    if (l->forget == LSTM_FORGET_ZERO || l->forget == LSTM_FORGET_ONE) f[j] = l->forget == LSTM_FORGET_ONE;
+    i[j] = lstm__exact_map(G, i[j] + (p ? lstm__mul(p[j], c[j]) : 0));
+    f[j] = lstm__exact_map(G, f[j] + (p ? lstm__mul(p[n + j], c[j]) : 0));
+    if (l->o.coupled) f[j] = 1 - i[j];
+    if (l->o.forget == LSTM_FORGET_ZERO || l->o.forget == LSTM_FORGET_ONE) f[j] = l->o.forget == LSTM_FORGET_ONE;
     s = lstm__mul(f[j], c[j]) + lstm__mul(i[j], lstm__exact_map(A, g[j]));
     if (limit > 0) s = s > limit ? limit : s < -limit ? -limit : s;
     c[j] = g[j] = s;
-    o[j] = lstm__exact_map(G, o[j] + (l->peephole ? lstm__mul(p[2 * n + j], s) : 0));
+    o[j] = lstm__exact_map(G, o[j] + (p ? lstm__mul(p[2 * n + j], s) : 0));
   }
-  if (l->layer_norm) lstm__exact_norm(n, g, e->norm + 4 * n, e->norm + 5 * n);
+  norm = lstm__exact_tensor(e, l, LSTM__T_NORM_CELL); /* its bias follows */
+  if (norm) lstm__exact_norm(n, g, norm, norm + n);
   for (j = 0; j < n; j++) g[j] = lstm__mul(o[j], lstm__exact_map(A, g[j]));
-  for (j = 0; j < e->p; j++) h[j] = l->projection ? lstm__exact_dot(e->w_hr, j, n, g, 0) : g[j];
+  for (j = 0; j < (size_t)l->out; j++) h[j] = r ? lstm__exact_dot(r, j, n, g, 0) : g[j];
 }
 
-static void lstm__exact_gru(const lstm__exact *e, const double *x, double *h, double *z) {
-  size_t n = e->n, j;
-  double *u = z + 3 * n, g;
+static void lstm__exact_gru(const lstm__exact *e, const lstm__layer *l, const double *x, double *h, double *z) {
+  const double *w = lstm__exact_tensor(e, l, LSTM__T_WEIGHT_IH), *b = lstm__exact_tensor(e, l, LSTM__T_BIAS);
+  const double *u = lstm__exact_tensor(e, l, LSTM__T_WEIGHT_HH), *hn = lstm__exact_tensor(e, l, LSTM__T_BIAS_HN);
+  size_t n = (size_t)l->units, j;
+  double *q = z + 3 * n, g;
   for (j = 0; j < 3 * n; j++) {
-    z[j] = lstm__exact_dot(e->w_ih, j, e->width, x, e->bias[j]);
-    u[j] = lstm__exact_dot(e->w_hh, j, n, h, j < 2 * n ? 0 : e->bias_hn[j - 2 * n]);
-    if (j < 2 * n) z[j] = lstm__exact_map(LSTM_SIGMOID, z[j] + u[j]);
+    z[j] = lstm__exact_dot(w, j, (size_t)l->in, x, b[j]);
+    q[j] = lstm__exact_dot(u, j, n, h, j < 2 * n ? 0 : hn[j - 2 * n]);
+    if (j < 2 * n) z[j] = lstm__exact_map(LSTM_SIGMOID, z[j] + q[j]);
   }
   for (j = 0; j < n; j++) {
-    g = lstm__exact_map(LSTM_TANH, z[2 * n + j] + lstm__mul(z[j], u[2 * n + j]));
+    g = lstm__exact_map(LSTM_TANH, z[2 * n + j] + lstm__mul(z[j], q[2 * n + j]));
     h[j] = g + lstm__mul(z[n + j], h[j] - g);
   }
 }
 
-static size_t lstm__exact_length(const lstm__exact *e, size_t lane) {
-  return (size_t)(e->b.lengths ? e->b.lengths[lane] : e->b.seq_len);
-}
-
-static const double *lstm__exact_take(lstm__exact *e, int asked, size_t count) {
-  const double *w = e->next;
-  if (asked) e->next += count;
-  return w;
-}
-
-/* What was written is read next. */
-static void lstm__exact_turn(lstm__exact *e, size_t width) {
-  double *read = e->in;
-  e->in = e->out;
-  e->out = read;
-  e->width = width;
-}
-
-/* One direction over all lanes, into columns `column`... of rows of `width`. A lane begins at a state that is given,
-   carried, learned or zero. */
-static void lstm__exact_direction(lstm__exact *e, int reverse, size_t column, size_t width) {
-  const lstm_layer *l = e->l;
-  int gru = l->type == LSTM_LAYER_GRU;
-  size_t n = e->n, gates = gru ? 3 * n : 4 * n, values = e->p + (gru ? 0 : n), lane, s, j;
-  e->w_ih = lstm__exact_take(e, 1, gates * e->width);
-  e->w_hh = lstm__exact_take(e, 1, gates * e->p);
-  e->bias = lstm__exact_take(e, 1, gates);
-  e->bias_hn = lstm__exact_take(e, gru, n);
-  e->w_hr = lstm__exact_take(e, l->projection, e->p * n);
-  e->peephole = lstm__exact_take(e, l->peephole, 3 * n);
-  e->norm = lstm__exact_take(e, l->layer_norm, 6 * n);
-  e->start = lstm__exact_take(e, l->learned_state, values);
-  for (lane = 0; lane < e->B; lane++) {
-    size_t length = lstm__exact_length(e, lane), at = lane * (size_t)lstm_model_state_size(e->t->model) + e->state;
-    int anew = !e->b.initial && (!e->t->desc.carry_state || e->t->anew[lane] || (e->b.reset && e->b.reset[lane]));
-    const float *from = (e->b.initial ? e->b.initial : e->t->carry) + at;
-    for (j = 0; j < values; j++) e->lane[j] = !anew ? (double)from[j] : l->learned_state ? e->start[j] : 0;
-    for (s = 0; s < length; s++) {
-      size_t row = (reverse ? length - 1 - s : s) * e->B + lane;
-      (gru ? lstm__exact_gru : lstm__exact_lstm)(e, e->in + row * e->width, e->lane, e->lane + e->p);
-      memcpy(e->out + row * width + column, e->lane, e->p * sizeof(double));
+static void lstm__exact_cell(const lstm__exact *e, const lstm__layer *l, const double *in, double *out) {
+  const lstm_trainer *t = e->t;
+  const double *rest = lstm__exact_tensor(e, l, LSTM__T_H0); /* c0 follows */
+  size_t n = (size_t)l->out, values = n + (l->type == LSTM_LAYER_LSTM ? (size_t)l->units : 0), row, j;
+  int lane, s;
+  for (lane = 0; lane < t->B; lane++) {
+    const float *from = e->b->initial ? e->b->initial : t->carry;
+    from += (size_t)lane * (size_t)t->model->plan.state_size + (size_t)l->values;
+    for (j = 0; j < values; j++) e->lane[j] = !t->fresh[lane] ? (double)from[j] : rest ? rest[j] : 0;
+    for (s = 0; s < t->lengths[lane]; s++) {
+      row = (size_t)((l->reverse ? t->lengths[lane] - 1 - s : s) * t->B + lane);
+      if (l->type == LSTM_LAYER_LSTM)
+        lstm__exact_lstm(e, l, in + row * (size_t)l->in, e->lane, e->lane + n);
+      else
+        lstm__exact_gru(e, l, in + row * (size_t)l->in, e->lane, e->lane + n);
+      memcpy(out + row * n, e->lane, n * sizeof(double));
     }
   }
-  e->state += values;
 }
 
-/* Column u of a lane: directions merged, and read as the layer says. */
-static void lstm__exact_read(lstm__exact *e, size_t lane, size_t u, size_t width) {
-  int sum = e->l->bidirectional && e->l->merge == LSTM_MERGE_SUM;
-  size_t n = lstm__exact_length(e, lane), t;
-  double *to = e->out + lane * width + u, v;
-  for (t = 0; t < (e->l->read ? 1 : e->steps); t++) to[t * e->B * width] = 0;
+/* Unit u of a lane: merges the directions a and b, each p wide, and reads as the layer says. */
+static void lstm__exact_join(const lstm__exact *e, const lstm__layer *l, const double *a, double *out, int lane,
+                             size_t u) {
+  size_t p = (size_t)e->t->model->layers[l->source].out, width = (size_t)l->out;
+  const double *b = a + e->room;
+  double *to = out + (size_t)lane * width + u, x, z;
+  int t, n = e->t->lengths[lane], sum = l->o.bidirectional && l->o.merge == LSTM_MERGE_SUM;
   for (t = 0; t < n; t++) {
-    const double *row = e->in + (t * e->B + lane) * e->width + u;
-    v = row[0] + (sum ? row[e->p] : 0);
-    if (e->l->read == LSTM_READ_ALL) to[t * e->B * width] = v;
-    if (e->l->read == LSTM_READ_MEAN) *to += v / (double)n;
-    if (e->l->read == LSTM_READ_MAX && (t == 0 || v > *to)) *to = v;
-    if (e->l->read == LSTM_READ_LAST) /* the backward direction ends at step 0 */
-      *to += (t == (u < e->p ? n - 1 : 0) ? row[0] : 0) + (sum && t == 0 ? row[e->p] : 0);
+    size_t row = (size_t)(t * e->t->B + lane);
+    x = u < p ? a[row * p + u] : b[row * p + u - p];
+    z = sum ? b[row * p + u] : 0;
+    if (l->o.read == LSTM_READ_ALL) out[row * width + u] = x + z;
+    if (l->o.read == LSTM_READ_MEAN) *to += (x + z) / n;
+    if (l->o.read == LSTM_READ_MAX && (t == 0 || x + z > *to)) *to = x + z;
+    if (l->o.read == LSTM_READ_LAST) /* the backward direction ends at step 0 */
+      *to += (t == (u < p ? n - 1 : 0) ? x : 0) + (t == 0 ? z : 0);
   }
 }
 
-static void lstm__exact_recurrent(lstm__exact *e) {
-  size_t raw, width, lane, u;
-  e->n = (size_t)e->l->size;
-  e->p = e->l->projection ? (size_t)e->l->projection : e->n;
-  raw = e->l->bidirectional ? 2 * e->p : e->p;
-  width = e->l->merge == LSTM_MERGE_SUM ? e->p : raw;
-  lstm__exact_direction(e, 0, 0, raw);
-  if (e->l->bidirectional) lstm__exact_direction(e, 1, e->p, raw);
-  lstm__exact_turn(e, raw);
-  for (lane = 0; lane < e->B; lane++)
-    for (u = 0; u < width; u++) lstm__exact_read(e, lane, u, width);
-  if (e->l->read) e->steps = 1;
-  lstm__exact_turn(e, width);
+/* Unit j of a row of an embedding, a dense layer, or a dropout layer, which does nothing here. */
+static double lstm__exact_unit(const lstm__exact *e, const lstm__layer *l, const double *in, size_t row, size_t j) {
+  const double *table = lstm__exact_tensor(e, l, LSTM__T_TABLE), *w = lstm__exact_tensor(e, l, LSTM__T_WEIGHT);
+  const double *b = lstm__exact_tensor(e, l, LSTM__T_DENSE_BIAS);
+  if (table) return table[(size_t)e->b->ids[row] * (size_t)l->out + j];
+  if (!w) return in[row * (size_t)l->in + j];
+  return lstm__exact_map(l->activation, lstm__exact_dot(w, j, (size_t)l->in, in + row * (size_t)l->in, b[j]));
 }
 
-static void lstm__exact_dense(lstm__exact *e, int tied) {
-  size_t n = (size_t)e->l->size, r, j;
-  const double *w = tied ? e->w : lstm__exact_take(e, 1, n * e->width), *bias = lstm__exact_take(e, 1, n);
-  for (r = 0; r < e->steps * e->B; r++)
-    for (j = 0; j < n; j++)
-      e->out[r * n + j] =
-          lstm__exact_map(e->l->activation, lstm__exact_dot(w, j, e->width, e->in + r * e->width, bias[j]));
-  lstm__exact_turn(e, n);
-}
-
-static int lstm__exact_valid(const lstm__exact *e, size_t row) {
-  return row / e->B < lstm__exact_length(e, row % e->B);
-}
-
-/* The loss of a pass with the weights w. Padding is 0 in the first layer's input, and in y. */
+/* The loss of a pass with the weights w. */
 static double lstm__exact_loss(lstm__exact *e) {
-  const lstm_model_desc *d = &e->t->model->desc;
-  int tokens = lstm_model_takes_ids(e->t->model), i, last = 0;
-  size_t r, j;
-  for (i = 0; i < d->layer_count; i++)
-    if (d->layers[i].type == LSTM_LAYER_DENSE) last = i;
-  e->next = e->w;
-  e->state = 0;
-  e->steps = (size_t)e->b.seq_len;
-  e->width = (size_t)(tokens ? d->layers[0].size : d->input_size);
-  (void)lstm__exact_take(e, tokens, (size_t)d->input_size * e->width);
-  for (r = 0; r < e->steps * e->B; r++)
-    for (j = 0; j < e->width; j++) {
-      double *x = e->in + r * e->width + j;
-      *x = !lstm__exact_valid(e, r) ? 0 : tokens ? e->w[(size_t)e->b.ids[r] * e->width + j] : (double)e->b.x[x - e->in];
-    }
-  for (i = tokens; i < d->layer_count; i++) {
-    e->l = d->layers + i;
-    if (e->l->type == LSTM_LAYER_DENSE) lstm__exact_dense(e, d->layers[0].tied && i == last);
-    if (e->l->type == LSTM_LAYER_LSTM || e->l->type == LSTM_LAYER_GRU) lstm__exact_recurrent(e);
+  const lstm_trainer *t = e->t;
+  const lstm_model *m = t->model;
+  size_t in = (size_t)m->desc.input_size, r, j, rows = (size_t)(t->T * t->B);
+  int k, lane;
+  memset(e->rows, 0, (size_t)(m->plan.layers + 1) * e->room * sizeof(double));
+#define LSTM__VALID(row) ((int)(row) / t->B < t->lengths[(int)(row) % t->B])
+  for (r = 0; e->b->x && r < rows; r++)
+    for (j = 0; j < in && LSTM__VALID(r); j++) e->rows[r * in + j] = (double)e->b->x[r * in + j];
+  for (k = 0; k < m->plan.layers; k++) {
+    const lstm__layer *l = m->layers + k;
+    double *from = e->rows + (size_t)(l->source + 1) * e->room, *to = e->rows + (size_t)(k + 1) * e->room;
+    size_t n = (size_t)l->out;
+    if (l->recurrent) lstm__exact_cell(e, l, from, to);
+    for (j = 0; l->type == LSTM__NODE_JOIN && j < n; j++)
+      for (lane = 0; lane < t->B; lane++) lstm__exact_join(e, l, from, to, lane, j);
+    if (l->type == LSTM__NODE_JOIN && l->o.read) rows = (size_t)t->B;
+    if (l->recurrent || l->type == LSTM__NODE_JOIN) continue;
+    for (r = 0; r < rows; r++)
+      for (j = 0; j < n && LSTM__VALID(r); j++) to[r * n + j] = lstm__exact_unit(e, l, from, r, j);
   }
-  for (r = 0; r < e->steps * e->B; r++)
-    if (!lstm__exact_valid(e, r)) memset(e->in + r * e->width, 0, e->width * sizeof(double));
-  return e->desc->loss(e->desc->user, e->in, NULL);
-}
-
-/* The float passes: the gradient, into the trainer. */
-static lstm_status lstm__exact_gradient(lstm__exact *e, size_t outputs) {
-  lstm_flow flow;
-  size_t i;
-  lstm_status status = lstm__forward_window(e->t, &e->b, e->y);
-  if (status != LSTM_OK) return status;
-  e->t->windows--;
-  for (i = 0; i < outputs; i++) e->in[i] = (double)e->y[i];
-  memset(&flow, 0, sizeof flow);
-  memset(e->d_y, 0, outputs * sizeof(float));
-  flow.d_output = e->d_y;
-  (void)e->desc->loss(e->desc->user, e->in, e->d_y);
-  lstm_trainer_zero_gradients(e->t);
-  return lstm_trainer_backward(e->t, &flow);
+#undef LSTM__VALID
+  return e->desc->loss(e->desc->user, e->rows + (size_t)m->plan.layers * e->room, NULL);
 }
 
 /* Compares the derivatives along random signs in one tensor, relative to its gradient's norm (its square at least
@@ -6026,84 +5969,85 @@ static lstm_gradcheck_result lstm__exact_compare(lstm__exact *e, int tensor, int
     }
     now.error = now.analytic < now.numeric ? now.numeric - now.analytic : now.analytic - now.numeric;
     size = now.numeric < 0 ? -now.numeric : now.numeric;
-    if (size < scale) size = scale;
-    if (now.error != 0) now.error /= size;
+    if (now.error != 0) now.error /= size > scale ? size : scale;
     if (!(best.error <= now.error)) best = now;
   }
   for (i = 0; i < count; i++) e->w[at + i] = (double)params[i];
   return best;
 }
 
-/* What a layer draws by chance in training, or NULL. */
-static const char *lstm__draws(const lstm_layer *l) {
-  if (l->type == LSTM_LAYER_DROPOUT && l->rate > 0) return "its rate";
-  if (l->dropout > 0) return "dropout";
-  if (l->recurrent_dropout > 0) return "recurrent_dropout";
-  if (l->zoneout > 0) return "zoneout";
-  return l->forget == LSTM_FORGET_NOISE ? "noise" : NULL;
+/* The gradient by the float passes, then all tensors, each by itself. */
+static lstm_status lstm__exact_run(lstm__exact *e, size_t outputs, lstm_gradcheck_result *out) {
+  lstm_trainer *t = e->t;
+  lstm_flow flow;
+  double square = 0;
+  size_t i;
+  int k, d;
+  lstm_status status = lstm__forward_window(t, e->b, e->y);
+  if (status != LSTM_OK) return status;
+  t->windows--;
+  for (i = 0; i < outputs; i++) e->rows[i] = (double)e->y[i];
+  memset(e->y, 0, outputs * sizeof(float));
+  memset(&flow, 0, sizeof flow);
+  flow.d_output = e->y;
+  (void)e->desc->loss(e->desc->user, e->rows, e->y);
+  lstm_trainer_zero_gradients(t);
+  (void)lstm_trainer_backward(t, &flow);
+  for (i = 0; i < t->model->plan.params; i++) {
+    e->w[i] = (double)t->model->params[i];
+    square += lstm__mul((double)t->grad[i], (double)t->grad[i]);
+  }
+  for (k = 0; k < t->model->plan.tensors; k++)
+    for (d = 0; d < (e->desc->directions ? e->desc->directions : 4); d++) {
+      lstm_gradcheck_result now = lstm__exact_compare(e, k, d, lstm__mul(square, 1e-6));
+      if (now.error >= out->error || !lstm__finite(now.error)) *out = now;
+      if (!lstm__finite(now.error))
+        return lstm__fail(e->desc->error, LSTM_ERR_NOT_FINITE, "the loss or the gradient of %s is not finite",
+                          t->model->tensors[k].name);
+    }
+  return LSTM_OK;
 }
 
 static void lstm__carve_exact(lstm__arena *a, lstm__exact *e, size_t outputs) {
-  const lstm_model_desc *d = &e->t->model->desc;
-  size_t widest = lstm_model_takes_ids(e->t->model) ? 1 : (size_t)d->input_size;
-  int i;
-  for (i = 0; i < d->layer_count; i++)
-    if ((size_t)d->layers[i].size * 2 > widest) widest = (size_t)d->layers[i].size * 2;
-  e->w = (double *)lstm__carve(a, e->t->model->plan.params, sizeof(double));
-  e->in = (double *)lstm__carve(a, (size_t)e->b.seq_len * e->B * widest, sizeof(double));
-  e->out = (double *)lstm__carve(a, (size_t)e->b.seq_len * e->B * widest, sizeof(double));
-  e->lane = (double *)lstm__carve(a, 7 * widest, sizeof(double));
+  const lstm_model *m = e->t->model;
+  size_t widest = (size_t)(m->plan.widest > m->desc.input_size || !e->b->x ? m->plan.widest : m->desc.input_size);
+  e->room = (size_t)(e->b->seq_len * e->b->batch_size) * widest;
+  e->w = (double *)lstm__carve(a, m->plan.params, sizeof(double));
+  e->rows = (double *)lstm__carve(a, e->room, (size_t)(m->plan.layers + 1) * sizeof(double));
+  e->lane = (double *)lstm__carve(a, widest, 7 * sizeof(double));
   e->y = lstm__carve_floats(a, outputs);
-  e->d_y = lstm__carve_floats(a, outputs);
-}
-
-static lstm_status lstm__exact_run(lstm__exact *e, size_t outputs, lstm_gradcheck_result *out) {
-  size_t params = e->t->model->plan.params, i;
-  int k, d, directions = e->desc->directions ? e->desc->directions : 4;
-  double square = 0;
-  lstm_status status = lstm__exact_gradient(e, outputs);
-  if (status != LSTM_OK) return status;
-  for (i = 0; i < params; i++) {
-    e->w[i] = (double)e->t->model->params[i];
-    square += lstm__mul((double)e->t->grad[i], (double)e->t->grad[i]);
-  }
-  for (k = 0; k < e->t->model->plan.tensors; k++)
-    for (d = 0; d < directions; d++) {
-      lstm_gradcheck_result now = lstm__exact_compare(e, k, d, lstm__mul(square, 1e-6));
-      if (!lstm__finite(now.error))
-        return lstm__fail(e->desc->error, LSTM_ERR_NOT_FINITE, "the loss or the gradient of %s is not finite",
-                          e->t->model->tensors[k].name);
-      if (now.error >= out->error) *out = now;
-    }
-  return LSTM_OK;
 }
 
 LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, const lstm_gradcheck_desc *desc,
                                     lstm_gradcheck_result *out) {
   lstm__exact e;
   lstm__arena arena;
+  lstm_batch b;
   void *block;
   size_t outputs;
   int i;
   lstm_status status;
   if (!t || !batch || !desc || !desc->loss || !out || desc->directions < 0) return LSTM_ERR_ARGUMENT;
   memset(out, 0, sizeof *out);
-  for (i = 0; i < t->model->desc.layer_count; i++)
-    if (lstm__draws(t->model->desc.layers + i))
+  for (i = 0; i < t->model->desc.layer_count; i++) {
+    const lstm_layer *l = t->model->desc.layers + i;
+    const char *chance = l->rate > 0 ? "rate" : l->dropout > 0 ? "dropout" : l->zoneout > 0 ? "zoneout" : "noise";
+    if (l->recurrent_dropout > 0) chance = "recurrent_dropout";
+    if (l->rate > 0 || l->dropout > 0 || l->recurrent_dropout > 0 || l->zoneout > 0 || l->noise > 0)
       return lstm__fail(desc->error, LSTM_ERR_UNSUPPORTED,
-                        "layer %d draws random numbers in training: set %s to 0 for the check", i,
-                        lstm__draws(t->model->desc.layers + i));
+                        "layer %d draws random numbers in training: set its %s to 0 for the check", i, chance);
+  }
+  b = *batch;
+  if (!b.error) b.error = desc->error;
+  status = lstm__check_batch(t->model, &b, t->desc.batch_size, t->desc.seq_len, &b);
+  if (status != LSTM_OK) return status;
   memset(&e, 0, sizeof e);
   memset(&arena, 0, sizeof arena);
   e.t = t;
   e.desc = desc;
-  e.b = *batch;
-  if (!e.b.error) e.b.error = desc->error;
-  status = lstm__check_batch(t->model, &e.b, t->desc.batch_size, t->desc.seq_len, &e.b);
-  if (status != LSTM_OK) return status;
-  e.B = (size_t)e.b.batch_size;
-  outputs =
-      e.B * (size_t)lstm_model_output_size(t->model) * (size_t)(lstm_model_reads_last(t->model) ? 1 : e.b.seq_len);
+  e.b = &b;
+  outputs = (size_t)((lstm_model_reads_last(t->model) ? 1 : b.seq_len) * b.batch_size);
+  outputs *= (size_t)lstm_model_output_size(t->model);
   lstm__carve_exact(&arena, &e, outputs);
   if (arena.overflow) return lstm__fail(desc->error, LSTM_ERR_LIMIT, "too large for this machine");
   status = lstm__place(&t->desc.allocator, arena.used, NULL, 0, &arena, &block, desc->error);
