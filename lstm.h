@@ -1041,9 +1041,10 @@ typedef struct lstm_gradcheck_result {
   int tensor;               /* and the tensor: i of lstm_model_tensor */
 } lstm_gradcheck_result;
 
-/* Over the generated networks of tests/unit/check.c right gradients stay 5 times below this; one gate's derivative that
-   is 1 % off comes out 5 times above. */
-#define LSTM_GRADCHECK_TOLERANCE 1e-4
+/* tests/unit/check.c draws networks with all options: right gradients stay 5 times below this, and 99 of 100 are 40
+   times below; with one gate's derivative 1 % off, the error is at least 2.5 times this. Right gradients may exceed it
+   where float cancels (layer_norm of, or after, fewer than 4 units) or a kink of relu, max or a clip is hit exactly. */
+#define LSTM_GRADCHECK_TOLERANCE 2e-4
 
 /* Checks a window's forward, loss and backward: for each tensor, along random directions, the gradient against the
    central difference of two forward passes in plain double precision. Errors are relative to the norm of the tensor's
