@@ -30,11 +30,30 @@ static void trap_free(void *p) {
 #define B 5
 #define T 6
 
+/* The first layer of all models here, and whether it has two directions. */
+enum { PLAIN, GENERIC, GRU, BOTH_WAYS, VARIANTS };
+static int variant;
 static lstm_layer layers[3];
+
+static lstm_layer first_layer(void) {
+  lstm_layer layer = variant == GRU ? lstm_gru(10) : lstm_lstm(10);
+  if (variant == PLAIN) return layer;
+  layer.dropout = layer.recurrent_dropout = layer.zoneout = .1f;
+  layer.learned_state = 1;
+  layer.bidirectional = variant == BOTH_WAYS;
+  if (variant == GRU) return layer;
+  layer.projection = 4;
+  layer.peephole = layer.layer_norm = 1;
+  layer.cell_clip = 3;
+  layer.forget = LSTM_FORGET_NOISE;
+  layer.noise = .1f;
+  layer.activation = LSTM_SOFTSIGN;
+  return layer;
+}
 
 static lstm_model_desc describe(helper_heap *heap) {
   lstm_model_desc desc = {0};
-  layers[0] = lstm_lstm(10);
+  layers[0] = first_layer();
   layers[1] = lstm_dropout(.25f);
   layers[2] = lstm_dense(O);
   desc.input_size = I;
@@ -50,7 +69,7 @@ static lstm_trainer_desc describe_trainer(helper_heap *heap) {
   desc.seq_len = T;
   desc.loss = LSTM_CROSS_ENTROPY;
   desc.keep_best = 1;
-  desc.carry_state = 1;
+  desc.carry_state = variant != BOTH_WAYS;
   if (heap) desc.allocator = heap_allocator(heap);
   return desc;
 }
@@ -62,7 +81,7 @@ static lstm_model *make_model(helper_heap *heap) {
   return model;
 }
 
-static const float some_x[T * B * I];
+static float some_x[T * B * I]; /* not zeros: of numbers that are all equal, layer_norm has very large gradients */
 static const int32_t some_targets[T * B];
 
 static lstm_batch some_batch(void) {
@@ -96,6 +115,7 @@ static lstm_status create_state(helper_heap *heap, lstm_error *error) {
   lstm_state *state = (lstm_state *)(void *)&desc;
   lstm_status status;
   desc.lanes = 3;
+  desc.seq_len = T;
   desc.tasks = 2;
   desc.allocator = heap_allocator(heap);
   desc.error = error;
@@ -460,6 +480,7 @@ static void test_objects_live_in_memory_of_the_callers(void **arg) {
   float loss, y[T * B * O];
   (void)arg;
   lanes.lanes = B;
+  lanes.seq_len = T;
   trap_is_set = 1;
   assert_ok(lstm_model_size(&desc, &model_size));
   m = make_arena(model_size);
@@ -496,7 +517,7 @@ static void test_too_little_memory_is_refused(void **arg) {
   (void)arg;
   desc.error = how.error = lanes.error = &error;
   for (i = 0; i < HELPERS_COUNT(less); i++) {
-#define LESS(size) ((size) > less[i] ? (size) - less[i] : 0)
+#define LESS(size) ((size) > less[i] ? (size)-less[i] : 0)
     other = model;
     assert_ok(lstm_model_size(&desc, &size));
     a = make_arena(LESS(size));
@@ -541,9 +562,10 @@ static void step_all_ways(const lstm_model *model, lstm_state *state) {
   static const int named[] = {4, 1};
   lstm_batch batch = some_batch();
   lstm_metrics metrics = {0};
-  float y[T * B * O], values[20];
-  assert_ok(lstm_step(model, state, some_x, y));
-  assert_ok(lstm_step_lanes(model, state, named, 2, some_x, y));
+  float y[T * B * O], values[40];
+  lstm_status steps = lstm_model_bidirectional(model) ? LSTM_ERR_UNSUPPORTED : LSTM_OK;
+  assert_status(lstm_step(model, state, some_x, y), steps);
+  assert_status(lstm_step_lanes(model, state, named, 2, some_x, y), steps);
   assert_ok(lstm_forward(model, state, some_x, T, y));
   assert_ok(lstm_forward_batch(model, state, &batch, y, NULL));
   assert_ok(lstm_evaluate(model, state, &batch, LSTM_CROSS_ENTROPY, &metrics, NULL));
@@ -551,6 +573,7 @@ static void step_all_ways(const lstm_model *model, lstm_state *state) {
   assert_ok(lstm_state_set(model, state, 2, values));
   assert_ok(lstm_state_copy_lane(state, 0, state, 1));
   assert_ok(lstm_state_check(model, state));
+  assert_ok(lstm_state_begin(model, state, -1));
   lstm_state_reset(state);
 }
 
@@ -582,6 +605,7 @@ static void test_work_allocates_nothing(void **arg) {
   long calls;
   (void)arg;
   lanes.lanes = B;
+  lanes.seq_len = T;
   lanes.allocator = heap_allocator(&heap);
   assert_ok(lstm_trainer_create(model, &how, &trainer));
   assert_ok(lstm_state_create(model, &lanes, &state));
@@ -620,5 +644,11 @@ int main(void) {
       cmocka_unit_test(test_missing_and_misaligned_memory_is_refused),
       cmocka_unit_test(test_work_allocates_nothing),
   };
-  return cmocka_run_group_tests_name("fault/alloc", tests, NULL, NULL);
+  static const char *const names[VARIANTS] = {"fault/alloc", "fault/alloc, options", "fault/alloc, gru",
+                                              "fault/alloc, both ways"};
+  int failed = 0;
+  fill(some_x, T * B * I, 1, 1);
+  for (variant = 0; variant < VARIANTS; variant++)
+    failed += cmocka_run_group_tests_name(names[variant], tests, NULL, NULL);
+  return failed;
 }

@@ -13,16 +13,28 @@ static void require(int condition) {
   if (!condition) abort();
 }
 
+/* Steps, where the model can be stepped, and a sequence of three. */
 static void run(const lstm_model *model) {
   int in = lstm_model_input_size(model), out = lstm_model_output_size(model), step;
-  float *x = (float *)calloc((size_t)in, sizeof *x), *y = (float *)calloc((size_t)out, sizeof *y);
+  float *x = (float *)calloc(3 * (size_t)in, sizeof *x), *y = (float *)calloc(3 * (size_t)out, sizeof *y);
+  int32_t ids[3];
+  lstm_state_desc desc;
   lstm_state *state = NULL;
-  int32_t id = in - 1;
-  require(x && y && lstm_state_create(model, NULL, &state) == LSTM_OK);
+  memset(&desc, 0, sizeof desc);
+  desc.seq_len = 3;
+  ids[0] = ids[1] = in - 1;
+  ids[2] = 0;
+  require(x && y && lstm_state_create(model, &desc, &state) == LSTM_OK);
   x[in / 2] = 1;
-  for (step = 0; step < 3; ++step)
-    if (lstm_model_takes_ids(model)) require(lstm_step_ids(model, state, &id, y) == LSTM_OK);
-    else require(lstm_step(model, state, x, y) == LSTM_OK);
+  for (step = 0; step < 3 && !lstm_model_bidirectional(model); ++step)
+    if (lstm_model_takes_ids(model))
+      require(lstm_step_ids(model, state, ids, y) == LSTM_OK);
+    else
+      require(lstm_step(model, state, x, y) == LSTM_OK);
+  if (lstm_model_takes_ids(model))
+    require(lstm_forward_ids(model, state, ids, 3, y) == LSTM_OK);
+  else
+    require(lstm_forward(model, state, x, 3, y) == LSTM_OK);
   lstm_state_destroy(state);
   free(x);
   free(y);
@@ -48,7 +60,8 @@ static void resume(lstm_model *model, const uint8_t *data, size_t size) {
   lstm_trainer_desc desc;
   lstm_trainer *trainer;
   memset(&desc, 0, sizeof desc);
-  desc.keep_best = desc.carry_state = 1;
+  desc.keep_best = 1;
+  desc.carry_state = !lstm_model_bidirectional(model);
   desc.batch_size = 2;
   desc.seq_len = 3;
   desc.loss = LSTM_CROSS_ENTROPY;
