@@ -78,6 +78,7 @@ static void check_refused(int a, int b, refusal by) {
   lstm_trainer_desc how = net.how;
   how.seq_len = net.T;
   how.batch_size = net.B;
+  how.carry_state = net.carry;
   how.error = &error;
   lstm_status status = lstm_model_create(&desc, &model);
   if (by != BY_MODEL && status == LSTM_OK) status = lstm_trainer_create(model, &how, &trainer);
