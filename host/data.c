@@ -279,8 +279,9 @@ static int data_gather_ragged(lua_State *L) {
   out = host_checkarray(L, 5, source->kind, source->dims + 1, "out");
   lens = host_checkarray(L, 6, HOST_INT32, 1, "lens");
   width = source->dims == 2 ? (size_t)source->shape[1] : 1;
-  if (out->shape[1] != lanes || lens->shape[0] != lanes || out->count / ((size_t)out->shape[0] + !out->shape[0]) !=
-      (size_t)lanes * width) return host_raise(L, "gather_ragged: the sizes do not fit");
+  if (out->shape[1] != lanes || lens->shape[0] != lanes || (out->shape[0] && row_of(out) != (size_t)lanes * width)) {
+    return host_raise(L, "gather_ragged: the sizes do not fit");
+  }
   memset(out->data.bytes, 0, out->count * 4);
   for (b = 0; b < lanes; b++) {
     int32_t row = indices->data.i[b], from, n;

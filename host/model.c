@@ -55,9 +55,9 @@ typedef enum option_kind { COUNT, FLAG, NUMBER, CHOICE } option_kind;
 typedef struct layer_option {
   const char *name;
   size_t place;
-  option_kind kind;
   const char *const *names; /* of a CHOICE */
-  unsigned types;           /* bits 1 << lstm_layer_type */
+  option_kind kind;
+  unsigned types; /* bits 1 << lstm_layer_type */
 } layer_option;
 
 enum {
@@ -69,26 +69,26 @@ enum {
 };
 
 static const layer_option layer_options[] = {
-    {"size", offsetof(lstm_layer, size), COUNT, NULL, EMBEDDING | LSTM | GRU | DENSE},
-    {"rate", offsetof(lstm_layer, rate), NUMBER, NULL, DROPOUT},
-    {"activation", offsetof(lstm_layer, activation), CHOICE, activation_names, DENSE | LSTM},
-    {"gate_activation", offsetof(lstm_layer, gate_activation), CHOICE, activation_names, LSTM},
-    {"read", offsetof(lstm_layer, read), CHOICE, read_names, LSTM | GRU},
-    {"peephole", offsetof(lstm_layer, peephole), FLAG, NULL, LSTM},
-    {"coupled", offsetof(lstm_layer, coupled), FLAG, NULL, LSTM},
-    {"projection", offsetof(lstm_layer, projection), COUNT, NULL, LSTM},
-    {"layer_norm", offsetof(lstm_layer, layer_norm), FLAG, NULL, LSTM},
-    {"cell_clip", offsetof(lstm_layer, cell_clip), NUMBER, NULL, LSTM},
-    {"forget", offsetof(lstm_layer, forget), CHOICE, forget_names, LSTM},
-    {"noise", offsetof(lstm_layer, noise), NUMBER, NULL, LSTM},
-    {"dropout", offsetof(lstm_layer, dropout), NUMBER, NULL, LSTM | GRU},
-    {"recurrent_dropout", offsetof(lstm_layer, recurrent_dropout), NUMBER, NULL, LSTM | GRU},
-    {"zoneout", offsetof(lstm_layer, zoneout), NUMBER, NULL, LSTM | GRU},
-    {"learned_state", offsetof(lstm_layer, learned_state), FLAG, NULL, LSTM | GRU},
-    {"bidirectional", offsetof(lstm_layer, bidirectional), FLAG, NULL, LSTM | GRU},
-    {"merge", offsetof(lstm_layer, merge), CHOICE, merge_names, LSTM | GRU},
-    {"tied", offsetof(lstm_layer, tied), FLAG, NULL, EMBEDDING},
-    {NULL, 0, FLAG, NULL, 0}};
+    {"size", offsetof(lstm_layer, size), NULL, COUNT, EMBEDDING | LSTM | GRU | DENSE},
+    {"rate", offsetof(lstm_layer, rate), NULL, NUMBER, DROPOUT},
+    {"activation", offsetof(lstm_layer, activation), activation_names, CHOICE, DENSE | LSTM},
+    {"gate_activation", offsetof(lstm_layer, gate_activation), activation_names, CHOICE, LSTM},
+    {"read", offsetof(lstm_layer, read), read_names, CHOICE, LSTM | GRU},
+    {"peephole", offsetof(lstm_layer, peephole), NULL, FLAG, LSTM},
+    {"coupled", offsetof(lstm_layer, coupled), NULL, FLAG, LSTM},
+    {"projection", offsetof(lstm_layer, projection), NULL, COUNT, LSTM},
+    {"layer_norm", offsetof(lstm_layer, layer_norm), NULL, FLAG, LSTM},
+    {"cell_clip", offsetof(lstm_layer, cell_clip), NULL, NUMBER, LSTM},
+    {"forget", offsetof(lstm_layer, forget), forget_names, CHOICE, LSTM},
+    {"noise", offsetof(lstm_layer, noise), NULL, NUMBER, LSTM},
+    {"dropout", offsetof(lstm_layer, dropout), NULL, NUMBER, LSTM | GRU},
+    {"recurrent_dropout", offsetof(lstm_layer, recurrent_dropout), NULL, NUMBER, LSTM | GRU},
+    {"zoneout", offsetof(lstm_layer, zoneout), NULL, NUMBER, LSTM | GRU},
+    {"learned_state", offsetof(lstm_layer, learned_state), NULL, FLAG, LSTM | GRU},
+    {"bidirectional", offsetof(lstm_layer, bidirectional), NULL, FLAG, LSTM | GRU},
+    {"merge", offsetof(lstm_layer, merge), merge_names, CHOICE, LSTM | GRU},
+    {"tied", offsetof(lstm_layer, tied), NULL, FLAG, EMBEDDING},
+    {NULL, 0, NULL, FLAG, 0}};
 
 /* Enumerations are read and written as int: each begins at 0 and has no negative value. */
 typedef char enums_are_ints[sizeof(lstm_activation) == sizeof(int) && sizeof(lstm_read) == sizeof(int) &&
@@ -235,9 +235,8 @@ static int is_recurrent(const lstm_layer *layer) {
 int host_checklayer(lua_State *L, const lstm_model *model, int arg, const char *what) {
   const lstm_model_desc *desc = lstm_model_desc_of(model);
   int i = 0;
+  while (i < desc->layer_count && !is_recurrent(&desc->layers[i])) i++;
   if (!lua_isnoneornil(L, arg)) i = host_checkint(L, arg, 1, desc->layer_count, what) - 1;
-  else
-    while (i < desc->layer_count && !is_recurrent(&desc->layers[i])) i++;
   if (i == desc->layer_count) host_raise(L, "%s: the model has no recurrent layer", what);
   if (!is_recurrent(&desc->layers[i])) {
     host_raise(L, "%s: layer %d is %s layer, which has no gates", what, i + 1,
@@ -306,10 +305,12 @@ static int model_summary(lua_State *L) {
 /* --- weights ------------------------------------------------------------------------------------------------------ */
 
 int host_findtensor(lua_State *L, const lstm_model *model, int arg, lstm_tensor *tensor, const char *what) {
-  const char *name = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : NULL;
+  const char *name;
   int i;
-  if (!name) host_raise(L, "%s: the name must be a string, got %s", what, luaL_typename(L, arg));
-  for (i = 0; name && lstm_model_tensor(model, i, tensor) == LSTM_OK; i++) {
+  lua_pushfstring(L, "%s: the name", what);
+  name = host_checkstring(L, arg, NULL, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  for (i = 0; lstm_model_tensor(model, i, tensor) == LSTM_OK; i++) {
     if (strcmp(tensor->name, name) == 0) return i;
   }
   return host_raise(L, "%s: the model has no tensor \"%s\"; tensors() lists them", what, name);

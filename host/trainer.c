@@ -538,8 +538,9 @@ static int trainer_gradcheck(lua_State *L) {
   status = lstm_gradcheck(t->trainer, &batch, &desc, &result);
   t->batch.batch_size = 0; /* the tape is used up */
   if (call.failed) return lua_error(L);
-  if (status != LSTM_OK) return host_raise(L, "gradcheck: %s", error.message[0] ? error.message :
-                                           lstm_status_text(status));
+  if (status != LSTM_OK) {
+    return host_raise(L, "gradcheck: %s", error.message[0] ? error.message : lstm_status_text(status));
+  }
   lua_newtable(L);
   lua_pushboolean(L, result.error <= LSTM_GRADCHECK_TOLERANCE);
   lua_setfield(L, -2, "ok");
