@@ -5918,6 +5918,10 @@ static double lstm__exact_unit(const lstm__exact *e, const lstm__layer *l, const
   return lstm__exact_map(l->activation, lstm__exact_dot(w, j, (size_t)l->in, in + row * (size_t)l->in, b[j]));
 }
 
+static int lstm__exact_valid(const lstm_trainer *t, size_t row) {
+  return (int)row / t->B < t->lengths[(int)row % t->B];
+}
+
 /* The loss of a pass with the weights w. */
 static double lstm__exact_loss(lstm__exact *e) {
   const lstm_trainer *t = e->t;
@@ -5925,9 +5929,8 @@ static double lstm__exact_loss(lstm__exact *e) {
   size_t in = (size_t)m->desc.input_size, r, j, rows = (size_t)(t->T * t->B);
   int k, lane;
   memset(e->rows, 0, (size_t)(m->plan.layers + 1) * e->room * sizeof(double));
-#define LSTM__VALID(row) ((int)(row) / t->B < t->lengths[(int)(row) % t->B])
   for (r = 0; e->b->x && r < rows; r++)
-    for (j = 0; j < in && LSTM__VALID(r); j++) e->rows[r * in + j] = (double)e->b->x[r * in + j];
+    for (j = 0; j < in && lstm__exact_valid(t, r); j++) e->rows[r * in + j] = (double)e->b->x[r * in + j];
   for (k = 0; k < m->plan.layers; k++) {
     const lstm__layer *l = m->layers + k;
     double *from = e->rows + (size_t)(l->source + 1) * e->room, *to = e->rows + (size_t)(k + 1) * e->room;
@@ -5938,9 +5941,8 @@ static double lstm__exact_loss(lstm__exact *e) {
     if (l->type == LSTM__NODE_JOIN && l->o.read) rows = (size_t)t->B;
     if (l->recurrent || l->type == LSTM__NODE_JOIN) continue;
     for (r = 0; r < rows; r++)
-      for (j = 0; j < n && LSTM__VALID(r); j++) to[r * n + j] = lstm__exact_unit(e, l, from, r, j);
+      for (j = 0; j < n && lstm__exact_valid(t, r); j++) to[r * n + j] = lstm__exact_unit(e, l, from, r, j);
   }
-#undef LSTM__VALID
   return e->desc->loss(e->desc->user, e->rows + (size_t)m->plan.layers * e->room, NULL);
 }
 
@@ -6039,6 +6041,7 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
                         "layer %d draws random numbers in training: set its %s to 0 for the check", i, chance);
   }
   b = *batch;
+  if (b.ids && lstm_model_takes_ids(t->model)) b.x = NULL;
   if (!b.error) b.error = desc->error;
   status = lstm__check_batch(t->model, &b, t->desc.batch_size, t->desc.seq_len, &b);
   if (status != LSTM_OK) return status;
