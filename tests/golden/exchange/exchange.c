@@ -1,6 +1,6 @@
 /* exchange.c - the library's side of exchange.py, which passes model files to and from PyTorch.
 
-     exchange save tokens|features MODEL     writes a model with random weights
+     exchange save KIND MODEL                writes a model with random weights; KIND: see `kinds`
      exchange run MODEL INPUT                prints the outputs of one pass, a number a line
      exchange copy MODEL COPY                loads and saves it again
 
@@ -17,17 +17,49 @@ static int fail(const char *what, lstm_status status, const lstm_error *error) {
   return 1;
 }
 
+/* depth recurrent layers of `hidden` units between an embedding of 6 columns (or none) and a dense layer. */
+typedef struct recipe {
+  const char *name;
+  lstm_layer_type type;
+  int inputs, takes_ids, hidden, depth, projection, bidirectional, outputs;
+} recipe;
+static const recipe kinds[] = {
+    {"tokens", LSTM_LAYER_LSTM, 11, 1, 9, 2, 0, 0, 11},
+    {"features", LSTM_LAYER_LSTM, 2, 0, 17, 1, 0, 0, 3},
+    {"projected", LSTM_LAYER_LSTM, 3, 0, 12, 2, 5, 0, 2},
+    {"both-ways", LSTM_LAYER_LSTM, 7, 1, 8, 2, 0, 1, 4},
+    {"projected-both-ways", LSTM_LAYER_LSTM, 3, 0, 6, 2, 4, 1, 2},
+    {"gru", LSTM_LAYER_GRU, 9, 1, 7, 3, 0, 0, 9},
+    {"gru-both-ways", LSTM_LAYER_GRU, 3, 0, 5, 2, 0, 1, 2},
+};
+
+static int describe(const char *name, lstm_model_desc *desc, lstm_layer layers[6]) {
+  const recipe *what = NULL;
+  int n = 0;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (!strcmp(kinds[i].name, name)) what = &kinds[i];
+  if (!what) return 0;
+  if (what->takes_ids) layers[n++] = lstm_embedding(6);
+  for (int i = 0; i < what->depth; i++) {
+    layers[n] = what->type == LSTM_LAYER_GRU ? lstm_gru(what->hidden) : lstm_lstm(what->hidden);
+    layers[n].projection = what->projection;
+    layers[n++].bidirectional = what->bidirectional;
+    if (i == 0) layers[n++] = lstm_dropout(0.5f); /* nothing, outside training */
+  }
+  layers[n++] = lstm_dense(what->outputs);
+  desc->input_size = what->inputs;
+  desc->layers = layers;
+  desc->layer_count = n;
+  return 1;
+}
+
 static int save(const char *kind, const char *path) {
-  lstm_layer tokens[] = {lstm_embedding(6), lstm_lstm(9), lstm_dropout(0.5f), lstm_lstm(9), lstm_dense(11)};
-  lstm_layer features[] = {lstm_lstm(17), lstm_dense(3)};
-  int takes_ids = !strcmp(kind, "tokens");
+  lstm_layer layers[6];
   lstm_error error = {0};
   lstm_model_desc desc = {0};
   lstm_save_desc how = {0};
   lstm_model *model;
-  desc.input_size = takes_ids ? 11 : 2;
-  desc.layers = takes_ids ? tokens : features;
-  desc.layer_count = takes_ids ? 5 : 2;
+  if (!describe(kind, &desc, layers)) return 2;
   desc.init = LSTM_INIT_PYTORCH;
   desc.seed = 20;
   desc.error = how.error = &error;
@@ -71,6 +103,7 @@ static int run_on(const lstm_model *model, FILE *input) {
   lstm_state *state;
   lstm_error error = {0};
   desc.lanes = B;
+  desc.seq_len = T;
   desc.error = &error;
   lstm_status status = lstm_state_create(model, &desc, &state);
   if (status == LSTM_OK && y) status = forward(model, state, input, T, B, y);
@@ -114,6 +147,6 @@ int main(int count, char **arguments) {
   if (count == 4 && !strcmp(arguments[1], "save")) return save(arguments[2], arguments[3]);
   if (count == 4 && !strcmp(arguments[1], "run")) return run(arguments[2], arguments[3]);
   if (count == 4 && !strcmp(arguments[1], "copy")) return save_again(arguments[2], arguments[3]);
-  fprintf(stderr, "usage: exchange save tokens|features MODEL | run MODEL INPUT | copy MODEL COPY\n");
+  fprintf(stderr, "usage: exchange save KIND MODEL | run MODEL INPUT | copy MODEL COPY\n");
   return 2;
 }

@@ -21,12 +21,16 @@ from torch import nn
 T, B = 9, 3
 
 
+def width(rnn):
+    return (rnn.proj_size or rnn.hidden_size) * (2 if rnn.bidirectional else 1)
+
+
 class Tokens(nn.Module):
-    def __init__(self, vocabulary, columns, hidden, outputs):
+    def __init__(self, vocabulary, columns, hidden, outputs, kind=nn.LSTM, layers=2, **options):
         super().__init__()
         self.embed = nn.Embedding(vocabulary, columns)
-        self.rnn = nn.LSTM(columns, hidden, num_layers=2)
-        self.head = nn.Linear(hidden, outputs)
+        self.rnn = kind(columns, hidden, num_layers=layers, **options)
+        self.head = nn.Linear(width(self.rnn), outputs)
 
     def forward(self, ids):
         return self.head(self.rnn(self.embed(ids))[0])
@@ -57,11 +61,15 @@ class Bare(nn.LSTM):
         return torch.randn(T, B, self.input_size)
 
 
+class BareGRU(nn.GRU):
+    forward, draw = lambda self, x: nn.GRU.forward(self, x)[0], Bare.draw
+
+
 class Features(nn.Module):
-    def __init__(self, inputs, hidden, outputs):
+    def __init__(self, inputs, hidden, outputs, kind=nn.LSTM, layers=1, **options):
         super().__init__()
-        self.rnn = nn.LSTM(inputs, hidden)
-        self.head = nn.Linear(hidden, outputs)
+        self.rnn = kind(inputs, hidden, num_layers=layers, **options)
+        self.head = nn.Linear(width(self.rnn), outputs)
 
     def forward(self, x):
         return self.head(self.rnn(x)[0])
@@ -140,14 +148,20 @@ def exchanges():
     for direction, what in ((there, "saved here, opened by PyTorch"), (back, "saved by PyTorch, opened here")):
         yield direction, what, "tokens", Tokens(11, 6, 9, 11)
         yield direction, what, "features", Features(2, 17, 3)
+        yield direction, what, "projected", Features(3, 12, 2, layers=2, proj_size=5)
+        yield direction, what, "both-ways", Tokens(7, 6, 8, 4, bidirectional=True)
+        yield direction, what, "projected-both-ways", Features(3, 6, 2, layers=2, proj_size=4, bidirectional=True)
+        yield direction, what, "gru", Tokens(9, 6, 7, 9, kind=nn.GRU, layers=3)
+        yield direction, what, "gru-both-ways", Features(3, 5, 2, kind=nn.GRU, layers=2, bidirectional=True)
     yield copied, "saved by PyTorch, saved here, opened by both", "renamed", Renamed()
     yield back, "saved by PyTorch, opened here", "bare nn.LSTM", Bare(3, 5, 2)
     yield back, "saved by PyTorch, opened here", "without biases", Bare(3, 5, 2, bias=False)
     yield smaller(torch.float16), "in F16, opened here", "tokens", Tokens(11, 6, 9, 11)
     yield smaller(torch.bfloat16), "in BF16, opened here", "tokens", Tokens(11, 6, 9, 11)
-    yield refused("GRU"), "refused by name", "gru", nn.GRU(3, 5)
-    yield refused("bidirectional"), "refused by name", "both-ways", nn.LSTM(3, 5, bidirectional=True)
-    yield refused("projection"), "refused by name", "projected", nn.LSTM(3, 5, proj_size=2)
+    yield back, "saved by PyTorch, opened here", "bare both-ways nn.LSTM", Bare(3, 5, 2, bidirectional=True)
+    yield back, "saved by PyTorch, opened here", "bare nn.GRU", BareGRU(3, 5, 2)
+    yield back, "saved by PyTorch, opened here", "bare nn.GRU without biases", BareGRU(3, 5, bias=False)
+    yield refused("nn.RNN"), "refused by name", "plain", nn.RNN(3, 5)
 
 
 def main():
