@@ -31,6 +31,7 @@ static const recipe kinds[] = {
     {"projected-both-ways", LSTM_LAYER_LSTM, 3, 0, 6, 2, 4, 1, 2},
     {"gru", LSTM_LAYER_GRU, 9, 1, 7, 3, 0, 0, 9},
     {"gru-both-ways", LSTM_LAYER_GRU, 3, 0, 5, 2, 0, 1, 2},
+    {"tied", LSTM_LAYER_LSTM, 10, 1, 6, 2, 0, 0, 10},
 };
 
 static int describe(const char *name, lstm_model_desc *desc, lstm_layer layers[6]) {
@@ -39,7 +40,10 @@ static int describe(const char *name, lstm_model_desc *desc, lstm_layer layers[6
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (!strcmp(kinds[i].name, name)) what = &kinds[i];
   if (!what) return 0;
-  if (what->takes_ids) layers[n++] = lstm_embedding(6);
+  if (what->takes_ids) {
+    layers[n] = lstm_embedding(6);
+    layers[n++].tied = !strcmp(name, "tied");
+  }
   for (int i = 0; i < what->depth; i++) {
     layers[n] = what->type == LSTM_LAYER_GRU ? lstm_gru(what->hidden) : lstm_lstm(what->hidden);
     layers[n].projection = what->projection;

@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file
 from torch import nn
 
 T, B = 9, 3
@@ -37,6 +37,12 @@ class Tokens(nn.Module):
 
     def draw(self):
         return torch.randint(self.embed.num_embeddings, (T, B))
+
+
+class Tied(Tokens):
+    def __init__(self):
+        super().__init__(10, 6, 6, 10)
+        self.head.weight = self.embed.weight
 
 
 class Renamed(nn.Module):
@@ -105,6 +111,14 @@ def there(program, folder, kind, net):
     return worst(net, program, path, folder)
 
 
+def there_shared(program, folder, kind, net):
+    """A tied head has no weight in the file, as where safetensors.torch.save_model wrote it."""
+    path = os.path.join(folder, kind + ".safetensors")
+    subprocess.run([program, "save", kind, path], check=True)
+    load_model(net, path)
+    return worst(net, program, path, folder)
+
+
 def back(program, folder, kind, net):
     path = os.path.join(folder, kind + "-pytorch.safetensors")
     save_file(net.state_dict(), path)
@@ -153,6 +167,7 @@ def exchanges():
         yield direction, what, "projected-both-ways", Features(3, 6, 2, layers=2, proj_size=4, bidirectional=True)
         yield direction, what, "gru", Tokens(9, 6, 7, 9, kind=nn.GRU, layers=3)
         yield direction, what, "gru-both-ways", Features(3, 5, 2, kind=nn.GRU, layers=2, bidirectional=True)
+    yield there_shared, "saved here, opened by PyTorch", "tied", Tied()
     yield copied, "saved by PyTorch, saved here, opened by both", "renamed", Renamed()
     yield back, "saved by PyTorch, opened here", "bare nn.LSTM", Bare(3, 5, 2)
     yield back, "saved by PyTorch, opened here", "without biases", Bare(3, 5, 2, bias=False)
