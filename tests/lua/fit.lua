@@ -428,6 +428,7 @@ function TestResume.testInterrupt()
     assert(m:save(%q))
   ]]):format(path, path .. ".whole")))
   local function start(arguments, signals)
+    assert(lstm.writefile(out, ""))                              -- "running" is of this run, not of the last one
     local _, _, code = os.execute(("%s %s %s >%s 2>&1 & pid=$!; %s wait $pid"):format(binary, script, arguments, out,
       signals))
     return code, assert(lstm.readfile(out))
