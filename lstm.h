@@ -291,7 +291,7 @@
    Every object is one allocation, or none: lstm_model_size, lstm_state_size and lstm_trainer_size say how many bytes
    the ..._create_in functions need, at an address that is a multiple of LSTM_ALIGNMENT. After creation nothing
    allocates: not a step, not a forward pass, not a training step. Loading needs working memory besides, in proportion
-   to the file, and returns it.
+   to the file, and returns it; so does lstm_gradcheck, 8 bytes for each parameter and for each unit, step and lane.
 
    In floats of 4 bytes, where n' is n rounded up to a multiple of 16:
 
