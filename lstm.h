@@ -8578,15 +8578,15 @@ FN float K(normalise)(int n, float *x, size_t stride) {
 FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const float *gain, float *dbias, float root) {
   float sum[16], dot[16], live[16];
   int i, j, blocks = (n + 15) / 16;
-  V mean, slope;
+  V minus_mean, slope;
   for (j = 0; j < 16; j++) sum[j] = dot[j] = 0;
   for (i = 0; i < blocks; i++)
     for (j = 0; j < 16; j += VL) {
       V d = V_MUL(V_LD(dy + (size_t)i * stride + j), V_LD(gain + i * 16 + j));
-      V_ST(sum + j, V_ADD(V_LD(sum + j), d));
+      V_ST(sum + j, V_FMA(V_LD(dy + (size_t)i * stride + j), V_LD(gain + i * 16 + j), V_LD(sum + j)));
       V_ST(dot + j, V_FMA(d, V_LD(xhat + i * 16 + j), V_LD(dot + j)));
     }
-  mean = V_SET(K(tree)(sum) / (float)n);
+  minus_mean = V_SET(-(K(tree)(sum) / (float)n));
   slope = V_SET(K(tree)(dot) / (float)n);
   for (i = 0; i < blocks; i++) {
     for (j = 0; j < 16; j++) live[j] = i * 16 + j < n ? root : 0.0f;
@@ -8595,7 +8595,7 @@ FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const fl
       V d = V_LD(at), x = V_LD(xhat + i * 16 + j);
       V_ST(dbias + i * 16 + j, d);
       V_ST(xhat + i * 16 + j, V_MUL(d, x));
-      d = V_SUB(V_MUL(d, V_LD(gain + i * 16 + j)), mean);
+      d = V_FMA(d, V_LD(gain + i * 16 + j), minus_mean);
       V_ST(at, V_MUL(V_FNMA(slope, x, d), V_LD(live + j)));
     }
   }
@@ -8701,9 +8701,9 @@ IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
   V c = V_LD(job->c_prev + u), d = V_LD(job->dc + u), before = V_SET(0.0f), s, unclipped, di, df;
   s = K(new_cell)(job, u, q, &unclipped);
   if (o->zoneout > 0) {
-    V kept = V_MUL(K(zone)(job, u), d);
-    before = kept;
-    d = V_SUB(d, kept);
+    V m = K(zone)(job, u);
+    before = V_MUL(m, d);
+    d = V_FNMA(m, d, d);
   }
   ds = V_ADD(ds, d);
   if (p) {
@@ -8712,9 +8712,8 @@ IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
   }
   if (o->cell_clip > 0) ds = V_POS(ds, V_SUB(V_SET(o->cell_clip), V_ABS(unclipped)));
   before = V_FMA(ds, K(forget)(job, u, q.b), before);
-  di = V_MUL(ds, q.c);
+  di = V_MUL(ds, o->coupled ? V_SUB(q.c, c) : q.c);
   df = V_MUL(ds, c);
-  if (o->coupled) di = V_SUB(di, df);
   if (job->noise) df = V_FNMA(V_SET(o->noise), df, df);
   if (o->coupled || o->forget == LSTM_FORGET_ZERO || o->forget == LSTM_FORGET_ONE)
     df = V_SET(0.0f);
