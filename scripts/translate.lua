@@ -28,16 +28,23 @@ local opt, given = lstm.args{
   {"--out", type = "string", value = "PATH", help = "save the best networks as PATH.encoder and PATH.decoder"},
   {"--load", type = "string", value = "PATH", help = "do not train: translate with networks that --out saved"},
   {"--checkpoint", type = "string", value = "PATH", help = "save the run as PATH.encoder and PATH.decoder"},
-  {"--resume", type = "string", value = "PATH", help = "go on where a checkpoint stopped, with the same options"},
+  {"--resume", type = "string", value = "PATH",
+    help = "go on exactly where a checkpoint stopped, with the options it was made with; the run goes on being saved" ..
+      " there unless --checkpoint names another path"},
   {"--loss-plot", type = "string", value = "FILE", help = "draw the loss here, as in loss.svg"},
   {"--verbose", default = 1, min = 0, max = 2, help = "0 no progress, 1 a line, 2 a line for each epoch"},
 }
 
+-- What shapes the networks and the run: kept in the decoder's file, so that --resume needs none of it again.
+local kept = {"epochs", "embedding", "hidden", "dropout", "least", "lr", "batch", "clip", "patience", "seed"}
+
+-- What a resumed run is to be told again.
+local unkept = {"sentences", "out", "loss_plot", "verbose"}
+
 local stop = lstm.args.stop
 
-local program = require "lstm.program"(opt, given, {"epochs", "embedding", "hidden", "dropout", "least", "lr", "batch",
-  "clip", "patience", "seed", "sentences", "out", "loss_plot", "verbose"})
-local need = program.need
+local program = require "lstm.program"(opt, given, unkept)
+local need, position_of = program.need, program.position_of
 
 -- The pairs of a file as {train = {x =, y =}, val =, test =}.
 local function read_pairs(path)
@@ -84,11 +91,29 @@ end
 
 local function load_translator(path)
   local encoder, decoder = need(lstm.load(path .. ".encoder")), need(lstm.load(path .. ".decoder"))
-  if not encoder.vocab or not decoder.output_vocab then stop(path .. " was not made by this script") end
+  if not encoder.vocab or not decoder.meta.translate then stop(path .. " was not made by this script") end
   return lstm.seq2seq{encoder = encoder, decoder = decoder}
 end
 
+-- --resume: the networks, and the options of their run for all that the command line leaves open.
+local function resume_translator(count)
+  local path = opt.resume
+  local translator = load_translator(path)
+  local decoder = translator.decoder
+  local done, due = position_of(decoder)
+  if not done then stop(path .. " is a pair of networks, not a checkpoint of a run, which --checkpoint makes") end
+  program:check_conflict(path, decoder.meta.translate, {"epochs", "patience"})
+  lstm.args.recall(opt, given, decoder.meta.translate)
+  local per_epoch = math.ceil(count / opt.batch)
+  if opt.epochs * per_epoch < done or opt.epochs * per_epoch == done and not due then
+    stop(("%s is already at epoch %d; --epochs counts from the beginning, so %d leaves nothing to do"):format(path,
+      math.floor(done / per_epoch), opt.epochs))
+  end
+  return translator
+end
+
 local function learn(translator, train, validation)
+  translator.decoder.meta.translate = lstm.args.keep(opt, kept)
   program:say("%d pairs to learn from, %d to measure on; %d and %d words; %d parameters", #train, #validation,
     #translator.encoder.vocab, #translator.decoder.vocab, translator:parameters())
   program:warn_unsaved()
@@ -118,7 +143,8 @@ else
   program:check_writable{"out", "checkpoint", "loss_plot"}
 end
 local train, validation, test = read_pairs(opt.file)
-local translator = opt.load and load_translator(opt.load) or new_translator(train)
+local translator = opt.load and load_translator(opt.load) or opt.resume and resume_translator(#train)
+  or new_translator(train)
 if not opt.load then learn(translator, train, validation) end
 show(translator, test)
 io.write(("\ntest %.4f nats/word\n"):format(translator:evaluate(test).loss))

@@ -75,6 +75,8 @@ function TestTranslate.testLearnsAndTranslates()
     lu.assertTrue(losses[8] < losses[1] / 3)
     lu.assertEquals(select(2, said:gsub("\n  given:   je vois [^\n]*\n  network: je vois ", "")), 3)
     lu.assertStrMatches(said, ".*\ntest %d%.%d+ nats/word\n")
+    check_failure(command .. " --resume " .. out, "is a pair of networks, not a checkpoint of a run")
+    check_failure(command .. " --load " .. out .. " --lr 1", "--lr has no effect with --load")
     local again, problem = run(command .. " --load " .. out .. " --sentences 3")
     lu.assertEquals(problem, "")
     lu.assertEquals(again:match("\ntest .*"), said:match("\ntest .*"))
@@ -84,12 +86,16 @@ end
 function TestTranslate.testResumeIsTheSameRun()
   local run_path, pairs_path = path(), with(sentences(3), ".tsv")
   made[#made + 1], made[#made + 2] = run_path .. ".encoder", run_path .. ".decoder"
-  local command = "scripts/translate.lua " .. pairs_path .. short .. "--sentences 0 "
-  local whole = run(command .. "--epochs 3")
-  run(command .. "--epochs 2 --checkpoint " .. run_path)
-  local resumed, err = run(command .. "--epochs 3 --resume " .. run_path)
+  local command = "scripts/translate.lua " .. pairs_path
+  local whole = run(command .. short .. "--sentences 0 --dropout 0.1 --epochs 3")
+  run(command .. short .. "--sentences 0 --dropout 0.1 --epochs 2 --checkpoint " .. run_path)
+  local resume = command .. " --verbose 0 --sentences 0 --resume " .. run_path
+  local resumed, err = run(resume .. " --epochs 3")
   lu.assertEquals(err, "")
+  lu.assertStrMatches(resumed, "epoch 3: .*")
   lu.assertStrContains(whole, resumed)
+  check_failure(resume .. " --epochs 3", "is already at epoch 3; --epochs counts from the beginning")
+  check_failure(resume .. " --epochs 4 --hidden 25", "--hidden 25 conflicts with --hidden 24")
 end
 
 function TestTranslate.testFailures()
