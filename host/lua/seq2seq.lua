@@ -335,8 +335,8 @@ local function all(...) return ... end
 
 --- Trains both models, with teacher forcing. train: {x = list, y = list} or lstm.sequences: sequences as lstm.sequences
 -- takes them, of any lengths; ids and tokens count from 0. Options and results are those of model:fit, but for seq,
--- burn_in, freeze and layer_rates; validation is of the same kind. A checkpoint is two files, PATH.encoder and
--- PATH.decoder.
+-- burn_in, freeze and layer_rates; clip bounds the gradient of each of the two apart; validation is of the same kind. A
+-- checkpoint is two files, PATH.encoder and PATH.decoder.
 function Pair:fit(train, opts)
   return all(require "lstm.fit"(self, train, opts, how))       -- no tail call: errors count the levels
 end

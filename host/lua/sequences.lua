@@ -142,7 +142,8 @@ end
 --- The sequences, with every string encoded by the vocabulary.
 function sequences.encoded(list, vocab, where)
   local result = {}
-  for i, value in ipairs(list) do
+  for i = 1, #list do
+    local value = list[i]
     if type(value) == "string" then
       if not vocab then core.raise(where .. ": the model has no vocabulary to read strings with") end
       local ok, tokens = pcall(vocab.encode, vocab, value)

@@ -207,18 +207,18 @@ end
 
 -- One target for each sequence: an array of classes [N] or of numbers [N][O].
 local function targets_once(model, y, loss, where)
-  if type(y) == "table" and y[1] ~= nil then
-    local kind = type(y[1])
-    if loss ~= "cross_entropy" and kind == "userdata" then
-      local rows = {}
-      for i, row in ipairs(y) do rows[i] = row:totable() end
-      y = rows
-    elseif loss == "cross_entropy" and kind ~= "string" and kind ~= "number" then
-      core.raise(where .. ': y has targets at every step, but the model reads a sequence once: make it with '
-        .. 'read = "all"')
+  local _, outputs = model.core:sizes()
+  local rows = {}
+  for i = 1, type(y) == "table" and #y or 0 do
+    local value = y[i]
+    local wide = type(value) == "userdata" or type(value) == "table"
+    if wide and (loss == "cross_entropy" or #value ~= outputs) then
+      core.raise(where .. ': y has more than one target for a sequence, but the model reads it once: targets at every '
+        .. 'step need a model with read = "all"')
     end
+    rows[i] = wide and type(value) == "userdata" and value:totable() or value
   end
-  return targets_of(model, y, loss, #y, where)
+  return targets_of(model, type(y) == "table" and rows or y, loss, #y, where)
 end
 
 -- Targets at each step of each sequence, packed as x is.

@@ -201,7 +201,7 @@ function TestFit.testRefused()
   fails("the set has no targets y", m.fit, m, {x = set.x}, {})
   fails('"side" (a string) is not one of the model\'s 2 classes', m.fit, m, {x = set.x, y = {"up", "up", "up", "side"}},
     {})
-  fails('make it with read = "all"', m.fit, m, {x = {{1, 2}, {1}}, y = {{1, 2}, {1}}}, {})
+  fails('need a model with read = "all"', m.fit, m, {x = {{1, 2}, {1}}, y = {{1, 2}, {1}}}, {})
   fails('make it with read = "last"', all.fit, all, {x = set.x, y = {1, 2, 1, 2}}, {})
   fails("sequence 2 has 1 steps, its targets have 2", all.fit, all, {x = {{1, 2}, {1}}, y = {{1, 2}, {1, 1}}}, {})
   fails("x of sequence 1 must be an array [T][1], it is [2][3]", m.predict, m, {x = {lstm.zeros{2, 3}}})
@@ -213,6 +213,19 @@ function TestFit.testRefused()
   fails("bucket = true sorts sequences of different length", m.fit, m, {x = lstm.zeros{2, 3, 1}, y = {1, 2}},
     {bucket = true})
   fails('unknown field "w"', m.fit, m, {x = set.x, y = set.y, w = 1}, {})
+end
+
+-- Targets as one array, where all sequences are of one length.
+function TestFit.testTargetsInOneArray()
+  local all = lstm.model{input = 1, hidden = 3, output = 1, read = "all", seed = 1}
+  local x, y = {{1, 2}, {3, 4}}, lstm.array{{0.5, 1}, {1.5, 2}}
+  lu.assertEquals(all:evaluate(lstm.sequences{x = x, y = y}), all:evaluate{x = lstm.array(x), y = y:reshape{2, 2, 1}})
+  fails("sequence 2 has 1 steps, its targets have 2", all.evaluate, all, lstm.sequences{x = {{1, 2}, {3}}, y = y})
+  local once = lstm.model{input = 1, hidden = 3, output = 2, seed = 1}
+  local rows = {lstm.array{0.5, 1}, {1.5, 2}}
+  lu.assertEquals(once:evaluate(lstm.sequences{x = x, y = rows}), once:evaluate(lstm.sequences{x = x, y = y}))
+  fails("y has more than one target for a sequence", once.evaluate, once,
+    lstm.sequences{x = x, y = {{1, 2}, {1, 2, 3}}})
 end
 
 function TestFit.testBidirectional()
