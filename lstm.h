@@ -3001,24 +3001,23 @@ struct lstm_state {
 #define LSTM__STATE_HEAD LSTM_ALIGNMENT
 #define LSTM__STATE_VERSION 1
 
+typedef struct lstm__sums {
+  double loss, weight, targets, correct;
+} lstm__sums;
+
+/* Offsets in bytes of a state's parts; slot: floats of one task's scratch. */
+typedef struct lstm__state_layout {
+  size_t saved, sums, scratch, slot, total;
+  int lanes, tasks, group, seq_len;
+} lstm__state_layout;
+
 typedef struct lstm__state_tail {
   lstm_allocator allocator;
   void *block;
   lstm_trace *traces;
   int trace_count;
-  int tasks, group, seq_len;
-  size_t slot; /* floats of one task's scratch */
+  lstm__state_layout at;
 } lstm__state_tail;
-
-typedef struct lstm__sums {
-  double loss, weight, targets, correct;
-} lstm__sums;
-
-/* Offsets in bytes of a state's parts. */
-typedef struct lstm__state_layout {
-  size_t saved, tail, sums, scratch, slot, total;
-  int lanes, tasks, group, seq_len;
-} lstm__state_layout;
 
 /* A task's scratch, in rows of a group: outputs of nodes twice, what is read once, and a bidirectional model's whole
    sequences: the input and output of a node, and what each direction gave. Then the gates, and a row to spare. */
@@ -3050,7 +3049,7 @@ static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_des
   (void)lstm__carve(&a, 1, LSTM__STATE_HEAD);
   if (!lstm__mul_ok((size_t)s->lanes, m->plan.lane, &floats)) a.overflow = 1;
   (void)lstm__carve(&a, floats, sizeof(float));
-  s->saved = s->tail = a.used;
+  s->saved = a.used;
   (void)lstm__carve(&a, 1, sizeof(lstm__state_tail));
   s->sums = a.used;
   (void)lstm__carve(&a, (size_t)s->lanes, sizeof(lstm__sums));
@@ -3074,16 +3073,13 @@ static lstm__state_tail *lstm__tail(lstm_state *s) {
   return (lstm__state_tail *)(void *)((unsigned char *)s + s->saved_size);
 }
 
-static size_t lstm__round64(size_t n) { return (n + LSTM_ALIGNMENT - 1) & ~(size_t)(LSTM_ALIGNMENT - 1); }
-
 static lstm__sums *lstm__state_sums(lstm_state *s) {
-  return (lstm__sums *)(void *)((unsigned char *)s + s->saved_size + lstm__round64(sizeof(lstm__state_tail)));
+  return (lstm__sums *)(void *)((unsigned char *)s + lstm__tail(s)->at.sums);
 }
 
 static float *lstm__scratch(lstm_state *s, int task) {
-  unsigned char *sums = (unsigned char *)lstm__state_sums(s);
-  return (float *)(void *)(sums + lstm__round64((size_t)s->lanes * sizeof(lstm__sums))) +
-         (size_t)task * lstm__tail(s)->slot;
+  const lstm__state_layout *at = &lstm__tail(s)->at;
+  return (float *)(void *)((unsigned char *)s + at->scratch) + (size_t)task * at->slot;
 }
 
 static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc *d, void *memory, size_t size,
@@ -3106,10 +3102,7 @@ static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc
   tail = lstm__tail(*out);
   if (d) tail->allocator = d->allocator;
   tail->block = block;
-  tail->tasks = layout.tasks;
-  tail->group = layout.group;
-  tail->seq_len = layout.seq_len;
-  tail->slot = layout.slot;
+  tail->at = layout;
   return lstm_state_begin(m, *out, -1);
 }
 
@@ -3386,7 +3379,7 @@ static lstm__rows lstm__infer_cell(lstm__inference *run, const lstm__layer *l, l
   s.c = lstm__rows_at(h + width, stride, run->lanes);
   s.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
   s.h_out = lstm__out_rows_at(out, width, NULL);
-  s.wide = lstm__out_rows_at(run->gates + (size_t)tail->group * wide * 4, wide, NULL);
+  s.wide = lstm__out_rows_at(run->gates + (size_t)tail->at.group * wide * 4, wide, NULL);
   if (l->generic || l->type == LSTM_LAYER_GRU || tail->trace_count)
     s.gates = lstm__out_rows_at(run->gates, wide * 4, NULL);
   lstm__step_cell(m, l, &s);
@@ -3421,19 +3414,19 @@ static const lstm__kind *lstm__kind_of(int type) {
 /* Readies scratch for a task. */
 static void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lstm_state *s, float *scratch) {
   const lstm__state_tail *tail = lstm__tail(s);
-  size_t rows = (size_t)tail->group * (size_t)m->plan.widest;
+  size_t rows = (size_t)tail->at.group * (size_t)m->plan.widest;
   memset(run, 0, sizeof *run);
   run->m = m;
   run->s = s;
   run->scratch[0] = scratch;
   run->scratch[1] = scratch + rows;
-  run->gates = scratch + lstm__scratch_rows(m, tail->seq_len) * rows;
+  run->gates = scratch + lstm__scratch_rows(m, tail->at.seq_len) * rows;
 }
 
 /* One step of run->n <= group rows through nodes from .. to - 1; returns where their outputs are. */
 static lstm__rows lstm__infer(lstm__inference *run, lstm__rows in, int from, int to) {
   int i;
-  LSTM_ASSERT(run->n <= lstm__tail(run->s)->group);
+  LSTM_ASSERT(run->n <= lstm__tail(run->s)->at.group);
   for (i = from; i < to; i++) {
     const lstm__kind *kind = lstm__kind_of(run->m->layers[i].type);
     if (kind->infer) in = kind->infer(run, run->m->layers + i, in);
@@ -3464,14 +3457,14 @@ static const int *lstm__as_ints(const int32_t *ids) { return (const int *)(const
 static void lstm__step_rows(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x,
                             const int32_t *ids, float *y) {
   const lstm__state_tail *tail = lstm__tail(s);
-  float *scratch = lstm__scratch(s, 0), *row = scratch + tail->slot - (size_t)m->plan.widest;
+  float *scratch = lstm__scratch(s, 0), *row = scratch + tail->at.slot - (size_t)m->plan.widest;
   size_t in = (size_t)m->desc.input_size, out = (size_t)lstm_model_output_size(m);
   int base, r;
-  for (base = 0; base < n; base += tail->group) {
+  for (base = 0; base < n; base += tail->at.group) {
     lstm__inference run;
     lstm__rows z;
     lstm__begin_inference(&run, m, s, scratch);
-    run.n = lstm__int_min(n - base, tail->group);
+    run.n = lstm__int_min(n - base, tail->at.group);
     run.lanes = lanes ? lanes + base : NULL;
     run.first = base;
     run.tokens = ids ? lstm__as_ints(ids) + base : NULL;
@@ -3834,7 +3827,7 @@ static void lstm__run_steps(lstm__group *g) {
 }
 
 static float *lstm__sequence_row(const lstm__group *g, int which, int t, int r) {
-  return g->sequence[which] + ((size_t)t * (size_t)lstm__tail(g->infer.s)->group + (size_t)r) *
+  return g->sequence[which] + ((size_t)t * (size_t)lstm__tail(g->infer.s)->at.group + (size_t)r) *
                                   (size_t)g->run->m->plan.widest;
 }
 
@@ -3909,16 +3902,16 @@ static void lstm__run_nodes(lstm__group *g) {
 
 static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int count) {
   const lstm__state_tail *tail = lstm__tail(run->s);
-  size_t rows = (size_t)tail->group * (size_t)run->m->plan.widest, i;
+  size_t rows = (size_t)tail->at.group * (size_t)run->m->plan.widest, i;
   lstm__group g;
   lstm__begin_inference(&g.infer, run->m, run->s, scratch);
   g.run = run;
   g.first = first;
   g.count = count;
-  g.row = scratch + tail->slot - (size_t)run->m->plan.widest;
+  g.row = scratch + tail->at.slot - (size_t)run->m->plan.widest;
   g.pool = scratch + 2 * rows;
   for (i = 0; i < 3; i++)
-    g.sequence[i] = scratch + (run->m->plan.pool >= 0 ? 3 : 2) * rows + i * (size_t)tail->seq_len * rows;
+    g.sequence[i] = scratch + (run->m->plan.pool >= 0 ? 3 : 2) * rows + i * (size_t)tail->at.seq_len * rows;
   if (run->m->plan.bidirectional)
     lstm__run_nodes(&g);
   else
@@ -3928,7 +3921,7 @@ static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int
 static void lstm__batch_task(void *context, int index) {
   lstm__batch_run *run = (lstm__batch_run *)context;
   int lanes = run->b.batch_size, share = (lanes + run->tasks - 1) / run->tasks, first = index * share,
-      group = lstm__tail(run->s)->group;
+      group = lstm__tail(run->s)->at.group;
   int end = lstm__int_min(first + share, lanes);
   for (; first < end; first += group)
     lstm__run_group(run, lstm__scratch(run->s, index), first, lstm__int_min(group, end - first));
@@ -3953,16 +3946,16 @@ static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lst
     return lstm__fail(batch->error, LSTM_ERR_MISMATCH, "the state belongs to a model of another architecture");
   if (!batch->seq_len) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "batch.seq_len is 0");
   status = lstm__check_batch(m, batch, (int)s->lanes, LSTM_MAX_SEQ_LEN, &run.b);
-  if (status == LSTM_OK && m->plan.bidirectional && run.b.seq_len > lstm__tail(s)->seq_len)
+  if (status == LSTM_OK && m->plan.bidirectional && run.b.seq_len > lstm__tail(s)->at.seq_len)
     return lstm__fail(batch->error, LSTM_ERR_LIMIT, "%d steps of a bidirectional model, the state has room for %d",
-                      run.b.seq_len, lstm__tail(s)->seq_len);
+                      run.b.seq_len, lstm__tail(s)->at.seq_len);
   if (status == LSTM_OK && loss) status = lstm__check_targets(m, &run.b, loss);
   if (status != LSTM_OK) return status;
   run.m = m;
   run.s = s;
   run.y = y;
   run.loss = loss;
-  run.tasks = executor && executor->width > 1 ? lstm__int_min(executor->width, lstm__tail(s)->tasks) : 1;
+  run.tasks = executor && executor->width > 1 ? lstm__int_min(executor->width, lstm__tail(s)->at.tasks) : 1;
   run.tasks = lstm__int_min(run.tasks, run.b.batch_size);
   lstm__begin_lanes(m, s, &run.b);
   if (y && run.b.lengths) {
@@ -4155,7 +4148,7 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
   if (d->batch_size > LSTM_MAX_LANES || d->seq_len > LSTM_MAX_SEQ_LEN || d->batch_size > INT_MAX / 2 / d->seq_len)
     return lstm__fail(e, LSTM_ERR_LIMIT, "batch_size %d times seq_len %d is over the limit", d->batch_size, d->seq_len);
   if (d->carry_state && m->plan.bidirectional)
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "carry_state does not go with a bidirectional layer, which reads to the end");
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "carry_state does not go with a bidirectional layer");
   if ((int)d->loss < 0 || d->loss >= LSTM_LOSS_COUNT)
     return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown loss %d", (int)d->loss);
   if ((int)d->optimizer < 0 || d->optimizer >= LSTM_OPTIMIZER_COUNT)
