@@ -5,7 +5,7 @@
    A row's time is the median of slices. GFLOP/s counts the operations that are executed (a token's input part is a
    table, and costs per window, not per token). The shares are of peaks that are measured in the same run: the FMA
    units, reading the weights' number of bytes again and again, and (lanes) FMA time plus the time of the gate
-   arithmetic alone. */
+   arithmetic alone. The last table has the cost of each option of a cell. */
 #define _POSIX_C_SOURCE 199309L
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
@@ -351,6 +351,107 @@ static void bench_forecast(int H, int T, int B) {
   lstm_model_destroy(model);
 }
 
+/* --- options ------------------------------------------------------------------------------------------------------ */
+
+/* What each option of a cell costs: I=64 H=128, one lane's step, and training with T=64 B=32, as ratios to the plain
+   cell, which has its turn in every round. */
+#define OPTIONS 16
+
+typedef struct option {
+  const char *name;
+  lstm_layer layer;
+  stream stream;
+  course course;
+  double step[32], train[32]; /* seconds, of each round */
+} option;
+
+static option options[OPTIONS];
+static int option_count;
+
+static lstm_layer *add_option(const char *name) {
+  option *o = &options[option_count++];
+  o->name = name;
+  o->layer = lstm_lstm(128);
+  return &o->layer;
+}
+
+static void list_options(void) {
+  lstm_layer *noisy;
+  add_option("plain");
+  add_option("peephole")->peephole = 1;
+  add_option("coupled")->coupled = 1;
+  add_option("projection 64")->projection = 64;
+  add_option("layer_norm")->layer_norm = 1;
+  add_option("cell_clip 3")->cell_clip = 3;
+  add_option("forget one")->forget = LSTM_FORGET_ONE;
+  noisy = add_option("forget noise");
+  noisy->forget = LSTM_FORGET_NOISE, noisy->noise = .1f;
+  add_option("activation relu")->activation = LSTM_RELU;
+  add_option("gate hard_sigmoid")->gate_activation = LSTM_HARD_SIGMOID;
+  add_option("zoneout 0.1")->zoneout = .1f;
+  add_option("dropout 0.1")->dropout = .1f;
+  add_option("recurrent_dropout 0.1")->recurrent_dropout = .1f;
+  add_option("learned_state")->learned_state = 1;
+  add_option("bidirectional")->bidirectional = 1;
+  *add_option("gru") = lstm_gru(128);
+}
+
+static void set_up_option(option *o, float *x, float *y) {
+  lstm_layer layers[2];
+  lstm_model_desc desc = {0};
+  lstm_trainer_desc how = {0};
+  layers[0] = o->layer, layers[1] = lstm_dense(8);
+  desc.input_size = 64, desc.layers = layers, desc.layer_count = 2, desc.isa = isa;
+  check(lstm_model_create(&desc, &o->stream.model), o->name);
+  check(lstm_state_create(o->stream.model, NULL, &o->stream.state), o->name);
+  o->stream.x = x, o->stream.y = y;
+  how.batch_size = 32, how.seq_len = 64, how.loss = LSTM_MSE;
+  check(lstm_trainer_create(o->stream.model, &how, &o->course.trainer), o->name);
+  o->course.batch.x = x, o->course.batch.targets = y;
+}
+
+static double time_once(work run, void *context, long n) {
+  double t = now();
+  run(context, n);
+  return (now() - t) / (double)n;
+}
+
+static double median_ratio(const double *of, const double *to) {
+  double ratios[32];
+  int i;
+  for (i = 0; i < slices; i++) ratios[i] = to[i] > 0 ? of[i] / to[i] : 0;
+  qsort(ratios, (size_t)slices, sizeof *ratios, compare_doubles);
+  return ratios[slices / 2];
+}
+
+static void bench_options(void) {
+  float *x, *y;
+  int i, k;
+  if (!wanted("options")) return;
+  x = make_floats(64 * 32 * 64, 1), y = make_floats(64 * 32 * 8, 1);
+  list_options();
+  for (i = 0; i < option_count; i++) set_up_option(&options[i], x, y);
+  for (k = 0; k < slices; k++)
+    for (i = 0; i < option_count; i++) {
+      option *o = &options[i];
+      long n = (long)(slice_seconds / 2e-5) + 1;
+      if (!lstm_model_bidirectional(o->stream.model)) o->step[k] = time_once(run_steps, &o->stream, n);
+      o->train[k] = time_once(run_training, &o->course, n / 2500 + 1);
+    }
+  printf("\n%-24s %12s %12s   (times the plain cell)\n", "options, I=64 H=128", "step", "train");
+  for (i = 0; i < option_count; i++) {
+    option *o = &options[i];
+    printf("%-24s ", o->name);
+    if (o->step[0] > 0) printf("%12.2f", median_ratio(o->step, options[0].step));
+    else printf("%12s", "-");
+    printf(" %12.2f\n", median_ratio(o->train, options[0].train));
+    lstm_trainer_destroy(o->course.trainer);
+    lstm_state_destroy(o->stream.state);
+    lstm_model_destroy(o->stream.model);
+  }
+  free(x), free(y);
+}
+
 /* --- output ------------------------------------------------------------------------------------------------------- */
 
 static void machine_name(char *out, size_t size) {
@@ -386,6 +487,11 @@ static void write_json(const char *machine) {
             "\"floor_share\": %.3f}%s\n",
             rows[i].name, rows[i].value, rows[i].unit, rows[i].gflops, rows[i].fma_share, rows[i].other_share,
             i + 1 < row_count ? "," : "");
+  fprintf(file, "  ],\n  \"options\": [\n");
+  for (i = 0; i < option_count; i++)
+    fprintf(file, "    {\"name\": \"%s\", \"step\": %.3f, \"train\": %.3f}%s\n", options[i].name,
+            median_ratio(options[i].step, options[0].step), median_ratio(options[i].train, options[0].train),
+            i + 1 < option_count ? "," : "");
   fprintf(file, "  ]\n}\n");
   fclose(file);
 }
@@ -430,6 +536,7 @@ int main(int argc, char **argv) {
   bench_characters(96, 64, 512, 2, 64, 64);
   bench_forecast(50, 10, 32);
   bench_forecast(50, 10, 1);
+  bench_options();
   write_json(machine);
   return 0;
 }
