@@ -1856,42 +1856,31 @@ typedef struct lstm__kernels {
 /* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is
    one. */
 static const lstm__kernels *lstm__kernels_of(lstm_isa isa) {
-  if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
-  if (!lstm_isa_usable(isa)) return NULL;
-  switch (isa) {
-#if LSTM__HAS_SCALAR
-  case LSTM_ISA_SCALAR:
-#if LSTM__HAS_HARD && LSTM__HAS_SOFT
-    return lstm__x86_level() >= 1 ? &lstm__kernels_hard : &lstm__kernels_soft;
-#elif LSTM__HAS_HARD
-    return &lstm__kernels_hard;
-#else
-    return &lstm__kernels_soft;
+  const lstm__kernels *tables[LSTM_ISA_COUNT];
+  memset(tables, 0, sizeof tables);
+#if LSTM__HAS_HARD
+  tables[LSTM_ISA_SCALAR] = &lstm__kernels_hard;
 #endif
+#if LSTM__HAS_SOFT
+  if (!LSTM__HAS_HARD || lstm__x86_level() < 1) tables[LSTM_ISA_SCALAR] = &lstm__kernels_soft;
 #endif
 #if LSTM__HAS_SSE2
-  case LSTM_ISA_SSE2:
-    return &lstm__kernels_sse2;
+  tables[LSTM_ISA_SSE2] = &lstm__kernels_sse2;
 #endif
 #if LSTM__HAS_AVX2
-  case LSTM_ISA_AVX2:
-    return &lstm__kernels_avx2;
+  tables[LSTM_ISA_AVX2] = &lstm__kernels_avx2;
 #endif
 #if LSTM__HAS_AVX512
-  case LSTM_ISA_AVX512:
-    return &lstm__kernels_avx512;
+  tables[LSTM_ISA_AVX512] = &lstm__kernels_avx512;
 #endif
 #if LSTM__HAS_NEON
-  case LSTM_ISA_NEON:
-    return &lstm__kernels_neon;
+  tables[LSTM_ISA_NEON] = &lstm__kernels_neon;
 #endif
 #if LSTM__HAS_WASM
-  case LSTM_ISA_WASM:
-    return &lstm__kernels_wasm;
+  tables[LSTM_ISA_WASM] = &lstm__kernels_wasm;
 #endif
-  default:
-    return NULL;
-  }
+  if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
+  return lstm_isa_usable(isa) ? tables[isa] : NULL;
 }
 
 /* [SECTION] Model layout
@@ -1904,20 +1893,9 @@ static const lstm__kernels *lstm__kernels_of(lstm_isa isa) {
 
 /* What a tensor is to its node. */
 enum {
-  LSTM__T_TABLE,
-  LSTM__T_WEIGHT,
-  LSTM__T_DENSE_BIAS,
-  LSTM__T_WEIGHT_IH,
-  LSTM__T_WEIGHT_HH,
-  LSTM__T_BIAS,
-  LSTM__T_BIAS_HN,
-  LSTM__T_PROJECTION,
-  LSTM__T_PEEPHOLE,
-  LSTM__T_NORM,
-  LSTM__T_NORM_CELL,
-  LSTM__T_NORM_CELL_BIAS,
-  LSTM__T_H0,
-  LSTM__T_C0,
+  LSTM__T_TABLE, LSTM__T_WEIGHT, LSTM__T_DENSE_BIAS,
+  LSTM__T_WEIGHT_IH, LSTM__T_WEIGHT_HH, LSTM__T_BIAS, LSTM__T_BIAS_HN, LSTM__T_PROJECTION, LSTM__T_PEEPHOLE,
+  LSTM__T_NORM, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS, LSTM__T_H0, LSTM__T_C0,
   LSTM__T_COUNT
 };
 
