@@ -8586,6 +8586,9 @@ IN V K(new_cell)(const lstm__gate_job *job, int u, K(quad) q, V *unclipped) {
   return s;
 }
 
+/* y + m (other - y): exactly y where m is 0, and exactly `other` where it is 1. */
+IN V K(mix)(V m, V other, V y) { return V_FMA(m, other, V_FNMA(m, y, y)); }
+
 IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zone + u) : V_SET(job->o->zoneout); }
 
 /* Layer norm of the four gates, to z = gain (...) + bias; what backward needs goes to `keep`: the normalised sums in
@@ -8626,7 +8629,7 @@ IN void K(first_gates)(const lstm__gate_job *job, int u, float *gates) {
   q.d = K(activate)((int)o->gate_activation, q.d);
   K(store4)(4, gates, q);
   V_ST(job->h + u, s);
-  if (o->zoneout > 0) s = V_FMA(K(zone)(job, u), V_SUB(c, s), s); /* Krueger et al., 2017 */
+  if (o->zoneout > 0) s = K(mix)(K(zone)(job, u), c, s); /* Krueger et al., 2017 */
   V_ST(job->c + u, s);
 }
 
@@ -8760,10 +8763,8 @@ FN void K(gru_backward)(const lstm__gate_job *job) {
 
 FN void K(blend)(int n, float *y, const float *mask, float rate, const float *other) {
   int i;
-  for (i = 0; i < n; i += VL) {
-    V v = V_LD(y + i);
-    V_ST(y + i, V_FMA(mask ? V_LD(mask + i) : V_SET(rate), V_SUB(V_LD(other + i), v), v));
-  }
+  for (i = 0; i < n; i += VL)
+    V_ST(y + i, K(mix)(mask ? V_LD(mask + i) : V_SET(rate), V_LD(other + i), V_LD(y + i)));
 }
 
 FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float *dother) {
