@@ -463,7 +463,8 @@ static void begin_recording(recording *r, int layer, int lane, int capacity) {
 static int near(float a, double b) { return fabs((double)a - b) < 2e-6; }
 
 /* i, f, g, o of a plain cell, from its weights. */
-static void check_gates_of_weights(const lstm_model *model, const float *values, const float *x, const float *h, int H) {
+static void check_gates_of_weights(const lstm_model *model, const float *values, const float *x, const float *h,
+                                   int H) {
   lstm_tensor wi = tensor_named(model, "rnn.weight_ih_l0"), wh = tensor_named(model, "rnn.weight_hh_l0"),
               b = tensor_named(model, "rnn.bias_ih_l0");
   int k, u, j;
