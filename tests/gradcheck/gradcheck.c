@@ -321,7 +321,9 @@ static void options_equal_differences(void **unused) {
     for (int b = a; b < OPTION_COUNT; b++) {
       network net;
       if (senseless(a, b)) continue;
-      build_network(&net, &rng, 1 + networks % 2, 2 + networks % 3, 1 + networks % 4, 1 + networks % 3, a, b, 0);
+      selection pair = pair_of(a, b);
+      extent size = {1 + networks % 2, 2 + networks % 3, 1 + networks % 4, 1 + networks % 3, 2 + networks % 4, 3};
+      build_network(&net, &rng, size, &pair, 0);
       compared += check_reference(&net, &rng);
       networks++;
     }

@@ -1,19 +1,25 @@
-/* matrix.c - every option of the layers alone and every pair of options that makes sense, in networks of 1 to 3 layers,
-   windows of 1 to 7 steps and 1 to 5 lanes, ragged or not: the library against the reference. The pairs that make no
-   sense, and every option in a layer of a type that does not have it, must be refused with a sentence. */
+/* matrix.c - every option of the layers alone, every pair of options that makes sense, and drawn combinations of more,
+   in networks of 1 to 3 layers, windows of 1 to 7 steps and 1 to 5 lanes, ragged or not: the library against the
+   reference. The pairs that make no sense, and every option in a layer of a type that does not have it, must be refused
+   with a sentence. */
 #include "networks.h"
 #include "options.h"
 
 static int networks, runs;
 
-/* Number n of the networks: its sizes go round in cycles that have no common divisor. */
-static void check_pair(ref_rng *rng, int a, int b, int L, int T, int B) {
-  static const int sizes[] = {1, 3, 16, 5, 17, 2};
+/* Every third network has rates that drop something, every eighth runs on all instruction sets. */
+static void check_selection(ref_rng *rng, const selection *chosen, extent size) {
   network net;
-  int random = networks % 3 == 2;
-  build_network(&net, rng, L, sizes[networks % 6], T, B, a, b, random);
+  build_network(&net, rng, size, chosen, networks % 3 == 2);
   runs += check_network(&net, rng, networks % 8 == 0);
   networks++;
+}
+
+/* Sizes go round in cycles of different lengths. */
+static extent small_extent(int L, int T, int B) {
+  static const int units[] = {1, 3, 16, 5, 17, 2, 33};
+  extent size = {L, units[networks % 7], T, B, 2 + networks % 4, 3};
+  return size;
 }
 
 static void report(const char *what, int count, clock_t begin) {
@@ -27,11 +33,12 @@ static void every_option_alone(void **unused) {
   clock_t begin = clock();
   (void)unused;
   networks = runs = failures = 0;
-  for (int a = 0; a < OPTION_COUNT; a++)
+  for (int a = 0; a < OPTION_COUNT; a++) {
+    selection alone = pair_of(a, a);
     for (int L = 1; L <= 3; L++)
       for (int T = 1; T <= 7; T++)
-        for (int B = 1; B <= 5; B++)
-          if ((T + B + L) % 3 == 0 || (L == 1 && T + B > 9)) check_pair(&rng, a, a, L, T, B);
+        for (int B = 1; B <= 5; B++) check_selection(&rng, &alone, small_extent(L, T, B));
+  }
   report("options", OPTION_COUNT, begin);
 }
 
@@ -43,11 +50,41 @@ static void every_sensible_pair(void **unused) {
   networks = runs = failures = 0;
   for (int a = 0; a < OPTION_COUNT; a++)
     for (int b = a + 1; b < OPTION_COUNT; b++) {
+      selection pair = pair_of(a, b);
       if (senseless(a, b)) continue;
       pairs++;
-      for (int L = 1; L <= 3; L++) check_pair(&rng, a, b, L, 1 + networks % 7, 1 + networks % 5);
+      for (int i = 0; i < 3; i++)
+        check_selection(&rng, &pair, small_extent(1 + i, 1 + networks % 7, 1 + networks % 5));
     }
   report("option pairs", pairs, begin);
+}
+
+static void drawn_combinations(void **unused) {
+  ref_rng rng = {20140613};
+  clock_t begin = clock();
+  (void)unused;
+  networks = runs = failures = 0;
+  while (networks < 3000) {
+    selection some = draw_selection(&rng, 3 + networks % 4);
+    check_selection(&rng, &some, small_extent(1 + networks % 3, 1 + networks % 7, 1 + networks % 5));
+  }
+  report("drawn combinations of 3 to 6 options", networks, begin);
+}
+
+/* Several blocks of 16 units and panels of 64 columns, projections across them, and more lanes. */
+static void wide_layers(void **unused) {
+  static const int units[] = {33, 48, 65, 64}, inputs[] = {3, 40, 17}, lanes[] = {3, 8, 13};
+  ref_rng rng = {20170101};
+  clock_t begin = clock();
+  (void)unused;
+  networks = runs = failures = 0;
+  while (networks < 400) {
+    selection some = draw_selection(&rng, 1 + networks % 3);
+    extent size = {1 + networks % 2,        units[networks % 4],  1 + networks % 3,
+                   lanes[networks / 4 % 3], inputs[networks % 3], inputs[networks / 3 % 3]};
+    check_selection(&rng, &some, size);
+  }
+  report("drawn combinations in wide layers", networks, begin);
 }
 
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
@@ -73,7 +110,9 @@ static void check_refused(int a, int b, refusal by) {
   lstm_model *model = NULL;
   lstm_trainer *trainer = NULL;
   current = &net;
-  build_network(&net, &rng, 1, 4, 3, 2, a, b, 1);
+  selection pair = pair_of(a, b);
+  extent size = {1, 4, 3, 2, 4, 3};
+  build_network(&net, &rng, size, &pair, 1);
   lstm_model_desc desc = describe(&net, LSTM_ISA_AUTO, &error);
   lstm_trainer_desc how = net.how;
   how.seq_len = net.T;
@@ -297,6 +336,8 @@ static void layers_must_fit_each_other(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_option_alone),          cmocka_unit_test(every_sensible_pair),
+      cmocka_unit_test(drawn_combinations),
+      cmocka_unit_test(wide_layers),
       cmocka_unit_test(senseless_pairs_are_refused), cmocka_unit_test(fields_belong_to_their_layers),
       cmocka_unit_test(layers_must_fit_each_other),
   };

@@ -184,55 +184,97 @@ static inline int grows(const option *o) {
   return (o->field == F_ACTIVATION || o->field == F_GATES) && (o->value == LSTM_LINEAR || o->value == LSTM_RELU);
 }
 
-static inline const option *either(int a, int b, option_field field) {
-  if (options[a].field == field) return &options[a];
-  return options[b].field == field ? &options[b] : NULL;
+/* Some options of one network. */
+typedef struct selection {
+  int count, which[6];
+} selection;
+
+static inline selection pair_of(int a, int b) {
+  selection chosen = {a == b ? 1 : 2, {a, b}};
+  return chosen;
 }
 
-static inline void choose_loss(network *net, ref_rng *rng, int a, int b) {
+/* `count` options of which each pair makes sense, or fewer. */
+static inline selection draw_selection(ref_rng *rng, int count) {
+  selection chosen = {0, {0}};
+  for (int tries = 0; tries < 50 && chosen.count < count; tries++) {
+    int next = ref_index(rng, OPTION_COUNT), fits = 1;
+    for (int i = 0; i < chosen.count; i++) {
+      int other = chosen.which[i];
+      fits &= other != next && senseless(other < next ? other : next, other < next ? next : other) == SENSIBLE;
+    }
+    if (fits) chosen.which[chosen.count++] = next;
+  }
+  return chosen;
+}
+
+/* The chosen option of this field, or NULL. */
+static inline const option *chosen_of(const selection *from, option_field field) {
+  for (int i = 0; i < from->count; i++)
+    if (options[from->which[i]].field == field) return &options[from->which[i]];
+  return NULL;
+}
+
+static inline int any_of(const selection *from, int (*is)(const option *o)) {
+  for (int i = 0; i < from->count; i++)
+    if (is(&options[from->which[i]])) return 1;
+  return 0;
+}
+
+static inline void choose_loss(network *net, ref_rng *rng, const selection *from) {
   static const lstm_loss usual[] = {LSTM_CROSS_ENTROPY, LSTM_BINARY_CROSS_ENTROPY, LSTM_MSE};
-  const option *loss = either(a, b, F_LOSS);
+  const option *loss = chosen_of(from, F_LOSS), *smoothing = chosen_of(from, F_SMOOTHING);
+  const option *class_weights = chosen_of(from, F_CLASS_WEIGHTS);
   net->how.loss = loss ? (lstm_loss)loss->value : usual[ref_index(rng, 3)];
   if (net->how.loss == LSTM_HUBER) net->how.huber_delta = 0.3f;
-  if (!loss && (either(a, b, F_SMOOTHING) || either(a, b, F_CLASS_WEIGHTS))) net->how.loss = LSTM_CROSS_ENTROPY;
-  if (either(a, b, F_SMOOTHING)) net->how.label_smoothing = 0.1f;
+  if (!loss && (smoothing || class_weights)) net->how.loss = LSTM_CROSS_ENTROPY;
+  if (smoothing) net->how.label_smoothing = 0.1f;
   for (int i = 0; i < MAX_WIDTH; i++) net->class_weights[i] = 0.2f + 0.1f * (float)(i % 7);
-  if (either(a, b, F_CLASS_WEIGHTS)) net->how.class_weights = net->class_weights;
+  if (class_weights) net->how.class_weights = net->class_weights;
 }
 
-/* A network of L recurrent layers of H units with the options a and b. `random`: with rates that drop something. Where
-   layers are normalised, H is not 2 or 3: so few sums may be nearly equal, and the division by their deviation then
-   magnifies the rounding of any float program. */
-static inline void build_network(network *net, ref_rng *rng, int L, int H, int T, int B, int a, int b, int random) {
-  const option *dense = either(a, b, F_DENSE), *read = either(a, b, F_READ), *input = either(a, b, F_INPUT);
-  int tied = either(a, b, F_TIED) != NULL, any_random = is_random(&options[a]) || is_random(&options[b]);
+/* The sizes of a network. */
+typedef struct extent {
+  int L, H, T, B, inputs, columns; /* recurrent layers, units, steps, lanes; of the embedding and the dense layers */
+} extent;
+
+static inline lstm_layer recurrent_layer(const selection *from, int H, int top, float rate) {
+  const option *read = chosen_of(from, F_READ);
+  lstm_layer layer = lstm_lstm(H);
+  for (int i = 0; i < from->count; i++) set_layer(&layer, &options[from->which[i]], rate);
+  if (top && read) layer.read = (lstm_read)read->value;
+  return layer;
+}
+
+/* A network with these options. `random`: with rates that drop something. Where layers are normalised, H is not 2 or 3:
+   so few sums may be nearly equal, and the division by their deviation then magnifies the rounding of any float
+   program. */
+static inline void build_network(network *net, ref_rng *rng, extent size, const selection *from, int random) {
+  const option *dense = chosen_of(from, F_DENSE), *input = chosen_of(from, F_INPUT);
+  int tied = chosen_of(from, F_TIED) != NULL, H = size.H;
   float rate = random ? 0.3f : NEVER;
   memset(net, 0, sizeof *net);
-  if (either(a, b, F_LAYER_NORM) && (H == 2 || H == 3)) H += 5;
-  net->T = T;
-  net->B = B;
+  if (chosen_of(from, F_LAYER_NORM) && (H == 2 || H == 3)) H += 5;
+  net->T = size.T;
+  net->B = size.B;
   net->seed = ref_bits(rng);
-  net->random = random && any_random;
-  net->weights = grows(&options[a]) || grows(&options[b]) ? 1.5f / (float)(H + 2) : 0.6f;
-  net->input_size = 2 + ref_index(rng, 4);
-  net->carry = either(a, b, F_CARRY) != NULL;
-  net->burn_in = either(a, b, F_BURN_IN) ? 1 + T / 3 : 0;
-  choose_loss(net, rng, a, b);
+  net->random = random && any_of(from, is_random);
+  net->weights = any_of(from, grows) ? 1.5f / (float)(H + 2) : H > 17 ? 0.3f : 0.6f;
+  net->input_size = size.inputs;
+  net->carry = chosen_of(from, F_CARRY) != NULL;
+  net->burn_in = chosen_of(from, F_BURN_IN) ? 1 + size.T / 3 : 0;
+  choose_loss(net, rng, from);
   if (tied || (input ? input->value : chance(rng, -1, 40))) {
-    add(net, lstm_embedding(3));
+    add(net, lstm_embedding(size.columns));
     net->layers[0].tied = tied;
   }
-  for (int l = 0; l < L; l++) {
-    lstm_layer layer = lstm_lstm(H);
-    set_layer(&layer, &options[a], rate);
-    if (a != b) set_layer(&layer, &options[b], rate);
-    if (l == L - 1 && read) layer.read = (lstm_read)read->value;
-    add(net, layer);
-    if (either(a, b, F_DROPOUT_LAYER)) add(net, lstm_dropout(rate));
+  for (int l = 0; l < size.L; l++) {
+    add(net, recurrent_layer(from, H, l == size.L - 1, rate));
+    if (chosen_of(from, F_DROPOUT_LAYER)) add(net, lstm_dropout(rate));
   }
-  if (tied || dense) add(net, lstm_dense(3));
+  if (tied || dense) add(net, lstm_dense(size.columns));
   if (dense) net->layers[net->layer_count - 1].activation = (lstm_activation)dense->value;
-  add(net, lstm_dense(tied ? net->input_size : 3));
+  add(net, lstm_dense(tied ? net->input_size : size.columns));
 }
 
 #endif

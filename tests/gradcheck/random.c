@@ -116,7 +116,9 @@ static void bits_follow_from_the_seed(void **unused) {
       int shown = options[b].field <= F_BIDIRECTIONAL || options[b].field == F_INPUT;
       if (!is_random(&options[a]) || !shown || senseless(a, b)) continue;
       current = &net;
-      build_network(&net, &rng, 2, 17, 5, 5, a, b, 1);
+      selection pair = pair_of(a, b);
+      extent size = {2, 17, 5, 5, 4, 3};
+      build_network(&net, &rng, size, &pair, 1);
       net.how.loss = LSTM_LOSS_NONE;
       check_bits(&net);
       count++;
@@ -421,7 +423,9 @@ static void gradients_equal_differences(void **unused) {
       int random = is_random(&options[a]) && (!is_random(&options[b]) || a <= b);
       int of_loss = options[b].field >= F_LOSS && options[b].field <= F_CARRY; /* has no part in this */
       if (!random || of_loss || has_kinks(&options[b]) || senseless(a, b)) continue;
-      build_network(&net, &rng, 1 + networks % 2, 3 + networks % 5, 1 + networks % 4, 1 + networks % 5, a, b, 1);
+      selection pair = pair_of(a, b);
+      extent size = {1 + networks % 2, 3 + networks % 5, 1 + networks % 4, 1 + networks % 5, 2 + networks % 4, 3};
+      build_network(&net, &rng, size, &pair, 1);
       net.how.loss = LSTM_LOSS_NONE;
       compared += check_differences(&net, &rng);
       networks++;
