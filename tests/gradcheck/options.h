@@ -246,20 +246,17 @@ static inline lstm_layer recurrent_layer(const selection *from, int H, int top, 
   return layer;
 }
 
-/* A network with these options. `random`: with rates that drop something. Where layers are normalised, H is not 2 or 3:
-   so few sums may be nearly equal, and the division by their deviation then magnifies the rounding of any float
-   program. */
+/* A network with these options. `random`: with rates that drop something. */
 static inline void build_network(network *net, ref_rng *rng, extent size, const selection *from, int random) {
   const option *dense = chosen_of(from, F_DENSE), *input = chosen_of(from, F_INPUT);
-  int tied = chosen_of(from, F_TIED) != NULL, H = size.H;
+  int tied = chosen_of(from, F_TIED) != NULL;
   float rate = random ? 0.3f : NEVER;
   memset(net, 0, sizeof *net);
-  if (chosen_of(from, F_LAYER_NORM) && (H == 2 || H == 3)) H += 5;
   net->T = size.T;
   net->B = size.B;
   net->seed = ref_bits(rng);
   net->random = random && any_of(from, is_random);
-  net->weights = any_of(from, grows) ? 1.5f / (float)(H + 2) : H > 17 ? 0.3f : 0.6f;
+  net->weights = any_of(from, grows) ? 1.5f / (float)(size.H + 2) : size.H > 17 ? 0.3f : 0.6f;
   net->input_size = size.inputs;
   net->carry = chosen_of(from, F_CARRY) != NULL;
   net->burn_in = chosen_of(from, F_BURN_IN) ? 1 + size.T / 3 : 0;
@@ -269,7 +266,7 @@ static inline void build_network(network *net, ref_rng *rng, extent size, const 
     net->layers[0].tied = tied;
   }
   for (int l = 0; l < size.L; l++) {
-    add(net, recurrent_layer(from, H, l == size.L - 1, rate));
+    add(net, recurrent_layer(from, size.H, l == size.L - 1, rate));
     if (chosen_of(from, F_DROPOUT_LAYER)) add(net, lstm_dropout(rate));
   }
   if (tied || dense) add(net, lstm_dense(size.columns));
