@@ -377,9 +377,9 @@
      lstm.layer.2   "dropout rate=0.5"
      lstm.layer.3   "dense size=96 activation=tanh"
 
-   and whatever the caller added (lstm_save_desc.meta; lstm_model_meta reads it again). The order of the
-   options is that of the table lstm__options; what is at its default is left out. Our files are canonical: order, shapes and
-   offsets follow from the layer lines. Each layer has PyTorch's two biases: an LSTM's `bias_hh` is all zeros, of a
+   and whatever the caller added (lstm_save_desc.meta; lstm_model_meta reads it again). The order of the options is that
+   of the table lstm__options; what is at its default is left out. Our files are canonical: order, shapes and offsets
+   follow from the layer lines. Each layer has PyTorch's two biases: an LSTM's `bias_hh` is all zeros, of a
    GRU's the last third is bias_hn, which is not stored elsewhere; loading adds the rest to `bias_ih`. A tied head has
    no `weight`. In PyTorch:
 

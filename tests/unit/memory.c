@@ -82,7 +82,8 @@ static void test_state(void **unused) {
     assert_int_equal(lstm_model_create(&desc, &model), LSTM_OK);
     assert_int_equal(lstm_state_size(model, &how, &size), LSTM_OK);
     assert_true(size >= 4 * (100 * 2 * h * (size_t)s->depth + 2 * 2 * 48 * widest));
-    assert_true(size <= 4 * (100 * 2 * h * (size_t)s->depth + 2 * ((2 * 48 + 1) * widest + 48 * 4 * h)) + 32 * 100 + 1024);
+    assert_true(size <=
+                4 * (100 * 2 * h * (size_t)s->depth + 2 * ((2 * 48 + 1) * widest + 48 * 4 * h)) + 32 * 100 + 1024);
     assert_int_equal(lstm_state_create(model, &how, &state), LSTM_OK);
     assert_int_equal(lstm_state_saved_size(state), 64 + 4 * 100 * 2 * h * (size_t)s->depth);
     lstm_state_destroy(state);
