@@ -6059,9 +6059,10 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 
 /* Refuses a file, by name and place. */
 #define LSTM__BAD(file, status, ...) lstm__fail((file)->error, LSTM_ERR_##status, __VA_ARGS__)
-#define LSTM__LINE 512 /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
+#define LSTM__LINE 512   /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
+#define LSTM__CALLED 128 /* bytes of the longest foreign name that could be one of ours */
 
-/* --- little-endian numbers --------------------------------------------------------------------------------------- */
+/* --- numbers and text -------------------------------------------------------------------------------------------- */
 
 static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
   uint64_t v = 0;
@@ -6072,13 +6073,6 @@ static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
 static void lstm__to_le(unsigned char *p, uint64_t v, int bytes) {
   int i;
   for (i = 0; i < bytes; ++i) p[i] = (unsigned char)(v >> (8 * i) & 255);
-}
-
-static int lstm__host_is_little(void) {
-  const uint32_t one = 1;
-  unsigned char low;
-  memcpy(&low, &one, 1);
-  return low == 1;
 }
 
 static float lstm__float_of_bits(uint32_t bits) {
@@ -6099,8 +6093,6 @@ static int lstm__all_finite(const float *p, size_t count) {
   return !bad;
 }
 
-/* --- text -------------------------------------------------------------------------------------------------------- */
-
 static lstm__piece lstm__piece_of(const char *text) {
   lstm__piece p;
   p.at = text;
@@ -6110,19 +6102,13 @@ static lstm__piece lstm__piece_of(const char *text) {
 
 static void lstm__put_char(lstm__text *t, char c) { lstm__put(t, &c, 1); }
 static void lstm__put_string(lstm__text *t, const char *s) { lstm__put(t, s, strlen(s)); }
-static void lstm__put_piece(lstm__text *t, lstm__piece p) { lstm__put(t, p.at, p.size); }
-
-static int lstm__piece_is(lstm__piece p, const char *text) {
-  size_t i;
-  for (i = 0; i < p.size; ++i)
-    if (!text[i] || text[i] != p.at[i]) return 0;
-  return !text[i];
-}
 
 static int lstm__begins(lstm__piece p, const char *text) {
   size_t n = strlen(text);
   return p.size >= n && !memcmp(p.at, text, n);
 }
+
+static int lstm__piece_is(lstm__piece p, const char *text) { return p.size == strlen(text) && lstm__begins(p, text); }
 
 /* Takes n bytes off the beginning. */
 static lstm__piece lstm__piece_from(lstm__piece p, size_t n) {
@@ -6131,91 +6117,11 @@ static lstm__piece lstm__piece_from(lstm__piece p, size_t n) {
   return p;
 }
 
-static int lstm__contains(lstm__piece p, const char *word) {
-  for (; p.size; p = lstm__piece_from(p, 1))
-    if (lstm__begins(p, word)) return 1;
-  return 0;
-}
-
-/* --- floats as decimal text -------------------------------------------------------------------------------------- */
-
-/* Nine digits determine a float with room to spare for the roundings of double here (1e-14 against 2e-8). */
-static double lstm__times_ten(double x, int power) {
-  for (; power > 0; --power) x *= 10;
-  for (; power < 0; ++power) x /= 10;
-  return x;
-}
-
-/* The float nearest to digits * 10^power; 0 where it is too large or too small. */
-static float lstm__decimal(double digits, int power) {
-  const double largest = 3.4028234663852886e38, too_large = 3.4028235677973366e38;
-  double x = lstm__times_ten(digits, power);
-  return x >= too_large ? 0 : (float)(x < largest ? x : largest);
-}
-
-static void lstm__put_decimal(lstm__text *t, uint32_t digits, int power) {
-  char text[16];
-  lstm__text all = lstm__text_in(text, sizeof text);
-  int n, point, i;
-  for (; digits % 10 == 0; digits /= 10) ++power;
-  lstm__put_number(&all, digits);
-  n = (int)all.length;
-  point = n + power; /* the value is 0.DIGITS * 10^point */
-  if (point < -4 || point > 9) point = 1;
-  if (point <= 0) lstm__put(t, "0.0000", (size_t)(2 - point));
-  for (i = 0; i < n || i < point; ++i) {
-    if (i > 0 && i == point) lstm__put_char(t, '.');
-    lstm__put_char(t, i < n ? text[i] : '0');
-  }
-  if (n + power != point) lstm__print(t, "e%d", n + power - point);
-}
-
-/* The shortest decimal that reads back as the same float. */
-static void lstm__put_float(lstm__text *t, float f) {
-  double size = f < 0 ? -(double)f : (double)f, digits;
-  int power = 45;
-  if (lstm__bits_of_float(f) >> 31) lstm__put_char(t, '-');
-  if (!lstm__finite((double)f) || f == 0) {
-    lstm__put_string(t, f == 0 ? "0" : f != f ? "nan" : "inf");
-    return;
-  }
-  while (power > -39 && lstm__times_ten(size, power) >= 10) --power; /* one digit; then as many as it takes */
-  for (;; ++power) {
-    digits = (double)(uint32_t)(lstm__times_ten(size, power) + 0.5);
-    if (digits >= 1 && lstm__decimal(digits, -power) == (float)size) break;
-  }
-  lstm__put_decimal(t, (uint32_t)digits, -power);
-}
-
-/* Digits at *i, also appended to *v. Returns how many, -1 where nine are not enough. */
-static int lstm__parse_digits(lstm__piece p, size_t *i, uint32_t *v) {
-  size_t start = *i;
-  for (; *i < p.size && p.at[*i] >= '0' && p.at[*i] <= '9'; ++*i) {
-    if (*v >= 100000000u || *i - start > 60) return -1;
-    *v = *v * 10 + (uint32_t)(p.at[*i] - '0');
-  }
-  return (int)(*i - start);
-}
-
-/* Reads [-]digits[.digits][e[-]digits]. Returns 0 where it is something else, or too large for a float. */
-static int lstm__parse_float(lstm__piece p, float *out) {
-  uint32_t digits = 0, exponent = 0;
-  int minus = p.size > 0 && p.at[0] == '-', down = 0, fraction = 0;
-  size_t i = (size_t)minus;
-  float value;
-  if (lstm__parse_digits(p, &i, &digits) < 1) return 0;
-  if (i < p.size && p.at[i] == '.') {
-    ++i;
-    if ((fraction = lstm__parse_digits(p, &i, &digits)) < 1) return 0;
-  }
-  if (i < p.size && p.at[i] == 'e') {
-    down = ++i < p.size && p.at[i] == '-';
-    i += (size_t)down;
-    if (lstm__parse_digits(p, &i, &exponent) < 1 || exponent > 60) return 0;
-  }
-  value = lstm__decimal(digits, (down ? -(int)exponent : (int)exponent) - fraction);
-  *out = minus ? -value : value;
-  return i == p.size && (value != 0 || digits == 0);
+static int lstm__word_index(lstm__piece word, const char *const *words, int count) {
+  int i;
+  for (i = 0; i < count; ++i)
+    if (lstm__piece_is(word, words[i])) return i;
+  return -1;
 }
 
 static int lstm__parse_uint(lstm__piece p, uint64_t *out) {
@@ -6229,6 +6135,78 @@ static int lstm__parse_uint(lstm__piece p, uint64_t *out) {
   }
   *out = v;
   return 1;
+}
+
+/* --- floats as decimal text -------------------------------------------------------------------------------------- */
+
+/* The double nearly at digits * 10^power: nine digits determine a float with room to spare for the roundings here
+   (1e-14 against 2e-8). */
+static double lstm__times_ten(double x, int power) {
+  for (; power > 0; --power) x *= 10;
+  for (; power < 0; ++power) x /= 10;
+  return x;
+}
+
+/* The float nearest to digits * 10^power; 0 where it is too large or too small. */
+static float lstm__decimal(double digits, int power) {
+  const double largest = 3.4028234663852886e38, too_large = 3.4028235677973366e38;
+  double x = lstm__times_ten(digits, power);
+  return x >= too_large ? 0 : (float)(x < largest ? x : largest);
+}
+
+/* The shortest decimal that reads back as the same float. */
+static void lstm__put_float(lstm__text *t, float f) {
+  double size = f < 0 ? -(double)f : (double)f, digits;
+  char text[16];
+  lstm__text all = lstm__text_in(text, sizeof text);
+  int power = 45, n, point, i;
+  if (lstm__bits_of_float(f) >> 31) lstm__put_char(t, '-');
+  if (!lstm__finite((double)f) || f == 0) {
+    lstm__put_string(t, f == 0 ? "0" : f != f ? "nan" : "inf");
+    return;
+  }
+  while (power > -39 && lstm__times_ten(size, power) >= 9.5) --power; /* one digit; then as many as it takes */
+  for (;; ++power) {
+    digits = (double)(uint32_t)(lstm__times_ten(size, power) + 0.5);
+    if (digits >= 1 && lstm__decimal(digits, -power) == (float)size) break;
+  }
+  lstm__put_number(&all, (uint64_t)digits);
+  n = (int)all.length;
+  point = n - power; /* the value is 0.DIGITS * 10^point */
+  if (point < -4 || point > 9) point = 1;
+  if (point <= 0) lstm__put(t, "0.0000", (size_t)(2 - point));
+  for (i = 0; i < n || i < point; ++i) {
+    if (i > 0 && i == point) lstm__put_char(t, '.');
+    lstm__put_char(t, i < n ? text[i] : '0');
+  }
+  if (n - power != point) lstm__print(t, "e%d", n - power - point);
+}
+
+/* Reads what lstm__put_float writes of a finite number, and nothing else. */
+static int lstm__parse_float(lstm__piece p, float *out) {
+  char again[32];
+  lstm__text t = lstm__text_in(again, sizeof again);
+  double digits = 0;
+  int minus = p.size && p.at[0] == '-', power = 0, exponent = 0, down = 0, point = 0, behind = 0;
+  size_t i;
+  if (p.size >= sizeof again) return 0;
+  for (i = 0; i < p.size; ++i) {
+    char c = p.at[i];
+    int digit = c >= '0' && c <= '9' ? c - '0' : -1;
+    if (digit < 0 && c != '-' && c != '.' && c != 'e') return 0;
+    if (digit >= 0 && behind) exponent = exponent < 100 ? exponent * 10 + digit : exponent;
+    if (digit >= 0 && !behind) {
+      digits = digits * 10 + digit;
+      power -= point;
+    }
+    point |= c == '.';
+    behind |= c == 'e';
+    down |= behind && c == '-';
+  }
+  *out = lstm__decimal(digits, power + (down ? -exponent : exponent));
+  if (minus) *out = -*out;
+  lstm__put_float(&t, *out);
+  return lstm__piece_is(p, again);
 }
 
 /* --- JSON -------------------------------------------------------------------------------------------------------- */
@@ -6251,24 +6229,18 @@ static int lstm__json_take(lstm__json *j, char c) {
 
 /* Strict UTF-8: no overlong forms, no surrogates. Returns the bytes used, 0 where it is malformed. */
 static size_t lstm__utf8_read(const char *at, const char *end, uint32_t *out) {
-  uint32_t c = (unsigned char)*at;
   static const uint32_t least[4] = {0, 0x80, 0x800, 0x10000};
-  size_t more, i;
-  if (c < 0x80) {
-    *out = c;
-    return 1;
-  }
-  more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-  if (c < 0xc2 || c > 0xf4 || (size_t)(end - at) <= more) return 0;
-  c &= 0x3fu >> more;
+  uint32_t c = (unsigned char)*at;
+  size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0x80, i;
+  if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || (size_t)(end - at) <= more) return 0;
+  if (more) c &= 0x3fu >> more;
   for (i = 1; i <= more; ++i) {
     uint32_t next = (unsigned char)at[i];
     if ((next & 0xc0) != 0x80) return 0;
     c = c << 6 | (next & 0x3f);
   }
-  if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return 0;
   *out = c;
-  return more + 1;
+  return c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : more + 1;
 }
 
 static void lstm__put_utf8(lstm__text *t, uint32_t c) {
@@ -6290,44 +6262,36 @@ static uint32_t lstm__json_hex(const char *at, const char *end) {
   return v;
 }
 
-/* What follows a backslash. Returns the bytes used, 0 where it is malformed. */
+/* An escape, from its backslash. Returns the bytes used, 0 where it is malformed. */
 static size_t lstm__json_escape(const char *at, const char *end, uint32_t *out) {
   static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-  uint32_t c, low;
-  int i;
-  if (at == end) return 0;
-  for (i = 0; names[i]; ++i)
-    if (*at == names[i]) {
-      *out = (unsigned char)values[i];
-      return 1;
-    }
-  if (*at != 'u' || (c = lstm__json_hex(at + 1, end)) == 0 || (c >= 0xdc00 && c < 0xe000)) return 0;
-  *out = c;
-  if (c < 0xd800 || c >= 0xe000) return 5;
-  if (end - at < 11 || at[5] != '\\' || at[6] != 'u') return 0;
-  low = lstm__json_hex(at + 7, end);
-  if (low < 0xdc00 || low >= 0xe000) return 0;
-  *out = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-  return 11;
+  const char *name = end - at > 1 ? (const char *)memchr(names, at[1], 8) : NULL;
+  uint32_t low;
+  *out = name ? (unsigned char)values[name - names] : 0;
+  if (name) return 2;
+  if (end - at < 6 || at[1] != 'u' || (*out = lstm__json_hex(at + 2, end)) == 0) return 0;
+  if (*out < 0xd800 || *out >= 0xe000) return 6;
+  if (*out >= 0xdc00 || end - at < 12 || at[6] != '\\' || at[7] != 'u') return 0;
+  low = lstm__json_hex(at + 8, end);
+  *out = 0x10000 + ((*out - 0xd800) << 10) + (low - 0xdc00);
+  return low >= 0xdc00 && low < 0xe000 ? 12 : 0;
 }
 
-/* Decodes a string cut out of its quotes. Returns 0 where it is malformed (a zero character counts as that). */
-static int lstm__json_decode(lstm__piece p, lstm__text *o) {
-  const char *at = p.at, *end = p.at + p.size;
-  while (at < end) {
+/* Decodes UTF-8, and the escapes of a string that was cut out of its quotes. Returns 0 where it is malformed (a zero
+   character counts as that). */
+static int lstm__decode(lstm__piece p, int escapes, lstm__text *o) {
+  while (p.size) {
     uint32_t c = 0;
-    size_t used;
-    if (*at == '\\') used = lstm__json_escape(at + 1, end, &c), used += used != 0;
-    else used = lstm__utf8_read(at, end, &c);
+    int escape = escapes && *p.at == '\\';
+    size_t used = (escape ? lstm__json_escape : lstm__utf8_read)(p.at, p.at + p.size, &c);
     if (!used) return 0;
-    at += used;
-    lstm__put_utf8(o, c);
+    p = lstm__piece_from(p, used);
+    if (o) lstm__put_utf8(o, c);
   }
   return 1;
 }
 
 static int lstm__json_string(lstm__json *j, lstm__piece *out) {
-  lstm__text nowhere = lstm__text_in(NULL, 0);
   if (!lstm__json_take(j, '"')) return 0;
   out->at = j->at;
   while (j->at < j->end && *j->at != '"') {
@@ -6337,31 +6301,32 @@ static int lstm__json_string(lstm__json *j, lstm__piece *out) {
   }
   if (j->at == j->end) return 0;
   out->size = (size_t)(j->at++ - out->at);
-  return lstm__json_decode(*out, &nowhere);
+  return lstm__decode(*out, 1, NULL);
 }
 
-static int lstm__json_uint(lstm__json *j, uint64_t *out) {
-  lstm__piece p;
-  lstm__json_space(j);
-  p.at = j->at;
-  while (j->at < j->end && *j->at >= '0' && *j->at <= '9') ++j->at;
-  p.size = (size_t)(j->at - p.at);
-  return lstm__parse_uint(p, out);
+/* A list of at most `most` whole numbers. Returns how many, -1 where it is malformed. */
+static int lstm__json_list(lstm__json *j, uint64_t *list, int most) {
+  int n;
+  if (!lstm__json_take(j, '[')) return -1;
+  for (n = 0; !lstm__json_take(j, ']'); ++n) {
+    lstm__piece p;
+    if (n == most || (n && !lstm__json_take(j, ','))) return -1;
+    lstm__json_space(j);
+    for (p.at = j->at; j->at < j->end && *j->at >= '0' && *j->at <= '9';) ++j->at;
+    p.size = (size_t)(j->at - p.at);
+    if (!lstm__parse_uint(p, list + n)) return -1;
+  }
+  return n;
 }
 
 /* --- the header's tables ----------------------------------------------------------------------------------------- */
 
-enum { LSTM__F32, LSTM__F16, LSTM__BF16, LSTM__OTHER_TYPE };
-
 typedef struct lstm__entry { /* a tensor in a file */
-  lstm__piece name;
-  const char *to;    /* foreign files: `to` instead of the first `skip` bytes of the name */
-  size_t skip;
-  uint64_t shape[2]; /* the first two; 1 where there are fewer */
-  uint64_t count;    /* of elements */
-  size_t begin, end; /* bytes of the data part */
+  lstm__piece name, type_name;
+  char called[LSTM__CALLED]; /* foreign files: its name here; empty where it is too long for that */
+  uint64_t shape[8], count;  /* elements */
+  size_t begin, end;         /* bytes of the data part */
   int rank, type, used;
-  lstm__piece type_name;
 } lstm__entry;
 
 typedef struct lstm__pair { /* one metadata string, as in the file: still with its escapes */
@@ -6384,89 +6349,64 @@ typedef struct lstm__file {
   int input_size, max_size;
   lstm_output output;
   lstm__text assumed;
-  lstm_load_desc desc;       /* zero where there is none */
+  lstm_load_desc desc; /* zero where there is none */
   lstm_error *error;
 } lstm__file;
 
+enum { LSTM__F32, LSTM__F16, LSTM__BF16, LSTM__OTHER_TYPE };
+
+/* The first three can be read. */
 static const struct {
   const char *name;
-  int bytes, type;
-} lstm__dtypes[] = {{"F32", 4, LSTM__F32},        {"F16", 2, LSTM__F16},        {"BF16", 2, LSTM__BF16},
-                    {"F64", 8, LSTM__OTHER_TYPE}, {"I64", 8, LSTM__OTHER_TYPE}, {"I32", 4, LSTM__OTHER_TYPE},
-                    {"I16", 2, LSTM__OTHER_TYPE}, {"I8", 1, LSTM__OTHER_TYPE},  {"U64", 8, LSTM__OTHER_TYPE},
-                    {"U32", 4, LSTM__OTHER_TYPE}, {"U16", 2, LSTM__OTHER_TYPE}, {"U8", 1, LSTM__OTHER_TYPE},
-                    {"BOOL", 1, LSTM__OTHER_TYPE}};
+  unsigned bytes;
+} lstm__dtypes[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2},
+                    {"I8", 1},  {"U64", 8}, {"U32", 4},  {"U16", 2}, {"U8", 1},  {"BOOL", 1}};
 
-static int lstm__dtype(lstm__piece name, int *bytes, int *type) {
-  size_t i;
-  for (i = 0; i < sizeof lstm__dtypes / sizeof lstm__dtypes[0]; ++i)
-    if (lstm__piece_is(name, lstm__dtypes[i].name)) {
-      *bytes = lstm__dtypes[i].bytes;
-      *type = lstm__dtypes[i].type;
-      return 1;
-    }
-  return 0;
-}
-
-static int lstm__read_shape(lstm__json *j, lstm__entry *e) {
-  uint64_t dim;
-  int first = 1, empty = 0;
-  e->count = e->shape[0] = e->shape[1] = 1;
-  if (!lstm__json_take(j, '[')) return 0;
-  for (; !lstm__json_take(j, ']'); first = 0) {
-    if ((!first && !lstm__json_take(j, ',')) || !lstm__json_uint(j, &dim) || e->rank == 8) return 0;
-    if (e->rank < 2) e->shape[e->rank] = dim;
-    ++e->rank;
-    if (dim == 0) empty = 1;
-    else if (e->count > UINT64_MAX / dim) return 0;
-    else e->count *= dim;
-  }
-  if (empty) e->count = 0;
-  return 1;
-}
-
-static int lstm__read_offsets(lstm__json *j, uint64_t *begin, uint64_t *end) {
-  return lstm__json_take(j, '[') && lstm__json_uint(j, begin) && lstm__json_take(j, ',') && lstm__json_uint(j, end) &&
-         lstm__json_take(j, ']');
-}
+enum { LSTM__DTYPES = sizeof lstm__dtypes / sizeof lstm__dtypes[0] };
 
 /* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, each once, in any order. */
-static int lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t *begin, uint64_t *end) {
+static int lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t offsets[2]) {
+  static const char *const fields[] = {"dtype", "shape", "data_offsets"};
   int seen = 0;
   if (!lstm__json_take(j, '{')) return 0;
   while (seen != 7) {
     lstm__piece key;
-    int bit = 0, ok;
+    int field;
     if ((seen && !lstm__json_take(j, ',')) || !lstm__json_string(j, &key) || !lstm__json_take(j, ':')) return 0;
-    if (lstm__piece_is(key, "dtype")) bit = 1, ok = lstm__json_string(j, &e->type_name);
-    else if (lstm__piece_is(key, "shape")) bit = 2, ok = lstm__read_shape(j, e);
-    else if (lstm__piece_is(key, "data_offsets")) bit = 4, ok = lstm__read_offsets(j, begin, end);
-    else return 0;
-    if (!ok || (seen & bit)) return 0;
-    seen |= bit;
+    field = lstm__word_index(key, fields, 3);
+    if (field < 0 || (seen >> field & 1)) return 0;
+    if (field == 0 && !lstm__json_string(j, &e->type_name)) return 0;
+    if (field == 1 && (e->rank = lstm__json_list(j, e->shape, 8)) < 0) return 0;
+    if (field == 2 && lstm__json_list(j, offsets, 2) != 2) return 0;
+    seen |= 1 << field;
   }
   return lstm__json_take(j, '}');
 }
 
 static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece name) {
   lstm__entry *e = &f->entries[f->entry_count];
-  uint64_t begin = 0, end = 0;
-  int bytes = 0;
+  uint64_t offsets[2] = {0, 0}, bytes;
+  int i;
   if (f->entry_count == f->entry_capacity)
     return LSTM__BAD(f, LIMIT, "the file has more than %d tensors", f->entry_capacity);
   memset(e, 0, sizeof *e);
   e->name = name;
   if (memchr(name.at, '\\', name.size))
     return LSTM__BAD(f, UNSUPPORTED, "tensor %p: escapes in a name are not supported", &e->name);
-  if (!lstm__read_fields(j, e, &begin, &end))
+  if (!lstm__read_fields(j, e, offsets))
     return LSTM__BAD(f, FORMAT, "tensor %p: its entry in the header is malformed", &e->name);
-  if (!lstm__dtype(e->type_name, &bytes, &e->type))
-    return LSTM__BAD(f, UNSUPPORTED, "tensor %p: unknown dtype %p", &e->name, &e->type_name);
-  if (end > f->size) return LSTM__BAD(f, FORMAT, "tensor %p: the file ends before it: truncated", &e->name);
-  if (begin > end || (end - begin) % (unsigned)bytes || e->count != (end - begin) / (unsigned)bytes)
+  while (e->type < LSTM__DTYPES && !lstm__piece_is(e->type_name, lstm__dtypes[e->type].name)) ++e->type;
+  if (e->type == LSTM__DTYPES) return LSTM__BAD(f, UNSUPPORTED, "tensor %p: unknown dtype %p", &e->name, &e->type_name);
+  if (offsets[1] > f->size) return LSTM__BAD(f, FORMAT, "tensor %p: the file ends before it: truncated", &e->name);
+  bytes = lstm__dtypes[e->type].bytes;
+  for (i = 0, e->count = 1; i < e->rank; ++i) { /* more elements than the file has bytes are too many anyway */
+    e->count = e->shape[i] && e->count > f->size / e->shape[i] ? f->size + 1 : e->count * e->shape[i];
+  }
+  if (offsets[0] > offsets[1] || (offsets[1] - offsets[0]) % bytes || e->count != (offsets[1] - offsets[0]) / bytes)
     return LSTM__BAD(f, FORMAT, "tensor %p: its shape and its place in the file differ in size", &e->name);
-  e->begin = (size_t)begin;
-  e->end = (size_t)end;
+  for (i = e->rank; i < 2; ++i) e->shape[i] = 1;
+  e->begin = (size_t)offsets[0];
+  e->end = (size_t)offsets[1];
   ++f->entry_count;
   return LSTM_OK;
 }
@@ -6492,16 +6432,16 @@ static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t siz
   lstm_status status = LSTM_OK;
   lstm__json j;
   int first = 1, metadata = 0;
-  j.at = text;
+  j.at = text + 1; /* behind the { */
   j.end = text + size;
-  if (!size || *text != '{') return LSTM__BAD(f, FORMAT, "this is not a safetensors file");
-  for (++j.at; status == LSTM_OK && !lstm__json_take(&j, '}'); first = 0) {
+  for (; status == LSTM_OK && !lstm__json_take(&j, '}'); first = 0) {
     lstm__piece name;
     if ((!first && !lstm__json_take(&j, ',')) || !lstm__json_string(&j, &name) || !lstm__json_take(&j, ':'))
       return LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
-    if (!lstm__piece_is(name, "__metadata__")) status = lstm__read_entry(&j, f, name);
-    else if (metadata++) status = LSTM__BAD(f, FORMAT, "__metadata__ is there twice");
-    else status = lstm__read_pairs(&j, f);
+    if (!lstm__piece_is(name, "__metadata__"))
+      status = lstm__read_entry(&j, f, name);
+    else
+      status = metadata++ ? LSTM__BAD(f, FORMAT, "__metadata__ is there twice") : lstm__read_pairs(&j, f);
   }
   lstm__json_space(&j);
   if (status == LSTM_OK && j.at != j.end)
@@ -6511,22 +6451,20 @@ static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t siz
 
 /* --- no duplicates, no holes, no overlap ------------------------------------------------------------------------- */
 
-static int lstm__piece_before(lstm__piece a, lstm__piece b) {
-  int d = memcmp(a.at, b.at, a.size < b.size ? a.size : b.size);
-  return d < 0 || (d == 0 && a.size < b.size);
-}
-
 enum { LSTM__BY_NAME, LSTM__BY_PLACE, LSTM__BY_KEY };
 
 static int lstm__sorts_before(const lstm__file *f, int by, int a, int b) {
   const lstm__entry *x = f->entries + a, *y = f->entries + b;
-  if (by == LSTM__BY_KEY) return lstm__piece_before(f->pairs[a].key, f->pairs[b].key);
-  if (by == LSTM__BY_NAME) return lstm__piece_before(x->name, y->name);
-  return x->begin < y->begin || (x->begin == y->begin && x->end < y->end);
+  lstm__piece p = by == LSTM__BY_KEY ? f->pairs[a].key : x->name, q = by == LSTM__BY_KEY ? f->pairs[b].key : y->name;
+  int d;
+  if (by == LSTM__BY_PLACE) return x->begin < y->begin || (x->begin == y->begin && x->end < y->end);
+  d = memcmp(p.at, q.at, p.size < q.size ? p.size : q.size);
+  return d < 0 || (d == 0 && p.size < q.size);
 }
 
-/* Shell's sort: no recursion, and at most LSTM_MAX_TENSORS or LSTM_MAX_META things. */
-static void lstm__sort(lstm__file *f, int by, int count) {
+/* Shell's sort: no recursion, and at most LSTM_MAX_TENSORS or LSTM_MAX_META things. Returns one that is there twice, or
+   -1. */
+static int lstm__sort(lstm__file *f, int by, int count) {
   int *o = f->order, gap, i, k;
   for (i = 0; i < count; ++i) o[i] = i;
   for (gap = count / 2; gap > 0; gap = gap == 2 ? 1 : gap * 4 / 9)
@@ -6535,28 +6473,25 @@ static void lstm__sort(lstm__file *f, int by, int count) {
       for (k = i; k >= gap && lstm__sorts_before(f, by, moved, o[k - gap]); k -= gap) o[k] = o[k - gap];
       o[k] = moved;
     }
+  for (i = 1; i < count; ++i)
+    if (!lstm__sorts_before(f, by, o[i - 1], o[i])) return o[i];
+  return -1;
 }
 
 static lstm_status lstm__check_tables(lstm__file *f) {
   size_t place = 0;
-  int i;
-  lstm__sort(f, LSTM__BY_KEY, f->pair_count);
-  for (i = 1; i < f->pair_count; ++i)
-    if (!lstm__sorts_before(f, LSTM__BY_KEY, f->order[i - 1], f->order[i]))
-      return LSTM__BAD(f, FORMAT, "metadata %p is there twice", &f->pairs[f->order[i]].key);
-  lstm__sort(f, LSTM__BY_NAME, f->entry_count);
-  for (i = 1; i < f->entry_count; ++i)
-    if (!lstm__sorts_before(f, LSTM__BY_NAME, f->order[i - 1], f->order[i]))
-      return LSTM__BAD(f, FORMAT, "tensor %p is there twice", &f->entries[f->order[i]].name);
-  lstm__sort(f, LSTM__BY_PLACE, f->entry_count);
+  int i = lstm__sort(f, LSTM__BY_KEY, f->pair_count);
+  if (i >= 0) return LSTM__BAD(f, FORMAT, "metadata %p is there twice", &f->pairs[i].key);
+  i = lstm__sort(f, LSTM__BY_NAME, f->entry_count);
+  if (i >= 0) return LSTM__BAD(f, FORMAT, "tensor %p is there twice", &f->entries[i].name);
+  (void)lstm__sort(f, LSTM__BY_PLACE, f->entry_count);
   for (i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[f->order[i]];
     if (e->begin != place)
       return LSTM__BAD(f, FORMAT, "tensor %p: its place leaves a hole or overlaps another tensor", &e->name);
     place = e->end;
   }
-  if (place != f->size) return LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", place, f->size);
-  return LSTM_OK;
+  return place == f->size ? LSTM_OK : LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", place, f->size);
 }
 
 /* --- metadata ---------------------------------------------------------------------------------------------------- */
@@ -6572,7 +6507,7 @@ static const lstm__pair *lstm__find_pair(const lstm__file *f, const char *key) {
 static lstm_status lstm__own_value(const lstm__file *f, const char *key, char value[LSTM__LINE]) {
   const lstm__pair *p = lstm__find_pair(f, key);
   lstm__text t = lstm__text_in(value, LSTM__LINE);
-  if (p && lstm__json_decode(p->value, &t) && t.length < LSTM__LINE) return LSTM_OK;
+  if (p && lstm__decode(p->value, 1, &t) && t.length < LSTM__LINE) return LSTM_OK;
   return LSTM__BAD(f, FORMAT, p ? "%s: too long" : "%s is missing", key);
 }
 
@@ -6595,13 +6530,6 @@ static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
 
 static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
 
-static int lstm__word_index(lstm__piece word, const char *const *words, int count) {
-  int i;
-  for (i = 0; i < count; ++i)
-    if (lstm__piece_is(word, words[i])) return i;
-  return -1;
-}
-
 /* "lstm hidden=128 peephole read=last": what is at its default is left out. */
 static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
   int j;
@@ -6609,8 +6537,7 @@ static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
   for (j = 0; j < LSTM__OPTIONS; ++j) {
     const lstm__option *o = lstm__options() + j;
     if (!(o->types >> (int)l->type & 1u) || (lstm__option_off(l, o) && o->at != offsetof(lstm_layer, rate))) continue;
-    lstm__print(t, " %s", o->name);
-    if (o->what != LSTM__FLAG) lstm__put_char(t, '=');
+    lstm__print(t, o->what == LSTM__FLAG ? " %s" : " %s=", o->name);
     if (o->what == LSTM__WORD) lstm__put_string(t, o->words[lstm__option_int(l, o)]);
     if (o->what == LSTM__SIZE) lstm__put_number(t, (uint64_t)lstm__option_int(l, o));
     if (lstm__is_float(o)) lstm__put_float(t, lstm__option_float(l, o));
@@ -6618,14 +6545,14 @@ static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
   if (l->name) lstm__print(t, " name=%s", l->name);
 }
 
-/* The next word of a line, up to a space. */
-static lstm__piece lstm__next_word(const char **line) {
-  lstm__piece p;
-  while (**line == ' ') ++*line;
-  p.at = *line;
-  while (**line && **line != ' ') ++*line;
-  p.size = (size_t)(*line - p.at);
-  return p;
+/* Takes the next word off a line, up to a space. */
+static lstm__piece lstm__next_word(lstm__piece *line) {
+  lstm__piece word;
+  while (line->size && *line->at == ' ') *line = lstm__piece_from(*line, 1);
+  word = *line;
+  while (line->size && *line->at != ' ') *line = lstm__piece_from(*line, 1);
+  word.size -= line->size;
+  return word;
 }
 
 static lstm_status lstm__check_size(const lstm__file *f, const char *where, uint64_t size) {
@@ -6653,16 +6580,13 @@ static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer
 /* "peephole" or "hidden=128": one option of a layer. */
 static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece word, lstm_layer *l, char *name) {
   const char *equals = (const char *)memchr(word.at, '=', word.size);
-  lstm__piece option = word, value = lstm__piece_from(word, word.size);
-  lstm__text copy;
+  lstm__piece option = word, value;
   int j;
-  if (equals) {
-    option.size = (size_t)(equals - word.at);
-    value = lstm__piece_from(word, option.size + 1);
-  }
+  if (equals) option.size = (size_t)(equals - word.at);
+  value = lstm__piece_from(word, option.size + (equals != NULL));
   if (lstm__piece_is(option, "name") && value.size && value.size < LSTM__NAME) {
-    copy = lstm__text_in(name, LSTM__NAME);
-    lstm__put_piece(&copy, value);
+    memcpy(name, value.at, value.size);
+    name[value.size] = 0;
     l->name = name;
     return LSTM_OK;
   }
@@ -6671,34 +6595,39 @@ static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece
     if (!(o->types >> (int)l->type & 1u) || !lstm__piece_is(option, o->name)) continue;
     if ((o->what == LSTM__FLAG) == (equals != NULL) || !lstm__read_value(o, value, l))
       return LSTM__BAD(f, FORMAT, "%s: bad value in %p", key, &word);
-    if (o->what == LSTM__SIZE) return lstm__check_size(f, key, (uint64_t)lstm__option_int(l, o));
-    return LSTM_OK;
+    return o->what == LSTM__SIZE ? lstm__check_size(f, key, (uint64_t)lstm__option_int(l, o)) : LSTM_OK;
   }
   return LSTM__BAD(f, UNSUPPORTED, "%s: unknown option %p", key, &word);
 }
 
+/* A line must be what this library writes for its layer. */
 static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *line) {
   lstm_layer *layer = &f->layers[f->layer_count];
   char again[LSTM__LINE];
-  const char *at = line;
-  lstm__text o = lstm__text_in(again, sizeof again);
-  lstm__piece word = lstm__next_word(&at);
+  lstm__text t = lstm__text_in(again, sizeof again);
+  lstm__piece rest = lstm__piece_of(line), word = lstm__next_word(&rest);
+  lstm_status status = LSTM_OK;
   int type = LSTM_LAYER_TYPE_COUNT - 1;
   memset(layer, 0, sizeof *layer);
   while (type > LSTM_LAYER_NONE && !lstm__piece_is(word, lstm__kind_of(type)->name)) --type;
   if (type == LSTM_LAYER_NONE) return LSTM__BAD(f, UNSUPPORTED, "%s: unknown layer %p", key, &word);
   layer->type = (lstm_layer_type)type;
-  while (*at) {
-    lstm_status status;
-    word = lstm__next_word(&at);
-    status = lstm__read_option(f, key, word, layer, f->names[f->layer_count]);
-    if (status) return status;
-  }
-  lstm__put_layer(&o, layer);
-  if (o.length >= sizeof again || strcmp(again, line))
+  while (rest.size && !status)
+    status = lstm__read_option(f, key, lstm__next_word(&rest), layer, f->names[f->layer_count]);
+  if (status) return status;
+  lstm__put_layer(&t, layer);
+  if (t.length >= sizeof again || strcmp(again, line))
     return LSTM__BAD(f, FORMAT, "%s: expected \"%s\", the file has \"%s\"", key, again, line);
   ++f->layer_count;
   return LSTM_OK;
+}
+
+static lstm_status lstm__check_version(lstm__file *f) {
+  uint64_t version = 0;
+  lstm_status status = lstm__own_count(f, "lstm.version", &version);
+  if (status || (version > 0 && version <= LSTM_FILE_VERSION)) return status;
+  return LSTM__BAD(f, VERSION, "the file has version %z of the format, this library reads 1 to %d", (size_t)version,
+                   LSTM_FILE_VERSION);
 }
 
 static lstm_status lstm__read_input_output(lstm__file *f) {
@@ -6716,81 +6645,44 @@ static lstm_status lstm__read_input_output(lstm__file *f) {
   return LSTM_OK;
 }
 
-/* CLASSES and LAYERS are lists, of which a file has a hash. */
-enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_SEED, LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER, LSTM__RUN_SCHEDULE,
-       LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
-
-/* The parts of a trainer's description that decide a run's bits: another value is another run. */
-static const struct {
-  const char *key;
-  int kind;
-  size_t at;
-  const char *otherwise; /* what is left out, as in checkpoints from before the option */
-} lstm__run_options[] = {
-#define LSTM__Y(kind, field, otherwise) \
-  {"trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer_desc, field), otherwise}
-#define LSTM__X(kind, field) LSTM__Y(kind, field, NULL)
-    LSTM__X(INT, batch_size), LSTM__X(INT, seq_len),         LSTM__X(LOSS, loss),      LSTM__X(OPTIMIZER, optimizer),
-    LSTM__X(INT, carry_state), LSTM__X(FLOAT, learning_rate), LSTM__X(FLOAT, momentum), LSTM__X(FLOAT, beta1),
-    LSTM__X(FLOAT, beta2),    LSTM__X(FLOAT, alpha),         LSTM__X(FLOAT, epsilon),  LSTM__X(FLOAT, weight_decay),
-    LSTM__X(FLOAT, clip_norm), LSTM__X(FLOAT, clip_value),    LSTM__X(SEED, seed),
-    LSTM__Y(FLOAT, huber_delta, "1"), LSTM__Y(FLOAT, label_smoothing, "0"), LSTM__Y(CLASSES, class_weights, "none"),
-    LSTM__Y(INT, nesterov, "0"), LSTM__Y(SCHEDULE, schedule, "none"), LSTM__Y(INT, schedule_steps, "0"),
-    LSTM__Y(FLOAT, schedule_factor, "0"), LSTM__Y(INT, warmup, "0"), LSTM__Y(LAYERS, layer_rates, "none")
-#undef LSTM__Y
-#undef LSTM__X
-};
-
-enum { LSTM__RUN_OPTIONS = sizeof lstm__run_options / sizeof lstm__run_options[0] };
-
-static int lstm__is_known_key(const lstm__file *f, lstm__piece key) {
-  static const char *const known[] = {"lstm.version",    "lstm.input",   "lstm.output", "trainer.steps",
-                                      "trainer.windows", "trainer.rate", "trainer.best"};
-  uint64_t n;
-  if (lstm__begins(key, "lstm.layer."))
-    return lstm__parse_uint(lstm__piece_from(key, 11), &n) && n < (uint64_t)f->layer_count;
-  for (n = 0; n < LSTM__RUN_OPTIONS; ++n)
-    if (lstm__piece_is(key, lstm__run_options[n].key)) return 1;
-  return lstm__word_index(key, known, (int)(sizeof known / sizeof known[0])) >= 0;
-}
-
-/* A metadata key of the library's must be one that this version knows: it could not honour another. */
-static lstm_status lstm__check_keys(const lstm__file *f) {
-  int i;
-  for (i = 0; i < f->pair_count; ++i)
-    if (lstm__is_own_key(f->pairs[i].key) && !lstm__is_known_key(f, f->pairs[i].key))
-      return LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &f->pairs[i].key);
-  return LSTM_OK;
-}
-
+/* The description, and nothing about the model that this version does not know: it could not honour it. */
 static lstm_status lstm__read_layers(lstm__file *f) {
+  static const char *const known[] = {"lstm.version", "lstm.input", "lstm.output"};
   char key[LSTM__LINE], value[LSTM__LINE];
   lstm_status status = lstm__read_input_output(f);
+  uint64_t n;
+  int i;
   while (!status && lstm__find_pair(f, lstm__layer_key(f->layer_count, key))) {
     if (f->layer_count == f->layer_capacity)
       return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
     status = lstm__own_value(f, key, value);
     if (!status) status = lstm__read_line(f, key, value);
   }
-  return status ? status : lstm__check_keys(f);
+  for (i = 0; i < f->pair_count && !status; ++i) {
+    lstm__piece at = f->pairs[i].key;
+    if (!lstm__begins(at, "lstm.") || lstm__word_index(at, known, 3) >= 0) continue;
+    if (!lstm__begins(at, "lstm.layer.") || !lstm__parse_uint(lstm__piece_from(at, 11), &n) ||
+        n >= (uint64_t)f->layer_count)
+      status = LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &f->pairs[i].key);
+  }
+  return status;
 }
 
 /* --- our files: everything is as the layer lines say ------------------------------------------------------------- */
 
-/* A bias comes in two halves: "bias_ih" in its name becomes "bias_hh" for the second. */
-static const char *lstm__slot_name(const lstm__tensor *t, int half, char buffer[LSTM__NAME]) {
+/* The name of entry 0 or 1 of a tensor in a file; returns 0 where it has none. A bias has two: bias_ih, and bias_hh,
+   which is zeros, but ends with a GRU's bias_hn. */
+static int lstm__slot(const lstm__tensor *t, int half, char name[LSTM__NAME]) {
   size_t n = strlen(t->name);
-  memcpy(buffer, t->name, n + 1);
-  while (half && n > 7 && memcmp(buffer + n - 7, "bias_ih", 7)) --n;
-  if (half) buffer[n - 2] = buffer[n - 1] = 'h';
-  return buffer;
+  memcpy(name, t->name, n + 1);
+  if (!half) return t->kind != LSTM__T_BIAS_HN;
+  while (n > 7 && memcmp(name + n - 7, "bias_ih", 7)) --n;
+  name[n - 2] = 'h';
+  return t->kind == LSTM__T_BIAS;
 }
 
-/* How many entries of a file a tensor has. A GRU's bias_hn has none: it is the end of bias_hh. */
-static int lstm__halves(const lstm__tensor *t) { return t->kind == LSTM__T_BIAS ? 2 : t->kind != LSTM__T_BIAS_HN; }
-
-/* The floats at the end of a bias's second half that are not added to it, but follow it in memory: bias_hn. */
-static size_t lstm__apart(const lstm_model *m, const lstm__tensor *t, int half) {
+/* How many floats at the end of entry `half` are of the next tensor: bias_hn. */
+static size_t lstm__slot_end(const lstm_model *m, const lstm__tensor *t, int half) {
   return half && m->layers[t->node].type == LSTM_LAYER_GRU ? t->count / 3 : 0;
 }
 
@@ -6798,11 +6690,7 @@ static size_t lstm__apart(const lstm_model *m, const lstm__tensor *t, int half) 
 static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
   int i;
   if (rank == 0) lstm__put_string(t, "[]");
-  for (i = 0; i < rank && i < 2; ++i) {
-    lstm__put_char(t, '[');
-    lstm__put_number(t, shape[i]);
-    lstm__put_char(t, ']');
-  }
+  for (i = 0; i < rank && i < 2; ++i) lstm__print(t, "[%z]", (size_t)shape[i]);
   if (rank > 2) lstm__put_string(t, "[...]");
 }
 
@@ -6819,9 +6707,8 @@ static lstm_status lstm__check_shape(const lstm__file *f, const lstm__entry *e, 
   return LSTM__BAD(f, SHAPE, "tensor %s: expected %s, the file has %s", name, wanted, found);
 }
 
-/* Entry i must have this name, shape and place, and be F32. */
-static lstm_status lstm__check_entry(const lstm__file *f, int i, const char *name, size_t rows, size_t columns,
-                                     size_t *place) {
+/* Entry i must be this tensor: F32, and right behind the entry before. */
+static lstm_status lstm__check_entry(const lstm__file *f, int i, const char *name, size_t rows, size_t columns) {
   const lstm__entry *e = &f->entries[i];
   lstm_status status;
   if (i >= f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %s is missing", name);
@@ -6831,25 +6718,50 @@ static lstm_status lstm__check_entry(const lstm__file *f, int i, const char *nam
   if (status) return status;
   if (e->type != LSTM__F32)
     return LSTM__BAD(f, UNSUPPORTED, "tensor %s: expected F32, the file has %p", name, &e->type_name);
-  if (e->begin != *place) return LSTM__BAD(f, FORMAT, "tensor %s: it is not at its place", name);
-  *place = e->end;
-  return LSTM_OK;
+  return e->begin == (i ? e[-1].end : 0) ? LSTM_OK : LSTM__BAD(f, FORMAT, "tensor %s: it is not at its place", name);
 }
 
 /* Matches the model's tensors with the first entries; *next is the first entry after them. */
-static lstm_status lstm__match_own(lstm__file *f, const lstm__tensor *tensors, int count, int *next, size_t *place) {
+static lstm_status lstm__match_own(lstm__file *f, const lstm__tensor *tensors, int count, int *next) {
   lstm_status status = LSTM_OK;
-  char buffer[LSTM__NAME];
-  int i, half;
+  char name[LSTM__NAME];
+  int i;
   *next = 0;
-  *place = 0;
-  for (i = 0; i < count && !status; ++i)
-    for (half = 0; half < lstm__halves(&tensors[i]) && !status; ++half) {
-      const lstm__tensor *t = &tensors[i];
-      const char *name = lstm__slot_name(t, half, buffer);
-      status = lstm__check_entry(f, *next, name, (size_t)t->rows, (size_t)t->columns, place);
-      f->source[2 * i + half] = (*next)++;
-    }
+  for (i = 0; i < 2 * count && !status; ++i) {
+    const lstm__tensor *t = &tensors[i / 2];
+    f->source[i] = -1;
+    if (!lstm__slot(t, i % 2, name)) continue;
+    status = lstm__check_entry(f, *next, name, (size_t)t->rows, (size_t)t->columns);
+    f->source[i] = (*next)++;
+  }
+  return status;
+}
+
+static lstm_model_desc lstm__file_desc(const lstm__file *f) {
+  lstm_model_desc d;
+  memset(&d, 0, sizeof d);
+  d.input_size = f->input_size;
+  d.layer_count = f->layer_count;
+  d.layers = f->layers;
+  d.output = f->output;
+  d.init = LSTM_INIT_ZERO;
+  d.isa = f->desc.isa;
+  d.allocator = f->desc.allocator;
+  d.error = f->error;
+  return d;
+}
+
+/* The tensors that the layers make. Where the file is to blame for senseless layers, it has a bad format. */
+static lstm_status lstm__plan_file(lstm__file *f) {
+  lstm_model_desc d = lstm__file_desc(f);
+  lstm__plan plan;
+  lstm_status status = lstm__make_plan(&d, &plan, NULL, NULL);
+  if (!status && plan.tensors > f->tensor_capacity)
+    return LSTM__BAD(f, FORMAT, "the layers have %d tensors, the file has %d", plan.tensors, f->entry_count);
+  f->tensor_count = plan.tensors;
+  if (!status) status = lstm__make_plan(&d, &plan, NULL, f->tensors);
+  if (status == LSTM_ERR_ARGUMENT && !f->desc.layer_count) status = LSTM_ERR_FORMAT;
+  if (status && f->error) f->error->status = status;
   return status;
 }
 
@@ -6858,47 +6770,49 @@ static const char *const lstm__run_tensors[] = {"trainer.weights", "trainer.mome
                                                 "trainer.carry", "trainer.anew"};
 enum { LSTM__RUN_TENSORS = sizeof lstm__run_tensors / sizeof lstm__run_tensors[0] };
 
-static lstm_status lstm__check_run_entries(lstm__file *f, int next) {
-  int i;
+static lstm_status lstm__match_ours(lstm__file *f) {
+  int i, next;
+  lstm_status status = lstm__check_version(f);
+  if (!status) status = lstm__read_layers(f);
+  if (!status) status = lstm__plan_file(f);
+  if (!status) status = lstm__match_own(f, f->tensors, f->tensor_count, &next);
+  if (status) return status;
   for (i = 0; i < LSTM__RUN_TENSORS && next < f->entry_count; ++i)
     next += lstm__piece_is(f->entries[next].name, lstm__run_tensors[i]);
   if (next == f->entry_count) return LSTM_OK;
   return LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[next].name);
 }
 
-static lstm_status lstm__check_version(lstm__file *f) {
-  uint64_t version = 0;
-  lstm_status status = lstm__own_count(f, "lstm.version", &version);
-  if (status || (version > 0 && version <= LSTM_FILE_VERSION)) return status;
-  return LSTM__BAD(f, VERSION, "the file has version %z of the format, this library reads 1 to %d", (size_t)version,
-                   LSTM_FILE_VERSION);
-}
-
 /* --- foreign files: PyTorch state dicts -------------------------------------------------------------------------- */
 
-/* Is this what a foreign tensor is called here: `to`, then what follows the first `skip` bytes? */
-static int lstm__entry_is(const lstm__entry *e, const char *name) {
-  size_t n = e->to ? strlen(e->to) : 0;
-  return (!n || !strncmp(name, e->to, n)) && lstm__piece_is(lstm__piece_from(e->name, e->skip), name + n);
+/* What an entry is called here: `to`, then `rest`, which may be the end of what it is called now. */
+static void lstm__call(lstm__entry *e, const char *to, lstm__piece rest) {
+  size_t n = strlen(to);
+  if (n + rest.size >= LSTM__CALLED) n = rest.size = 0;
+  memmove(e->called + n, rest.at, rest.size);
+  memcpy(e->called, to, n);
+  e->called[n + rest.size] = 0;
+}
+
+static void lstm__call_all(lstm__file *f) {
+  const lstm_load_desc *d = &f->desc;
+  int i, k;
+  for (i = 0; i < f->entry_count; ++i) {
+    lstm__entry *e = &f->entries[i];
+    lstm__call(e, "", e->name);
+    for (k = 0; d->prefixes && k < d->prefix_count; ++k) {
+      const lstm_prefix *p = &d->prefixes[k];
+      if (!p->from || !lstm__begins(e->name, p->from)) continue;
+      lstm__call(e, p->to ? p->to : "", lstm__piece_from(e->name, strlen(p->from)));
+      break;
+    }
+  }
 }
 
 static int lstm__find_entry(const lstm__file *f, const char *name) {
-  int i;
-  for (i = 0; i < f->entry_count; ++i)
-    if (lstm__entry_is(&f->entries[i], name)) return i;
-  return -1;
-}
-
-static void lstm__map_names(lstm__file *f) {
-  int i, k;
-  for (i = 0; i < f->entry_count; ++i)
-    for (k = 0; f->desc.prefixes && k < f->desc.prefix_count; ++k) {
-      const lstm_prefix *p = &f->desc.prefixes[k];
-      if (!p->from || !lstm__begins(f->entries[i].name, p->from)) continue;
-      f->entries[i].to = p->to;
-      f->entries[i].skip = strlen(p->from);
-      break;
-    }
+  int i = f->entry_count - 1;
+  while (i >= 0 && strcmp(f->entries[i].called, name)) --i;
+  return i;
 }
 
 /* "tensor X is WHAT; the file has a [4][2], b [4], ...": as much of the list as fits. */
@@ -6921,26 +6835,25 @@ static lstm_status lstm__refuse_foreign(const lstm__file *f, lstm__piece name, c
 /* A recurrent module's tensor: PREFIX.weight_ih_l0, also without a prefix. */
 typedef struct lstm__part {
   size_t prefix; /* length, with its point */
-  int kind;      /* index into lstm__part_words; -1: not of a recurrent module */
+  int kind;      /* index into the words; -1: not of a recurrent module */
   int layer, reverse;
 } lstm__part;
 
-static const char *const lstm__part_words[] = {"weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l", "weight_hr_l"};
-
-static lstm__part lstm__part_of(const lstm__entry *e) {
-  lstm__piece name = e->name;
+static lstm__part lstm__part_of(const char *called) {
+  static const char *const words[] = {"weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l", "weight_hr_l"};
+  const char *point = strrchr(called, '.');
   lstm__part part = {0, -1, 0, 0};
+  lstm__piece rest;
+  uint64_t layer;
   int k;
-  if (name.size > 255) return part;
-  for (part.prefix = name.size; part.prefix > 0 && name.at[part.prefix - 1] != '.';) --part.prefix;
-  name = lstm__piece_from(name, part.prefix);
+  if (point) part.prefix = (size_t)(point + 1 - called);
+  rest = lstm__piece_of(called + part.prefix);
+  part.reverse = rest.size > 8 && !memcmp(rest.at + rest.size - 8, "_reverse", 8);
+  if (part.reverse) rest.size -= 8;
   for (k = 0; k < 5; ++k) {
-    lstm__piece number;
-    uint64_t layer;
-    if (!lstm__begins(name, lstm__part_words[k])) continue;
-    number = lstm__piece_from(name, strlen(lstm__part_words[k]));
-    if (number.size > 8 && !memcmp(number.at + number.size - 8, "_reverse", 8)) number.size -= 8, part.reverse = 1;
-    if (!lstm__parse_uint(number, &layer) || layer >= LSTM_MAX_TENSORS) continue;
+    if (!lstm__begins(rest, words[k]) || !lstm__parse_uint(lstm__piece_from(rest, strlen(words[k])), &layer) ||
+        layer >= LSTM_MAX_TENSORS)
+      continue;
     part.kind = k;
     part.layer = (int)layer;
   }
@@ -6951,6 +6864,7 @@ static lstm__part lstm__part_of(const lstm__entry *e) {
 typedef struct lstm__module {
   const lstm__entry *any;      /* one of its entries */
   const lstm__entry *first[5]; /* of its first layer, by kind */
+  lstm_layer layer;            /* all layers of a module are alike */
   size_t prefix;
   int layers, reverse, projected, in, out;
 } lstm__module;
@@ -6960,11 +6874,10 @@ static lstm_status lstm__find_module(lstm__file *f, lstm__module *m) {
   memset(m, 0, sizeof *m);
   for (i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[i];
-    lstm__part part = lstm__part_of(e);
+    lstm__part part = lstm__part_of(e->called);
     if (part.kind < 0) continue;
-    if (m->any && (part.prefix != m->prefix || memcmp(e->name.at, m->any->name.at, m->prefix)))
-      return lstm__refuse_foreign(f, e->name,
-                                  "is of a second recurrent module: describe the layers in lstm_load_desc");
+    if (m->any && (part.prefix != m->prefix || memcmp(e->called, m->any->called, m->prefix)))
+      return lstm__refuse_foreign(f, e->name, "is of a second recurrent module: describe the layers in lstm_load_desc");
     m->any = e;
     m->prefix = part.prefix;
     m->reverse |= part.reverse;
@@ -6975,43 +6888,8 @@ static lstm_status lstm__find_module(lstm__file *f, lstm__module *m) {
   return m->any ? LSTM_OK : lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
 }
 
-/* The first `prefix` bytes of a tensor's name as the caller maps them, without the last point. Can they be a layer's
-   name, so that what is saved fits the PyTorch module again? */
-static int lstm__copy_name(const lstm__entry *e, size_t prefix, const char *standard, char name[LSTM__NAME]) {
-  lstm__text t = lstm__text_in(name, LSTM__NAME);
-  lstm__piece rest = lstm__piece_from(e->name, e->skip);
-  if (e->to) lstm__put_string(&t, e->to);
-  if (prefix < e->skip || t.length + prefix - e->skip >= LSTM__NAME) return 0;
-  rest.size = prefix - e->skip;
-  lstm__put_piece(&t, rest);
-  if (t.length == 0 || !strcmp(name, standard)) return 0;
-  if (name[t.length - 1] == '.') name[t.length - 1] = 0;
-  return lstm__name_ok(name);
-}
-
-/* Appends a layer. Its tensors' names begin with the first `prefix` bytes of e's: kept, or mapped to `standard`. */
-static lstm_status lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *e, size_t prefix,
-                                   const char *standard) {
-  int i;
-  if (f->layer_count == f->layer_capacity)
-    return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
-  if (lstm__copy_name(e, prefix, standard, f->names[f->layer_count])) {
-    layer.name = f->names[f->layer_count];
-  } else {
-    for (i = 0; i < f->entry_count; ++i) {
-      lstm__entry *other = &f->entries[i];
-      if (other->name.size <= prefix || memcmp(other->name.at, e->name.at, prefix)) continue;
-      if (!prefix && lstm__part_of(other).kind < 0) continue; /* a bare nn.LSTM beside other modules */
-      other->to = standard;
-      other->skip = prefix;
-    }
-  }
-  f->layers[f->layer_count++] = layer;
-  return LSTM_OK;
-}
-
-/* All layers of a module are alike: weight_hh has [4H][H], with a projection [4H][P], a GRU's [3H][H]. */
-static lstm_status lstm__infer_recurrent(lstm__file *f, lstm__module *m, lstm_layer *layer) {
+/* weight_hh has [4H][H], with a projection [4H][P], a GRU's [3H][H]. */
+static lstm_status lstm__infer_module(lstm__file *f, lstm__module *m) {
   const lstm__entry *ih = m->first[0], *hh = m->first[1], *cell = m->projected ? m->first[4] : hh;
   uint64_t units;
   if (!ih || !hh || !cell || ih->rank != 2 || hh->rank != 2 || cell->rank != 2)
@@ -7023,49 +6901,31 @@ static lstm_status lstm__infer_recurrent(lstm__file *f, lstm__module *m, lstm_la
     return LSTM_ERR_LIMIT;
   if (hh->shape[0] == units)
     return LSTM__BAD(f, UNSUPPORTED, "tensor %p: plain recurrent layers (nn.RNN) are not supported", &hh->name);
-  *layer = hh->shape[0] == 3 * units ? lstm_gru((int)units) : lstm_lstm((int)units);
-  layer->projection = m->projected ? (int)hh->shape[1] : 0;
-  layer->bidirectional = m->reverse;
+  m->layer = hh->shape[0] == 3 * units ? lstm_gru((int)units) : lstm_lstm((int)units);
+  m->layer.projection = m->projected ? (int)hh->shape[1] : 0;
+  m->layer.bidirectional = m->reverse;
   m->in = (int)ih->shape[1];
   m->out = (int)hh->shape[1] * (1 + m->reverse);
   return LSTM_OK;
 }
 
-/* PREFIX.weight of two dimensions, not of the recurrent module. */
-static int lstm__is_matrix(const lstm__entry *e, size_t *prefix) {
-  lstm__part part = lstm__part_of(e);
-  *prefix = part.prefix;
-  return e->rank == 2 && part.kind < 0 && part.prefix > 0 &&
-         lstm__piece_is(lstm__piece_from(e->name, part.prefix), "weight");
-}
-
-static int lstm__has_bias(const lstm__file *f, const lstm__entry *e, size_t prefix) {
-  int i;
-  for (i = 0; i < f->entry_count; ++i) {
-    lstm__piece name = f->entries[i].name;
-    if (name.size != prefix + 4 || memcmp(name.at, e->name.at, prefix)) continue;
-    if (!memcmp(name.at + prefix, "bias", 4)) return 1;
-  }
-  return 0;
-}
-
-/* Which matrix is before the recurrent layers (embedding: I columns, no bias) and which after (linear: H columns). */
-static lstm_status lstm__find_matrices(lstm__file *f, int input, int hidden, const lstm__entry **embedding,
+/* Which matrix is before the recurrent layers (embedding: I columns, no bias) and which after (linear). */
+static lstm_status lstm__find_matrices(lstm__file *f, const lstm__module *m, const lstm__entry **embedding,
                                        const lstm__entry **linear) {
   int i;
   *embedding = *linear = NULL;
   for (i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[i], **slot;
-    size_t prefix;
+    lstm__part part = lstm__part_of(e->called);
+    char bias[LSTM__CALLED];
     int before, after;
-    if (!lstm__is_matrix(e, &prefix)) continue;
-    before = e->shape[1] == (uint64_t)input && !lstm__has_bias(f, e, prefix);
-    after = e->shape[1] == (uint64_t)hidden;
-    if (before && after) {
-      before = lstm__contains(e->name, "emb") || lstm__contains(e->name, "enc") || lstm__contains(e->name, "tok");
-      after = !before;
-    }
-    slot = before ? embedding : linear;
+    if (e->rank != 2 || part.prefix == 0 || strcmp(e->called + part.prefix, "weight")) continue;
+    memcpy(bias, e->called, part.prefix);
+    memcpy(bias + part.prefix, "bias", 5);
+    before = e->shape[1] == (uint64_t)m->in && lstm__find_entry(f, bias) < 0;
+    after = e->shape[1] == (uint64_t)m->out;
+    if (before && after) after = !strstr(e->called, "emb") && !strstr(e->called, "enc") && !strstr(e->called, "tok");
+    slot = after ? linear : embedding;
     if ((!before && !after) || *slot)
       return lstm__refuse_foreign(f, e->name,
                                   "is neither the one embedding nor the one linear layer: describe the layers");
@@ -7075,55 +6935,51 @@ static lstm_status lstm__find_matrices(lstm__file *f, int input, int hidden, con
   return LSTM_OK;
 }
 
+/* Appends a layer. It is named as in the file, so that what is saved fits the PyTorch module again; where the prefix
+   will not do, its entries get the standard one. */
+static lstm_status lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *e, const char *standard) {
+  char prefix[LSTM__CALLED], *name = f->names[f->layer_count];
+  size_t n = lstm__part_of(e->called).prefix;
+  int i;
+  if (f->layer_count == f->layer_capacity)
+    return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
+  memcpy(prefix, e->called, n);
+  prefix[n] = name[0] = 0;
+  if (n > 0 && n < LSTM__NAME && strcmp(prefix, standard)) {
+    memcpy(name, prefix, n - 1);
+    name[n - 1] = 0;
+  }
+  layer.name = lstm__name_ok(name) ? name : NULL;
+  for (i = 0; i < f->entry_count && !layer.name; ++i) {
+    lstm__entry *other = &f->entries[i];
+    if (strncmp(other->called, prefix, n) || (n == 0 && lstm__part_of(other->called).kind < 0)) continue;
+    lstm__call(other, standard, lstm__piece_of(other->called + n));
+  }
+  f->layers[f->layer_count++] = layer;
+  return LSTM_OK;
+}
+
 /* Embedding (if there is one), recurrent layers, linear (if there is one), from names and shapes. */
 static lstm_status lstm__infer_layers(lstm__file *f) {
   const lstm__entry *embedding = NULL, *linear = NULL;
   lstm__module m;
-  lstm_layer layer;
   int i;
   lstm_status status = lstm__find_module(f, &m);
-  if (!status) status = lstm__infer_recurrent(f, &m, &layer);
-  if (!status) status = lstm__find_matrices(f, m.in, m.out, &embedding, &linear);
+  if (!status) status = lstm__infer_module(f, &m);
+  if (!status) status = lstm__find_matrices(f, &m, &embedding, &linear);
   f->input_size = embedding ? (int)embedding->shape[0] : m.in;
-  if (!status && embedding)
-    status = lstm__add_layer(f, lstm_embedding(m.in), embedding, lstm__part_of(embedding).prefix, "embed.");
+  if (!status && embedding) status = lstm__add_layer(f, lstm_embedding(m.in), embedding, "embed.");
   for (i = 0; i < m.layers && !status; ++i) {
-    status = lstm__add_layer(f, layer, m.any, m.prefix, "rnn.");
-    if (!status && i > 0) f->layers[f->layer_count - 1].name = NULL; /* a name begins a module; this goes on with it */
+    status = lstm__add_layer(f, m.layer, m.any, "rnn.");
+    if (!status && i > 0) f->layers[f->layer_count - 1].name = NULL; /* a name begins a module */
   }
-  if (!status && linear)
-    status = lstm__add_layer(f, lstm_dense((int)linear->shape[0]), linear, lstm__part_of(linear).prefix, "head.");
+  if (!status && linear) status = lstm__add_layer(f, lstm_dense((int)linear->shape[0]), linear, "head.");
   return status;
-}
-
-static lstm_model_desc lstm__file_desc(const lstm__file *f) {
-  lstm_model_desc d;
-  memset(&d, 0, sizeof d);
-  d.input_size = f->input_size;
-  d.layer_count = f->layer_count;
-  d.layers = f->layers;
-  d.output = f->output;
-  d.init = LSTM_INIT_ZERO;
-  d.isa = f->desc.isa;
-  d.allocator = f->desc.allocator;
-  d.error = f->error;
-  return d;
-}
-
-/* The tensors that layers make, in the file's table. */
-static lstm_status lstm__name_tensors(lstm__file *f, const lstm_model_desc *d, int count) {
-  lstm__plan plan;
-  if (count > f->tensor_capacity)
-    return LSTM__BAD(f, FORMAT, "the layers have %d tensors, the file has %d", count, f->entry_count);
-  f->tensor_count = count;
-  return lstm__make_plan(d, &plan, NULL, f->tensors);
 }
 
 /* The layers that the caller described; the input's size is in the shape of the first tensor. */
 static lstm_status lstm__described_layers(lstm__file *f) {
   const lstm_load_desc *d = &f->desc;
-  lstm_model_desc probe;
-  lstm__plan plan;
   lstm_status status;
   uint64_t input;
   int i;
@@ -7133,62 +6989,63 @@ static lstm_status lstm__described_layers(lstm__file *f) {
   f->layer_count = d->layer_count;
   f->layers[0].tied = 0; /* as long as the number of tokens is not known */
   f->input_size = 1;
-  probe = lstm__file_desc(f);
-  status = lstm__make_plan(&probe, &plan, NULL, NULL);
-  if (!status) status = lstm__name_tensors(f, &probe, plan.tensors);
+  status = lstm__plan_file(f);
   if (status) return status;
   i = lstm__find_entry(f, f->tensors[0].name);
   if (i < 0) return lstm__refuse_foreign(f, lstm__piece_of(f->tensors[0].name), "is missing");
-  input = f->entries[i].shape[f->layers[f->tensors[0].layer].type == LSTM_LAYER_EMBEDDING ? 0 : 1];
+  input = f->entries[i].shape[f->tensors[0].kind != LSTM__T_TABLE];
   if (lstm__check_size(f, "input_size", input)) return LSTM_ERR_LIMIT;
   f->input_size = (int)input;
   f->layers[0].tied = d->layers[0].tied;
   return LSTM_OK;
 }
 
-static lstm_status lstm__match_foreign_tensor(lstm__file *f, int i, int half) {
-  const lstm__tensor *t = &f->tensors[i];
-  char buffer[LSTM__NAME];
-  const char *name = lstm__slot_name(t, half, buffer);
-  int k = lstm__find_entry(f, name);
-  lstm__entry *e = k < 0 ? NULL : &f->entries[k];
+static lstm_status lstm__match_foreign_tensor(lstm__file *f, const lstm__tensor *t, const char *name, int k) {
+  lstm__entry *e;
   lstm_status status;
-  f->source[2 * i + half] = k;
-  if (!e && (t->kind == LSTM__T_BIAS || t->kind == LSTM__T_DENSE_BIAS)) {
+  if (k < 0 && (t->kind == LSTM__T_BIAS || t->kind == LSTM__T_DENSE_BIAS)) {
     lstm__print(&f->assumed, "%s is not there: zeros\n", name);
     return LSTM_OK;
   }
-  if (!e) return lstm__refuse_foreign(f, lstm__piece_of(name), "is missing");
+  if (k < 0) return lstm__refuse_foreign(f, lstm__piece_of(name), "is missing");
+  e = &f->entries[k];
   status = lstm__check_shape(f, e, name, (size_t)t->rows, (size_t)t->columns);
   if (status) return status;
-  if (e->type == LSTM__OTHER_TYPE)
+  if (e->type >= LSTM__OTHER_TYPE)
     return LSTM__BAD(f, UNSUPPORTED, "tensor %s: expected F32, F16 or BF16, the file has %p", name, &e->type_name);
   e->used = 1;
   return LSTM_OK;
 }
 
-static lstm_status lstm__match_foreign(lstm__file *f) {
-  int i, half;
-  for (i = 0; i < f->tensor_count; ++i)
-    for (half = 0; half < lstm__halves(&f->tensors[i]); ++half) {
-      lstm_status status = lstm__match_foreign_tensor(f, i, half);
-      if (status) return status;
-    }
-  for (i = 0; i < f->entry_count; ++i)
-    if (!f->entries[i].used) return lstm__refuse_foreign(f, f->entries[i].name, "is left over");
-  return LSTM_OK;
+static void lstm__tell_assumed(lstm__file *f) {
+  int i;
+  lstm__print(&f->assumed, "layers %s:\ninput=%d",
+              f->desc.layer_count ? "as described" : "inferred from names and shapes", f->input_size);
+  for (i = 0; i < f->layer_count; ++i) {
+    lstm__put_char(&f->assumed, '\n');
+    lstm__put_layer(&f->assumed, &f->layers[i]);
+  }
+  lstm__put_string(&f->assumed, "\ngates in PyTorch's order; outputs without softmax or sigmoid\n");
 }
 
-static void lstm__tell_assumed(lstm__file *f) {
-  lstm__text *o = &f->assumed;
+static lstm_status lstm__match_theirs(lstm__file *f) {
+  char name[LSTM__NAME];
+  lstm_status status;
   int i;
-  lstm__print(o, "layers %s:\ninput=%d", f->desc.layer_count ? "as described" : "inferred from names and shapes",
-      f->input_size);
-  for (i = 0; i < f->layer_count; ++i) {
-    lstm__put_char(o, '\n');
-    lstm__put_layer(o, &f->layers[i]);
+  lstm__call_all(f);
+  status = f->desc.layer_count ? lstm__described_layers(f) : lstm__infer_layers(f);
+  if (!status) status = lstm__plan_file(f);
+  if (status) return status;
+  lstm__tell_assumed(f);
+  for (i = 0; i < 2 * f->tensor_count && !status; ++i) {
+    f->source[i] = -1;
+    if (!lstm__slot(&f->tensors[i / 2], i % 2, name)) continue;
+    f->source[i] = lstm__find_entry(f, name);
+    status = lstm__match_foreign_tensor(f, &f->tensors[i / 2], name, f->source[i]);
   }
-  lstm__put_string(o, "\ngates in PyTorch's order; outputs without softmax or sigmoid\n");
+  for (i = 0; i < f->entry_count && !status; ++i)
+    if (!f->entries[i].used) status = lstm__refuse_foreign(f, f->entries[i].name, "is left over");
+  return status;
 }
 
 /* --- filling a model --------------------------------------------------------------------------------------------- */
@@ -7203,39 +7060,38 @@ static float lstm__half_to_float(uint32_t h) {
 }
 
 static float lstm__read_float(const unsigned char *p, int type) {
-  uint32_t bits;
-  if (type == LSTM__F32 && lstm__host_is_little()) memcpy(&bits, p, 4);
-  else bits = (uint32_t)lstm__from_le(p, type == LSTM__F32 ? 4 : 2);
-  if (type == LSTM__F32) return lstm__float_of_bits(bits);
-  return type == LSTM__BF16 ? lstm__float_of_bits(bits << 16) : lstm__half_to_float(bits);
+  if (type == LSTM__F32) return lstm__float_of_bits((uint32_t)lstm__from_le(p, 4));
+  if (type == LSTM__BF16) return lstm__float_of_bits((uint32_t)lstm__from_le(p, 2) << 16);
+  return lstm__half_to_float((uint32_t)lstm__from_le(p, 2));
 }
 
-/* Zero addends are skipped, so that a -0 survives: bias_hh is zeros in our files. */
+/* Elements of an entry, to replace or to be added. Zero addends are skipped, so that a -0 survives: bias_hh is zeros in
+   our files. */
 static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, size_t from, size_t count, int add,
                               float *to) {
   size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
   const unsigned char *p = f->data + e->begin + from * bytes;
   for (i = 0; i < count; ++i, p += bytes) {
     float v = lstm__read_float(p, e->type);
-    if (!add || to[i] == 0) to[i] = add && v == 0 ? to[i] : v;
-    else if (v != 0) to[i] += v;
+    if (!add)
+      to[i] = v;
+    else if (v != 0)
+      to[i] = to[i] == 0 ? v : to[i] + v;
   }
 }
 
 /* params are the model's, or the best ones of its trainer. What has no entry stays as it is, zeros. */
 static lstm_status lstm__fill_params(const lstm__file *f, const lstm_model *m, float *params) {
-  int i, half;
-  for (i = 0; i < m->plan.tensors; ++i) {
-    const lstm__tensor *t = m->tensors + i;
+  int i;
+  for (i = 0; i < 2 * m->plan.tensors; ++i) {
+    const lstm__tensor *t = m->tensors + i / 2;
     float *to = params + t->offset;
-    for (half = 0; half < lstm__halves(t); ++half) {
-      const lstm__entry *e = f->entries + f->source[2 * i + half];
-      size_t apart = lstm__apart(m, t, half), rest = t->count - apart;
-      if (f->source[2 * i + half] < 0) continue;
-      lstm__read_floats(f, e, 0, rest, half, to);
-      lstm__read_floats(f, e, rest, apart, 0, to + t->count);
+    size_t end = lstm__slot_end(m, t, i % 2);
+    if (f->source[i] >= 0) {
+      lstm__read_floats(f, f->entries + f->source[i], 0, t->count - end, i % 2, to);
+      lstm__read_floats(f, f->entries + f->source[i], t->count - end, end, 0, to + t->count);
     }
-    if (!f->desc.allow_not_finite && !lstm__all_finite(to, t->count))
+    if (i % 2 && !f->desc.allow_not_finite && !lstm__all_finite(to, t->count))
       return LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", t->name);
   }
   return LSTM_OK;
@@ -7249,9 +7105,9 @@ static size_t lstm__copy_meta(const lstm__file *f, char *to, size_t capacity, in
   for (i = 0; i < f->pair_count; ++i) {
     if (lstm__is_own_key(f->pairs[i].key)) continue;
     ++*count;
-    (void)lstm__json_decode(f->pairs[i].key, &o);
+    (void)lstm__decode(f->pairs[i].key, 1, &o);
     lstm__put_char(&o, 0);
-    (void)lstm__json_decode(f->pairs[i].value, &o);
+    (void)lstm__decode(f->pairs[i].value, 1, &o);
     lstm__put_char(&o, 0);
   }
   return o.length;
@@ -7259,84 +7115,51 @@ static size_t lstm__copy_meta(const lstm__file *f, char *to, size_t capacity, in
 
 /* --- loading ----------------------------------------------------------------------------------------------------- */
 
-static int lstm__limit(int wanted, int most) { return wanted > 0 && wanted < most ? wanted : most; }
-
 /* The tables' memory. No table is larger than the header can fill. */
 static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
-  int rows = f->entry_capacity > f->pair_capacity ? f->entry_capacity : f->pair_capacity;
-  f->entries = (lstm__entry *)lstm__carve(a, (size_t)f->entry_capacity, sizeof(lstm__entry));
-  f->pairs = (lstm__pair *)lstm__carve(a, (size_t)f->pair_capacity, sizeof(lstm__pair));
-  f->order = (int *)lstm__carve(a, (size_t)rows, sizeof(int));
-  f->layers = (lstm_layer *)lstm__carve(a, (size_t)f->layer_capacity, sizeof(lstm_layer));
-  f->names = (char (*)[LSTM__NAME])lstm__carve(a, (size_t)f->layer_capacity, LSTM__NAME);
-  f->tensors = (lstm__tensor *)lstm__carve(a, (size_t)f->tensor_capacity, sizeof(lstm__tensor));
-  f->source = (int *)lstm__carve(a, 2 * (size_t)f->tensor_capacity, sizeof(int));
+  size_t entries = (size_t)f->entry_capacity, pairs = (size_t)f->pair_capacity, layers = (size_t)f->layer_capacity,
+         tensors = (size_t)f->tensor_capacity;
+  f->entries = (lstm__entry *)lstm__carve(a, entries, sizeof(lstm__entry));
+  f->pairs = (lstm__pair *)lstm__carve(a, pairs, sizeof(lstm__pair));
+  f->order = (int *)lstm__carve(a, entries > pairs ? entries : pairs, sizeof(int));
+  f->layers = (lstm_layer *)lstm__carve(a, layers, sizeof(lstm_layer));
+  f->names = (char(*)[LSTM__NAME])lstm__carve(a, layers, LSTM__NAME);
+  f->tensors = (lstm__tensor *)lstm__carve(a, tensors, sizeof(lstm__tensor));
+  f->source = (int *)lstm__carve(a, 2 * tensors, sizeof(int));
 }
 
-static lstm_status lstm__check_frame(lstm__file *f, const unsigned char *bytes, size_t size, size_t *header) {
-  uint64_t n = size < 8 ? 0 : lstm__from_le(bytes, 8);
-  if (size < 9 || bytes[8] != '{')
-    return LSTM__BAD(f, FORMAT, size ? "this is not a safetensors file" : "the file is empty");
-  if (n > size - 8) return LSTM__BAD(f, FORMAT, "the file is truncated: it ends within its header");
-  *header = (size_t)n;
-  f->data = bytes + 8 + n;
-  f->size = size - 8 - (size_t)n;
-  return LSTM_OK;
-}
+static int lstm__limit(uint64_t wanted, int most) { return wanted > 0 && wanted < (uint64_t)most ? (int)wanted : most; }
 
 /* Reads the header into tables and checks them. *work is to be freed, also on failure. */
-static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, const lstm_allocator *allocator, int layers,
-                              void **work) {
+static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, const lstm_load_desc *desc, void **work) {
   const unsigned char *bytes = (const unsigned char *)data;
-  size_t header = 0;
+  uint64_t header = size < 8 ? 0 : lstm__from_le(bytes, 8);
   lstm__arena arena;
-  lstm_status status = lstm__check_frame(f, bytes, size, &header);
-  *work = NULL;
-  if (status) return status;
-  f->entry_capacity = header / 48 + 1 < LSTM_MAX_TENSORS ? (int)(header / 48 + 1) : LSTM_MAX_TENSORS;
-  f->pair_capacity = header / 6 + 1 < LSTM_MAX_META ? (int)(header / 6 + 1) : LSTM_MAX_META;
-  f->layer_capacity = layers;
+  lstm_status status;
+  memset(f, 0, sizeof *f);
+  f->desc = *desc;
+  f->error = desc->error;
+  f->assumed = lstm__text_in(desc->assumed, desc->assumed_capacity);
+  f->max_size = lstm__limit((uint64_t)(desc->max_size > 0 ? desc->max_size : 0), LSTM_MAX_SIZE);
+  if (size > (desc->max_bytes ? desc->max_bytes : LSTM_MAX_FILE_BYTES))
+    return LSTM__BAD(f, LIMIT, "the file has %z bytes, over the limit", size);
+  if (size < 9 || bytes[8] != '{')
+    return LSTM__BAD(f, FORMAT, size ? "this is not a safetensors file" : "the file is empty");
+  if (header > size - 8) return LSTM__BAD(f, FORMAT, "the file is truncated: it ends within its header");
+  f->data = bytes + 8 + header;
+  f->size = size - 8 - (size_t)header;
+  f->entry_capacity = lstm__limit(header / 48 + 1, LSTM_MAX_TENSORS);
+  f->pair_capacity = lstm__limit(header / 6 + 1, LSTM_MAX_META);
+  f->layer_capacity = lstm__limit((uint64_t)(desc->max_layers > 0 ? desc->max_layers : 0), LSTM_MAX_LAYERS);
   f->tensor_capacity = 2 * f->entry_capacity + 64; /* biases may be missing, and a sentence wants the first name */
   memset(&arena, 0, sizeof arena);
   lstm__carve_tables(f, &arena);
-  arena.base = (unsigned char *)lstm__alloc_aligned(allocator, arena.used, work);
+  arena.base = (unsigned char *)lstm__alloc_aligned(&desc->allocator, arena.used, work);
   arena.used = 0;
   if (!arena.base) return LSTM__BAD(f, MEMORY, "out of memory for reading the header");
   lstm__carve_tables(f, &arena);
-  status = lstm__read_header(f, (const char *)(bytes + 8), header);
+  status = lstm__read_header(f, (const char *)(bytes + 8), (size_t)header);
   return status ? status : lstm__check_tables(f);
-}
-
-static lstm_status lstm__plan_file(lstm__file *f) {
-  lstm_model_desc d = lstm__file_desc(f);
-  lstm__plan plan;
-  lstm_status status = lstm__make_plan(&d, &plan, NULL, NULL);
-  if (status == LSTM_ERR_ARGUMENT && !f->desc.layer_count) status = LSTM_ERR_FORMAT; /* not the caller's fault */
-  if (status) {
-    if (f->error) f->error->status = status;
-    return status;
-  }
-  return lstm__name_tensors(f, &d, plan.tensors);
-}
-
-static lstm_status lstm__match_ours(lstm__file *f) {
-  size_t place;
-  int next;
-  lstm_status status = lstm__check_version(f);
-  if (!status) status = lstm__read_layers(f);
-  if (!status) status = lstm__plan_file(f);
-  if (!status) status = lstm__match_own(f, f->tensors, f->tensor_count, &next, &place);
-  return status ? status : lstm__check_run_entries(f, next);
-}
-
-static lstm_status lstm__match_theirs(lstm__file *f) {
-  lstm_status status;
-  lstm__map_names(f);
-  status = f->desc.layer_count ? lstm__described_layers(f) : lstm__infer_layers(f);
-  if (!status) status = lstm__plan_file(f);
-  if (status) return status;
-  lstm__tell_assumed(f);
-  return lstm__match_foreign(f);
 }
 
 /* Everything is checked: only now is memory taken for a model. */
@@ -7346,47 +7169,33 @@ static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
   size_t meta_size = lstm__copy_meta(f, NULL, 0, &meta_count);
   lstm_status status = lstm__build_model(&d, meta_size, NULL, 0, out);
   if (status) return status;
-  (*out)->meta_count = meta_count;
-  (void)lstm__copy_meta(f, (*out)->meta, meta_size, &meta_count);
+  (void)lstm__copy_meta(f, (*out)->meta, meta_size, &(*out)->meta_count);
   status = lstm__fill_params(f, *out, (*out)->params);
-  if (status) {
-    lstm_model_destroy(*out);
-    *out = NULL;
-    return status;
+  if (!status) {
+    lstm_model_refresh(*out);
+    return LSTM_OK;
   }
-  lstm_model_refresh(*out);
-  return LSTM_OK;
-}
-
-static int lstm__is_ours(const lstm__file *f) {
-  int i, ours = 0;
-  for (i = 0; i < f->pair_count; ++i) ours |= lstm__begins(f->pairs[i].key, "lstm.");
-  return ours;
-}
-
-static void lstm__begin_file(lstm__file *f, const lstm_load_desc *desc) {
-  memset(f, 0, sizeof *f);
-  if (desc) f->desc = *desc;
-  f->error = f->desc.error;
-  f->assumed = lstm__text_in(f->desc.assumed, f->desc.assumed_capacity);
-  f->max_size = lstm__limit(f->desc.max_size, LSTM_MAX_SIZE);
+  lstm_model_destroy(*out);
+  *out = NULL;
+  return status;
 }
 
 LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out) {
+  lstm_load_desc d;
   lstm__file f;
   void *work = NULL;
-  uint64_t most;
   lstm_status status;
+  int i, ours = 0;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
-  lstm__begin_file(&f, desc);
-  if (!data) return lstm__fail(f.error, LSTM_ERR_ARGUMENT, "lstm_load_memory: data is NULL");
-  most = f.desc.max_bytes ? f.desc.max_bytes : LSTM_MAX_FILE_BYTES;
-  if (size > most) return lstm__fail(f.error, LSTM_ERR_LIMIT, "the file has %z bytes, over the limit", size);
-  status = lstm__open(&f, data, size, &f.desc.allocator, lstm__limit(f.desc.max_layers, LSTM_MAX_LAYERS), &work);
-  if (!status) status = lstm__is_ours(&f) ? lstm__match_ours(&f) : lstm__match_theirs(&f);
+  memset(&d, 0, sizeof d);
+  if (desc) d = *desc;
+  if (!data) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load_memory: data is NULL");
+  status = lstm__open(&f, data, size, &d, &work);
+  for (i = 0; i < f.pair_count; ++i) ours |= lstm__begins(f.pairs[i].key, "lstm.");
+  if (!status) status = ours ? lstm__match_ours(&f) : lstm__match_theirs(&f);
   if (!status) status = lstm__build_from_file(&f, out);
-  lstm__free(&f.desc.allocator, work);
+  lstm__free(&d.allocator, work);
   return status;
 }
 
@@ -7395,8 +7204,6 @@ static lstm_status lstm__read_all(const lstm_reader *reader, const lstm_load_des
                                   size_t *size) {
   uint64_t most = d->max_bytes ? d->max_bytes : LSTM_MAX_FILE_BYTES;
   size_t capacity = 0, got;
-  *buffer = NULL;
-  *size = 0;
   for (;;) {
     if (*size == capacity) {
       size_t more = capacity ? capacity : 32768;
@@ -7419,8 +7226,8 @@ static lstm_status lstm__read_all(const lstm_reader *reader, const lstm_load_des
 
 LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *desc, lstm_model **out) {
   lstm_load_desc d;
-  unsigned char *buffer;
-  size_t size;
+  unsigned char *buffer = NULL;
+  size_t size = 0;
   lstm_status status;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
@@ -7433,55 +7240,156 @@ LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *
   return status;
 }
 
+/* --- what a run adds to a model ---------------------------------------------------------------------------------- */
+
+#ifndef LSTM_NO_TRAINING
+
+enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_COUNT, LSTM__RUN_WORD, LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
+
+static const char *const lstm__loss_words[] = {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"};
+static const char *const lstm__optimizer_words[] = {"default", "sgd", "rmsprop", "adam", "adamw"};
+static const char *const lstm__schedule_words[] = {"none", "step", "exponential", "cosine"};
+
+/* The parts of a trainer's description that decide a run's bits: another value is another run. Then, what a run has
+   reached. Of the lists there are hashes. */
+static const struct {
+  const char *key;
+  int kind;
+  size_t at;
+  const char *otherwise; /* what is left out, as in checkpoints from before the option; NULL: never left out */
+  const char *const *words;
+} lstm__run_values[] = {
+#define LSTM__X(kind, field, otherwise, words)                                                                         \
+  { "trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer, desc.field), otherwise, words }
+#define LSTM__Y(kind, key, field)                                                                                      \
+  { "trainer." key, LSTM__RUN_##kind, offsetof(lstm_trainer, field), NULL, NULL }
+    LSTM__X(INT, batch_size, NULL, NULL),
+    LSTM__X(INT, seq_len, NULL, NULL),
+    LSTM__X(WORD, loss, NULL, lstm__loss_words),
+    LSTM__X(WORD, optimizer, NULL, lstm__optimizer_words),
+    LSTM__X(INT, carry_state, NULL, NULL),
+    LSTM__X(FLOAT, learning_rate, NULL, NULL),
+    LSTM__X(FLOAT, momentum, NULL, NULL),
+    LSTM__X(FLOAT, beta1, NULL, NULL),
+    LSTM__X(FLOAT, beta2, NULL, NULL),
+    LSTM__X(FLOAT, alpha, NULL, NULL),
+    LSTM__X(FLOAT, epsilon, NULL, NULL),
+    LSTM__X(FLOAT, weight_decay, NULL, NULL),
+    LSTM__X(FLOAT, clip_norm, NULL, NULL),
+    LSTM__X(FLOAT, clip_value, NULL, NULL),
+    LSTM__X(COUNT, seed, NULL, NULL),
+    LSTM__X(FLOAT, huber_delta, "1", NULL),
+    LSTM__X(FLOAT, label_smoothing, "0", NULL),
+    LSTM__X(CLASSES, class_weights, "none", NULL),
+    LSTM__X(INT, nesterov, "0", NULL),
+    LSTM__X(WORD, schedule, "none", lstm__schedule_words),
+    LSTM__X(INT, schedule_steps, "0", NULL),
+    LSTM__X(FLOAT, schedule_factor, "0", NULL),
+    LSTM__X(INT, warmup, "0", NULL),
+    LSTM__X(LAYERS, layer_rates, "none", NULL),
+    LSTM__Y(COUNT, "steps", steps),
+    LSTM__Y(COUNT, "windows", windows), /* forward passes, which number the random streams of dropout */
+    LSTM__Y(FLOAT, "rate", rate),
+    LSTM__Y(INT, "best", has_best)
+#undef LSTM__X
+#undef LSTM__Y
+};
+
+enum {
+  LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0],
+  LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4
+};
+
+static void lstm__put_list(lstm__text *text, const float *list, int count) {
+  if (list)
+    lstm__put_number(text, lstm__hash(14695981039346656037u, list, (size_t)count * sizeof(float)));
+  else
+    lstm__put_string(text, "none");
+}
+
+static void lstm__run_value(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
+  const unsigned char *at = (const unsigned char *)t + lstm__run_values[i].at;
+  lstm__text text = lstm__text_in(value, LSTM__LINE);
+  uint64_t count;
+  float x;
+  int n;
+  memcpy(&n, at, sizeof n);
+  memcpy(&x, at, sizeof x);
+  switch (lstm__run_values[i].kind) {
+  case LSTM__RUN_INT:
+    lstm__print(&text, "%d", n);
+    break;
+  case LSTM__RUN_FLOAT:
+    lstm__put_float(&text, x);
+    break;
+  case LSTM__RUN_COUNT:
+    memcpy(&count, at, sizeof count);
+    lstm__put_number(&text, count);
+    break;
+  case LSTM__RUN_WORD:
+    lstm__put_string(&text, lstm__run_values[i].words[n]);
+    break;
+  case LSTM__RUN_CLASSES:
+    lstm__put_list(&text, t->class_weights, lstm_model_output_size(t->model));
+    break;
+  default:
+    lstm__put_list(&text, t->layer_rates, t->model->desc.layer_count);
+    break;
+  }
+}
+
+/* The tensors of lstm__run_tensors that this run has: NULL, or where they are. With learned states it matters which
+   lanes have not yet carried anything. */
+static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t *columns) {
+  const lstm_model_desc *d = &t->model->desc;
+  int k, learns = 0;
+  *rows = i < 3 ? t->model->plan.params : (size_t)t->desc.batch_size;
+  *columns = i == 3 ? (size_t)t->model->plan.state_size : 0;
+  if (i < 3) return i == 0 ? t->model->params : i == 1 ? t->m1 : t->m2;
+  for (k = 0; k < d->layer_count; ++k) learns |= d->layers[k].learned_state;
+  return !t->desc.carry_state ? NULL : i == 3 ? t->carry : learns ? t->anew : NULL;
+}
+
+#endif /* LSTM_NO_TRAINING */
+
 /* --- saving ------------------------------------------------------------------------------------------------------ */
 
-/* Where bytes go: a writer (gathered into pieces), a buffer, or nowhere (only counted). */
+/* Bytes on their way to a writer, gathered into pieces; without one they are only counted. */
 typedef struct lstm__sink {
   const lstm_writer *writer;
-  unsigned char *buffer;
-  size_t capacity, size; /* size: bytes so far */
-  size_t held;           /* bytes in `piece` */
+  size_t size, held; /* bytes so far; of them in `piece` */
   int failed;
-  unsigned char piece[1024];
+  unsigned char piece[4096];
 } lstm__sink;
 
 static void lstm__flush(lstm__sink *s) {
-  if (s->held && !s->failed) s->failed = !s->writer->write(s->writer->user, s->piece, s->held);
+  if (s->writer && s->held && !s->failed) s->failed = !s->writer->write(s->writer->user, s->piece, s->held);
   s->held = 0;
 }
 
 static void lstm__write(lstm__sink *s, const void *data, size_t n) {
-  if (s->buffer && s->size <= s->capacity && n <= s->capacity - s->size) memcpy(s->buffer + s->size, data, n);
+  const unsigned char *p = (const unsigned char *)data;
   s->size += n;
-  if (!s->writer) return;
-  if (s->held + n > sizeof s->piece) lstm__flush(s);
-  if (n > sizeof s->piece) {
-    if (!s->failed) s->failed = !s->writer->write(s->writer->user, data, n);
-    return;
+  while (s->writer && n > 0) {
+    size_t fits = n < sizeof s->piece - s->held ? n : sizeof s->piece - s->held;
+    memcpy(s->piece + s->held, p, fits);
+    s->held += fits;
+    p += fits;
+    n -= fits;
+    if (s->held == sizeof s->piece) lstm__flush(s);
   }
-  memcpy(s->piece + s->held, data, n);
-  s->held += n;
 }
 
 static void lstm__write_text(lstm__sink *s, const char *text) { lstm__write(s, text, strlen(text)); }
 
+/* NULL: zeros. */
 static void lstm__write_floats(lstm__sink *s, const float *p, size_t count) {
   unsigned char bytes[4];
   size_t i;
-  if (lstm__host_is_little()) {
-    if (count) lstm__write(s, p, count * sizeof *p);
-    return;
-  }
   for (i = 0; i < count; ++i) {
-    lstm__to_le(bytes, lstm__bits_of_float(p[i]), 4);
+    lstm__to_le(bytes, p ? lstm__bits_of_float(p[i]) : 0, 4);
     lstm__write(s, bytes, 4);
   }
-}
-
-static void lstm__write_zeros(lstm__sink *s, size_t count) {
-  static const float zeros[64] = {0};
-  for (; count > 64; count -= 64) lstm__write(s, zeros, sizeof zeros);
-  if (count) lstm__write(s, zeros, count * sizeof zeros[0]);
 }
 
 /* A JSON string, with the fewest escapes. */
@@ -7494,9 +7402,11 @@ static void lstm__write_string(lstm__sink *s, const char *text) {
     const char *found = c < 0x20 || c == '"' || c == '\\' ? strchr("\"\"\\\\\bb\ff\nn\rr\tt", c) : NULL;
     escape[4] = hex[c >> 4];
     escape[5] = hex[c & 15];
-    if (found) escape[1] = found[1], lstm__write(s, escape, 2);
-    else if (c < 0x20) lstm__write(s, escape, 6);
-    else lstm__write(s, text, 1);
+    if (found) escape[1] = found[1];
+    if (found || c < 0x20)
+      lstm__write(s, escape, found ? 2 : 6);
+    else
+      lstm__write(s, text, 1);
   }
   lstm__write(s, "\"", 1);
 }
@@ -7510,14 +7420,35 @@ typedef struct lstm__save {
   lstm_error *error;
 } lstm__save;
 
+/* Pair i of the library's own metadata: the model's, then the run's. Returns 0 behind the last, 2 for one that is left
+   out. */
+static int lstm__own_pair(const lstm__save *w, int i, char key[LSTM__LINE], char value[LSTM__LINE]) {
+  static const char *const keys[] = {"lstm.version", "lstm.input", "lstm.output"};
+  const lstm_model_desc *d = &w->model->desc;
+  lstm__text k = lstm__text_in(key, LSTM__LINE), v = lstm__text_in(value, LSTM__LINE);
+  if (i < 3) lstm__put_string(&k, keys[i]);
+  if (i < 2) lstm__print(&v, "%d", i ? d->input_size : LSTM_FILE_VERSION);
+  if (i == 2) lstm__put_string(&v, lstm__output_words[d->output]);
+  if (i < 3) return 1;
+  i -= 3;
+  if (i < d->layer_count) {
+    (void)lstm__layer_key(i, key);
+    lstm__put_layer(&v, &d->layers[i]);
+    return 1;
+  }
 #ifndef LSTM_NO_TRAINING
-static void lstm__write_run_metadata(lstm__sink *s, const lstm_trainer *t);
-static void lstm__write_run_entries(lstm__sink *s, const lstm_trainer *t, size_t *place);
-static void lstm__write_run_data(lstm__sink *s, const lstm_trainer *t);
+  i -= d->layer_count;
+  if (w->trainer && i < LSTM__RUN_VALUES) {
+    lstm__put_string(&k, lstm__run_values[i].key);
+    lstm__run_value(w->trainer, i, value);
+    return 1 + (lstm__run_values[i].otherwise && !strcmp(value, lstm__run_values[i].otherwise));
+  }
 #endif
+  return 0;
+}
 
-static void lstm__write_pair(lstm__sink *s, const char *key, const char *value) {
-  lstm__write(s, ",", 1);
+static void lstm__write_pair(lstm__sink *s, const char *before, const char *key, const char *value) {
+  lstm__write_text(s, before);
   lstm__write_string(s, key);
   lstm__write(s, ":", 1);
   lstm__write_string(s, value);
@@ -7525,26 +7456,14 @@ static void lstm__write_pair(lstm__sink *s, const char *key, const char *value) 
 
 static void lstm__write_metadata(lstm__sink *s, const lstm__save *w) {
   char key[LSTM__LINE], value[LSTM__LINE];
-  lstm__text t;
-  int i;
-  t = lstm__text_in(value, sizeof value);
-  lstm__print(&t, "{\"__metadata__\":{\"lstm.version\":\"%d\",\"lstm.input\":\"%d\"", LSTM_FILE_VERSION,
-      w->model->desc.input_size);
-  lstm__write_text(s, value);
-  lstm__write_pair(s, "lstm.output", lstm__output_words[w->model->desc.output]);
-  for (i = 0; i < w->model->plan.described; ++i) {
-    t = lstm__text_in(value, sizeof value);
-    lstm__put_layer(&t, &w->model->desc.layers[i]);
-    lstm__write_pair(s, lstm__layer_key(i, key), value);
-  }
-#ifndef LSTM_NO_TRAINING
-  if (w->trainer) lstm__write_run_metadata(s, w->trainer);
-#endif
+  int i, have;
+  for (i = 0; (have = lstm__own_pair(w, i, key, value)) != 0; ++i)
+    if (have == 1) lstm__write_pair(s, i ? "," : "{\"__metadata__\":{", key, value);
   if (w->desc && w->desc->meta)
-    for (i = 0; i < w->desc->meta_count; ++i) lstm__write_pair(s, w->desc->meta[i].key, w->desc->meta[i].value);
+    for (i = 0; i < w->desc->meta_count; ++i) lstm__write_pair(s, ",", w->desc->meta[i].key, w->desc->meta[i].value);
   else
     for (i = 0; i < w->model->meta_count; ++i)
-      lstm__write_pair(s, lstm_model_meta_key(w->model, i), lstm_model_meta_value(w->model, i));
+      lstm__write_pair(s, ",", lstm_model_meta_key(w->model, i), lstm_model_meta_value(w->model, i));
   lstm__write(s, "}", 1);
 }
 
@@ -7561,69 +7480,57 @@ static void lstm__write_entry(lstm__sink *s, const char *name, size_t rows, size
   *place = end;
 }
 
-static void lstm__write_header(lstm__sink *s, const lstm__save *w) {
-  char buffer[LSTM__NAME];
+/* The tensors' entries in the header, or their data. */
+static void lstm__write_tensors(lstm__sink *s, const lstm__save *w, int data) {
+  const lstm_model *m = w->model;
+  char name[LSTM__NAME];
   size_t place = 0;
-  int i, half;
-  lstm__write_metadata(s, w);
-  for (i = 0; i < w->model->plan.tensors; ++i) {
-    const lstm__tensor *t = &w->model->tensors[i];
-    for (half = 0; half < lstm__halves(t); ++half)
-      lstm__write_entry(s, lstm__slot_name(t, half, buffer), (size_t)t->rows, (size_t)t->columns, &place);
+  int i;
+  for (i = 0; i < 2 * m->plan.tensors; ++i) {
+    const lstm__tensor *t = &m->tensors[i / 2];
+    size_t end = lstm__slot_end(m, t, i % 2);
+    if (!lstm__slot(t, i % 2, name)) continue;
+    if (!data) lstm__write_entry(s, name, (size_t)t->rows, (size_t)t->columns, &place);
+    if (data) lstm__write_floats(s, i % 2 ? NULL : w->params + t->offset, t->count - end);
+    if (data) lstm__write_floats(s, w->params + t->offset + t->count, end);
   }
 #ifndef LSTM_NO_TRAINING
-  if (w->trainer) lstm__write_run_entries(s, w->trainer, &place);
+  for (i = 0; w->trainer && i < LSTM__RUN_TENSORS; ++i) {
+    size_t rows, columns;
+    const float *p = lstm__run_data(w->trainer, i, &rows, &columns);
+    if (p && !data) lstm__write_entry(s, lstm__run_tensors[i], rows, columns, &place);
+    if (p && data) lstm__write_floats(s, p, rows * (columns ? columns : 1));
+  }
 #endif
-  lstm__write(s, "}", 1);
 }
 
-static void lstm__write_data(lstm__sink *s, const lstm__save *w) {
-  int i;
-  for (i = 0; i < w->model->plan.tensors; ++i) {
-    const lstm__tensor *t = &w->model->tensors[i];
-    size_t apart = lstm__apart(w->model, t, 1);
-    if (lstm__halves(t)) lstm__write_floats(s, w->params + t->offset, t->count);
-    if (lstm__halves(t) < 2) continue;
-    lstm__write_zeros(s, t->count - apart);
-    lstm__write_floats(s, w->params + t->offset + t->count, apart);
-  }
-#ifndef LSTM_NO_TRAINING
-  if (w->trainer) lstm__write_run_data(s, w->trainer);
-#endif
+static void lstm__write_header(lstm__sink *s, const lstm__save *w) {
+  lstm__write_metadata(s, w);
+  lstm__write_tensors(s, w, 0);
+  lstm__write(s, "}", 1);
 }
 
 /* The whole file; the header is padded with spaces so that the data begin at a multiple of 64. */
 static void lstm__write_file(lstm__sink *s, const lstm__save *w) {
   unsigned char length[8];
   lstm__sink counter;
-  memset(&counter, 0, sizeof counter);
+  counter.writer = NULL;
+  counter.size = 8;
   lstm__write_header(&counter, w);
-  while ((8 + counter.size) % 64) ++counter.size;
-  lstm__to_le(length, counter.size, 8);
+  counter.size = (counter.size + 63) & ~(size_t)63;
+  lstm__to_le(length, counter.size - 8, 8);
   lstm__write(s, length, 8);
-  counter.size += s->size;
   lstm__write_header(s, w);
   while (s->size < counter.size) lstm__write(s, " ", 1);
-  lstm__write_data(s, w);
-  if (s->writer) lstm__flush(s);
-}
-
-static int lstm__utf8_ok(lstm__piece p) {
-  const char *at = p.at, *end = p.at + p.size;
-  while (at < end) {
-    uint32_t c;
-    size_t used = lstm__utf8_read(at, end, &c);
-    if (!used) return 0;
-    at += used;
-  }
-  return 1;
+  lstm__write_tensors(s, w, 1);
+  lstm__flush(s);
 }
 
 static int lstm__plain_key(lstm__piece key) {
   size_t i;
   for (i = 0; i < key.size; ++i)
     if ((unsigned char)key.at[i] < 0x20 || key.at[i] == '"' || key.at[i] == '\\') return 0;
-  return key.size > 0 && lstm__utf8_ok(key);
+  return key.size > 0 && lstm__decode(key, 0, NULL) && !lstm__is_own_key(key);
 }
 
 static lstm_status lstm__check_meta(const lstm_save_desc *d) {
@@ -7635,9 +7542,9 @@ static lstm_status lstm__check_meta(const lstm_save_desc *d) {
   for (i = 0; i < d->meta_count; ++i) {
     const lstm_meta *m = &d->meta[i];
     if (!m->key || !m->value) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata pair %d: NULL", i);
-    if (!lstm__plain_key(lstm__piece_of(m->key)) || lstm__is_own_key(lstm__piece_of(m->key)))
+    if (!lstm__plain_key(lstm__piece_of(m->key)))
       return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata pair %d: the key \"%s\" will not do", i, m->key);
-    if (!lstm__utf8_ok(lstm__piece_of(m->value)))
+    if (!lstm__decode(lstm__piece_of(m->value), 0, NULL))
       return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata %s: the value is not UTF-8", m->key);
     for (k = 0; k < i; ++k)
       if (!strcmp(d->meta[k].key, m->key))
@@ -7646,53 +7553,58 @@ static lstm_status lstm__check_meta(const lstm_save_desc *d) {
   return LSTM_OK;
 }
 
-static lstm_status lstm__save_to(const lstm__save *w, const lstm_writer *writer) {
-  lstm__sink s;
-  lstm_status status;
-  if (!writer || !writer->write) return lstm__fail(w->error, LSTM_ERR_ARGUMENT, "there is no writer");
-  status = lstm__check_meta(w->desc);
-  if (status) return status;
-  memset(&s, 0, sizeof s);
-  s.writer = writer;
-  lstm__write_file(&s, w);
-  return s.failed ? lstm__fail(w->error, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
-}
-
-static lstm__save lstm__saving(const lstm_model *model, const lstm_save_desc *desc) {
+/* A model, or a checkpoint. *size (may be NULL): the bytes of the file. */
+static lstm_status lstm__save_to(const lstm_model *model, const lstm_trainer *trainer, const float *params,
+                                 const lstm_save_desc *desc, const lstm_writer *writer, size_t *size) {
   lstm__save w;
-  memset(&w, 0, sizeof w);
+  lstm__sink s;
+  lstm_status status = lstm__check_meta(desc);
+  if (status) return status;
   w.model = model;
-  w.params = model->params;
+  w.params = params;
+  w.trainer = trainer;
   w.desc = desc;
   w.error = desc ? desc->error : NULL;
-  return w;
+  memset(&s, 0, sizeof s);
+  s.writer = writer;
+  if (!size && (!writer || !writer->write)) return lstm__fail(w.error, LSTM_ERR_ARGUMENT, "there is no writer");
+  lstm__write_file(&s, &w);
+  if (size) *size = s.size;
+  return s.failed ? lstm__fail(w.error, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
+}
+
+typedef struct lstm__buffer {
+  unsigned char *data;
+  size_t capacity, size;
+} lstm__buffer;
+
+/* Leaves out what would not fit. */
+static int lstm__write_buffer(void *user, const void *data, size_t size) {
+  lstm__buffer *b = (lstm__buffer *)user;
+  if (size <= b->capacity - b->size) memcpy(b->data + b->size, data, size);
+  b->size = size <= b->capacity - b->size ? b->size + size : b->capacity;
+  return 1;
 }
 
 LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
-                                      size_t capacity,
-                                      size_t *size) {
-  lstm__save w;
-  lstm__sink s;
+                                      size_t capacity, size_t *size) {
+  lstm__buffer b;
+  lstm_writer writer;
   lstm_status status;
   if (!model || !size) return LSTM_ERR_ARGUMENT;
-  *size = 0;
-  w = lstm__saving(model, desc);
-  status = lstm__check_meta(desc);
-  if (status) return status;
-  memset(&s, 0, sizeof s);
-  s.buffer = (unsigned char *)buffer;
-  s.capacity = buffer ? capacity : 0;
-  lstm__write_file(&s, &w);
-  *size = s.size;
-  if (!buffer || s.size <= capacity) return LSTM_OK;
-  return lstm__fail(w.error, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity, s.size);
+  *size = b.size = 0;
+  b.data = (unsigned char *)buffer;
+  b.capacity = capacity;
+  writer.write = lstm__write_buffer;
+  writer.user = &b;
+  status = lstm__save_to(model, NULL, model->params, desc, buffer ? &writer : NULL, size);
+  if (status || !buffer || *size <= capacity) return status;
+  return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity,
+                    *size);
 }
 
 LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer) {
-  lstm__save w;
-  if (!model) return LSTM_ERR_ARGUMENT;
-  w = lstm__saving(model, desc);
-  return lstm__save_to(&w, writer);
+  return model ? lstm__save_to(model, NULL, model->params, desc, writer, NULL) : LSTM_ERR_ARGUMENT;
 }
 
 /* --- files by name ----------------------------------------------------------------------------------------------- */
@@ -7702,62 +7614,43 @@ LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *de
 #ifdef _WIN32
 /* UTF-8 to UTF-16, in memory from the allocator; NULL where the path is not UTF-8. */
 static wchar_t *lstm__wide_path(const lstm_allocator *a, const char *path) {
-  lstm__piece p = lstm__piece_of(path);
-  const char *at = p.at, *end = p.at + p.size;
-  wchar_t *wide = lstm__utf8_ok(p) ? (wchar_t *)lstm__alloc(a, (p.size + 1) * sizeof(wchar_t)) : NULL;
+  const char *end = path + strlen(path);
+  wchar_t *wide = NULL;
   size_t n = 0;
-  while (wide && at < end) {
+  if (lstm__decode(lstm__piece_of(path), 0, NULL))
+    wide = (wchar_t *)lstm__alloc(a, (size_t)(end - path + 1) * sizeof(wchar_t));
+  while (wide && path < end) {
     uint32_t c = 0;
-    at += lstm__utf8_read(at, end, &c);
-    if (c >= 0x10000) {
-      wide[n++] = (wchar_t)(0xd7c0 + (c >> 10));
-      c = 0xdc00 + (c & 0x3ff);
-    }
-    wide[n++] = (wchar_t)c;
+    path += lstm__utf8_read(path, end, &c);
+    if (c >= 0x10000) wide[n++] = (wchar_t)(0xd7c0 + (c >> 10));
+    wide[n++] = (wchar_t)(c >= 0x10000 ? 0xdc00 + (c & 0x3ff) : c);
   }
   if (wide) wide[n] = 0;
   return wide;
 }
 
-static FILE *lstm__fopen(const lstm_allocator *a, const char *path, int writing) {
+static FILE *lstm__fopen(const lstm_allocator *a, const char *path, const char *mode) {
   wchar_t *wide = lstm__wide_path(a, path);
-  FILE *file = wide ? _wfopen(wide, writing ? L"wb" : L"rb") : NULL;
+  FILE *file = wide ? _wfopen(wide, *mode == 'w' ? L"wb" : L"rb") : NULL;
   lstm__free(a, wide);
   return file;
 }
 
+/* To NULL: only away with it. */
 static int lstm__rename(const lstm_allocator *a, const char *from, const char *to) {
-  wchar_t *x = lstm__wide_path(a, from), *y = lstm__wide_path(a, to);
+  wchar_t *x = lstm__wide_path(a, from), *y = to ? lstm__wide_path(a, to) : NULL;
   int ok = 0;
-  if (x && y) {
-    (void)_wremove(y); /* rename does not replace a file here */
-    ok = _wrename(x, y) == 0;
-  }
+  if (y) (void)_wremove(y); /* rename does not replace a file here */
+  if (x) ok = (y ? _wrename(x, y) : to ? -1 : _wremove(x)) == 0;
   lstm__free(a, x);
   lstm__free(a, y);
   return ok;
 }
-
-static void lstm__remove(const lstm_allocator *a, const char *path) {
-  wchar_t *wide = lstm__wide_path(a, path);
-  if (wide) (void)_wremove(wide);
-  lstm__free(a, wide);
-}
+#define lstm__remove(a, path) lstm__rename(a, path, NULL)
 #else
-static FILE *lstm__fopen(const lstm_allocator *a, const char *path, int writing) {
-  (void)a;
-  return fopen(path, writing ? "wb" : "rb");
-}
-
-static int lstm__rename(const lstm_allocator *a, const char *from, const char *to) {
-  (void)a;
-  return rename(from, to) == 0;
-}
-
-static void lstm__remove(const lstm_allocator *a, const char *path) {
-  (void)a;
-  (void)remove(path);
-}
+#define lstm__fopen(a, path, mode) fopen(path, mode)
+#define lstm__rename(a, from, to) (rename(from, to) == 0)
+#define lstm__remove(a, path) (remove(path) == 0)
 #endif
 
 static lstm_status lstm__fail_io(lstm_error *error, const char *what, const char *path) {
@@ -7783,7 +7676,7 @@ LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc 
   *out = NULL;
   if (!path_utf8) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_load_file: the path is NULL");
   errno = 0;
-  file = lstm__fopen(desc ? &desc->allocator : NULL, path_utf8, 0);
+  file = lstm__fopen(desc ? &desc->allocator : NULL, path_utf8, "rb");
   if (!file) return lstm__fail_io(error, "open", path_utf8);
   reader.read = lstm__read_stdio;
   reader.user = file;
@@ -7808,7 +7701,7 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
   memcpy(temporary, path_utf8, n);
   memcpy(temporary + n, ".tmp", 5);
   errno = 0;
-  file = lstm__fopen(a, temporary, 1);
+  file = lstm__fopen(a, temporary, "wb");
   if (!file) {
     status = lstm__fail_io(error, "create", temporary);
   } else {
@@ -7818,7 +7711,7 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
     if (fclose(file) != 0 && !status) status = LSTM_ERR_IO;
     if (!status && !lstm__rename(a, temporary, path_utf8)) status = LSTM_ERR_IO;
     if (status == LSTM_ERR_IO) status = lstm__fail_io(error, "write", path_utf8);
-    if (status) lstm__remove(a, temporary);
+    if (status) (void)lstm__remove(a, temporary);
   }
   lstm__free(a, temporary);
   return status;
@@ -7830,233 +7723,113 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 
 #ifndef LSTM_NO_TRAINING
 
-static const char *const lstm__loss_words[] = {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"};
-static const char *const lstm__optimizer_words[] = {"default", "sgd", "rmsprop", "adam", "adamw"};
-
-static const char *const lstm__schedule_words[] = {"none", "step", "exponential", "cosine"};
-
-/* A list of floats as one word: FNV-1a over their bits. */
-static void lstm__put_list(lstm__text *text, const float *list, int count) {
-  uint64_t hash = 14695981039346656037u;
-  uint32_t bits;
-  int i;
-  for (i = 0; list && i < count; ++i) {
-    memcpy(&bits, list + i, sizeof bits);
-    hash = (hash ^ bits) * 1099511628211u;
-  }
-  if (list) lstm__put_number(text, hash);
-  else lstm__put_string(text, "none");
-}
-
-static const char *lstm__run_option(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
-  const unsigned char *at = (const unsigned char *)&t->desc + lstm__run_options[i].at;
-  lstm__text text = lstm__text_in(value, LSTM__LINE);
-  uint64_t seed;
-  float number;
-  int n;
-  switch (lstm__run_options[i].kind) {
-    case LSTM__RUN_INT: memcpy(&n, at, sizeof n), lstm__print(&text, "%d", n); break;
-    case LSTM__RUN_FLOAT: memcpy(&number, at, sizeof number), lstm__put_float(&text, number); break;
-    case LSTM__RUN_SEED: memcpy(&seed, at, sizeof seed), lstm__put_number(&text, seed); break;
-    case LSTM__RUN_LOSS: lstm__put_string(&text, lstm__loss_words[t->desc.loss]); break;
-    case LSTM__RUN_SCHEDULE: lstm__put_string(&text, lstm__schedule_words[t->desc.schedule]); break;
-    case LSTM__RUN_CLASSES: lstm__put_list(&text, t->class_weights, lstm_model_output_size(t->model)); break;
-    case LSTM__RUN_LAYERS: lstm__put_list(&text, t->layer_rates, t->model->desc.layer_count); break;
-    default: lstm__put_string(&text, lstm__optimizer_words[t->desc.optimizer]); break;
-  }
-  return value;
-}
-
-/* What a run has reached. */
-typedef struct lstm__progress {
-  uint64_t steps, windows; /* updates; forward passes, which number the random streams of dropout */
-  float rate;
-  int best;
-} lstm__progress;
-
-static void lstm__write_run_metadata(lstm__sink *s, const lstm_trainer *t) {
-  char value[LSTM__LINE];
-  lstm__text text;
-  int i;
-  for (i = 0; i < LSTM__RUN_OPTIONS; ++i) {
-    const char *otherwise = lstm__run_options[i].otherwise;
-    if (!otherwise || strcmp(lstm__run_option(t, i, value), otherwise))
-      lstm__write_pair(s, lstm__run_options[i].key, lstm__run_option(t, i, value));
-  }
-  text = lstm__text_in(value, sizeof value);
-  lstm__put_number(&text, t->steps);
-  lstm__write_pair(s, "trainer.steps", value);
-  text = lstm__text_in(value, sizeof value);
-  lstm__put_number(&text, t->windows);
-  lstm__write_pair(s, "trainer.windows", value);
-  text = lstm__text_in(value, sizeof value);
-  lstm__put_float(&text, t->rate);
-  lstm__write_pair(s, "trainer.rate", value);
-  lstm__write_pair(s, "trainer.best", t->has_best ? "1" : "0");
-}
-
-/* Then it matters which lanes have not yet carried anything. */
-static int lstm__learns_state(const lstm_model *m) {
-  int i, learns = 0;
-  for (i = 0; i < m->desc.layer_count; ++i) learns |= m->desc.layers[i].learned_state;
-  return learns;
-}
-
-/* The tensors of lstm__run_tensors that this run has: NULL, or where they are. */
-static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t *columns) {
-  *rows = t->model->plan.params;
-  *columns = 0;
-  if (i == 0) return t->model->params;
-  if (i == 1) return t->m1;
-  if (i == 2) return t->m2;
-  *rows = (size_t)t->desc.batch_size;
-  if (i == 4) return t->desc.carry_state && lstm__learns_state(t->model) ? t->anew : NULL;
-  *columns = (size_t)t->model->plan.state_size;
-  return t->desc.carry_state ? t->carry : NULL;
-}
-
-static void lstm__write_run_entries(lstm__sink *s, const lstm_trainer *t, size_t *place) {
-  size_t rows, columns;
-  int i;
-  for (i = 0; i < LSTM__RUN_TENSORS; ++i)
-    if (lstm__run_data(t, i, &rows, &columns)) lstm__write_entry(s, lstm__run_tensors[i], rows, columns, place);
-}
-
-static void lstm__write_run_data(lstm__sink *s, const lstm_trainer *t) {
-  size_t rows, columns;
-  int i;
-  for (i = 0; i < LSTM__RUN_TENSORS; ++i) {
-    const float *p = lstm__run_data(t, i, &rows, &columns);
-    if (p) lstm__write_floats(s, p, rows * (columns ? columns : 1));
-  }
-}
-
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer) {
-  lstm__save w;
-  if (!trainer) return LSTM_ERR_ARGUMENT;
-  w = lstm__saving(trainer->model, desc);
-  w.trainer = trainer;
-  if (trainer->has_best) w.params = trainer->best;
-  return lstm__save_to(&w, writer);
+  const lstm_trainer *t = trainer;
+  return t ? lstm__save_to(t->model, t, t->has_best ? t->best : t->model->params, desc, writer, NULL)
+           : LSTM_ERR_ARGUMENT;
 }
 
-/* `otherwise` stands for a key that may be missing; NULL: it may not. */
-static lstm_status lstm__expect_value(const lstm__file *f, const char *key, const char *here, const char *otherwise) {
-  char value[LSTM__LINE];
-  int missing = otherwise && !lstm__find_pair(f, key);
-  lstm_status status = missing ? LSTM_OK : lstm__own_value(f, key, value);
-  if (status || !strcmp(missing ? otherwise : value, here)) return status;
-  return LSTM__BAD(f, MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, missing ? otherwise : value, here);
-}
-
-/* The checkpoint is of this architecture and this description. */
+/* The checkpoint is of this architecture and this description: its metadata are what this trainer would write, but for
+   what the run has reached. */
 static lstm_status lstm__match_run(lstm__file *f, const lstm_trainer *t) {
-  const lstm_model_desc *d = &t->model->desc;
-  char key[LSTM__LINE], value[LSTM__LINE];
-  lstm__text text = lstm__text_in(value, sizeof value);
-  lstm_status status;
-  int i;
-  lstm__print(&text, "%d", d->input_size);
-  status = lstm__expect_value(f, "lstm.input", value, NULL);
-  if (!status) status = lstm__expect_value(f, "lstm.output", lstm__output_words[d->output], NULL);
-  for (i = 0; i < d->layer_count && !status; ++i) {
-    text = lstm__text_in(value, sizeof value);
-    lstm__put_layer(&text, &d->layers[i]);
-    status = lstm__expect_value(f, lstm__layer_key(i, key), value, NULL);
+  char key[LSTM__LINE], here[LSTM__LINE], value[LSTM__LINE];
+  int reached = 3 + t->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
+  lstm_status status = LSTM_OK;
+  lstm__save w;
+  memset(&w, 0, sizeof w);
+  w.model = t->model;
+  w.trainer = t;
+  memset(f->order, 0, (size_t)f->pair_count * sizeof *f->order); /* 1: this pair is known */
+  for (i = 0; !status && (have = lstm__own_pair(&w, i, key, here)) != 0; ++i) {
+    const lstm__pair *p = lstm__find_pair(f, key);
+    if (p) f->order[p - f->pairs] = 1;
+    if (i == 0 || i >= reached || (!p && have == 2)) continue;
+    if (p) status = lstm__own_value(f, key, value);
+    if (!status && (!p || strcmp(value, here)))
+      status = LSTM__BAD(f, MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, p ? value : "no value", here);
   }
-  if (!status && lstm__find_pair(f, lstm__layer_key(i, key)))
-    status = LSTM__BAD(f, MISMATCH, "the checkpoint has more layers than the model's %d", i);
-  for (i = 0; i < LSTM__RUN_OPTIONS && !status; ++i)
-    status = lstm__expect_value(f, lstm__run_options[i].key, lstm__run_option(t, i, value),
-                                lstm__run_options[i].otherwise);
-  f->layer_count = d->layer_count;
-  return status ? status : lstm__check_keys(f);
+  for (i = 0; i < f->pair_count && !status; ++i)
+    if (!f->order[i] && lstm__is_own_key(f->pairs[i].key))
+      status = LSTM__BAD(f, MISMATCH, "the checkpoint has %p, this trainer has not", &f->pairs[i].key);
+  return status;
 }
 
-static lstm_status lstm__read_progress(const lstm__file *f, const lstm_trainer *t, lstm__progress *p) {
+static lstm_status lstm__read_progress(const lstm__file *f, lstm_trainer *t) {
   char value[LSTM__LINE];
   uint64_t best = 0;
-  lstm_status status = lstm__own_count(f, "trainer.steps", &p->steps);
-  if (!status) status = lstm__own_count(f, "trainer.windows", &p->windows);
+  lstm_status status = lstm__own_count(f, "trainer.steps", &t->steps);
+  if (!status) status = lstm__own_count(f, "trainer.windows", &t->windows);
   if (!status) status = lstm__own_count(f, "trainer.best", &best);
   if (!status) status = lstm__own_value(f, "trainer.rate", value);
   if (status) return status;
-  if (!lstm__parse_float(lstm__piece_of(value), &p->rate) || p->rate < 0)
+  if (!lstm__parse_float(lstm__piece_of(value), &t->rate) || t->rate < 0)
     return LSTM__BAD(f, FORMAT, "trainer.rate: \"%s\" is not a rate", value);
   if (best > 1) return LSTM__BAD(f, FORMAT, "trainer.best: expected 0 or 1");
   if (best && !t->best)
     return LSTM__BAD(f, MISMATCH, "the checkpoint has best weights, this trainer keeps none (keep_best)");
-  p->best = (int)best;
+  t->has_best = (int)best;
   return LSTM_OK;
-}
-
-static int lstm__entry_finite(const lstm__file *f, const lstm__entry *e) {
-  size_t i;
-  for (i = 0; i < (size_t)e->count; ++i) {
-    float v = lstm__read_float(f->data + e->begin + 4 * i, LSTM__F32);
-    if (!lstm__all_finite(&v, 1)) return 0;
-  }
-  return 1;
 }
 
 /* The model's tensors, then the run's, exactly, all finite. *first: the first of the run's. */
 static lstm_status lstm__match_run_entries(lstm__file *f, const lstm_trainer *t, int *first) {
   const lstm_model *m = t->model;
-  size_t place, rows, columns;
+  size_t rows, columns, k;
   int i, next;
-  lstm_status status = lstm__match_own(f, m->tensors, m->plan.tensors, first, &place);
-  next = *first;
-  for (i = 0; i < LSTM__RUN_TENSORS && !status; ++i)
+  lstm_status status = lstm__match_own(f, m->tensors, m->plan.tensors, first);
+  for (i = 0, next = *first; i < LSTM__RUN_TENSORS && !status; ++i)
     if (lstm__run_data(t, i, &rows, &columns))
-      status = lstm__check_entry(f, next++, lstm__run_tensors[i], rows, columns, &place);
+      status = lstm__check_entry(f, next++, lstm__run_tensors[i], rows, columns);
   if (status) return status;
   if (next < f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[next].name);
   for (i = 0; i < f->entry_count; ++i)
-    if (!lstm__entry_finite(f, &f->entries[i]))
-      return LSTM__BAD(f, NOT_FINITE, "tensor %p: a value is NaN or infinite", &f->entries[i].name);
+    for (k = f->entries[i].begin; k < f->entries[i].end; k += 4)
+      if (!lstm__finite((double)lstm__read_float(f->data + k, LSTM__F32)))
+        return LSTM__BAD(f, NOT_FINITE, "tensor %p: a value is NaN or infinite", &f->entries[i].name);
   return LSTM_OK;
 }
 
 /* Cannot fail any more: everything was checked. */
-static void lstm__take_run(lstm__file *f, lstm_trainer *t, const lstm__progress *p, int next) {
+static void lstm__take_run(lstm__file *f, lstm_trainer *t, int next) {
   size_t rows, columns;
   int i;
   f->desc.allow_not_finite = 1; /* two finite biases may add up to more than a float holds */
-  if (p->best) (void)lstm__fill_params(f, t->model, t->best);
+  if (t->has_best) (void)lstm__fill_params(f, t->model, t->best);
   memset(t->anew, 0, (size_t)t->desc.batch_size * sizeof(float));
   for (i = 0; i < LSTM__RUN_TENSORS; ++i) {
     float *to = lstm__run_data(t, i, &rows, &columns);
     if (to) lstm__read_floats(f, &f->entries[next++], 0, rows * (columns ? columns : 1), 0, to);
   }
-  t->steps = p->steps;
-  t->windows = p->windows;
-  t->rate = p->rate;
-  t->has_best = p->best;
   t->has_forward = t->has_loss = 0;
   lstm_trainer_zero_gradients(t);
   lstm_model_refresh(t->model);
 }
 
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error) {
+  lstm_load_desc d;
   lstm__file f;
-  lstm__progress progress;
+  lstm_trainer after; /* the same tables, other counters */
   void *work = NULL;
   int first = 0;
   lstm_status status;
   if (!trainer || !data) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_trainer_resume: trainer or data is NULL");
-  lstm__begin_file(&f, NULL);
-  f.error = error;
-  memset(&progress, 0, sizeof progress);
-  status = lstm__open(&f, data, size, &trainer->desc.allocator, LSTM_MAX_LAYERS, &work);
+  memset(&d, 0, sizeof d);
+  d.allocator = trainer->desc.allocator;
+  d.error = error;
+  after = *trainer;
+  status = lstm__open(&f, data, size, &d, &work);
   if (!status) status = lstm__check_version(&f);
   if (!status && !lstm__find_pair(&f, "trainer.steps"))
     status = lstm__fail(error, LSTM_ERR_FORMAT, "this file is a model, not a checkpoint");
   if (!status) status = lstm__match_run(&f, trainer);
-  if (!status) status = lstm__read_progress(&f, trainer, &progress);
+  if (!status) status = lstm__read_progress(&f, &after);
   if (!status) status = lstm__match_run_entries(&f, trainer, &first);
-  if (!status) lstm__take_run(&f, trainer, &progress, first);
-  lstm__free(&trainer->desc.allocator, work);
+  if (!status) {
+    *trainer = after;
+    lstm__take_run(&f, trainer, first);
+  }
+  lstm__free(&d.allocator, work);
   return status;
 }
 
@@ -8065,7 +7838,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #endif /* LSTM_NO_FILES */
 
 #elif defined(LSTM__PASS)
-
 /* [SECTION] Vector vocabulary
    One block per instruction set. V is a vector of VL floats; all loads and stores are unaligned. V_MIN and V_MAX return
    their second operand where one is NaN. V_POW2(t) makes 2^n from t = n + 1.5 * 2^23 + 127. V_POS(d, y) is d where y >

@@ -199,7 +199,7 @@ static void lines_without_sense_are_refused(void **unused) {
                {"lstm hidden=2 cell_clip=-1", LSTM_ERR_FORMAT, "cell_clip must be at least 0"},
                {"lstm hidden=2 cell_clip=inf", LSTM_ERR_FORMAT, "bad value in cell_clip=inf"},
                {"lstm hidden=2 cell_clip=0", LSTM_ERR_FORMAT, "expected \"lstm hidden=2\""},
-               {"lstm hidden=2 cell_clip=1.50", LSTM_ERR_FORMAT, "expected \"lstm hidden=2 cell_clip=1.5\""},
+               {"lstm hidden=2 cell_clip=1.50", LSTM_ERR_FORMAT, "bad value in cell_clip=1.50"},
                {"lstm hidden=2 zoneout=1", LSTM_ERR_FORMAT, "zoneout must be at least 0 and below 1"},
                {"lstm hidden=2 coupled forget=one", LSTM_ERR_FORMAT, "coupled leaves no forget gate"},
                {"lstm hidden=2 noise=0.5", LSTM_ERR_FORMAT, "noise needs forget = noise"},

@@ -221,7 +221,7 @@ static void promise_06_what_is_unknown_is_refused_by_name(void **unused) {
   refused_header("{\"__metadata__\":{\"lstm.version\":\"1\",\"lstm.input\":\"1\",\"lstm.output\":\"auto\","
                  "\"lstm.layer.0\":\"dense name=a size=1\"}}", 0, LSTM_ERR_FORMAT, "expected \"dense size=1 name=a\"");
   refused_header("{\"__metadata__\":{\"lstm.version\":\"1\",\"lstm.input\":\"1\",\"lstm.output\":\"auto\","
-                 "\"lstm.layer.0\":\"dropout rate=0.50\"}}", 0, LSTM_ERR_FORMAT, "expected \"dropout rate=0.5\"");
+                 "\"lstm.layer.0\":\"dropout rate=0.50\"}}", 0, LSTM_ERR_FORMAT, "bad value in rate=0.50");
 }
 
 static void promise_07_weights_that_are_not_finite_are_refused_unless_asked_for(void **unused) {
