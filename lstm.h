@@ -3329,9 +3329,12 @@ static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
   const float *gates = run->gates + (size_t)r * (size_t)l->units_pad * 4, *h = lstm__lane(run->s, lane) + l->state;
   for (j = 0; j < tail->trace_count; j++) {
     lstm_trace *t = tail->traces + j;
-    int at = t->steps + run->step;
-    float *to = t->values + ((size_t)at * (l->branch ? 2 : 1) + (size_t)l->reverse) * 6 * (size_t)H;
-    if (t->layer != l->described || t->lane != lane || at >= t->capacity) continue;
+    float *to;
+    int at;
+    if (t->layer != l->described || t->lane != lane) continue; /* other lanes' traces may be another task's */
+    at = t->steps + run->step;
+    if (at >= t->capacity) continue;
+    to = t->values + ((size_t)at * (l->branch ? 2 : 1) + (size_t)l->reverse) * 6 * (size_t)H;
     for (k = 0; k < 4; k++)
       for (u = 0; u < H; u++) to[k * H + u] = k < 3 || lstm ? gates[u / 16 * 64 + k * 16 + u % 16] : 0;
     for (u = 0; u < H; u++) {
