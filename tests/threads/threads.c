@@ -209,11 +209,120 @@ static void test_executors_do_not_change_the_bits(void **arg) {
   }
 }
 
+/* --- cells with options ------------------------------------------------------------------------------------------- */
+
+#define CELL_I 5
+#define CELL_O 20
+
+/* Model `kind`: between them they have every option, both types of cell, and every way of reading. */
+static lstm_model *make_cells(int kind) {
+  lstm_layer layers[3];
+  lstm_model_desc desc = {0};
+  lstm_model *model;
+  lstm_tensor t;
+  int i;
+  layers[0] = lstm_lstm(18), layers[1] = kind % 2 ? lstm_gru(17) : lstm_lstm(17), layers[2] = lstm_dense(CELL_O);
+  layers[0].peephole = layers[0].layer_norm = 1, layers[0].projection = 9, layers[0].cell_clip = 1;
+  layers[0].coupled = kind % 2, layers[0].activation = LSTM_SOFTSIGN;
+  if (!layers[0].coupled) layers[0].forget = LSTM_FORGET_NOISE, layers[0].noise = .25f;
+  for (i = 0; i < 2; i++) {
+    layers[i].dropout = layers[i].recurrent_dropout = .25f, layers[i].zoneout = .125f;
+    layers[i].learned_state = 1;
+    layers[i].bidirectional = kind > 1;
+  }
+  layers[1].merge = kind > 1 && kind % 2 ? LSTM_MERGE_SUM : LSTM_MERGE_CONCAT;
+  layers[1].read = (lstm_read)(kind % LSTM_READ_COUNT);
+  desc.input_size = CELL_I, desc.layers = layers, desc.layer_count = 3, desc.seed = 3;
+  assert_ok(lstm_model_create(&desc, &model));
+  for (i = 0; lstm_model_tensor(model, i, &t) == LSTM_OK; i++)
+    if (t.columns == 0) fill(t.data, t.count, 50 + (uint64_t)i, .5f);
+  lstm_model_refresh(model);
+  return model;
+}
+
+static lstm_batch make_cell_batch(float *x, float *targets, int *lengths, int window) {
+  lstm_batch batch = {0};
+  int i;
+  fill(x, T * B * CELL_I, (uint64_t)window, 1), fill(targets, T * B * CELL_O, (uint64_t)window + 9, 1);
+  for (i = 0; i < B; i++) lengths[i] = (i * 7 + window) % (T + 1);
+  batch.seq_len = T, batch.x = x, batch.targets = targets, batch.lengths = lengths;
+  return batch;
+}
+
+static uint64_t train_cells(const lstm_executor *executor, int kind) {
+  static float x[T * B * CELL_I], targets[T * B * CELL_O];
+  lstm_model *model = make_cells(kind);
+  lstm_trainer_desc desc = {0};
+  lstm_trainer *trainer;
+  uint64_t hash = FNV_BEGIN;
+  int lengths[B], i;
+  desc.batch_size = B, desc.seq_len = T, desc.loss = LSTM_MSE, desc.carry_state = kind < 2;
+  if (executor) desc.executor = *executor;
+  assert_ok(lstm_trainer_create(model, &desc, &trainer));
+  for (i = 0; i < 4; i++) {
+    lstm_batch batch = make_cell_batch(x, targets, lengths, i);
+    float loss;
+    assert_ok(lstm_train(trainer, &batch, &loss));
+    hash = fnv1a(hash, &loss, sizeof loss);
+  }
+  hash = fnv1a_model(hash, model);
+  lstm_trainer_destroy(trainer);
+  lstm_model_destroy(model);
+  return hash;
+}
+
+/* Every lane is traced, so that tasks write to traces side by side. */
+static uint64_t infer_cells(const lstm_executor *executor, int kind) {
+  static float x[T * B * CELL_I], targets[T * B * CELL_O], y[T * B * CELL_O], values[B][T * 2 * 6 * 18];
+  lstm_model *model = make_cells(kind);
+  lstm_trace traces[B];
+  lstm_state_desc desc = {0};
+  lstm_state *state;
+  lstm_metrics metrics = {0};
+  lstm_batch batch;
+  uint64_t hash;
+  int lengths[B], i;
+  batch = make_cell_batch(x, targets, lengths, kind);
+  desc.lanes = B, desc.seq_len = T, desc.tasks = executor ? executor->width : 1;
+  assert_ok(lstm_state_create(model, &desc, &state));
+  memset(traces, 0, sizeof traces), memset(values, 0, sizeof values), memset(y, 0, sizeof y);
+  for (i = 0; i < B; i++) traces[i].lane = i, traces[i].capacity = T, traces[i].values = values[i];
+  assert_ok(lstm_state_trace(model, state, traces, B));
+  assert_ok(lstm_forward_batch(model, state, &batch, y, executor));
+  assert_ok(lstm_state_trace(model, state, NULL, 0));
+  for (i = 0; i < B; i++) assert_int_equal(traces[i].steps, lengths[i]);
+  hash = fnv1a(fnv1a(FNV_BEGIN, y, sizeof y), values, sizeof values);
+  assert_ok(lstm_evaluate(model, state, &batch, LSTM_MSE, &metrics, executor));
+  hash = fnv1a(hash, &metrics, sizeof metrics);
+  hash = fnv1a(hash, state, lstm_state_saved_size(state));
+  lstm_state_destroy(state);
+  lstm_model_destroy(model);
+  return hash;
+}
+
+static void test_executors_do_not_change_the_bits_of_cells(void **arg) {
+  static const int widths[] = {2, 3, 7};
+  int kind, i;
+  (void)arg;
+  for (kind = 0; kind < 8; kind++) {
+    uint64_t trained = train_cells(NULL, kind), inferred = infer_cells(NULL, kind);
+    for (i = 0; i < HELPERS_COUNT(widths); i++) {
+      int width = widths[i];
+      lstm_executor threads = thread_executor(&width), odd = odd_order_executor(width);
+      assert_true(train_cells(&threads, kind) == trained);
+      assert_true(train_cells(&odd, kind) == trained);
+      assert_true(infer_cells(&threads, kind) == inferred);
+      assert_true(infer_cells(&odd, kind) == inferred);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_threads_create_and_train_models_of_their_own),
       cmocka_unit_test(test_threads_share_a_const_model),
       cmocka_unit_test(test_executors_do_not_change_the_bits),
+      cmocka_unit_test(test_executors_do_not_change_the_bits_of_cells),
   };
   return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
 }
