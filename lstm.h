@@ -7649,11 +7649,16 @@ static int lstm__rename(const lstm_allocator *a, const char *from, const char *t
   lstm__free(a, y);
   return ok;
 }
-#define lstm__remove(a, path) lstm__rename(a, path, NULL)
 #else
-#define lstm__fopen(a, path, mode) fopen(path, mode)
-#define lstm__rename(a, from, to) (rename(from, to) == 0)
-#define lstm__remove(a, path) (remove(path) == 0)
+static FILE *lstm__fopen(const lstm_allocator *a, const char *path, const char *mode) {
+  (void)a;
+  return fopen(path, mode);
+}
+
+static int lstm__rename(const lstm_allocator *a, const char *from, const char *to) {
+  (void)a;
+  return (to ? rename(from, to) : remove(from)) == 0;
+}
 #endif
 
 static lstm_status lstm__fail_io(lstm_error *error, const char *what, const char *path) {
@@ -7714,7 +7719,7 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
     if (fclose(file) != 0 && !status) status = LSTM_ERR_IO;
     if (!status && !lstm__rename(a, temporary, path_utf8)) status = LSTM_ERR_IO;
     if (status == LSTM_ERR_IO) status = lstm__fail_io(error, "write", path_utf8);
-    if (status) (void)lstm__remove(a, temporary);
+    if (status) (void)lstm__rename(a, temporary, NULL);
   }
   lstm__free(a, temporary);
   return status;

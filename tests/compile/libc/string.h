@@ -9,5 +9,6 @@ size_t strlen(const char *text);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t size);
 char *strchr(const char *in, int value);
+char *strrchr(const char *in, int value);
 char *strstr(const char *in, const char *text);
 char *strerror(int number);
