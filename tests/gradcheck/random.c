@@ -362,7 +362,7 @@ static void check_direction(const char *what, lstm_model *model, const network *
   double one = (moved(model, net, from, values, v, count, s) - moved(model, net, from, values, v, count, -s)) / (2 * s);
   double two =
       (moved(model, net, from, values, v, count, 2 * s) - moved(model, net, from, values, v, count, -2 * s)) / (4 * s);
-  double limit = 1e-3 * (size / sqrt((double)count) + 1) * sqrt((double)count);
+  double limit = 2e-4 * (size / sqrt((double)count) + 1) * sqrt((double)count);
   double difference = fabs((4 * one - two) / 3 - analytic);
   worst_direction = fmax(worst_direction, difference / limit);
   if (!(difference <= limit)) fail_with(what, difference, limit);
