@@ -3235,21 +3235,18 @@ static float *lstm__out_row(const lstm__out_rows *m, int r) {
   return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
 }
 
-/* One timestep of a cell for some rows: what inference and training share. p NULL: not there. */
+/* One timestep of a cell for some rows: what inference and training share. p NULL: not there. Nothing is set that is
+   not needed: a small cell's step is short. */
 typedef struct lstm__cell_step {
-  int rows;
-  lstm__rows x, start;          /* the input, or the start values made from it */
-  lstm__rows h, h_prev, c;      /* h: what the recurrent weights see; h_prev: before its dropout */
-  lstm__out_rows h_out, c_out;
-  lstm__out_rows gates;         /* [4 units_pad]; the plain cell needs none */
-  lstm__out_rows wide;          /* [units_pad] of h before its projection */
-  lstm__out_rows keep;          /* [vectors][units_pad], in training */
-  lstm__rows noise, zone_c, zone_h; /* in training */
+  lstm__cell_job job;  /* h: what the recurrent weights see; tape: the gates; the plain cell needs none */
+  lstm__rows h_prev;   /* h before its dropout */
+  lstm__out_rows wide; /* [units_pad] of h before its projection */
+  lstm__out_rows keep; /* [vectors][units_pad], in training */
+  lstm__rows chance;   /* in training: [3][units_pad], see lstm__tape */
 } lstm__cell_step;
 
-/* Weighted sums that lie in the gates become c and h, row by row. */
-static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lstm__cell_step *s,
-                            const lstm__out_rows *h_out) {
+/* Weighted sums that lie in the tape become c and h, row by row. */
+static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lstm__cell_step *s) {
   lstm__gate_job job;
   int r, gru = l->type == LSTM_LAYER_GRU;
   memset(&job, 0, sizeof job);
@@ -3257,14 +3254,15 @@ static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lst
   job.units = l->units_pad;
   job.n = l->units;
   job.vectors = m->packed + l->vector;
-  for (r = 0; r < s->rows; r++) {
-    job.gates = lstm__out_row(&s->gates, r);
+  for (r = 0; r < s->job.rows; r++) {
+    const float *chance = s->chance.p ? lstm__row(&s->chance, r) : NULL;
+    job.gates = lstm__out_row(&s->job.tape, r);
     job.keep = s->keep.p ? lstm__out_row(&s->keep, r) : NULL;
-    job.c_prev = gru ? lstm__row(&s->h_prev, r) : lstm__row(&s->c, r);
-    job.noise = s->noise.p ? lstm__row(&s->noise, r) : NULL;
-    job.zone = s->zone_c.p ? lstm__row(&s->zone_c, r) : NULL;
-    job.c = gru ? NULL : lstm__out_row(&s->c_out, r);
-    job.h = lstm__out_row(h_out, r);
+    job.c_prev = gru ? lstm__row(&s->h_prev, r) : lstm__row(&s->job.c, r);
+    job.noise = chance && l->o.noise > 0 ? chance : NULL;
+    job.zone = chance && l->o.zoneout > 0 ? chance + l->units_pad : NULL;
+    job.c = gru ? NULL : lstm__out_row(&s->job.c_out, r);
+    job.h = lstm__out_row(&s->job.h_out, r);
     if (gru)
       m->kernels->gru_forward(&job);
     else
@@ -3272,33 +3270,25 @@ static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lst
   }
 }
 
-static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, const lstm__cell_step *s) {
-  const lstm__out_rows *h_out = l->o.projection ? &s->wide : &s->h_out;
-  lstm__cell_job job;
+static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, lstm__cell_step *s) {
+  lstm__out_rows h_out = s->job.h_out;
   int r;
-  memset(&job, 0, sizeof job);
-  job.rows = s->rows;
-  job.blocks = l->units_pad / 16;
-  job.nx = l->in;
-  job.nh = l->out;
-  job.raw = l->generic || l->type == LSTM_LAYER_GRU;
-  job.w = m->packed + l->packed;
-  job.x = s->x;
-  job.start = s->start;
-  job.h = s->h;
-  job.c = s->c;
-  job.h_out = *h_out;
-  job.c_out = s->c_out;
-  job.tape = s->gates;
-  m->kernels->cell(&job);
-  if (job.raw) lstm__gate_rows(m, l, s, h_out);
+  s->job.blocks = l->units_pad / 16;
+  s->job.nx = l->in;
+  s->job.nh = l->out;
+  s->job.raw = l->generic || l->type == LSTM_LAYER_GRU;
+  s->job.w = m->packed + l->packed;
+  if (l->o.projection) s->job.h_out = s->wide;
+  m->kernels->cell(&s->job);
+  if (s->job.raw) lstm__gate_rows(m, l, s);
   if (l->o.projection) {
     lstm__rows wide = lstm__rows_at(s->wide.p, s->wide.stride, s->wide.index);
-    lstm__gemm(m, s->rows, l->units, l->out_pad, LSTM__FROM_ZERO, m->packed + l->project, wide, s->h_out);
+    lstm__gemm(m, s->job.rows, l->units, l->out_pad, LSTM__FROM_ZERO, m->packed + l->project, wide, h_out);
   }
-  for (r = 0; l->o.zoneout > 0 && r < s->rows; r++)
-    m->kernels->blend(l->out_pad, lstm__out_row(&s->h_out, r), s->zone_h.p ? lstm__row(&s->zone_h, r) : NULL,
-                      l->o.zoneout, lstm__row(&s->h_prev, r));
+  for (r = 0; l->o.zoneout > 0 && r < s->job.rows; r++)
+    m->kernels->blend(l->out_pad, lstm__out_row(&h_out, r),
+                      s->chance.p ? lstm__row(&s->chance, r) + 2 * l->units_pad : NULL, l->o.zoneout,
+                      lstm__row(&s->h_prev, r));
 }
 
 struct lstm__inference {
@@ -3350,19 +3340,21 @@ static lstm__rows lstm__infer_cell(lstm__inference *run, const lstm__layer *l, l
   const lstm__state_tail *tail = lstm__tail(run->s);
   size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
   float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
+  int stored = m->table_valid && l == m->layers + m->plan.table_layer,
+      gates = l->generic || l->type == LSTM_LAYER_GRU || tail->trace_count;
   lstm__cell_step s;
   int r;
-  memset(&s, 0, sizeof s);
-  s.rows = run->n;
-  s.x = in;
-  if (m->table_valid && l == m->layers + m->plan.table_layer) s.start = lstm__rows_at(m->table, wide * 4, run->tokens);
-  s.h = s.h_prev = lstm__rows_at(h, stride, run->lanes);
-  s.c = lstm__rows_at(h + width, stride, run->lanes);
-  s.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
-  s.h_out = lstm__out_rows_at(out, width, NULL);
+  s.job.rows = run->n;
+  s.job.x = in;
+  s.job.start = lstm__rows_at(stored ? m->table : NULL, wide * 4, run->tokens);
+  s.job.h = s.h_prev = lstm__rows_at(h, stride, run->lanes);
+  s.job.c = lstm__rows_at(h + width, stride, run->lanes);
+  s.job.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
+  s.job.h_out = lstm__out_rows_at(out, width, NULL);
+  s.job.tape = lstm__out_rows_at(gates ? run->gates : NULL, wide * 4, NULL);
   s.wide = lstm__out_rows_at(run->gates + (size_t)tail->at.group * wide * 4, wide, NULL);
-  if (l->generic || l->type == LSTM_LAYER_GRU || tail->trace_count)
-    s.gates = lstm__out_rows_at(run->gates, wide * 4, NULL);
+  s.keep.p = NULL;
+  s.chance.p = NULL;
   lstm__step_cell(m, l, &s);
   for (r = 0; r < run->n; r++)
     memcpy(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, width * sizeof(float));
@@ -4585,46 +4577,37 @@ static size_t lstm__slot_out(const lstm__layer *l, int step) { return (size_t)st
 static void lstm__mask_rows(const lstm__layer *l, const lstm__tape *tape, const lstm__cell_step *s, size_t at,
                             const int *lanes) {
   int r, u;
-  for (r = 0; r < s->rows; r++) {
+  for (r = 0; r < s->job.rows; r++) {
     const float *h = lstm__row(&s->h_prev, r), *mask = tape->mask + (size_t)lanes[r] * (size_t)l->out_pad;
     float *to = tape->masked + (at + (size_t)lanes[r]) * (size_t)l->out_pad;
     for (u = 0; u < l->out_pad; u++) to[u] = h[u] * mask[u];
   }
 }
 
-/* What a cell needs for one step of some lanes; `at`: the first row of the step. */
+/* What a cell needs for one step of some lanes. */
 static void lstm__set_step(const lstm_trainer *t, int layer, int step, const int *lanes, const int *tokens,
                            lstm__cell_step *s) {
   const lstm_model *m = t->model;
   const lstm__layer *l = m->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
   size_t stride = 0, width = (size_t)l->out_pad, wide = (size_t)l->units_pad, B = (size_t)t->B, at = (size_t)step * B;
-  size_t in = lstm__slot_in(l, step) * B, out = lstm__slot_out(l, step) * B;
+  size_t in = lstm__slot_in(l, step) * B, out = lstm__slot_out(l, step) * B, row = wide * (size_t)l->vectors;
   const float *x = tape->ids ? NULL : lstm__source(t, layer, &stride);
-  if (!tape->ids)
-    s->x = lstm__rows_at(x + at * stride, stride, lanes);
-  else if (m->table_valid)
-    s->start = lstm__rows_at(m->table, wide * 4, tokens);
+  int stored = tape->ids && m->table_valid;
+  if (tape->ids)
+    s->job.x = lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE), (size_t)m->layers[0].out, tokens);
   else
-    s->x = lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE), (size_t)m->layers[0].out, tokens);
-  s->h = s->h_prev = lstm__rows_at(tape->out + in * width, width, lanes);
-  if (tape->masked) s->h = lstm__rows_at(tape->masked + at * width, width, lanes);
-  s->h_out = lstm__out_rows_at(tape->out + out * width, width, lanes);
-  s->gates = lstm__out_rows_at(tape->gates + at * wide * 4, wide * 4, lanes);
-  if (tape->cell) {
-    s->c = lstm__rows_at(tape->cell + in * wide, wide, lanes);
-    s->c_out = lstm__out_rows_at(tape->cell + out * wide, wide, lanes);
-  }
-  if (tape->wide) s->wide = lstm__out_rows_at(tape->wide + at * wide, wide, lanes);
-  if (tape->keep) {
-    size_t row = wide * (size_t)l->vectors;
-    s->keep = lstm__out_rows_at(tape->keep + at * row, row, lanes);
-  }
-  if (l->o.noise > 0) s->noise = lstm__rows_at(tape->chance, 3 * wide, lanes);
-  if (l->o.zoneout > 0) {
-    s->zone_c = lstm__rows_at(tape->chance + wide, 3 * wide, lanes);
-    s->zone_h = lstm__rows_at(tape->chance + 2 * wide, 3 * wide, lanes);
-  }
+    s->job.x = lstm__rows_at(x + at * stride, stride, lanes);
+  s->job.start = lstm__rows_at(stored ? m->table : NULL, wide * 4, tokens);
+  s->job.h = s->h_prev = lstm__rows_at(tape->out + in * width, width, lanes);
+  if (tape->masked) s->job.h = lstm__rows_at(tape->masked + at * width, width, lanes);
+  s->job.h_out = lstm__out_rows_at(tape->out + out * width, width, lanes);
+  s->job.tape = lstm__out_rows_at(tape->gates + at * wide * 4, wide * 4, lanes);
+  s->job.c = lstm__rows_at(tape->cell ? tape->cell + in * wide : NULL, wide, lanes);
+  s->job.c_out = lstm__out_rows_at(tape->cell ? tape->cell + out * wide : NULL, wide, lanes);
+  s->wide = lstm__out_rows_at(tape->wide ? tape->wide + at * wide : NULL, wide, lanes);
+  s->keep = lstm__out_rows_at(tape->keep ? tape->keep + at * row : NULL, row, lanes);
+  s->chance = lstm__rows_at(tape->chance, 3 * wide, lanes);
 }
 
 /* All steps of a group of lanes. */
@@ -4637,8 +4620,7 @@ static void lstm__cell_tile(lstm_trainer *t, int layer, int index) {
     int tokens[LSTM__GROUP];
     const int *lanes = t->order + first;
     lstm__cell_step s;
-    memset(&s, 0, sizeof s);
-    s.rows = n;
+    s.job.rows = n;
     for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[(size_t)step * (size_t)t->B + (size_t)lanes[r]];
     lstm__set_step(t, layer, step, lanes, tokens, &s);
     if (tape->masked) lstm__mask_rows(l, tape, &s, (size_t)step * (size_t)t->B, lanes);
