@@ -6278,15 +6278,19 @@ static int lstm__decode(lstm__piece p, int escapes, lstm__text *o) {
 
 static int lstm__json_string(lstm__json *j, lstm__piece *out) {
   if (!lstm__json_take(j, '"')) return 0;
-  out->at = j->at;
-  while (j->at < j->end && *j->at != '"') {
+  for (out->at = j->at; j->at < j->end && *j->at != '"'; ++j->at) {
     if ((unsigned char)*j->at < 0x20) return 0;
     if (*j->at == '\\' && ++j->at == j->end) return 0;
-    ++j->at;
   }
   if (j->at == j->end) return 0;
   out->size = (size_t)(j->at++ - out->at);
   return lstm__decode(*out, 1, NULL);
+}
+
+/* The key of an object's next member. Returns 0 at the object's end, -1 where it is malformed. */
+static int lstm__json_member(lstm__json *j, int first, lstm__piece *key) {
+  if (lstm__json_take(j, '}')) return 0;
+  return (first || lstm__json_take(j, ',')) && lstm__json_string(j, key) && lstm__json_take(j, ':') ? 1 : -1;
 }
 
 /* A list of at most `most` whole numbers. Returns how many, -1 where it is malformed. */
@@ -6352,20 +6356,18 @@ enum { LSTM__DTYPES = sizeof lstm__dtypes / sizeof lstm__dtypes[0] };
 /* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, each once, in any order. */
 static int lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t offsets[2]) {
   static const char *const fields[] = {"dtype", "shape", "data_offsets"};
-  int seen = 0;
+  int seen = 0, more;
+  lstm__piece key;
   if (!lstm__json_take(j, '{')) return 0;
-  while (seen != 7) {
-    lstm__piece key;
-    int field;
-    if ((seen && !lstm__json_take(j, ',')) || !lstm__json_string(j, &key) || !lstm__json_take(j, ':')) return 0;
-    field = lstm__word_index(key, fields, 3);
+  while ((more = lstm__json_member(j, !seen, &key)) == 1) {
+    int field = lstm__word_index(key, fields, 3);
     if (field < 0 || (seen >> field & 1)) return 0;
     if (field == 0 && !lstm__json_string(j, &e->type_name)) return 0;
     if (field == 1 && (e->rank = lstm__json_list(j, e->shape, 8)) < 0) return 0;
     if (field == 2 && lstm__json_list(j, offsets, 2) != 2) return 0;
     seen |= 1 << field;
   }
-  return lstm__json_take(j, '}');
+  return more == 0 && seen == 7;
 }
 
 static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece name) {
@@ -6397,41 +6399,35 @@ static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece na
 }
 
 static lstm_status lstm__read_pairs(lstm__json *j, lstm__file *f) {
-  int first = 1;
-  if (!lstm__json_take(j, '{')) return LSTM__BAD(f, FORMAT, "__metadata__: expected an object");
-  for (; !lstm__json_take(j, '}'); first = 0) {
-    lstm__pair *p = &f->pairs[f->pair_count];
+  int more = lstm__json_take(j, '{') ? 1 : -1;
+  lstm__pair p;
+  while (more == 1 && (more = lstm__json_member(j, !f->pair_count, &p.key)) == 1) {
     if (f->pair_count == f->pair_capacity)
       return LSTM__BAD(f, LIMIT, "the file has more than %d metadata strings", f->pair_capacity);
-    if ((!first && !lstm__json_take(j, ',')) || !lstm__json_string(j, &p->key) || !lstm__json_take(j, ':') ||
-        !lstm__json_string(j, &p->value))
-      return LSTM__BAD(f, FORMAT, "__metadata__ is malformed");
-    if (memchr(p->key.at, '\\', p->key.size))
+    if (memchr(p.key.at, '\\', p.key.size))
       return LSTM__BAD(f, UNSUPPORTED, "metadata: escapes in a key are not supported");
-    ++f->pair_count;
+    if (!lstm__json_string(j, &p.value)) more = -1;
+    f->pairs[f->pair_count++] = p;
   }
-  return LSTM_OK;
+  return more ? LSTM__BAD(f, FORMAT, "__metadata__ is malformed") : LSTM_OK;
 }
 
 static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t size) {
   lstm_status status = LSTM_OK;
+  lstm__piece name;
   lstm__json j;
-  int first = 1, metadata = 0;
+  int first = 1, metadata = 0, more = 1;
   j.at = text + 1; /* behind the { */
   j.end = text + size;
-  for (; status == LSTM_OK && !lstm__json_take(&j, '}'); first = 0) {
-    lstm__piece name;
-    if ((!first && !lstm__json_take(&j, ',')) || !lstm__json_string(&j, &name) || !lstm__json_take(&j, ':'))
-      return LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
+  for (; !status && (more = lstm__json_member(&j, first, &name)) == 1; first = 0) {
     if (!lstm__piece_is(name, "__metadata__"))
       status = lstm__read_entry(&j, f, name);
     else
       status = metadata++ ? LSTM__BAD(f, FORMAT, "__metadata__ is there twice") : lstm__read_pairs(&j, f);
   }
   lstm__json_space(&j);
-  if (status == LSTM_OK && j.at != j.end)
-    return LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
-  return status;
+  if (status || (more == 0 && j.at == j.end)) return status;
+  return LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
 }
 
 /* --- no duplicates, no holes, no overlap ------------------------------------------------------------------------- */
@@ -6674,9 +6670,8 @@ static size_t lstm__slot_end(const lstm_model *m, const lstm__tensor *t, int hal
 /* "[4][2]" */
 static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
   int i;
+  for (i = 0; i < rank; ++i) lstm__print(t, "[%z]", (size_t)shape[i]);
   if (rank == 0) lstm__put_string(t, "[]");
-  for (i = 0; i < rank && i < 2; ++i) lstm__print(t, "[%z]", (size_t)shape[i]);
-  if (rank > 2) lstm__put_string(t, "[...]");
 }
 
 static lstm_status lstm__check_shape(const lstm__file *f, const lstm__entry *e, const char *name, size_t rows,
@@ -7039,9 +7034,7 @@ static float lstm__half_to_float(uint32_t h) {
   uint32_t sign = (h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 0x3ffu;
   if (exponent == 31) return lstm__float_of_bits(sign | 0x7f800000u | fraction << 13);
   if (exponent) return lstm__float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
-  if (!fraction) return lstm__float_of_bits(sign);
-  for (exponent = 113; !(fraction & 0x400u); --exponent) fraction <<= 1; /* a subnormal: normal as a float */
-  return lstm__float_of_bits(sign | exponent << 23 | (fraction & 0x3ffu) << 13);
+  return lstm__float_of_bits(sign | lstm__bits_of_float((float)fraction / 16777216.0f));
 }
 
 static float lstm__read_float(const unsigned char *p, int type) {
@@ -7113,7 +7106,14 @@ static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
   f->source = (int *)lstm__carve(a, 2 * tensors, sizeof(int));
 }
 
-static int lstm__limit(uint64_t wanted, int most) { return wanted > 0 && wanted < (uint64_t)most ? (int)wanted : most; }
+/* 0 or less: no limit but the library's. */
+static int lstm__limit(int64_t wanted, int most) { return wanted > 0 && wanted < most ? (int)wanted : most; }
+
+static lstm_load_desc lstm__load_desc_of(const lstm_load_desc *desc) {
+  lstm_load_desc none;
+  memset(&none, 0, sizeof none);
+  return desc ? *desc : none;
+}
 
 /* Reads the header into tables and checks them. *work is to be freed, also on failure. */
 static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, const lstm_load_desc *desc, void **work) {
@@ -7125,7 +7125,7 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   f->desc = *desc;
   f->error = desc->error;
   f->assumed = lstm__text_in(desc->assumed, desc->assumed_capacity);
-  f->max_size = lstm__limit((uint64_t)(desc->max_size > 0 ? desc->max_size : 0), LSTM_MAX_SIZE);
+  f->max_size = lstm__limit(desc->max_size, LSTM_MAX_SIZE);
   if (size > (desc->max_bytes ? desc->max_bytes : LSTM_MAX_FILE_BYTES))
     return LSTM__BAD(f, LIMIT, "the file has %z bytes, over the limit", size);
   if (size < 9 || bytes[8] != '{')
@@ -7133,9 +7133,9 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   if (header > size - 8) return LSTM__BAD(f, FORMAT, "the file is truncated: it ends within its header");
   f->data = bytes + 8 + header;
   f->size = size - 8 - (size_t)header;
-  f->entry_capacity = lstm__limit(header / 48 + 1, LSTM_MAX_TENSORS);
-  f->pair_capacity = lstm__limit(header / 6 + 1, LSTM_MAX_META);
-  f->layer_capacity = lstm__limit((uint64_t)(desc->max_layers > 0 ? desc->max_layers : 0), LSTM_MAX_LAYERS);
+  f->entry_capacity = lstm__limit((int64_t)(header / 48 + 1), LSTM_MAX_TENSORS);
+  f->pair_capacity = lstm__limit((int64_t)(header / 6 + 1), LSTM_MAX_META);
+  f->layer_capacity = lstm__limit(desc->max_layers, LSTM_MAX_LAYERS);
   f->tensor_capacity = 2 * f->entry_capacity + 64; /* biases may be missing, and a sentence wants the first name */
   memset(&arena, 0, sizeof arena);
   lstm__carve_tables(f, &arena);
@@ -7166,15 +7166,13 @@ static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
 }
 
 LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out) {
-  lstm_load_desc d;
+  lstm_load_desc d = lstm__load_desc_of(desc);
   lstm__file f;
   void *work = NULL;
   lstm_status status;
   int i, ours = 0;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
-  memset(&d, 0, sizeof d);
-  if (desc) d = *desc;
   if (!data) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load_memory: data is NULL");
   status = lstm__open(&f, data, size, &d, &work);
   for (i = 0; i < f.pair_count; ++i) ours |= lstm__begins(f.pairs[i].key, "lstm.");
@@ -7210,14 +7208,12 @@ static lstm_status lstm__read_all(const lstm_reader *reader, const lstm_load_des
 }
 
 LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *desc, lstm_model **out) {
-  lstm_load_desc d;
+  lstm_load_desc d = lstm__load_desc_of(desc);
   unsigned char *buffer = NULL;
   size_t size = 0;
   lstm_status status;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
-  memset(&d, 0, sizeof d);
-  if (desc) d = *desc;
   if (!reader || !reader->read) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load: reader is NULL");
   status = lstm__read_all(reader, &d, &buffer, &size);
   if (!status) status = lstm_load_memory(buffer, size, &d, out);
@@ -7229,98 +7225,58 @@ LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *
 
 #ifndef LSTM_NO_TRAINING
 
-enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_COUNT, LSTM__RUN_WORD, LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
+enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_COUNT, LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER, LSTM__RUN_SCHEDULE,
+       LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
 
-static const char *const lstm__loss_words[] = {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"};
-static const char *const lstm__optimizer_words[] = {"default", "sgd", "rmsprop", "adam", "adamw"};
-static const char *const lstm__schedule_words[] = {"none", "step", "exponential", "cosine"};
+static const char *const lstm__run_words[][6] = {
+    {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"},
+    {"default", "sgd", "rmsprop", "adam", "adamw"},
+    {"none", "step", "exponential", "cosine"}};
 
 /* The parts of a trainer's description that decide a run's bits: another value is another run. Then, what a run has
-   reached. Of the lists there are hashes. */
+   reached. */
+#define LSTM__X(kind, field, otherwise) \
+  {"trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer, desc.field), otherwise}
+#define LSTM__Y(kind, key, field) {"trainer." key, LSTM__RUN_##kind, offsetof(lstm_trainer, field), NULL}
 static const struct {
   const char *key;
   int kind;
   size_t at;
   const char *otherwise; /* what is left out, as in checkpoints from before the option; NULL: never left out */
-  const char *const *words;
 } lstm__run_values[] = {
-#define LSTM__X(kind, field, otherwise, words)                                                                         \
-  { "trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer, desc.field), otherwise, words }
-#define LSTM__Y(kind, key, field)                                                                                      \
-  { "trainer." key, LSTM__RUN_##kind, offsetof(lstm_trainer, field), NULL, NULL }
-    LSTM__X(INT, batch_size, NULL, NULL),
-    LSTM__X(INT, seq_len, NULL, NULL),
-    LSTM__X(WORD, loss, NULL, lstm__loss_words),
-    LSTM__X(WORD, optimizer, NULL, lstm__optimizer_words),
-    LSTM__X(INT, carry_state, NULL, NULL),
-    LSTM__X(FLOAT, learning_rate, NULL, NULL),
-    LSTM__X(FLOAT, momentum, NULL, NULL),
-    LSTM__X(FLOAT, beta1, NULL, NULL),
-    LSTM__X(FLOAT, beta2, NULL, NULL),
-    LSTM__X(FLOAT, alpha, NULL, NULL),
-    LSTM__X(FLOAT, epsilon, NULL, NULL),
-    LSTM__X(FLOAT, weight_decay, NULL, NULL),
-    LSTM__X(FLOAT, clip_norm, NULL, NULL),
-    LSTM__X(FLOAT, clip_value, NULL, NULL),
-    LSTM__X(COUNT, seed, NULL, NULL),
-    LSTM__X(FLOAT, huber_delta, "1", NULL),
-    LSTM__X(FLOAT, label_smoothing, "0", NULL),
-    LSTM__X(CLASSES, class_weights, "none", NULL),
-    LSTM__X(INT, nesterov, "0", NULL),
-    LSTM__X(WORD, schedule, "none", lstm__schedule_words),
-    LSTM__X(INT, schedule_steps, "0", NULL),
-    LSTM__X(FLOAT, schedule_factor, "0", NULL),
-    LSTM__X(INT, warmup, "0", NULL),
-    LSTM__X(LAYERS, layer_rates, "none", NULL),
-    LSTM__Y(COUNT, "steps", steps),
-    LSTM__Y(COUNT, "windows", windows), /* forward passes, which number the random streams of dropout */
-    LSTM__Y(FLOAT, "rate", rate),
-    LSTM__Y(INT, "best", has_best)
+    LSTM__X(INT, batch_size, NULL), LSTM__X(INT, seq_len, NULL), LSTM__X(LOSS, loss, NULL),
+    LSTM__X(OPTIMIZER, optimizer, NULL), LSTM__X(INT, carry_state, NULL), LSTM__X(FLOAT, learning_rate, NULL),
+    LSTM__X(FLOAT, momentum, NULL), LSTM__X(FLOAT, beta1, NULL), LSTM__X(FLOAT, beta2, NULL),
+    LSTM__X(FLOAT, alpha, NULL), LSTM__X(FLOAT, epsilon, NULL), LSTM__X(FLOAT, weight_decay, NULL),
+    LSTM__X(FLOAT, clip_norm, NULL), LSTM__X(FLOAT, clip_value, NULL), LSTM__X(COUNT, seed, NULL),
+    LSTM__X(FLOAT, huber_delta, "1"), LSTM__X(FLOAT, label_smoothing, "0"), LSTM__X(CLASSES, class_weights, "none"),
+    LSTM__X(INT, nesterov, "0"), LSTM__X(SCHEDULE, schedule, "none"), LSTM__X(INT, schedule_steps, "0"),
+    LSTM__X(FLOAT, schedule_factor, "0"), LSTM__X(INT, warmup, "0"), LSTM__X(LAYERS, layer_rates, "none"),
+    LSTM__Y(COUNT, "steps", steps), LSTM__Y(COUNT, "windows", windows), LSTM__Y(FLOAT, "rate", rate),
+    LSTM__Y(INT, "best", has_best)};
 #undef LSTM__X
 #undef LSTM__Y
-};
+enum { LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0], LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4 };
 
-enum {
-  LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0],
-  LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4
-};
-
-static void lstm__put_list(lstm__text *text, const float *list, int count) {
-  if (list)
-    lstm__put_number(text, lstm__hash(14695981039346656037u, list, (size_t)count * sizeof(float)));
-  else
-    lstm__put_string(text, "none");
-}
-
+/* Of a list there is a hash. */
 static void lstm__run_value(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
   const unsigned char *at = (const unsigned char *)t + lstm__run_values[i].at;
+  int kind = lstm__run_values[i].kind, classes = kind == LSTM__RUN_CLASSES, n;
+  const float *list = classes ? t->class_weights : kind == LSTM__RUN_LAYERS ? t->layer_rates : NULL;
+  int listed = classes ? lstm_model_output_size(t->model) : t->model->desc.layer_count;
   lstm__text text = lstm__text_in(value, LSTM__LINE);
   uint64_t count;
   float x;
-  int n;
   memcpy(&n, at, sizeof n);
   memcpy(&x, at, sizeof x);
-  switch (lstm__run_values[i].kind) {
-  case LSTM__RUN_INT:
-    lstm__print(&text, "%d", n);
-    break;
-  case LSTM__RUN_FLOAT:
-    lstm__put_float(&text, x);
-    break;
-  case LSTM__RUN_COUNT:
-    memcpy(&count, at, sizeof count);
-    lstm__put_number(&text, count);
-    break;
-  case LSTM__RUN_WORD:
-    lstm__put_string(&text, lstm__run_values[i].words[n]);
-    break;
-  case LSTM__RUN_CLASSES:
-    lstm__put_list(&text, t->class_weights, lstm_model_output_size(t->model));
-    break;
-  default:
-    lstm__put_list(&text, t->layer_rates, t->model->desc.layer_count);
-    break;
-  }
+  memcpy(&count, at, sizeof count);
+  if (list) count = lstm__hash(14695981039346656037u, list, (size_t)listed * sizeof *list);
+  if (kind == LSTM__RUN_INT) lstm__print(&text, "%d", n);
+  if (kind == LSTM__RUN_FLOAT) lstm__put_float(&text, x);
+  if (kind >= LSTM__RUN_LOSS && kind <= LSTM__RUN_SCHEDULE)
+    lstm__put_string(&text, lstm__run_words[kind - LSTM__RUN_LOSS][n]);
+  if (kind >= LSTM__RUN_CLASSES && !list) lstm__put_string(&text, "none");
+  if (kind == LSTM__RUN_COUNT || list) lstm__put_number(&text, count);
 }
 
 /* The tensors of lstm__run_tensors that this run has: NULL, or where they are. With learned states it matters which
@@ -7797,14 +7753,13 @@ static void lstm__take_run(lstm__file *f, lstm_trainer *t, int next) {
 }
 
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error) {
-  lstm_load_desc d;
+  lstm_load_desc d = lstm__load_desc_of(NULL);
   lstm__file f;
   lstm_trainer after; /* the same tables, other counters */
   void *work = NULL;
   int first = 0;
   lstm_status status;
   if (!trainer || !data) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_trainer_resume: trainer or data is NULL");
-  memset(&d, 0, sizeof d);
   d.allocator = trainer->desc.allocator;
   d.error = error;
   after = *trainer;
