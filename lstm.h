@@ -6021,7 +6021,6 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 
 /* [SECTION] File format
    =====================================================================================================================
-   A model file is a safetensors file: 8 bytes of header length N (little-endian), N bytes of JSON, the tensors' bytes.
    Reading goes in this order, so that nothing is allocated before what asks for it has been compared with the file: the
    header becomes two tables (tensors, metadata pairs) that point into the file; the tables are checked; the layers come
    from the layer lines, the caller or the names; the layout of these layers, made by the function that create uses, is
@@ -6079,9 +6078,7 @@ static int lstm__all_finite(const float *p, size_t count) {
 }
 
 static lstm__piece lstm__piece_of(const char *text) {
-  lstm__piece p;
-  p.at = text;
-  p.size = strlen(text);
+  lstm__piece p = {text, strlen(text)};
   return p;
 }
 
@@ -6236,13 +6233,12 @@ static void lstm__put_utf8(lstm__text *t, uint32_t c) {
 
 /* Four hexadecimal digits; 0 (which no string may hold) where they are not. */
 static uint32_t lstm__json_hex(const char *at, const char *end) {
-  static const char digits[] = "0123456789abcdefABCDEF";
   uint32_t v = 0;
   int i;
   for (i = 0; i < 4; ++i) {
-    const char *digit = at < end ? (const char *)memchr(digits, *at++, 22) : NULL;
-    if (!digit) return 0;
-    v = v << 4 | (uint32_t)(digit - digits < 16 ? digit - digits : digit - digits - 6);
+    uint32_t c = at < end ? (unsigned char)*at++ : 0;
+    if (!c || !strchr("0123456789abcdefABCDEF", (int)c)) return 0;
+    v = v << 4 | ((c & 15) + (c > '9' ? 9 : 0));
   }
   return v;
 }
@@ -6294,7 +6290,7 @@ static int lstm__json_member(lstm__json *j, int first, lstm__piece *key) {
 }
 
 /* A list of at most `most` whole numbers. Returns how many, -1 where it is malformed. */
-static int lstm__json_list(lstm__json *j, uint64_t *list, int most) {
+static int lstm__jsok(lstm__json *j, uint64_t *list, int most) {
   int n;
   if (!lstm__json_take(j, '[')) return -1;
   for (n = 0; !lstm__json_take(j, ']'); ++n) {
@@ -6363,8 +6359,8 @@ static int lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t offsets[2])
     int field = lstm__word_index(key, fields, 3);
     if (field < 0 || (seen >> field & 1)) return 0;
     if (field == 0 && !lstm__json_string(j, &e->type_name)) return 0;
-    if (field == 1 && (e->rank = lstm__json_list(j, e->shape, 8)) < 0) return 0;
-    if (field == 2 && lstm__json_list(j, offsets, 2) != 2) return 0;
+    if (field == 1 && (e->rank = lstm__jsok(j, e->shape, 8)) < 0) return 0;
+    if (field == 2 && lstm__jsok(j, offsets, 2) != 2) return 0;
     seen |= 1 << field;
   }
   return more == 0 && seen == 7;
@@ -6415,10 +6411,8 @@ static lstm_status lstm__read_pairs(lstm__json *j, lstm__file *f) {
 static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t size) {
   lstm_status status = LSTM_OK;
   lstm__piece name;
-  lstm__json j;
+  lstm__json j = {text + 1, text + size}; /* behind the { */
   int first = 1, metadata = 0, more = 1;
-  j.at = text + 1; /* behind the { */
-  j.end = text + size;
   for (; !status && (more = lstm__json_member(&j, first, &name)) == 1; first = 0) {
     if (!lstm__piece_is(name, "__metadata__"))
       status = lstm__read_entry(&j, f, name);
@@ -6678,9 +6672,7 @@ static lstm_status lstm__check_shape(const lstm__file *f, const lstm__entry *e, 
                                      size_t columns) {
   char wanted[64], found[64];
   lstm__text w = lstm__text_in(wanted, sizeof wanted), o = lstm__text_in(found, sizeof found);
-  uint64_t shape[2];
-  shape[0] = rows;
-  shape[1] = columns ? columns : 1;
+  uint64_t shape[2] = {rows, columns ? columns : 1};
   if (e->rank == 1 + (columns > 0) && e->shape[0] == shape[0] && e->shape[1] == shape[1]) return LSTM_OK;
   lstm__put_shape(&w, shape, 1 + (columns > 0));
   lstm__put_shape(&o, e->shape, e->rank);
@@ -7156,12 +7148,12 @@ static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
   if (status) return status;
   (void)lstm__copy_meta(f, (*out)->meta, meta_size, &(*out)->meta_count);
   status = lstm__fill_params(f, *out, (*out)->params);
-  if (!status) {
+  if (status) {
+    lstm_model_destroy(*out);
+    *out = NULL;
+  } else {
     lstm_model_refresh(*out);
-    return LSTM_OK;
   }
-  lstm_model_destroy(*out);
-  *out = NULL;
   return status;
 }
 
@@ -7265,12 +7257,18 @@ static void lstm__run_value(const lstm_trainer *t, int i, char value[LSTM__LINE]
   const float *list = classes ? t->class_weights : kind == LSTM__RUN_LAYERS ? t->layer_rates : NULL;
   int listed = classes ? lstm_model_output_size(t->model) : t->model->desc.layer_count;
   lstm__text text = lstm__text_in(value, LSTM__LINE);
+  unsigned char bits[4];
   uint64_t count;
   float x;
+  int k;
   memcpy(&n, at, sizeof n);
   memcpy(&x, at, sizeof x);
   memcpy(&count, at, sizeof count);
-  if (list) count = lstm__hash(14695981039346656037u, list, (size_t)listed * sizeof *list);
+  if (list) count = 14695981039346656037u;
+  for (k = 0; list && k < listed; ++k) {
+    lstm__to_le(bits, lstm__bits_of_float(list[k]), 4);
+    count = lstm__hash(count, bits, 4);
+  }
   if (kind == LSTM__RUN_INT) lstm__print(&text, "%d", n);
   if (kind == LSTM__RUN_FLOAT) lstm__put_float(&text, x);
   if (kind >= LSTM__RUN_LOSS && kind <= LSTM__RUN_SCHEDULE)
@@ -7295,28 +7293,26 @@ static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t 
 
 /* --- saving ------------------------------------------------------------------------------------------------------ */
 
-/* Bytes on their way to a writer, gathered into pieces; without one they are only counted. */
+/* Where bytes go: a writer (gathered into pieces), a buffer (what fits), or nowhere: they are only counted. */
 typedef struct lstm__sink {
   const lstm_writer *writer;
-  size_t size, held; /* bytes so far; of them in `piece` */
+  unsigned char *buffer;
+  size_t capacity, size, held; /* of the buffer; bytes so far; of them in `piece` */
   int failed;
   unsigned char piece[4096];
 } lstm__sink;
 
 static void lstm__flush(lstm__sink *s) {
-  if (s->writer && s->held && !s->failed) s->failed = !s->writer->write(s->writer->user, s->piece, s->held);
+  if (s->held && !s->failed) s->failed = !s->writer->write(s->writer->user, s->piece, s->held);
   s->held = 0;
 }
 
 static void lstm__write(lstm__sink *s, const void *data, size_t n) {
   const unsigned char *p = (const unsigned char *)data;
+  if (s->buffer && s->size <= s->capacity && n <= s->capacity - s->size) memcpy(s->buffer + s->size, p, n);
   s->size += n;
-  while (s->writer && n > 0) {
-    size_t fits = n < sizeof s->piece - s->held ? n : sizeof s->piece - s->held;
-    memcpy(s->piece + s->held, p, fits);
-    s->held += fits;
-    p += fits;
-    n -= fits;
+  while (s->writer && n-- > 0) {
+    s->piece[s->held++] = *p++;
     if (s->held == sizeof s->piece) lstm__flush(s);
   }
 }
@@ -7358,7 +7354,6 @@ typedef struct lstm__save {
   const float *params;         /* under the model's names */
   const lstm_trainer *trainer; /* NULL: only the model */
   const lstm_save_desc *desc;  /* may be NULL */
-  lstm_error *error;
 } lstm__save;
 
 /* Pair i of the library's own metadata: the model's, then the run's. Returns 0 behind the last, 2 for one that is left
@@ -7455,7 +7450,7 @@ static void lstm__write_header(lstm__sink *s, const lstm__save *w) {
 static void lstm__write_file(lstm__sink *s, const lstm__save *w) {
   unsigned char length[8];
   lstm__sink counter;
-  counter.writer = NULL;
+  memset(&counter, 0, sizeof counter);
   counter.size = 8;
   lstm__write_header(&counter, w);
   counter.size = (counter.size + 63) & ~(size_t)63;
@@ -7494,58 +7489,41 @@ static lstm_status lstm__check_meta(const lstm_save_desc *d) {
   return LSTM_OK;
 }
 
-/* A model, or a checkpoint. *size (may be NULL): the bytes of the file. */
-static lstm_status lstm__save_to(const lstm_model *model, const lstm_trainer *trainer, const float *params,
-                                 const lstm_save_desc *desc, const lstm_writer *writer, size_t *size) {
-  lstm__save w;
-  lstm__sink s;
+/* A model, or a checkpoint. */
+static lstm_status lstm__save_to(lstm__sink *s, const lstm_model *model, const lstm_trainer *trainer,
+                                 const float *params, const lstm_save_desc *desc) {
   lstm_status status = lstm__check_meta(desc);
+  lstm__save w = {model, params, trainer, desc};
   if (status) return status;
-  w.model = model;
-  w.params = params;
-  w.trainer = trainer;
-  w.desc = desc;
-  w.error = desc ? desc->error : NULL;
-  memset(&s, 0, sizeof s);
-  s.writer = writer;
-  if (!size && (!writer || !writer->write)) return lstm__fail(w.error, LSTM_ERR_ARGUMENT, "there is no writer");
-  lstm__write_file(&s, &w);
-  if (size) *size = s.size;
-  return s.failed ? lstm__fail(w.error, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
+  lstm__write_file(s, &w);
+  return s->failed ? lstm__fail(desc ? desc->error : NULL, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
 }
 
-typedef struct lstm__buffer {
-  unsigned char *data;
-  size_t capacity, size;
-} lstm__buffer;
-
-/* Leaves out what would not fit. */
-static int lstm__write_buffer(void *user, const void *data, size_t size) {
-  lstm__buffer *b = (lstm__buffer *)user;
-  if (size <= b->capacity - b->size) memcpy(b->data + b->size, data, size);
-  b->size = size <= b->capacity - b->size ? b->size + size : b->capacity;
-  return 1;
+static lstm_status lstm__save_with(const lstm_writer *writer, const lstm_model *model, const lstm_trainer *trainer,
+                                   const float *params, const lstm_save_desc *desc) {
+  lstm__sink s;
+  memset(&s, 0, sizeof s);
+  s.writer = writer;
+  if (writer && writer->write) return lstm__save_to(&s, model, trainer, params, desc);
+  return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_ARGUMENT, "there is no writer");
 }
 
 LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
                                       size_t capacity, size_t *size) {
-  lstm__buffer b;
-  lstm_writer writer;
+  lstm__sink s;
   lstm_status status;
   if (!model || !size) return LSTM_ERR_ARGUMENT;
-  *size = b.size = 0;
-  b.data = (unsigned char *)buffer;
-  b.capacity = capacity;
-  writer.write = lstm__write_buffer;
-  writer.user = &b;
-  status = lstm__save_to(model, NULL, model->params, desc, buffer ? &writer : NULL, size);
-  if (status || !buffer || *size <= capacity) return status;
-  return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity,
-                    *size);
+  memset(&s, 0, sizeof s);
+  s.buffer = (unsigned char *)buffer;
+  s.capacity = capacity;
+  status = lstm__save_to(&s, model, NULL, model->params, desc);
+  *size = s.size;
+  if (status || !buffer || s.size <= capacity) return status;
+  return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity, s.size);
 }
 
 LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer) {
-  return model ? lstm__save_to(model, NULL, model->params, desc, writer, NULL) : LSTM_ERR_ARGUMENT;
+  return model ? lstm__save_with(writer, model, NULL, model->params, desc) : LSTM_ERR_ARGUMENT;
 }
 
 /* --- files by name ----------------------------------------------------------------------------------------------- */
@@ -7672,8 +7650,8 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer) {
   const lstm_trainer *t = trainer;
-  return t ? lstm__save_to(t->model, t, t->has_best ? t->best : t->model->params, desc, writer, NULL)
-           : LSTM_ERR_ARGUMENT;
+  if (!t) return LSTM_ERR_ARGUMENT;
+  return lstm__save_with(writer, t->model, t, t->has_best ? t->best : t->model->params, desc);
 }
 
 /* The checkpoint is of this architecture and this description: its metadata are what this trainer would write, but for
@@ -7682,10 +7660,7 @@ static lstm_status lstm__match_run(lstm__file *f, const lstm_trainer *t) {
   char key[LSTM__LINE], here[LSTM__LINE], value[LSTM__LINE];
   int reached = 3 + t->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
   lstm_status status = LSTM_OK;
-  lstm__save w;
-  memset(&w, 0, sizeof w);
-  w.model = t->model;
-  w.trainer = t;
+  lstm__save w = {t->model, NULL, t, NULL};
   memset(f->order, 0, (size_t)f->pair_count * sizeof *f->order); /* 1: this pair is known */
   for (i = 0; !status && (have = lstm__own_pair(&w, i, key, here)) != 0; ++i) {
     const lstm__pair *p = lstm__find_pair(f, key);
