@@ -298,15 +298,27 @@
      model      P (the parameters); packed for the kernels, 4H'(1 + I + H) for each LSTM layer and O'(1 + I) for each
                 dense one; where an LSTM layer follows an embedding of V tokens another 4H'V, if that is at most
                 LSTM_MAX_TOKEN_TABLE bytes
-     state      2H' for each LSTM layer and lane; scratch for min(N, 48) rows of the widest layer, twice, for each task
+     state      2H' for each LSTM layer and lane; scratch for min(N, 48) rows, for each task: of the widest layer twice,
+                and 4H' of the widest cell
      trainer    3P gradients and moments (2P with SGD), another P with keep_best; for each LSTM layer a tape of
                 6H'TB + 2H'B and transposed weights of 4H'(I' + H'); for each dense one O'TB and O'I'; for dropout its
                 width' times TB; 2(T + 1)B times the widest row for gradients on their way; ITB inputs and SB carried
                 states; for an LSTM layer after an embedding (4H' + E') min(V, TB), E the embedding's columns
 
+   With options a direction of a layer counts as a layer. Let its h be Q wide (the projection, else H), what the layer
+   gives D, and the widest row W; then there are, instead or besides
+
+     model      4H'(1 + I + Q) instead; 3H' for peepholes, 10H' for layer_norm, Q'H for a projection
+     state      Q' + H' for each lane (GRU: H'); in the scratch another H' with a projection, W where the model reads
+                last, mean or max, and 3TW in a bidirectional model, T = state_desc.seq_len
+     trainer    tapes of 4H'TB + (Q' + H')(T + 1)B (GRU: without this H') and 4H'(I' + Q') of transposed weights; 3H'TB
+                for peepholes, 10H'TB for layer_norm, H'TB + H'Q' for a projection, I'TB for dropout (once for both
+                directions), Q'(T + 1)B for recurrent_dropout, 3H'B for zoneout or noise, Q'TB for each of two
+                directions; for reading or merging D'(T + 1)B, or 2D'B where the model reads once; 2WB
+
    and per object a few hundred bytes for its tables. What lstm_state_saved_size counts comes first in a state, holds no
-   pointer, and is 2H' floats for each LSTM layer and lane and 64 bytes; its layout belongs to this version of the
-   library and kind of machine.
+   pointer, and is these floats for each lane and 64 bytes; its layout belongs to this version of the library and kind
+   of machine.
 
    ERRORS
    ------
