@@ -130,12 +130,14 @@
    many.lanes = 1000;
    if (lstm_state_create(model, &many, &crowd) != LSTM_OK) return 1;
    lstm_step_lanes(model, crowd, who, 2, x, y); // x [2][I] -> y [2][O]
-   lstm_state_reset_lane(crowd, 17);            // forget
+   lstm_state_begin(model, crowd, 17);          // forget: back to zero, or to the learned state
    lstm_state_destroy(crowd);
    ```
 
    lstm_step takes all lanes, lstm_step_ids tokens, lstm_forward a sequence of steps. Softmax and sigmoid models return
-   probabilities. To save, fork or roll back a state, copy its bytes:
+   probabilities. A model with a bidirectional layer takes only sequences; lstm_state_desc.seq_len says how long ones.
+   lstm_state_trace records the gates, c and h of chosen layers and lanes. To save, fork or roll back a state, copy its
+   bytes:
 
    ```
    size_t size = lstm_state_saved_size(state);
@@ -266,6 +268,34 @@
      return result.error < LSTM_GRADCHECK_TOLERANCE; // else result.tensor is one that is wrong
    }
    ```
+
+   An encoder and a decoder are two models whose states have the same values; the decoder begins where the encoder ends:
+
+   ```
+   // state, d_state [B][S]: what goes from the encoder to the decoder, and the gradient that comes back
+   static lstm_status train_pair(lstm_trainer *encoder, lstm_trainer *decoder, const lstm_batch *source,
+                                 lstm_batch *target, float *state, float *d_state) {
+     lstm_flow from = {0}, into = {0};
+     lstm_status s = lstm_trainer_forward(encoder, source, NULL);
+     if (s == LSTM_OK) s = lstm_trainer_final(encoder, state);
+     target->initial = state;
+     from.d_initial = d_state;
+     into.d_final = d_state;
+     lstm_trainer_zero_gradients(encoder);
+     lstm_trainer_zero_gradients(decoder);
+     if (s == LSTM_OK) s = lstm_trainer_forward(decoder, target, NULL);
+     if (s == LSTM_OK) s = lstm_trainer_loss(decoder, target, NULL);
+     if (s == LSTM_OK) s = lstm_trainer_backward(decoder, &from);
+     if (s == LSTM_OK) s = lstm_trainer_backward(encoder, &into);
+     if (s == LSTM_OK) s = lstm_trainer_clip(encoder, NULL); // each by its own norm
+     if (s == LSTM_OK) s = lstm_trainer_clip(decoder, NULL);
+     if (s == LSTM_OK) s = lstm_trainer_update(encoder);
+     return s == LSTM_OK ? lstm_trainer_update(decoder) : s;
+   }
+   ```
+
+   lstm_trainer_saturation counts the gates that are shut or open, lstm_trainer_step_norms shows how the gradient fades
+   over the steps.
 
    CONFIGURATION
    -------------
