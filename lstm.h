@@ -7290,7 +7290,10 @@ static const struct {
     LSTM__Y(INT, "best", has_best)};
 #undef LSTM__X
 #undef LSTM__Y
-enum { LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0], LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4 };
+enum {
+  LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0],
+  LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4
+};
 
 /* Of a list there is a hash. */
 static void lstm__run_value(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
@@ -7561,7 +7564,8 @@ LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_d
   status = lstm__save_to(&s, model, NULL, model->params, desc);
   *size = s.size;
   if (status || !buffer || s.size <= capacity) return status;
-  return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity, s.size);
+  return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity,
+                    s.size);
 }
 
 LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer) {
