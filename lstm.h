@@ -7162,7 +7162,7 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   f->max_size = lstm__limit(desc->max_size, LSTM_MAX_SIZE);
   if (size > (desc->max_bytes ? desc->max_bytes : LSTM_MAX_FILE_BYTES))
     return LSTM__BAD(f, LIMIT, "the file has %z bytes, over the limit", size);
-  if (size < 9 || bytes[8] != '{')
+  if (size < 9 || header == 0 || bytes[8] != '{')
     return LSTM__BAD(f, FORMAT, size ? "this is not a safetensors file" : "the file is empty");
   if (header > size - 8) return LSTM__BAD(f, FORMAT, "the file is truncated: it ends within its header");
   f->data = bytes + 8 + header;
@@ -7605,7 +7605,7 @@ static FILE *lstm__fopen(const lstm_allocator *a, const char *path, const char *
 static int lstm__rename(const lstm_allocator *a, const char *from, const char *to) {
   wchar_t *x = lstm__wide_path(a, from), *y = to ? lstm__wide_path(a, to) : NULL;
   int ok = 0;
-  if (y) (void)_wremove(y); /* rename does not replace a file here */
+  if (x && y) (void)_wremove(y); /* rename does not replace a file here */
   if (x) ok = (y ? _wrename(x, y) : to ? -1 : _wremove(x)) == 0;
   lstm__free(a, x);
   lstm__free(a, y);
