@@ -329,7 +329,7 @@ static void test_the_gradient_of_learned_states(void **arg) {
   static const unsigned char reset[B] = {0, 1, 1, 0};
   static const char *const names[] = {"rnn.h0_l0", "rnn.c0_l0", "rnn1.h0_l0"};
   lstm_model *model = make_learned();
-  float x[T * B * I], d[T * B * 2], initial[B * S];
+  float x[T * B * I], d[T * B * 2], initial[B * S] = {0};
   lstm_trainer_desc desc = {0};
   lstm_trainer *trainer;
   lstm_batch batch = {0};
