@@ -607,6 +607,8 @@ function Trainer:close() end
 ---@field encoder lstm.Model
 ---@field decoder lstm.Model
 ---@field loss lstm.Loss
+---@field start? integer what a sentence of the decoder begins with, an id from 0; nil: the decoder writes numbers
+---@field stop? integer what it ends with
 local Pair = {}
 ---Trains both with teacher forcing. Options and results as model:fit; a checkpoint is PATH.encoder and PATH.decoder.
 ---@param train any {x = list of sequences, y = list of sequences} or lstm.sequences
@@ -617,10 +619,11 @@ function Pair:fit(train, options) end
 ---@param options? {batch: integer}
 ---@return {loss: number, count: number, accuracy: number?}
 function Pair:evaluate(data, options) end
----What the decoder writes for a source, reading what it wrote: a string, a list of ids from 0, or an array [max][O].
----@param source any one sequence
+---What the decoder writes for a source, reading what it wrote: a string, a list of ids from 0, or an array [max][O]; for
+---a list of sources a list of these.
+---@param source any one sequence, or a list of them
 ---@param options? {max: integer, temperature: number, seed: integer}
----@return string|integer[]|lstm.Array
+---@return string|integer[]|lstm.Array|table
 function Pair:translate(source, options) end
 ---The arrays of a batch of sentences, as trainer:train takes them.
 ---@param data any
@@ -630,7 +633,8 @@ function Pair:batch(data) end
 ---@param options? table
 ---@return table
 function Pair:trainer(options) end
----Writes PATH.encoder and PATH.decoder.
+---Writes PATH.encoder and PATH.decoder, with start and stop in the decoder's meta. To load them:
+---lstm.seq2seq{encoder = assert(lstm.load "PATH.encoder"), decoder = assert(lstm.load "PATH.decoder")}.
 ---@param path string
 ---@return true?, string? message, string? status
 function Pair:save(path) end
@@ -735,7 +739,9 @@ function lstm.gru(size) end
 ---@param size integer|lstm.DenseOptions
 ---@return lstm.Layer
 function lstm.dense(size) end
----An encoder and a decoder. Raises where the decoder cannot begin in the encoder's final state.
+---An encoder and a decoder. Recurrent layer by layer, the decoder has the type and size of the encoder (twice the size of
+---a bidirectional one); raises otherwise. start, stop: what a sentence begins and ends with, a symbol or its number from
+---1; default: as the decoder has learned, else the end of a line.
 ---@param options {encoder: lstm.Model, decoder: lstm.Model, start: string|integer|nil, stop: string|integer|nil}
 ---@return lstm.Seq2seq
 function lstm.seq2seq(options) end

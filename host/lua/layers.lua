@@ -75,9 +75,25 @@ local function check_together(layer)
   end
 end
 
+-- A second argument would be ignored without a word.
+local function check_alone(kind, given, ...)
+  if (...) == nil then return end
+  local option = kind == "embedding" and "tied = true" or kind == "dense" and 'activation = "tanh"'
+    or kind == "lstm" and "peephole = true" or "bidirectional = true"
+  core.raise(("%s: options go into one table: lstm.%s{%s, %s}"):format(kind, kind,
+    type(given) == "number" and ("%g"):format(given) or "size", option))
+end
+
 -- A layer from a size, or from a table {size, option = value}.
-local function make(kind, given)
+local function make(kind, given, ...)
+  check_alone(kind, given, ...)
   if type(given) ~= "table" then given = {given} end
+  for _, name in ipairs{"hidden", "size", "units"} do
+    if given[1] == nil and given[name] ~= nil then
+      core.raise(("%s: the size comes first: lstm.%s{%s}"):format(kind, kind,
+        type(given[name]) == "number" and ("%g"):format(given[name]) or "size"))
+    end
+  end
   check_owner(kind, given)
   local layer = options.check(given, specs[kind], kind, 3)
   layer.type, layer.size = kind, check_size(layer[1], kind)
@@ -89,8 +105,8 @@ end
 
 --- Token ids to rows of a learned table of n columns; the first layer only. n, or {n, tied =, name =}.
 -- tied: the last dense layer uses the same table. model:tensor("embed.weight", array) puts given vectors in.
-function layers.embedding(given)
-  local layer = make("embedding", given)
+function layers.embedding(given, ...)
+  local layer = make("embedding", given, ...)
   return layer
 end
 
@@ -100,27 +116,28 @@ end
 --   dropout, recurrent_dropout, zoneout (rates, in training), learned_state (true: the initial state is learned)
 --   bidirectional (true), merge "concat" ("sum"); read "all" ("last", "mean", "max"): of the last recurrent layer
 --   name (prefix of the tensors)
-function layers.lstm(given)
-  local layer = make("lstm", given)
+function layers.lstm(given, ...)
+  local layer = make("lstm", given, ...)
   return layer
 end
 
 --- n GRU cells, with PyTorch's equations. n, or {n, dropout =, recurrent_dropout =, zoneout =, learned_state =,
 -- bidirectional =, merge =, read =, name =} as for lstm.
-function layers.gru(given)
-  local layer = make("gru", given)
+function layers.gru(given, ...)
+  local layer = make("gru", given, ...)
   return layer
 end
 
 --- n weighted sums. n, or {n, activation =, name =}; activations: "linear" (default), "tanh", "sigmoid", "relu",
 -- "hard_sigmoid", "softsign".
-function layers.dense(given)
-  local layer = make("dense", given)
+function layers.dense(given, ...)
+  local layer = make("dense", given, ...)
   return layer
 end
 
 --- Drops values at this rate (0 <= rate < 1) while training.
-function layers.dropout(rate)
+function layers.dropout(rate, ...)
+  if (...) ~= nil then core.raise("dropout: one rate expected, as in lstm.dropout(0.2)") end
   local checked, wanted = options.value(rate, share)
   if not checked then core.raise(("dropout: the rate must be %s, got %s"):format(wanted, options.show(rate))) end
   return setmetatable({type = "dropout", rate = rate}, Layer)

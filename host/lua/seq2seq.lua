@@ -2,6 +2,7 @@
 -- encoder ends. In training the decoder is given what it should have written (teacher forcing); in use, what it wrote.
 
 local core = require "lstm.core"
+local layers = require "lstm.layers"
 local methods = require "lstm.methods"
 local models = require "lstm.model"
 local options = require "lstm.options"
@@ -10,7 +11,7 @@ local sequences = require "lstm.sequences"
 local training = require "lstm.training"
 
 local seq2seq = {}
-local Pair = methods.guard({}, "seq2seq", {"numbers"}, true)
+local Pair = methods.guard({}, "seq2seq", {"numbers", "places", "inverse", "start", "stop"}, true)
 Pair.__index = Pair
 Pair.__name = "lstm.seq2seq"
 
@@ -22,16 +23,84 @@ local function check_model(model, name)
   if not models.is(model) then refuse("%s must be a model, got %s", name, options.show(model)) end
 end
 
--- The decoder's states must be of the size that the encoder ends in, and what it writes must be what it reads.
+-- The recurrent layers of a model as they begin or end: two directions count as one layer of twice the size.
+local function states_of(model)
+  local list = {}
+  for _, layer in ipairs(model.core:describe().layers) do
+    if layers.is_recurrent(layer) then
+      local directions = layer.bidirectional and 2 or 1
+      list[#list + 1] = {
+        type = layer.type, size = directions * layer.size, directions = directions,
+        projection = layer.projection and directions * layer.projection,
+      }
+    end
+  end
+  return list
+end
+
+local function described(state)
+  local text = ("%s of %d"):format(state.type, state.size)
+  if state.projection then text = ("%s, projected to %d"):format(text, state.projection) end
+  return state.directions == 2 and text .. " (both directions)" or text
+end
+
+-- The decoder must begin with layers like those that the encoder ends in, one by one.
+local function check_states(from, to)
+  if #from ~= #to then
+    refuse("the encoder has %d recurrent layer%s, the decoder %d: the states of each become those of its counterpart",
+      #from, #from == 1 and "" or "s", #to)
+  end
+  for i, state in ipairs(from) do
+    local other = to[i]
+    if state.type ~= other.type or state.size ~= other.size or state.projection ~= other.projection then
+      refuse("recurrent layer %d of the encoder ends as %s, that of the decoder begins as %s: type, size and " ..
+        "projection must be the same", i, described(state), described(other))
+    end
+  end
+end
+
+-- Where each number of the decoder's state is in the encoder's, or nil where that is the same place. A layer's h and c
+-- follow each other; of two directions there are h, c forward, then h, c backward, which are h h, c c to the decoder.
+local function places_of(from)
+  local places, at, both = {}, 0, false
+  local function take(first, n)
+    for i = first + 1, first + n do places[#places + 1] = i end
+  end
+  for _, state in ipairs(from) do
+    local h = (state.projection or state.size) / state.directions
+    local c = state.type == "lstm" and state.size / state.directions or 0
+    for direction = 0, state.directions - 1 do take(at + direction * (h + c), h) end
+    for direction = 0, state.directions - 1 do take(at + direction * (h + c) + h, c) end
+    at, both = at + state.directions * (h + c), both or state.directions == 2 and c > 0
+  end
+  return both and places or nil
+end
+
+-- The inverse: where each number of the encoder's state is in the decoder's.
+local function inverse_of(places)
+  if not places then return nil end
+  local inverse = {}
+  for i, from in ipairs(places) do inverse[from] = i end
+  return inverse
+end
+
+-- States [B][S] with the numbers of each row taken from these places.
+local function reordered(states, places)
+  if not places then return states end
+  local rows = states:totable()
+  for b, row in ipairs(rows) do
+    rows[b] = {}
+    for i, from in ipairs(places) do rows[b][i] = row[from] end
+  end
+  return core.array(rows)
+end
+
+-- The decoder must begin where the encoder ends, and what it writes must be what it reads.
 local function check_fit(encoder, decoder)
-  local _, _, from = encoder.core:sizes()
-  local inputs, outputs, to, _, once, bidirectional = decoder.core:sizes()
+  local inputs, outputs, _, _, once, bidirectional = decoder.core:sizes()
   if bidirectional then refuse("the decoder is bidirectional, but it must write step by step") end
   if once then refuse('the decoder must give an output at every step: make it with read = "all"') end
-  if from ~= to then
-    refuse("the encoder ends in a state of %d numbers, the decoder begins with one of %d: their recurrent layers must "
-      .. "have the same sizes", from, to)
-  end
+  check_states(states_of(encoder), states_of(decoder))
   if inputs ~= outputs then
     refuse("the decoder reads what it has written: its %d inputs must be as many as its %d outputs", inputs, outputs)
   end
@@ -48,9 +117,26 @@ local function symbol_id(decoder, symbol, name)
   return i - 1
 end
 
+-- The id of start or stop: as given, as the decoder has learned it (meta.seq2seq, which travels in its file), or the
+-- end of a line. A decoder that has learned with one cannot go on with another.
+local function chosen_id(opts, name)
+  local decoder = opts.decoder
+  local learned = decoder.meta.seq2seq
+  learned = type(learned) == "table" and learned[name] or nil
+  local id = symbol_id(decoder, opts[name] or learned, name)
+  if learned and id ~= learned - 1 then
+    refuse("%s = %s, but the decoder belongs to %s = %s (decoder.meta.seq2seq = nil makes it forget that)", name,
+      options.show(opts[name]), name, options.show(decoder:label(learned)))
+  end
+  return id
+end
+
 --- A pair of models that learns sequences from sequences.
 -- opts: encoder, decoder (models; a decoder of tokens, with output = its vocabulary, or of numbers), start and stop
 --   (what a sentence of the decoder begins and ends with: a symbol, or its number from 1; default: the end of a line).
+--   start and stop are kept in the decoder's meta. A pair is loaded by
+--   lstm.seq2seq{encoder = assert(lstm.load "rev.encoder"), decoder = assert(lstm.load "rev.decoder")}.
+-- Recurrent layer by layer, the decoder has the type and size of the encoder, or twice the size of a bidirectional one.
 -- Raises where the encoder's final state is no initial state of the decoder.
 function seq2seq.new(opts)
   local symbol = {type = {"string", "integer"}}
@@ -61,11 +147,14 @@ function seq2seq.new(opts)
   check_model(opts.decoder, "decoder")
   check_fit(opts.encoder, opts.decoder)
   local self = {encoder = opts.encoder, decoder = opts.decoder, loss = opts.decoder.loss}
+  self.places = places_of(states_of(opts.encoder))
+  self.inverse = inverse_of(self.places)
   if select(4, opts.decoder.core:sizes()) then
-    self.start = symbol_id(opts.decoder, opts.start, "start")
-    self.stop = symbol_id(opts.decoder, opts.stop, "stop")
+    self.start, self.stop = chosen_id(opts, "start"), chosen_id(opts, "stop")
+    opts.decoder.meta.seq2seq = {start = self.start + 1, stop = self.stop + 1}
   else
     self.numbers = true
+    if opts.start or opts.stop then refuse("start and stop are for a decoder of tokens, this one writes numbers") end
   end
   return setmetatable(self, Pair)
 end
@@ -167,12 +256,13 @@ local function finite(x) return x == x and math.abs(x) < math.huge end
 function Trainer:train(x, y, extra)
   local encoder, decoder = self.encoder, self.decoder
   encoder:forward(x, {lengths = extra.lengths})
-  decoder:forward(extra.given, {lengths = extra.given_lengths, initial = encoder:final()})
+  local initial = reordered(encoder:final(), self.pair.places)
+  decoder:forward(extra.given, {lengths = extra.given_lengths, initial = initial})
   local loss = decoder:loss(y)
   if not finite(loss) then return nil, "the loss is not finite", "not_finite" end
   encoder:zero_gradients()
   decoder:zero_gradients()
-  encoder:backward{d_final = decoder:backward().d_initial}
+  encoder:backward{d_final = reordered(decoder:backward().d_initial, self.pair.inverse)}
   for _, trainer in ipairs{encoder, decoder} do
     local norm, message, status = trainer:clip()
     if not norm then return nil, message, status end
@@ -182,7 +272,7 @@ function Trainer:train(x, y, extra)
   return loss
 end
 
---- The encoder's final states for a batch, [B][S].
+-- The encoder's final states for a batch [B][S], as the decoder's initial ones.
 local function final_states(self, x, lengths)
   local n = #lengths
   local state = self.encoder:batch_state(n)
@@ -190,7 +280,7 @@ local function final_states(self, x, lengths)
   local _, _, size = self.encoder.core:sizes()
   local result = core.zeros{n, size}
   for lane = 1, n do result[lane] = state:values(lane) end
-  return result
+  return reordered(result, self.places)
 end
 
 --- The learning rate, after setting it: of both.
@@ -373,7 +463,9 @@ local function begin(self, source, where)
   local packed = sequences.pack(list, kind, width, "x", where)
   local state = self.encoder:state()
   state:forward(packed.data)
-  return self.decoder:state():set_values(state:values()), #packed.data
+  local values = state:values()
+  if self.places then values = reordered(values:reshape{1, #values}, self.places)[1] end
+  return self.decoder:state():set_values(values), #packed.data
 end
 
 -- The decoder writes numbers: each output is its next input.
@@ -387,21 +479,10 @@ local function write_numbers(self, state, steps)
   return y
 end
 
---- What the decoder writes for a source, reading what it wrote (free running): a string where it has a vocabulary, else
--- a list of ids from 0; of numbers an array [max][O].
--- source: as one sequence of fit. opts: max (the most symbols, default 10 and twice the source; needed for numbers),
--- temperature 0 (the likeliest symbol each time), seed (where it is above 0).
-function Pair:translate(source, opts)
-  opts = options.check(opts, {
-    max = {type = "integer", min = 1}, temperature = {type = "number", default = 0, min = 0},
-    seed = {type = "integer"},
-  }, "translate")
+-- One sequence. rng: where symbols are drawn.
+local function write(self, source, opts, rng)
   local state, length = begin(self, source, "translate")
-  if self.numbers then
-    if not opts.max then core.raise("translate: a decoder of numbers needs max, how many steps to write") end
-    return (write_numbers(self, state, opts.max))
-  end
-  local rng = opts.temperature > 0 and core.rng(opts.seed or seeds.next())
+  if self.numbers then return write_numbers(self, state, opts.max) end
   local ids, id = {}, self.start
   for _ = 1, opts.max or 10 + 2 * length do
     state:feed(id)
@@ -413,9 +494,34 @@ function Pair:translate(source, opts)
   return vocab and vocab:decode(ids) or ids
 end
 
+-- Whether a source is a list of sequences: strings, tokens, arrays, or tables of numbers.
+local function is_list(source)
+  if type(source) ~= "table" or source.kind or getmetatable(source) then return false end
+  return sequences.is_list(source)
+end
+
+--- What the decoder writes for a source, reading what it wrote (free running): a string where it has a vocabulary, else
+-- a list of ids from 0; of numbers an array [max][O].
+-- source: as one sequence of fit; or a list of them (strings, tokens, arrays): then the result is a list. opts: max (the most symbols, default 10 and twice the source; needed for numbers),
+-- temperature 0 (the likeliest symbol each time), seed (where it is above 0).
+function Pair:translate(source, opts)
+  opts = options.check(opts, {
+    max = {type = "integer", min = 1}, temperature = {type = "number", default = 0, min = 0},
+    seed = {type = "integer"},
+  }, "translate")
+  if self.numbers and not opts.max then
+    core.raise("translate: a decoder of numbers needs max, how many steps to write")
+  end
+  local rng = opts.temperature > 0 and core.rng(opts.seed or seeds.next()) or nil
+  if not is_list(source) then return (write(self, source, opts, rng)) end
+  local result = {}
+  for i, one in ipairs(source) do result[i] = write(self, one, opts, rng) end
+  return result
+end
+
 -- --- files ----------------------------------------------------------------------------------------------------------
 
---- Writes path.encoder and path.decoder; lstm.load reads each, lstm.seq2seq puts them together again.
+--- Writes path.encoder and path.decoder; lstm.load reads each, lstm.seq2seq puts them together again (see new).
 -- Returns true, or nil, message, status.
 function Pair:save(path)
   if type(path) ~= "string" then core.raise("save: the path must be a string, got " .. options.show(path)) end

@@ -133,6 +133,15 @@ function TestRefused.testOfAnotherType()
   fails('embedding: "read" is an option of', lstm.embedding, {3, read = "last"})
 end
 
+function TestRefused.testOneTable()
+  fails("lstm: options go into one table: lstm.lstm{24, peephole = true}", lstm.lstm, 24, {peephole = true})
+  fails("gru: options go into one table: lstm.gru{8, ", lstm.gru, 8, 16)
+  fails("embedding: options go into one table: lstm.embedding{8, tied = true}", lstm.embedding, 8, {tied = true})
+  fails("dense: options go into one table: lstm.dense{8, ", lstm.dense, 8, "relu")
+  fails("dropout: one rate expected", lstm.dropout, 0.1, 0.2)
+  fails("lstm: the size comes first: lstm.lstm{24}", lstm.lstm, {hidden = 24})
+end
+
 function TestRefused.testTypesAndRanges()
   for name, value in pairs{
     peephole = 1, coupled = "yes", layer_norm = 0, learned_state = "x", bidirectional = 2, projection = 0,

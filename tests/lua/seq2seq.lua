@@ -34,9 +34,7 @@ end
 local TestGradient = {}
 
 -- The chain through both networks, by differences: the loss of the pair as a function of one weight of the encoder.
-function TestGradient.testChain()
-  local encoder = lstm.model{input = 2, hidden = {3, 2}, output = 1, seed = 1}
-  local decoder = lstm.model{input = 2, hidden = {3, 2}, output = 2, read = "all", seed = 2}
+local function check_chain(encoder, decoder, weights_of)
   local rng = lstm.rng(1)
   local function numbers(t)
     local rows = {}
@@ -50,7 +48,7 @@ function TestGradient.testChain()
   local loss = assert(trainer:train(x, y, extra))
   lu.assertAlmostEquals(loss, p:evaluate(data).loss, 1e-6)
   local step = 1e-2
-  for name, places in pairs{["rnn.weight_ih_l0"] = {1, 7, 12}, ["rnn1.weight_hh_l0"] = {2, 5, 8}} do
+  for name, places in pairs(weights_of) do
     local weights, gradient = encoder:tensor(name), trainer.encoder:gradient(name)
     for _, i in ipairs(places) do
       local was, losses = weights[i][1], {}
@@ -64,6 +62,27 @@ function TestGradient.testChain()
       lu.assertAlmostEquals((losses[1] - losses[2]) / (2 * step), gradient[i][1], 2e-5, name .. " row " .. i)
     end
   end
+end
+
+function TestGradient.testChain()
+  check_chain(lstm.model{input = 2, hidden = {3, 2}, output = 1, seed = 1},
+    lstm.model{input = 2, hidden = {3, 2}, output = 2, read = "all", seed = 2},
+    {["rnn.weight_ih_l0"] = {1, 7, 12}, ["rnn1.weight_hh_l0"] = {2, 5, 8}})
+end
+
+-- Two directions: h of both is the decoder's h, c of both its c.
+function TestGradient.testBidirectional()
+  local encoder = lstm.model{input = 2, lstm.lstm{3, bidirectional = true, projection = 2}, output = 1, seed = 1}
+  local decoder = lstm.model{input = 2, lstm.lstm{6, projection = 4}, output = 2, read = "all", seed = 2}
+  check_chain(encoder, decoder, {["rnn.weight_ih_l0"] = {1, 7, 12}, ["rnn.weight_ih_l0_reverse"] = {2, 5, 8}})
+  local p = lstm.seq2seq{encoder = encoder, decoder = decoder}
+  lu.assertEquals(p.places, {1, 2, 6, 7, 3, 4, 5, 8, 9, 10})
+  local x = lstm.array{{1, 2}, {3, 4}}
+  local state, traced = encoder:state(), encoder:trace(x)
+  state:forward(x)
+  local values = state:values():totable()
+  for k = 1, 2 do lu.assertEquals(values[p.places[k]], traced.h[2][k]) end
+  for k = 1, 3 do lu.assertEquals(values[p.places[4 + k]], traced.c[2][k]) end
 end
 
 -- The same with level 3 by hand: what flows out of the decoder's beginning flows into the encoder's end.
@@ -204,12 +223,39 @@ function TestTranslate.testStartAndStop()
   fails("start = 7 is no symbol of the decoder", lstm.seq2seq, {encoder = ids(5), decoder = ids(6), start = 7})
 end
 
+-- What a sentence begins and ends with belongs to what the decoder has learned: it travels in its file.
+function TestTranslate.testStartAndStopAreKept()
+  local words = lstm.vocab("a b c d", "words")
+  local function network(output)
+    return lstm.model{input = words, lstm.embedding(4), lstm.gru(8), output = output, seed = 1}
+  end
+  local p = lstm.seq2seq{encoder = network(), decoder = network(words), start = "c", stop = "d"}
+  assert(p:fit({x = {"a b", "b a"}, y = {"b a", "a b"}}, {epochs = 3, lr = 0.02, verbose = 0}))
+  assert(p:save(path))
+  local function loaded(more)
+    more = more or {}
+    more.encoder, more.decoder = assert(lstm.load(path .. ".encoder")), assert(lstm.load(path .. ".decoder"))
+    return lstm.seq2seq(more)
+  end
+  local q = loaded()
+  lu.assertEquals({q.start, q.stop}, {words:id "c", words:id "d"})
+  lu.assertEquals(q:translate "a b", p:translate "a b")
+  lu.assertEquals(loaded{start = "c", stop = "d"}.start, q.start)
+  fails('start = "a" (a string), but the decoder belongs to start = "c"', loaded, {start = "a"})
+  fails('stop = "a" (a string), but the decoder belongs to stop = "d"', loaded, {stop = "a"})
+end
+
+function TestTranslate.testList()
+  local p = pair{hidden = 8}
+  lu.assertEquals(p:translate({"abc", "d"}, {max = 5}), {p:translate("abc", {max = 5}), p:translate("d", {max = 5})})
+end
+
 local TestRefused = {}
 
 function TestRefused.testModels()
   local function model(...) return lstm.model{input = letters, lstm.embedding(3), ..., output = letters} end
   local four = model(lstm.lstm(4))
-  fails("the encoder ends in a state of 8 numbers, the decoder begins with one of 10", lstm.seq2seq,
+  fails("recurrent layer 1 of the encoder ends as lstm of 4, that of the decoder begins as lstm of 5", lstm.seq2seq,
     {encoder = four, decoder = model(lstm.lstm(5))})
   fails("the decoder is bidirectional", lstm.seq2seq,
     {encoder = four, decoder = model(lstm.lstm{2, bidirectional = true})})
@@ -218,6 +264,24 @@ function TestRefused.testModels()
     input = letters, lstm.embedding(3), lstm.lstm(4), output = {"a", "b"}, read = "all"}})
   fails("encoder must be a model, got a table", lstm.seq2seq, {encoder = {}, decoder = four})
   fails('option "decoder" is missing', lstm.seq2seq, {encoder = four})
+end
+
+-- The states must be alike layer by layer, not only as many numbers.
+function TestRefused.testStates()
+  local function model(...) return lstm.model{input = letters, lstm.embedding(3), ...} end
+  local function decoder(...)
+    local list = {input = letters, lstm.embedding(3), ...}
+    list.output = letters
+    return lstm.model(list)
+  end
+  fails("ends as gru of 16, that of the decoder begins as lstm of 8", lstm.seq2seq,
+    {encoder = model(lstm.gru(16)), decoder = decoder(lstm.lstm(8))})
+  fails("the encoder has 2 recurrent layers, the decoder 1", lstm.seq2seq,
+    {encoder = model(lstm.gru(8), lstm.gru(8)), decoder = decoder(lstm.gru(16))})
+  fails("ends as lstm of 6, projected to 3, that of the decoder begins as lstm of 6", lstm.seq2seq,
+    {encoder = model(lstm.lstm{6, projection = 3}), decoder = decoder(lstm.lstm(6))})
+  fails("ends as lstm of 8 (both directions), that of the decoder begins as lstm of 4", lstm.seq2seq,
+    {encoder = model(lstm.lstm{4, bidirectional = true}), decoder = decoder(lstm.lstm(4))})
 end
 
 function TestRefused.testFit()
