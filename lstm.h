@@ -1828,7 +1828,35 @@ typedef struct lstm__kernels {
   void (*adam)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u);
 } lstm__kernels;
 
-/* The passes: this file includes itself, once for each instruction set. Their short names give way to the user's. */
+/* A row of a matrix. */
+LSTM__FORCE_INLINE const float *lstm__row(const lstm__rows *m, int r) {
+  return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
+}
+
+LSTM__FORCE_INLINE float *lstm__out_row(const lstm__out_rows *m, int r) {
+  return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
+}
+
+LSTM__FORCE_INLINE float lstm__float_of_bits(uint32_t bits) {
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  return bits;
+}
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LSTM__TARGET_OF(features)
+#else
+#define LSTM__TARGET_OF(features) __attribute__((target(features)))
+#endif
+
+/* The passes: this file includes itself, once for each instruction set. Their short names give way to the user's; each
+   ends the definition of LSTM__PASS. */
 #pragma push_macro("K")
 #pragma push_macro("V")
 #pragma push_macro("VL")
@@ -1847,7 +1875,6 @@ typedef struct lstm__kernels {
 #if LSTM__HAS_SCALAR && !LSTM__ARM64 && !(LSTM__ONLY && defined(__FMA__))
 #define LSTM__PASS 1
 #include LSTM_HEADER
-#undef LSTM__PASS
 #define LSTM__HAS_SOFT 1
 #else
 #define LSTM__HAS_SOFT 0
@@ -1855,7 +1882,6 @@ typedef struct lstm__kernels {
 #if LSTM__HAS_SCALAR && (LSTM__ARM64 || (LSTM__X86 && (!LSTM__ONLY || defined(__FMA__))))
 #define LSTM__PASS 2
 #include LSTM_HEADER
-#undef LSTM__PASS
 #define LSTM__HAS_HARD 1
 #else
 #define LSTM__HAS_HARD 0
@@ -1863,27 +1889,22 @@ typedef struct lstm__kernels {
 #if LSTM__HAS_SSE2
 #define LSTM__PASS 3
 #include LSTM_HEADER
-#undef LSTM__PASS
 #endif
 #if LSTM__HAS_AVX2
 #define LSTM__PASS 4
 #include LSTM_HEADER
-#undef LSTM__PASS
 #endif
 #if LSTM__HAS_AVX512
 #define LSTM__PASS 5
 #include LSTM_HEADER
-#undef LSTM__PASS
 #endif
 #if LSTM__HAS_NEON
 #define LSTM__PASS 6
 #include LSTM_HEADER
-#undef LSTM__PASS
 #endif
 #if LSTM__HAS_WASM
 #define LSTM__PASS 7
 #include LSTM_HEADER
-#undef LSTM__PASS
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -3269,14 +3290,6 @@ static void lstm__add_row(float *to, const float *from, int n) {
   for (i = 0; i < n; i++) to[i] = to[i] + from[i];
 }
 
-static const float *lstm__row(const lstm__rows *m, int r) {
-  return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
-}
-
-static float *lstm__out_row(const lstm__out_rows *m, int r) {
-  return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
-}
-
 /* One timestep of a cell for some rows: what inference and training share. p NULL: not there. Nothing is set that is
    not needed: a small cell's step is short. */
 typedef struct lstm__cell_step {
@@ -3489,8 +3502,9 @@ static void lstm__step_rows(const lstm_model *m, lstm_state *s, const int *lanes
   }
 }
 
-static lstm_status lstm__check_step(const lstm_model *m, const lstm_state *s, const int *lanes, int n, const float *x,
-                                    const int32_t *ids, int wants_ids) {
+/* A step of all lanes (lanes NULL, n their number) or of some. */
+static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x,
+                              const int32_t *ids, int wants_ids, float *y) {
   int r;
   if (!m || !s || n < 0) return LSTM_ERR_ARGUMENT;
   if (lstm_state_check(m, s) != LSTM_OK) return LSTM_ERR_MISMATCH;
@@ -3500,34 +3514,33 @@ static lstm_status lstm__check_step(const lstm_model *m, const lstm_state *s, co
     if (lanes[r] < 0 || lanes[r] >= (int)s->lanes) return LSTM_ERR_ARGUMENT;
   for (r = 0; ids && r < n; r++)
     if (ids[r] < 0 || ids[r] >= m->desc.input_size) return LSTM_ERR_ARGUMENT;
+  lstm__step_rows(m, s, lanes, n, x, ids, y);
   return LSTM_OK;
 }
 
 LSTM_API lstm_status lstm_step(const lstm_model *model, lstm_state *state, const float *x, float *y) {
-  lstm_status status = lstm__check_step(model, state, NULL, 0, x, NULL, 0);
-  if (status != LSTM_OK || !x) return status != LSTM_OK ? status : LSTM_ERR_ARGUMENT;
-  lstm__step_rows(model, state, NULL, (int)state->lanes, x, NULL, y);
-  return LSTM_OK;
+  return lstm__step(model, state, NULL, state ? (int)state->lanes : 0, x, NULL, 0, y);
 }
 
 LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
                                      const float *x, float *y) {
-  lstm_status status = lanes || !n ? lstm__check_step(model, state, lanes, n, x, NULL, 0) : LSTM_ERR_ARGUMENT;
-  if (status == LSTM_OK) lstm__step_rows(model, state, lanes, n, x, NULL, y);
-  return status;
+  return lanes || !n ? lstm__step(model, state, lanes, n, x, NULL, 0, y) : LSTM_ERR_ARGUMENT;
 }
 
 LSTM_API lstm_status lstm_step_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, float *y) {
-  lstm_status status = lstm__check_step(model, state, NULL, state ? (int)state->lanes : 0, NULL, ids, 1);
-  if (status == LSTM_OK) lstm__step_rows(model, state, NULL, (int)state->lanes, NULL, ids, y);
-  return status;
+  return lstm__step(model, state, NULL, state ? (int)state->lanes : 0, NULL, ids, 1, y);
 }
 
 LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
                                          const int32_t *ids, float *y) {
-  lstm_status status = lanes || !n ? lstm__check_step(model, state, lanes, n, NULL, ids, 1) : LSTM_ERR_ARGUMENT;
-  if (status == LSTM_OK) lstm__step_rows(model, state, lanes, n, NULL, ids, y);
-  return status;
+  return lanes || !n ? lstm__step(model, state, lanes, n, NULL, ids, 1, y) : LSTM_ERR_ARGUMENT;
+}
+
+static int lstm__length(const lstm_batch *b, int lane) { return b->lengths ? b->lengths[lane] : b->seq_len; }
+
+/* The row of step t of a lane. */
+static size_t lstm__row_at(const lstm_batch *b, int t, int lane) {
+  return (size_t)t * (size_t)b->batch_size + (size_t)lane;
 }
 
 /* Checks a batch against a model, and fills in its sizes. Targets are not looked at. */
@@ -3549,8 +3562,8 @@ static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *give
       return lstm__fail(e, LSTM_ERR_ARGUMENT, "lengths[%d] is %d, wanted 0 to %d", lane, b->lengths[lane], b->seq_len);
   for (t = 0; ids && t < b->seq_len; t++)
     for (lane = 0; lane < b->batch_size; lane++) {
-      int32_t id = b->ids[(size_t)t * (size_t)b->batch_size + (size_t)lane];
-      if (b->lengths && t >= b->lengths[lane]) continue;
+      int32_t id = b->ids[lstm__row_at(b, t, lane)];
+      if (t >= lstm__length(b, lane)) continue;
       if (id < 0 || id >= m->desc.input_size)
         return lstm__fail(e, LSTM_ERR_ARGUMENT, "the token at step %d of lane %d is %d, wanted 0 to %d", t, lane,
                           (int)id, m->desc.input_size - 1);
@@ -3582,8 +3595,7 @@ static double lstm__cross_entropy(const lstm__kernels *k, int n, float *z, int i
   z[id] = z[id] - (1.0f - smoothing);
   if (!(e > 0)) return lstm__log((double)sum) + ((double)top - (double)at);
   for (i = 0; i < n; i++) z[i] = z[i] - (float)(e / n);
-  return lstm__log((double)sum) +
-         (lstm__mul(1.0 - e, (double)top - (double)at) + lstm__mul(e, (double)top - all / n));
+  return lstm__log((double)sum) + (lstm__mul(1.0 - e, (double)top - (double)at) + lstm__mul(e, (double)top - all / n));
 }
 
 /* L = mean of max(z, 0) - z t + log(1 + e^-|z|); dL/dz = (sigmoid(z) - t) / n. */
@@ -3599,10 +3611,7 @@ static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z
     for (j = 0; j < count; j++) {
       float v = z[i + j], t = target[i + j], p = (v >= 0 ? 1.0f : e[j]) / (1.0f + e[j]);
       if (correct && (v > 0) != (t > 0.5f)) *correct = 0;
-      loss += (v > 0    ? (double)v
-               : v == v ? 0.0
-                        : (double)v) -
-              lstm__mul((double)v, (double)t) + lstm__log(1.0 + (double)e[j]);
+      loss += (v > 0 || v != v ? (double)v : 0.0) - lstm__mul((double)v, (double)t) + lstm__log(1.0 + (double)e[j]);
       z[i + j] = (p - t) / (float)n;
     }
   }
@@ -3645,31 +3654,29 @@ static double lstm__row_loss(const lstm__kernels *k, const lstm__loss *loss, int
 }
 
 /* The weight of target row `at` of lane `lane` at step t, without its class's: 0 in the burn-in, in padding and where
-   there is no target. */
-static double lstm__target_weight(const lstm_batch *b, const lstm__loss *loss, int reads_last, int t, int lane) {
-  size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
-  if (t < b->burn_in) return 0;
-  if (b->lengths && (reads_last ? b->lengths[lane] == 0 : t >= b->lengths[lane])) return 0;
+   there is no target. What is read once has its target at step 0. */
+static double lstm__target_weight(const lstm_batch *b, const lstm__loss *loss, int t, int lane) {
+  size_t at = lstm__row_at(b, t, lane);
+  if (t < b->burn_in || t >= lstm__length(b, lane)) return 0;
   if (loss->kind == LSTM_CROSS_ENTROPY && b->target_ids[at] < 0) return 0;
   return b->weights ? (double)b->weights[at] : 1.0;
 }
 
 /* With the class's; of a target that was checked. */
-static double lstm__row_weight(const lstm_batch *b, const lstm__loss *loss, int reads_last, int t, int lane) {
-  size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
-  double weight = lstm__target_weight(b, loss, reads_last, t, lane);
+static double lstm__row_weight(const lstm_batch *b, const lstm__loss *loss, int t, int lane) {
+  double weight = lstm__target_weight(b, loss, t, lane);
   if (!loss->class_weights || !(weight > 0)) return weight;
-  return lstm__mul(weight, (double)loss->class_weights[b->target_ids[at]]);
+  return lstm__mul(weight, (double)loss->class_weights[b->target_ids[lstm__row_at(b, t, lane)]]);
 }
 
 /* The weight and target at row `at` of the batch. */
 static lstm_status lstm__check_target(const lstm_model *m, const lstm_batch *b, const lstm__loss *loss, int t,
                                       int lane) {
-  size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane, i, o = (size_t)lstm_model_output_size(m);
+  size_t at = lstm__row_at(b, t, lane), i, o = (size_t)lstm_model_output_size(m);
   if (b->weights && !(b->weights[at] >= 0 && lstm__finite((double)b->weights[at])))
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the weight at step %d of lane %d is negative or not finite", t,
                       lane);
-  if (!(lstm__target_weight(b, loss, lstm_model_reads_last(m), t, lane) > 0)) return LSTM_OK;
+  if (!(lstm__target_weight(b, loss, t, lane) > 0)) return LSTM_OK;
   if (loss->kind == LSTM_CROSS_ENTROPY && (size_t)b->target_ids[at] >= o)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the target at step %d of lane %d is %d, wanted below %d", t, lane,
                       (int)b->target_ids[at], (int)o);
@@ -3694,7 +3701,7 @@ static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b,
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "burn_in is %d, but this model reads a sequence once", b->burn_in);
   for (t = 0; t < steps; t++)
     for (lane = 0; lane < b->batch_size; lane++) {
-      if (b->lengths && (last ? b->lengths[lane] == 0 : t >= b->lengths[lane])) continue; /* padding: anything */
+      if (t >= lstm__length(b, lane)) continue; /* padding: anything */
       status = lstm__check_target(m, b, loss, t, lane);
       if (status != LSTM_OK) return status;
     }
@@ -3714,27 +3721,20 @@ typedef struct lstm__batch_run {
   int tasks;
 } lstm__batch_run;
 
-static void lstm__serial(void *user, int count, void (*task)(void *context, int index), void *context) {
-  int i;
-  (void)user;
-  for (i = 0; i < count; i++) task(context, i);
-}
-
 static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *context, int index), void *context) {
-  if (count == 1)
-    task(context, 0);
-  else if (e && e->run && e->width > 1)
+  int i;
+  if (count > 1 && e && e->run && e->width > 1)
     e->run(e->user, count, task, context);
   else
-    lstm__serial(NULL, count, task, context);
+    for (i = 0; i < count; i++) task(context, i);
 }
 
 /* What a row of outputs is for: y, or the loss. */
 static void lstm__take_row(lstm__batch_run *run, const float *z, float *row, int t, int lane) {
-  size_t o = (size_t)lstm_model_output_size(run->m), at = (size_t)t * (size_t)run->b.batch_size + (size_t)lane;
+  size_t o = (size_t)lstm_model_output_size(run->m), at = lstm__row_at(&run->b, t, lane);
   if (run->y) lstm__emit(run->m, z, row, run->y + at * o);
   if (run->loss) {
-    double weight = lstm__row_weight(&run->b, run->loss, lstm_model_reads_last(run->m), t, lane);
+    double weight = lstm__row_weight(&run->b, run->loss, t, lane);
     lstm__sums *sums = lstm__state_sums(run->s) + lane;
     int correct = 0;
     if (!(weight > 0)) return;
@@ -3771,33 +3771,28 @@ static void lstm__pool_row(const lstm_model *m, const lstm__layer *l, int t, int
   if (l->o.read == LSTM_READ_MEAN && t == length - 1) m->kernels->divide(n, to, (float)length);
 }
 
-static int lstm__length(const lstm_batch *b, int lane) { return b->lengths ? b->lengths[lane] : b->seq_len; }
-
-/* The lanes of a group that have a step t, and their tokens. */
-static int lstm__gather(const lstm__batch_run *run, int first, int count, int t, int *lanes, int *tokens) {
-  const lstm_batch *b = &run->b;
-  int r, n = 0;
-  for (r = first; r < first + count; r++) {
-    if (t >= lstm__length(b, r)) continue;
-    if (b->ids && lstm_model_takes_ids(run->m))
-      tokens[n] = (int)b->ids[(size_t)t * (size_t)b->batch_size + (size_t)r];
-    lanes[n++] = r;
-  }
-  return n;
-}
-
 /* A task's walk over a group of lanes. */
 typedef struct lstm__group {
   lstm__batch_run *run;
   lstm__inference infer;
-  int first, count, lanes[LSTM__GROUP], tokens[LSTM__GROUP];
+  int first, count, lanes[LSTM__GROUP], rows[LSTM__GROUP], tokens[LSTM__GROUP]; /* rows: lanes from the first */
   float *pool, *sequence[3], *row; /* [group][widest]; [T][group][widest]; a row to spare */
 } lstm__group;
 
+/* The lanes of the group that have a step t, and their tokens. */
 static void lstm__gather_step(lstm__group *g, int t) {
-  g->infer.n = lstm__gather(g->run, g->first, g->count, t, g->lanes, g->tokens);
+  const lstm_batch *b = &g->run->b;
+  int r, n = 0, ids = lstm_model_takes_ids(g->run->m);
+  for (r = 0; r < g->count; r++) {
+    if (t >= lstm__length(b, g->first + r)) continue;
+    g->rows[n] = r;
+    g->lanes[n] = g->first + r;
+    if (ids) g->tokens[n] = (int)b->ids[lstm__row_at(b, t, g->lanes[n])];
+    n++;
+  }
+  g->infer.n = n;
   g->infer.lanes = g->lanes;
-  g->infer.tokens = lstm_model_takes_ids(g->run->m) ? g->tokens : NULL;
+  g->infer.tokens = ids ? g->tokens : NULL;
 }
 
 static lstm__rows lstm__inputs_at(const lstm__group *g, int t) {
@@ -3814,11 +3809,9 @@ static void lstm__take_rows(lstm__group *g, const lstm__rows *z, int t) {
 /* What was read once goes on through the nodes after the join. */
 static void lstm__finish_pool(lstm__group *g) {
   const lstm_model *m = g->run->m;
-  int r, rows[LSTM__GROUP];
   lstm__rows z;
   lstm__gather_step(g, 0);
-  for (r = 0; r < g->infer.n; r++) rows[r] = g->lanes[r] - g->first;
-  z = lstm__rows_at(g->pool, (size_t)m->plan.widest, rows);
+  z = lstm__rows_at(g->pool, (size_t)m->plan.widest, g->rows);
   z = lstm__infer(&g->infer, z, m->plan.pool + 1, m->plan.layers);
   lstm__take_rows(g, &z, 0);
 }
@@ -3836,14 +3829,19 @@ static void lstm__run_steps(lstm__group *g) {
     if (wanted && pool < 0) lstm__take_rows(g, &z, t);
     for (r = 0; wanted && pool >= 0 && r < g->infer.n; r++)
       lstm__pool_row(m, m->layers + pool, t, lstm__length(&g->run->b, g->lanes[r]), lstm__row(&z, r),
-                     g->pool + (size_t)(g->lanes[r] - g->first) * (size_t)m->plan.widest);
+                     g->pool + (size_t)g->rows[r] * (size_t)m->plan.widest);
   }
   if (wanted && pool >= 0) lstm__finish_pool(g);
 }
 
 static float *lstm__sequence_row(const lstm__group *g, int which, int t, int r) {
-  return g->sequence[which] + ((size_t)t * (size_t)lstm__tail(g->infer.s)->at.group + (size_t)r) *
-                                  (size_t)g->run->m->plan.widest;
+  return g->sequence[which] +
+         ((size_t)t * (size_t)lstm__tail(g->infer.s)->at.group + (size_t)r) * (size_t)g->run->m->plan.widest;
+}
+
+/* The rows of a step that the next node reads. */
+static lstm__rows lstm__sequence_rows(const lstm__group *g, int t) {
+  return lstm__rows_at(lstm__sequence_row(g, 0, t, 0), (size_t)g->run->m->plan.widest, g->rows);
 }
 
 /* A join, of a group's whole sequences: from 1 (and 2, the backward direction), or from 0, to 0 or to the pool. */
@@ -3868,17 +3866,14 @@ static void lstm__walk_node(lstm__group *g, int node) {
   const lstm__layer *l = g->run->m->layers + node;
   int s, r, T = g->run->b.seq_len, to = l->branch ? 1 + l->reverse : 0;
   for (s = 0; s < T; s++) {
-    int t = l->reverse ? T - 1 - s : s, rows[LSTM__GROUP];
+    int t = l->reverse ? T - 1 - s : s;
     lstm__rows in;
     lstm__gather_step(g, t);
     if (g->infer.n == 0) continue;
     g->infer.step = l->branch ? t : 0;
-    for (r = 0; r < g->infer.n; r++) rows[r] = g->lanes[r] - g->first;
-    in = l->source < 0 ? lstm__inputs_at(g, t)
-                       : lstm__rows_at(lstm__sequence_row(g, 0, t, 0), (size_t)g->run->m->plan.widest, rows);
-    in = lstm__infer(&g->infer, in, node, node + 1);
+    in = lstm__infer(&g->infer, l->source < 0 ? lstm__inputs_at(g, t) : lstm__sequence_rows(g, t), node, node + 1);
     for (r = 0; r < g->infer.n; r++)
-      memcpy(lstm__sequence_row(g, to, t, rows[r]), lstm__row(&in, r), (size_t)l->out * sizeof(float));
+      memcpy(lstm__sequence_row(g, to, t, g->rows[r]), lstm__row(&in, r), (size_t)l->out * sizeof(float));
   }
   g->infer.step = 0;
 }
@@ -3897,7 +3892,7 @@ static void lstm__end_traces(lstm__group *g) {
 /* All steps of a group of lanes, node by node: a backward direction begins at the end. */
 static void lstm__run_nodes(lstm__group *g) {
   const lstm_model *m = g->run->m;
-  int i, t, r, wanted = g->run->y || g->run->loss, pool = m->plan.pool;
+  int i, t, wanted = g->run->y || g->run->loss, pool = m->plan.pool;
   int to = pool >= 0 ? pool + 1 : m->plan.layers;
   for (i = 0; i < to; i++) {
     const lstm__layer *l = m->layers + i;
@@ -3909,9 +3904,10 @@ static void lstm__run_nodes(lstm__group *g) {
   lstm__end_traces(g);
   if (wanted && pool >= 0) lstm__finish_pool(g);
   for (t = 0; wanted && pool < 0 && t < g->run->b.seq_len; t++) {
+    lstm__rows z;
     lstm__gather_step(g, t);
-    for (r = 0; r < g->infer.n; r++)
-      lstm__take_row(g->run, lstm__sequence_row(g, 0, t, g->lanes[r] - g->first), g->row, t, g->lanes[r]);
+    z = lstm__sequence_rows(g, t);
+    lstm__take_rows(g, &z, t);
   }
 }
 
@@ -4045,19 +4041,19 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
 /* What a node leaves for its backward pass. Slot k of a cell's out and cell is what lies between steps k - 1 and k; the
    forward direction begins at slot 0, the backward one at each lane's length. */
 typedef struct lstm__tape {
-  float *out;     /* [rows][out_pad]; cells: [T + 1][B][out_pad] */
-  float *gates;   /* cells: [T][B][4 units_pad]: i, f, g, o, then the gradients of their sums */
-  float *cell;    /* lstm: [T + 1][B][units_pad] */
-  float *wide;    /* with a projection: [T][B][units_pad], h before it */
-  float *keep;    /* generic: [T][B][vectors][units_pad], see lstm__gate_job */
-  float *masked;  /* recurrent dropout: [T][B][out_pad], h as the weights see it */
-  float *mask;    /* recurrent dropout: [B][out_pad] */
-  float *chance;  /* noise, zoneout: [B][3][units_pad], numbers of forget = noise, masks of c and h, for one step */
-  float *own_dh;  /* one of two directions: [T][B][out_pad] */
-  float *last;    /* a join that reads once: [B][out_pad], to spare */
-  float *dh;      /* backward: the gradient of a cell's h [T][B][out_pad] */
-  float *back_in; /* packed transposed weights: gradient of the output -> gradient of the input */
-  float *back_h;  /* cells: the same for h */
+  float *out;       /* [rows][out_pad]; cells: [T + 1][B][out_pad] */
+  float *gates;     /* cells: [T][B][4 units_pad]: i, f, g, o, then the gradients of their sums */
+  float *cell;      /* lstm: [T + 1][B][units_pad] */
+  float *wide;      /* with a projection: [T][B][units_pad], h before it */
+  float *keep;      /* generic: [T][B][vectors][units_pad], see lstm__gate_job */
+  float *masked;    /* recurrent dropout: [T][B][out_pad], h as the weights see it */
+  float *mask;      /* recurrent dropout: [B][out_pad] */
+  float *chance;    /* noise, zoneout: [B][3][units_pad], numbers of forget = noise, masks of c and h, for one step */
+  float *own_dh;    /* one of two directions: [T][B][out_pad] */
+  float *last;      /* a join that reads once: [B][out_pad], to spare */
+  float *dh;        /* backward: the gradient of a cell's h [T][B][out_pad] */
+  float *back_in;   /* packed transposed weights: gradient of the output -> gradient of the input */
+  float *back_h;    /* cells: the same for h */
   float *back_wide; /* with a projection: gradient of h -> gradient of h before it */
   const float *y;   /* what the next node reads: rows of `stride` floats */
   size_t stride;
@@ -4066,20 +4062,20 @@ typedef struct lstm__tape {
 
 struct lstm_trainer {
   lstm_model *model;
-  lstm_trainer_desc desc;       /* resolved */
+  lstm_trainer_desc desc; /* resolved */
   lstm__loss loss;
   float *class_weights, *layer_rates; /* copies, or NULL */
-  lstm__tape *tapes;            /* [layers] */
-  float *grad, *m1, *m2, *best; /* [parameters], then zeros up to a multiple of 16; m1, m2, best may be NULL */
-  float *carry;                 /* [B][S] */
-  float *input;                 /* [T][B][I] */
-  float *flow[2];               /* gradients of outputs and inputs: [T][B][widest] */
-  float *dc, *dh;               /* [B][widest]: gradients of the cell, and of the initial h */
-  float *spare, *lift;          /* [B][widest]: a gradient on its way to h'; one of h before a projection, or of c */
-  float *token_sum;             /* [min(tokens, T B)][4 H padded]: gate gradients added up by token */
-  float *token_rows;            /* [min(tokens, T B)][embedding columns] */
-  float *chunk_sums;            /* [chunks] */
-  double *row_losses;           /* [T B] */
+  lstm__tape *tapes;                  /* [layers] */
+  float *grad, *m1, *m2, *best;       /* [parameters], then zeros up to a multiple of 16; m1, m2, best may be NULL */
+  float *carry;                       /* [B][S] */
+  float *input;                       /* [T][B][I] */
+  float *flow[2];                     /* gradients of outputs and inputs: [T][B][widest] */
+  float *dc, *dh;                     /* [B][widest]: gradients of the cell, and of the initial h */
+  float *spare, *lift;   /* [B][widest]: a gradient on its way to h'; one of h before a projection, or of c */
+  float *token_sum;      /* [min(tokens, T B)][4 H padded]: gate gradients added up by token */
+  float *token_rows;     /* [min(tokens, T B)][embedding columns] */
+  float *chunk_sums;     /* [chunks] */
+  double *row_losses;    /* [T B] */
   int *ids, *slots;      /* [T B]: tokens, and their places among the different tokens of the window; -1 in padding */
   int *unique, *slot_of; /* [min(tokens, T B)] the different tokens; [tokens] their places or -1 */
   int *order, *lengths;  /* [B] lanes by falling length; their lengths */
@@ -4149,9 +4145,9 @@ static lstm_status lstm__resolve_rates(const lstm_model *m, lstm_trainer_desc *d
 }
 
 static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
-  const float *number[] = {&d->learning_rate, &d->momentum,     &d->beta1,           &d->beta2,
-                           &d->alpha,         &d->epsilon,      &d->weight_decay,    &d->clip_norm,
-                           &d->clip_value,    &d->huber_delta,  &d->label_smoothing, &d->schedule_factor};
+  const float *number[] = {&d->learning_rate, &d->momentum,    &d->beta1,           &d->beta2,
+                           &d->alpha,         &d->epsilon,     &d->weight_decay,    &d->clip_norm,
+                           &d->clip_value,    &d->huber_delta, &d->label_smoothing, &d->schedule_factor};
   lstm_error *e = d->error;
   lstm_status status;
   size_t i;
@@ -4248,13 +4244,14 @@ static void lstm__carve_tape(lstm__arena *a, const lstm_model *m, int i, size_t 
 
 /* 1: a cell of the model is more than the plain one. */
 static int lstm__needs_spare(const lstm_model *m) {
-  int i, needs = 0;
+  int i;
   for (i = 0; i < m->plan.layers; i++) {
     const lstm__layer *l = m->layers + i;
-    needs |= l->recurrent && (l->generic || l->type == LSTM_LAYER_GRU || l->branch || l->o.projection ||
-                              l->o.recurrent_dropout > 0);
+    if (l->recurrent &&
+        (l->generic || l->type == LSTM_LAYER_GRU || l->branch || l->o.projection || l->o.recurrent_dropout > 0))
+      return 1;
   }
-  return needs;
+  return 0;
 }
 
 static int *lstm__carve_ints(lstm__arena *a, size_t count) { return (int *)lstm__carve(a, count, sizeof(int)); }
@@ -4336,7 +4333,9 @@ static void lstm__pack_back(float *to, const lstm__layer *l, int kind, const flo
   }
 }
 
-static int lstm__panels(int columns) { return (columns + 63) / 64; }
+/* How many tiles of `size` cover `count`. */
+static int lstm__tiles(int count, int size) { return (count + size - 1) / size; }
+static int lstm__panels(int columns) { return lstm__tiles(columns, 64); }
 
 /* Tiles of repacking a layer: 1 for its forward weights, then the panels of the transposed ones. */
 static int lstm__repack_tiles(const lstm_trainer *t, int layer) {
@@ -4349,8 +4348,7 @@ static int lstm__repack_tiles(const lstm_trainer *t, int layer) {
 static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
-  int ins = lstm__panels(l->in), outs = lstm__panels(l->out),
-      x = l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT;
+  int ins = lstm__panels(l->in), outs = lstm__panels(l->out), x = l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT;
   if (index == 0) {
     lstm__pack_layer(t->model, l);
   } else if (index <= ins) {
@@ -4365,56 +4363,44 @@ static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
   }
 }
 
-/* The stored start values follow the weights only where that is less work than a window without them. */
-static int lstm__table_tiles(const lstm_trainer *t, int layer) {
-  const lstm_model *m = t->model;
-  (void)layer;
-  return m->table_valid ? (m->desc.input_size + LSTM__GROUP - 1) / LSTM__GROUP : 0;
-}
-
+/* The stored start values of some tokens. */
 static void lstm__table_tile(lstm_trainer *t, int layer, int index) {
   int from = index * LSTM__GROUP;
   (void)layer;
   lstm__fill_table(t->model, from, lstm__int_min(from + LSTM__GROUP, t->model->desc.input_size));
 }
 
-/* A phase: how many tiles it has for a layer, and one of them. */
+/* A phase: independent tiles of a layer. */
+typedef void lstm__tile(lstm_trainer *t, int layer, int index);
+
 typedef struct lstm__phase {
-  int (*tiles)(const lstm_trainer *t, int layer);
-  void (*tile)(lstm_trainer *t, int layer, int index);
+  lstm_trainer *t;
+  lstm__tile *tile;
+  int layer;
 } lstm__phase;
 
-typedef struct lstm__phase_run {
-  lstm_trainer *t;
-  const lstm__phase *phase;
-  int layer;
-} lstm__phase_run;
-
 static void lstm__phase_task(void *context, int index) {
-  lstm__phase_run *run = (lstm__phase_run *)context;
-  run->phase->tile(run->t, run->layer, index);
+  const lstm__phase *phase = (const lstm__phase *)context;
+  phase->tile(phase->t, phase->layer, index);
 }
 
-static void lstm__run(lstm_trainer *t, const lstm__phase *phase, int layer) {
-  lstm__phase_run run;
-  int count = phase->tiles(t, layer);
-  run.t = t;
-  run.phase = phase;
-  run.layer = layer;
-  if (count > 0) lstm__execute(&t->desc.executor, count, lstm__phase_task, &run);
+static void lstm__run(lstm_trainer *t, lstm__tile *tile, int layer, int count) {
+  lstm__phase phase;
+  phase.t = t;
+  phase.tile = tile;
+  phase.layer = layer;
+  if (count > 0) lstm__execute(&t->desc.executor, count, lstm__phase_task, &phase);
 }
-
-static const lstm__phase lstm__phase_repack = {lstm__repack_tiles, lstm__repack_tile};
-static const lstm__phase lstm__phase_table = {lstm__table_tiles, lstm__table_tile};
 
 /* After a change of the weights: everything that is made from them. */
 static void lstm__trainer_refresh(lstm_trainer *t) {
   lstm_model *m = t->model;
   int i;
+  /* stored start values follow the weights only where that is less work than a window without them */
   m->table_valid =
       m->table && m->desc.input_size <= t->desc.seq_len * t->desc.batch_size && t->tapes[m->plan.table_layer].ids;
-  for (i = 0; i < t->model->plan.layers; i++) lstm__run(t, &lstm__phase_repack, i);
-  lstm__run(t, &lstm__phase_table, 0);
+  for (i = 0; i < m->plan.layers; i++) lstm__run(t, lstm__repack_tile, i, lstm__repack_tiles(t, i));
+  if (m->table_valid) lstm__run(t, lstm__table_tile, 0, lstm__tiles(m->desc.input_size, LSTM__GROUP));
   t->revision = t->model->revision;
 }
 
@@ -4502,13 +4488,17 @@ static int lstm__rows_after(const lstm_trainer *t, int layer) {
   return t->model->plan.pool >= 0 && layer > t->model->plan.pool ? t->B : t->T * t->B;
 }
 
-static int lstm__row_tiles(const lstm_trainer *t, int layer) {
-  return (lstm__rows_after(t, layer) + LSTM__GROUP - 1) / LSTM__GROUP;
+/* A phase over the rows of a layer, and one over the lanes, which stay together for all steps. */
+static void lstm__run_rows(lstm_trainer *t, lstm__tile *tile, int layer) {
+  lstm__run(t, tile, layer, lstm__tiles(lstm__rows_after(t, layer), LSTM__GROUP));
 }
-static int lstm__lane_tiles(const lstm_trainer *t, int layer) {
-  (void)layer;
-  return (t->B + t->group - 1) / t->group;
+
+static void lstm__run_lanes(lstm_trainer *t, lstm__tile *tile, int layer) {
+  lstm__run(t, tile, layer, lstm__tiles(t->B, t->group));
 }
+
+/* Row r of a window, step r / B of lane r % B, is not padding. Rows read once are those of step 0. */
+static int lstm__is_live(const lstm_trainer *t, int r) { return r / t->B < t->lengths[r % t->B]; }
 
 /* The rows that a node reads. */
 static const float *lstm__source(const lstm_trainer *t, int layer, size_t *stride) {
@@ -4549,7 +4539,7 @@ static void lstm__drop_row(const lstm_trainer *t, int layer, int row, const floa
   int i, purpose = l->o.type == LSTM_LAYER_DROPOUT ? LSTM__DROP : LSTM__DROP_INPUT;
   for (i = 0; i < l->out_pad; i++) {
     if (i % 4 == 0) lstm__chance_block(t, l, purpose, first + (uint64_t)(i / 4), block);
-    y[i] = block[i % 4] >= limit ? x[i] * scale : 0;
+    y[i] = i < l->in && block[i % 4] >= limit ? x[i] * scale : 0; /* the user's rows are not padded */
   }
 }
 
@@ -4580,17 +4570,7 @@ static void lstm__dropout_tile(lstm_trainer *t, int layer, int index) {
   size_t stride, width = (size_t)t->model->layers[layer].out_pad;
   const float *x = lstm__source(t, layer, &stride);
   int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
-  for (; r < end; r++) {
-    float *y = t->tapes[layer].out + (size_t)r * width;
-    int in = t->model->layers[layer].in, i;
-    if (stride >= width) {
-      lstm__drop_row(t, layer, r, x + (size_t)r * stride, y);
-      continue;
-    }
-    for (i = 0; i < (int)width; i++)
-      y[i] = i < in ? x[(size_t)r * stride + (size_t)i] : 0; /* the user's rows are not padded */
-    lstm__drop_row(t, layer, r, y, y);
-  }
+  for (; r < end; r++) lstm__drop_row(t, layer, r, x + (size_t)r * stride, t->tapes[layer].out + (size_t)r * width);
 }
 
 static void lstm__dense_tile(lstm_trainer *t, int layer, int index) {
@@ -4697,15 +4677,10 @@ static void lstm__join_tile(lstm_trainer *t, int layer, int index) {
   }
 }
 
-static const lstm__phase lstm__phase_embed = {lstm__row_tiles, lstm__embed_tile};
-static const lstm__phase lstm__phase_dropout = {lstm__row_tiles, lstm__dropout_tile};
-static const lstm__phase lstm__phase_dense = {lstm__row_tiles, lstm__dense_tile};
-static const lstm__phase lstm__phase_cell = {lstm__lane_tiles, lstm__cell_tile};
-static const lstm__phase lstm__phase_join = {lstm__lane_tiles, lstm__join_tile};
-
 /* How a type of layer is trained. */
 typedef struct lstm__pass {
-  const lstm__phase *forward; /* where the layer has a tape->out */
+  void (*run)(lstm_trainer *t, lstm__tile *tile, int layer);
+  lstm__tile *forward; /* where the layer has a tape->out */
   /* Adds to the gradients of its tensors and takes the gradient on to its inputs. Returns 0 where no node below is left
      to be visited. */
   int (*backward)(lstm_trainer *t, int layer, int wants_input);
@@ -4738,7 +4713,7 @@ static void lstm__take_ids(lstm_trainer *t, const int32_t *ids) {
   for (i = 0; i < t->unique_count; i++) t->slot_of[t->unique[i]] = -1;
   t->unique_count = 0;
   for (i = 0; i < t->T * t->B; i++) {
-    int valid = i / t->B < t->lengths[i % t->B], id = valid ? (int)ids[i] : 0;
+    int valid = lstm__is_live(t, i), id = valid ? (int)ids[i] : 0;
     t->ids[i] = id;
     t->slots[i] = -1;
     if (!valid) continue;
@@ -4755,7 +4730,7 @@ static void lstm__take_input(lstm_trainer *t, const float *x) {
   int i;
   for (i = 0; i < t->T * t->B; i++) {
     float *to = t->input + (size_t)i * width;
-    if (i / t->B < t->lengths[i % t->B])
+    if (lstm__is_live(t, i))
       memcpy(to, x + (size_t)i * width, width * sizeof(float));
     else
       memset(to, 0, width * sizeof(float));
@@ -4811,8 +4786,7 @@ static void lstm__final_states(const lstm_trainer *t, float *values) {
       size_t slot = (size_t)(l->reverse ? 0 : t->lengths[lane]) * (size_t)t->B + (size_t)lane;
       float *to = values + (size_t)lane * S + l->values;
       memcpy(to, tape->out + slot * (size_t)l->out_pad, (size_t)l->out * sizeof(float));
-      if (tape->cell)
-        memcpy(to + l->out, tape->cell + slot * (size_t)l->units_pad, (size_t)l->units * sizeof(float));
+      if (tape->cell) memcpy(to + l->out, tape->cell + slot * (size_t)l->units_pad, (size_t)l->units * sizeof(float));
     }
   }
 }
@@ -4828,11 +4802,10 @@ static void lstm__set_output(lstm_trainer *t, int layer) {
 }
 
 static void lstm__copy_outputs(const lstm_trainer *t, float *y) {
-  int top = t->model->plan.layers - 1, rows = lstm__rows_after(t, top + 1), r, last = lstm_model_reads_last(t->model);
+  int top = t->model->plan.layers - 1, rows = lstm__rows_after(t, top + 1), r;
   size_t o = (size_t)t->model->layers[top].out;
   for (r = 0; r < rows; r++) {
-    int valid = last ? t->lengths[r] > 0 : r / t->B < t->lengths[r % t->B];
-    if (valid)
+    if (lstm__is_live(t, r))
       memcpy(y + (size_t)r * o, t->tapes[top].y + (size_t)r * t->tapes[top].stride, o * sizeof(float));
     else
       memset(y + (size_t)r * o, 0, o * sizeof(float));
@@ -4858,7 +4831,8 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
     lstm__take_ids(t, b.ids);
   lstm__begin_window(t, &b);
   for (i = 0; i < t->model->plan.layers; i++) {
-    if (t->tapes[i].out) lstm__run(t, lstm__pass_of(t->model->layers + i)->forward, i);
+    const lstm__pass *pass = lstm__pass_of(t->model->layers + i);
+    if (t->tapes[i].out) pass->run(t, pass->forward, i);
     lstm__set_output(t, i);
   }
   if (y) lstm__copy_outputs(t, y);
@@ -4882,12 +4856,12 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
 
 /* The last layer's outputs' gradients come to lie in flow[0], rows of the last layer's stride. */
 static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
-  int top = t->model->plan.layers - 1, n = t->model->layers[top].out, last = lstm_model_reads_last(t->model);
+  int top = t->model->plan.layers - 1, n = t->model->layers[top].out;
   size_t width = (size_t)t->model->layers[top].out_pad, from = t->tapes[top].stride;
   int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
   for (; r < end; r++) {
     float *z = t->flow[0] + (size_t)r * width;
-    double weight = lstm__row_weight(t->batch, &t->loss, last, last ? 0 : r / t->B, r % t->B);
+    double weight = lstm__row_weight(t->batch, &t->loss, r / t->B, r % t->B);
     memset(z, 0, width * sizeof(float));
     t->row_losses[r] = 0;
     if (!(weight > 0)) continue;
@@ -4897,12 +4871,10 @@ static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
   }
 }
 
-static const lstm__phase lstm__phase_loss = {lstm__row_tiles, lstm__loss_tile};
-
 LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch, float *loss) {
   lstm_batch b;
   lstm_status status;
-  int r, rows, last;
+  int r, rows;
   double sum = 0;
   float mean;
   if (loss) *loss = 0;
@@ -4915,12 +4887,11 @@ LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch,
     return lstm__fail(b.error, LSTM_ERR_SHAPE, "the batch is not the one of the forward pass");
   status = lstm__check_targets(t->model, &b, &t->loss);
   if (status != LSTM_OK) return status;
-  last = lstm_model_reads_last(t->model);
   rows = lstm__rows_after(t, t->model->plan.layers);
   t->weight = 0;
-  for (r = 0; r < rows; r++) t->weight += lstm__row_weight(&b, &t->loss, last, last ? 0 : r / t->B, r % t->B);
+  for (r = 0; r < rows; r++) t->weight += lstm__row_weight(&b, &t->loss, r / t->B, r % t->B);
   t->batch = &b;
-  lstm__run(t, &lstm__phase_loss, t->model->plan.layers);
+  lstm__run_rows(t, lstm__loss_tile, t->model->plan.layers);
   t->batch = NULL;
   for (r = 0; r < rows; r++) sum += t->row_losses[r];
   t->has_loss = 1;
@@ -4938,6 +4909,10 @@ LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_sta
 /* [SECTION] Backward
    flow[k] holds the gradient of a layer's outputs, flow[1 - k] takes that of its inputs.
    ================================================================================================================ */
+
+static float *lstm__other_flow(const lstm_trainer *t) {
+  return t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
+}
 
 /* A weight gradient [outputs][k] += d^T a over n rows. */
 typedef struct lstm__product {
@@ -4993,7 +4968,7 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
 }
 
 static int lstm__product_tiles(const lstm__product *p) {
-  return lstm__panels((int)p->ldd) * ((p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K);
+  return lstm__panels((int)p->ldd) * lstm__tiles(p->k, LSTM__GRADIENT_K);
 }
 
 static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
@@ -5020,8 +4995,7 @@ static void lstm__move_gradient(const lstm__product *p, float *grad, int panel, 
 
 static void lstm__product_tile(lstm_trainer *t, const lstm__product *p, int index) {
   float g[LSTM__GRADIENT_K * 64], d[LSTM__GRADIENT_N * 64];
-  int slices = (p->k + LSTM__GRADIENT_K - 1) / LSTM__GRADIENT_K, panel = index / slices,
-      k0 = index % slices * LSTM__GRADIENT_K;
+  int slices = lstm__tiles(p->k, LSTM__GRADIENT_K), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K;
   int count = lstm__int_min(LSTM__GRADIENT_K, p->k - k0), n, r;
   size_t width = (size_t)lstm__int_min(64, (int)p->ldd - panel * 64);
   float *grad = t->grad + t->model->tensors[p->l.tensor[p->kind]].offset;
@@ -5065,7 +5039,7 @@ static void lstm__input_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
   int from = index * LSTM__GROUP, rows;
   const float *dz = lstm__output_gradients(t, layer, &rows);
-  float *dx = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
+  float *dx = lstm__other_flow(t);
   lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * (size_t)l->units_pad * (size_t)l->gates,
                    lstm__int_min(LSTM__GROUP, rows - from), dx + (size_t)from * (size_t)lstm__pad16(l->in),
                    l->branch && !l->reverse); /* the backward direction was first */
@@ -5186,11 +5160,6 @@ static void lstm__cell_back_tile(lstm_trainer *t, int layer, int index) {
 }
 
 /* The gradients of a cell's vectors, of rows in order: 16 units a tile. */
-static int lstm__vector_tiles(const lstm_trainer *t, int layer) {
-  const lstm__layer *l = t->model->layers + layer;
-  return l->vectors ? l->units_pad / 16 : 0;
-}
-
 static void lstm__vector_tile(lstm_trainer *t, int layer, int index) {
   static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_NORM, LSTM__T_BIAS, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
   static const int counts[] = {3, 4, 4, 1, 1};
@@ -5209,8 +5178,6 @@ static void lstm__vector_tile(lstm_trainer *t, int layer, int index) {
 }
 
 /* Gate gradients added up by token, 64 columns a tile. */
-static int lstm__token_tiles(const lstm_trainer *t, int layer) { return t->model->layers[layer].units_pad / 16; }
-
 static void lstm__token_tile(lstm_trainer *t, int layer, int index) {
   size_t width = (size_t)t->model->layers[layer].units_pad * 4, at = (size_t)index * 64;
   const float *gates = t->tapes[layer].gates;
@@ -5222,16 +5189,11 @@ static void lstm__token_tile(lstm_trainer *t, int layer, int index) {
 }
 
 /* The embedding's gradient, from gate gradients by token. Tokens are different, so rows do not meet. */
-static int lstm__token_row_tiles(const lstm_trainer *t, int layer) {
-  (void)layer;
-  return (t->unique_count + LSTM__GROUP - 1) / LSTM__GROUP;
-}
-
 static void lstm__token_row_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer, *embedding = t->model->layers;
   int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, t->unique_count - from), r;
   size_t width = (size_t)lstm__pad16(l->in);
-  float *dx = (t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0]) + (size_t)from * width;
+  float *dx = lstm__other_flow(t) + (size_t)from * width;
   float *grad = t->grad + t->model->tensors[embedding->tensor[LSTM__T_TABLE]].offset;
   lstm__input_rows(t, l, t->tapes[layer].back_in, t->token_sum + (size_t)from * (size_t)l->units_pad * 4, rows, dx, 0);
   for (r = 0; r < rows; r++)
@@ -5239,8 +5201,6 @@ static void lstm__token_row_tile(lstm_trainer *t, int layer, int index) {
 }
 
 /* The embedding's gradient from rows: 16 columns a tile, rows in order. */
-static int lstm__embed_back_tiles(const lstm_trainer *t, int layer) { return t->model->layers[layer].out_pad / 16; }
-
 static void lstm__embed_back_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
   float *grad = t->grad + t->model->tensors[l->tensor[LSTM__T_TABLE]].offset;
@@ -5251,24 +5211,14 @@ static void lstm__embed_back_tile(lstm_trainer *t, int layer, int index) {
                     t->gradients_at + (size_t)i * (size_t)l->out_pad + (size_t)index * 16, count);
 }
 
-static const lstm__phase lstm__phase_weights = {lstm__weight_tiles, lstm__weight_tile};
-static const lstm__phase lstm__phase_dense_back = {lstm__row_tiles, lstm__dense_back_tile};
-static const lstm__phase lstm__phase_dropout_back = {lstm__row_tiles, lstm__dropout_back_tile};
-static const lstm__phase lstm__phase_cell_back = {lstm__lane_tiles, lstm__cell_back_tile};
-static const lstm__phase lstm__phase_vectors = {lstm__vector_tiles, lstm__vector_tile};
-static const lstm__phase lstm__phase_tokens = {lstm__token_tiles, lstm__token_tile};
-static const lstm__phase lstm__phase_token_rows = {lstm__token_row_tiles, lstm__token_row_tile};
-static const lstm__phase lstm__phase_embed_back = {lstm__embed_back_tiles, lstm__embed_back_tile};
+static void lstm__flip(lstm_trainer *t) { t->gradients_at = lstm__other_flow(t); }
 
-static void lstm__flip(lstm_trainer *t) { t->gradients_at = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0]; }
-
-static int lstm__input_tiles(const lstm_trainer *t, int layer) {
+/* The gradient of a layer's inputs. */
+static void lstm__run_inputs(lstm_trainer *t, int layer) {
   int rows;
   (void)lstm__output_gradients(t, layer, &rows);
-  return (rows + LSTM__GROUP - 1) / LSTM__GROUP;
+  lstm__run(t, lstm__input_tile, layer, lstm__tiles(rows, LSTM__GROUP));
 }
-
-static const lstm__phase lstm__phase_inputs = {lstm__input_tiles, lstm__input_tile};
 
 /* Gives d, the gradient of a join's row of a step, to the two directions' rows, or to the one. */
 static void lstm__split_row(const lstm__layer *l, const float *d, float *forward, float *backward) {
@@ -5304,21 +5254,19 @@ static void lstm__join_back_tile(lstm_trainer *t, int layer, int index) {
   int i, step, end = lstm__int_min((index + 1) * t->group, t->B);
   for (i = index * t->group; i < end; i++) {
     float *once = t->gradients_at + (size_t)i * width, *row = t->tapes[layer].last + (size_t)i * width;
-    size_t last = (size_t)(t->lengths[i] - 1) * B + (size_t)i;
-    if (l->o.read == LSTM_READ_LAST && t->lengths[i]) {
-      lstm__split_row(l, once, forward + last * part, NULL);
-      if (backward) lstm__split_row(l, once, NULL, backward + (size_t)i * part);
-    }
-    for (step = 0; l->o.read != LSTM_READ_LAST && step < t->lengths[i]; step++) {
+    for (step = 0; step < t->lengths[i]; step++) {
       size_t at = (size_t)step * B + (size_t)i;
-      if (l->o.read) lstm__share_row(t, layer, step, i, once, row);
-      lstm__split_row(l, l->o.read ? row : t->gradients_at + at * width, forward + at * part,
-                      backward ? backward + at * part : NULL);
+      int last = l->o.read == LSTM_READ_LAST; /* the directions end at the last step and at step 0 */
+      if (l->o.read && !last) lstm__share_row(t, layer, step, i, once, row);
+      lstm__split_row(l,
+                      !l->o.read ? t->gradients_at + at * width
+                      : last     ? once
+                                 : row,
+                      last && step < t->lengths[i] - 1 ? NULL : forward + at * part,
+                      !backward || (last && step > 0) ? NULL : backward + at * part);
     }
   }
 }
-
-static const lstm__phase lstm__phase_join_back = {lstm__lane_tiles, lstm__join_back_tile};
 
 static int lstm__backward_join(lstm_trainer *t, int layer, int wants_input) {
   const lstm__layer *l = t->model->layers + layer, *cell = t->model->layers + l->source;
@@ -5326,11 +5274,10 @@ static int lstm__backward_join(lstm_trainer *t, int layer, int wants_input) {
   int i;
   (void)wants_input;
   for (i = l->source; i < layer; i++) {
-    float *other = t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
-    t->tapes[i].dh = cell->branch ? t->tapes[i].own_dh : other;
+    t->tapes[i].dh = cell->branch ? t->tapes[i].own_dh : lstm__other_flow(t);
     memset(t->tapes[i].dh, 0, count);
   }
-  lstm__run(t, &lstm__phase_join_back, layer);
+  lstm__run_lanes(t, lstm__join_back_tile, layer);
   if (!cell->branch) lstm__flip(t);
   return 1;
 }
@@ -5378,53 +5325,53 @@ static int lstm__backward_cell(lstm_trainer *t, int layer, int wants_input) {
   int i;
   if (!l->branch) t->tapes[layer].dh = t->gradients_at;
   lstm__enter_final(t, layer);
-  lstm__run(t, &lstm__phase_cell_back, layer);
+  lstm__run_lanes(t, lstm__cell_back_tile, layer);
   lstm__leave_initial(t, layer);
   if (t->tapes[layer].ids) {
     size_t in = (size_t)l->in;
     for (i = 0; i < t->unique_count; i++)
       memcpy(t->token_rows + (size_t)i * in,
              lstm__param(t->model, t->model->layers, LSTM__T_TABLE) + (size_t)t->unique[i] * in, in * sizeof(float));
-    lstm__run(t, &lstm__phase_tokens, layer);
-    lstm__run(t, &lstm__phase_token_rows, layer);
+    lstm__run(t, lstm__token_tile, layer, l->units_pad / 16);
+    lstm__run(t, lstm__token_row_tile, layer, lstm__tiles(t->unique_count, LSTM__GROUP));
   }
-  lstm__run(t, &lstm__phase_weights, layer);
-  lstm__run(t, &lstm__phase_vectors, layer);
+  lstm__run(t, lstm__weight_tile, layer, lstm__weight_tiles(t, layer));
+  if (l->vectors) lstm__run(t, lstm__vector_tile, layer, l->units_pad / 16);
   if (t->tapes[layer].ids || !wants_input) return l->reverse;
-  lstm__run(t, &lstm__phase_inputs, layer);
+  lstm__run_inputs(t, layer);
   if (!l->reverse) lstm__flip(t);
   return 1;
 }
 
 static int lstm__backward_dense(lstm_trainer *t, int layer, int wants_input) {
-  lstm__run(t, &lstm__phase_dense_back, layer);
-  lstm__run(t, &lstm__phase_weights, layer);
-  if (wants_input) lstm__run(t, &lstm__phase_inputs, layer);
+  lstm__run_rows(t, lstm__dense_back_tile, layer);
+  lstm__run(t, lstm__weight_tile, layer, lstm__weight_tiles(t, layer));
+  if (wants_input) lstm__run_inputs(t, layer);
   lstm__flip(t);
   return 1;
 }
 
 static int lstm__backward_dropout(lstm_trainer *t, int layer, int wants_input) {
   (void)wants_input;
-  if (t->tapes[layer].out) lstm__run(t, &lstm__phase_dropout_back, layer);
+  if (t->tapes[layer].out) lstm__run_rows(t, lstm__dropout_back_tile, layer);
   return 1;
 }
 
 static int lstm__backward_embedding(lstm_trainer *t, int layer, int wants_input) {
   (void)wants_input;
-  lstm__run(t, &lstm__phase_embed_back, layer);
+  lstm__run(t, lstm__embed_back_tile, layer, t->model->layers[layer].out_pad / 16);
   return 0;
 }
 
 static const lstm__pass *lstm__pass_of(const lstm__layer *l) {
   static const lstm__pass passes[LSTM__NODE_JOIN + 1] = {
-      {NULL, NULL},
-      {&lstm__phase_embed, lstm__backward_embedding},
-      {&lstm__phase_cell, lstm__backward_cell},
-      {&lstm__phase_dense, lstm__backward_dense},
-      {&lstm__phase_dropout, lstm__backward_dropout},
-      {&lstm__phase_cell, lstm__backward_cell},
-      {&lstm__phase_join, lstm__backward_join},
+      {NULL, NULL, NULL},
+      {lstm__run_rows, lstm__embed_tile, lstm__backward_embedding},
+      {lstm__run_lanes, lstm__cell_tile, lstm__backward_cell},
+      {lstm__run_rows, lstm__dense_tile, lstm__backward_dense},
+      {lstm__run_rows, lstm__dropout_tile, lstm__backward_dropout},
+      {lstm__run_lanes, lstm__cell_tile, lstm__backward_cell},
+      {lstm__run_lanes, lstm__join_tile, lstm__backward_join},
   };
   return passes + l->type;
 }
@@ -5442,11 +5389,10 @@ static void lstm__backward_layers(lstm_trainer *t) {
 /* The gradient of the outputs, in flow[0]: the loss's, and what the caller adds. */
 static void lstm__enter_output(lstm_trainer *t) {
   int top = t->model->plan.layers - 1, rows = lstm__rows_after(t, top + 1), n = t->model->layers[top].out, r;
-  int last = lstm_model_reads_last(t->model);
   size_t width = (size_t)t->model->layers[top].out_pad;
   if (!t->has_loss) memset(t->flow[0], 0, (size_t)rows * width * sizeof(float));
   for (r = 0; t->gradients && t->gradients->d_output && r < rows; r++)
-    if (last ? t->lengths[r] > 0 : r / t->B < t->lengths[r % t->B])
+    if (lstm__is_live(t, r))
       lstm__add_row(t->flow[0] + (size_t)r * width, t->gradients->d_output + (size_t)r * (size_t)n, n);
   t->gradients_at = t->flow[0];
 }
@@ -5469,55 +5415,46 @@ LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flo
   return LSTM_OK;
 }
 
-/* A layer's gate values (after a forward) or gradients (after a backward) of a step and lane, direction by direction:
-   calls `take` for each row of 4 units_pad. Returns 0 where the layer has none. */
-static int lstm__each_gate_row(const lstm_trainer *t, int layer, void *context,
-                               void (*take)(void *context, const lstm_trainer *t, const lstm__layer *l, int step,
-                                            const float *row)) {
-  int i, step, lane, found = 0;
-  for (i = 0; i < t->model->plan.layers; i++) {
-    const lstm__layer *l = t->model->layers + i;
-    if (l->described != layer || !l->recurrent) continue;
-    found = 1;
-    for (step = 0; step < t->T; step++)
-      for (lane = 0; lane < t->B; lane++)
-        if (step < t->lengths[lane])
-          take(context, t, l, step, t->tapes[i].gates + (size_t)(step * t->B + lane) * (size_t)l->units_pad * 4);
-  }
-  return found;
-}
-
-static void lstm__count_saturated(void *context, const lstm_trainer *t, const lstm__layer *l, int step,
-                                  const float *row) {
-  lstm_saturation *out = (lstm_saturation *)context;
-  int k, u, gates = l->type == LSTM_LAYER_GRU ? 3 : 4;
-  (void)t;
-  (void)step;
+static void lstm__count_saturated(const lstm__layer *l, const float *gates, lstm_saturation *out) {
+  int k, u;
   out->count += (size_t)l->units;
-  for (k = 0; k < gates; k++)
+  for (k = 0; k < (l->type == LSTM_LAYER_GRU ? 3 : 4); k++)
     for (u = 0; u < l->units; u++) {
-      float v = row[u / 16 * 64 + k * 16 + u % 16];
+      float v = gates[u / 16 * 64 + k * 16 + u % 16];
       out->low[k] += v < (k == 2 ? -0.9f : 0.1f);
       out->high[k] += v > 0.9f;
     }
 }
 
+/* Goes through a layer's gate values (after a forward) for `out`, or their sums' gradients (after a backward) for the
+   squares of steps' norms, direction by direction. Returns 0 where the layer has none. */
+static int lstm__read_gates(const lstm_trainer *t, int layer, lstm_saturation *out, float *squares) {
+  int i, r, found = 0;
+  for (i = 0; i < t->model->plan.layers; i++) {
+    const lstm__layer *l = t->model->layers + i;
+    const float *gates = t->tapes[i].gates;
+    if (l->described != layer || !l->recurrent) continue;
+    found = 1;
+    for (r = 0; r < t->T * t->B; r++, gates += l->units_pad * 4) {
+      if (!lstm__is_live(t, r)) continue;
+      if (out) lstm__count_saturated(l, gates, out);
+      if (squares) squares[r / t->B] = squares[r / t->B] + t->model->kernels->dot(l->units_pad * 4, gates, gates);
+    }
+  }
+  return found;
+}
+
 LSTM_API lstm_status lstm_trainer_saturation(const lstm_trainer *trainer, int layer, lstm_saturation *out) {
   if (!trainer || !out || !trainer->has_forward) return LSTM_ERR_ARGUMENT;
   memset(out, 0, sizeof *out);
-  return lstm__each_gate_row(trainer, layer, out, lstm__count_saturated) ? LSTM_OK : LSTM_ERR_ARGUMENT;
-}
-
-static void lstm__add_square(void *context, const lstm_trainer *t, const lstm__layer *l, int step, const float *row) {
-  float *norms = (float *)context;
-  norms[step] = norms[step] + t->model->kernels->dot(l->units_pad * 4, row, row);
+  return lstm__read_gates(trainer, layer, out, NULL) ? LSTM_OK : LSTM_ERR_ARGUMENT;
 }
 
 LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int layer, float *norms) {
   int step;
   if (!trainer || !norms || !trainer->has_backward) return LSTM_ERR_ARGUMENT;
   memset(norms, 0, (size_t)trainer->T * sizeof(float));
-  if (!lstm__each_gate_row(trainer, layer, norms, lstm__add_square)) return LSTM_ERR_ARGUMENT;
+  if (!lstm__read_gates(trainer, layer, NULL, norms)) return LSTM_ERR_ARGUMENT;
   for (step = 0; step < trainer->T; step++) norms[step] = (float)lstm__sqrt((double)norms[step]);
   return LSTM_OK;
 }
@@ -5531,11 +5468,6 @@ LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int la
    AdamW     the same with w *= 1 - rate weight_decay first, and l2 = 0
    ================================================================================================================ */
 
-static int lstm__chunk_tiles(const lstm_trainer *t, int layer) {
-  (void)layer;
-  return (int)((t->model->plan.params + LSTM__CHUNK - 1) / LSTM__CHUNK);
-}
-
 /* The padded length of chunk `index`, which begins at float *at. */
 static int lstm__chunk_length(const lstm_trainer *t, int index, size_t *at) {
   size_t padded = (t->model->plan.params + 15) & ~(size_t)15;
@@ -5543,17 +5475,14 @@ static int lstm__chunk_length(const lstm_trainer *t, int index, size_t *at) {
   return (int)(padded - *at < LSTM__CHUNK ? padded - *at : LSTM__CHUNK);
 }
 
-/* What layer_rates says of tensor i. */
-static float lstm__tensor_rate(const lstm_trainer *t, int i) {
-  return t->layer_rates ? t->layer_rates[t->model->tensors[i].layer] : 1;
-}
-
-/* Where the tensor that has float `at` ends, at most `end`, and its *factor. */
+/* Where the tensor that has float `at` ends, at most `end`, and what layer_rates says of it, its *factor. */
 static size_t lstm__segment(const lstm_trainer *t, size_t at, size_t end, float *factor) {
   const lstm__tensor *tensors = t->model->tensors;
   int i = 0, count = t->model->plan.tensors;
+  *factor = 1;
+  if (!t->layer_rates) return end;
   while (i + 1 < count && tensors[i + 1].offset <= at) i++;
-  *factor = lstm__tensor_rate(t, i);
+  *factor = t->layer_rates[tensors[i].layer];
   return i + 1 < count && tensors[i + 1].offset < end ? tensors[i + 1].offset : end;
 }
 
@@ -5562,7 +5491,7 @@ static void lstm__norm_tile(lstm_trainer *t, int layer, int index) {
   int n = lstm__chunk_length(t, index, &at);
   float factor;
   (void)layer;
-  for (from = at; t->layer_rates && from < at + (size_t)n; from = to) { /* frozen layers have no part in the norm */
+  for (from = at; from < at + (size_t)n; from = to) { /* frozen layers have no part in the norm */
     to = lstm__segment(t, from, at + (size_t)n, &factor);
     if (factor == 0) memset(t->grad + from, 0, (to - from) * sizeof(float));
   }
@@ -5671,38 +5600,39 @@ static void lstm__update_segment(lstm_trainer *t, float factor, size_t from, siz
 }
 
 static void lstm__update_tile(lstm_trainer *t, int layer, int index) {
-  size_t at, to, end;
-  float factor = 1;
+  size_t at, to, end = (size_t)lstm__chunk_length(t, index, &at);
+  float factor;
   (void)layer;
-  end = (size_t)lstm__chunk_length(t, index, &at);
   for (end += at; at < end; at = to) {
-    to = t->layer_rates ? lstm__segment(t, at, end, &factor) : end;
+    to = lstm__segment(t, at, end, &factor);
     if (factor > 0) lstm__update_segment(t, factor, at, to);
   }
 }
 
-static const lstm__phase lstm__phase_norm = {lstm__chunk_tiles, lstm__norm_tile};
-static const lstm__phase lstm__phase_scale = {lstm__chunk_tiles, lstm__scale_tile};
-static const lstm__phase lstm__phase_update = {lstm__chunk_tiles, lstm__update_tile};
+static int lstm__run_chunks(lstm_trainer *t, lstm__tile *tile) {
+  int count = (int)((t->model->plan.params + LSTM__CHUNK - 1) / LSTM__CHUNK);
+  lstm__run(t, tile, 0, count);
+  return count;
+}
 
 /* Pascanu et al., 2013: g *= clip_norm / norm where the norm is over clip_norm. */
 LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *t, float *norm) {
   double sum = 0;
-  int i;
+  int i, chunks;
   if (!t) return LSTM_ERR_ARGUMENT;
-  lstm__run(t, &lstm__phase_norm, 0);
-  for (i = 0; i < lstm__chunk_tiles(t, 0); i++) sum += (double)t->chunk_sums[i];
+  chunks = lstm__run_chunks(t, lstm__norm_tile);
+  for (i = 0; i < chunks; i++) sum += (double)t->chunk_sums[i];
   t->norm = (float)lstm__sqrt(sum);
   if (norm) *norm = t->norm;
   if (!lstm__finite(sum)) return LSTM_ERR_NOT_FINITE;
-  if (t->desc.clip_norm > 0 && t->norm > t->desc.clip_norm) lstm__run(t, &lstm__phase_scale, 0);
+  if (t->desc.clip_norm > 0 && t->norm > t->desc.clip_norm) (void)lstm__run_chunks(t, lstm__scale_tile);
   return LSTM_OK;
 }
 
 LSTM_API lstm_status lstm_trainer_update(lstm_trainer *t) {
   if (!t) return LSTM_ERR_ARGUMENT;
   t->steps++;
-  lstm__run(t, &lstm__phase_update, 0);
+  (void)lstm__run_chunks(t, lstm__update_tile);
   t->model->revision++; /* other trainers of this model notice */
   lstm__trainer_refresh(t);
   return LSTM_OK;
@@ -5916,10 +5846,6 @@ static double lstm__exact_unit(const lstm__exact *e, const lstm__layer *l, const
   return lstm__exact_map(l->activation, lstm__exact_dot(w, j, (size_t)l->in, in + row * (size_t)l->in, b[j]));
 }
 
-static int lstm__exact_valid(const lstm_trainer *t, size_t row) {
-  return (int)row / t->B < t->lengths[(int)row % t->B];
-}
-
 /* The loss of a pass with the weights w. */
 static double lstm__exact_loss(lstm__exact *e) {
   const lstm_trainer *t = e->t;
@@ -5928,7 +5854,7 @@ static double lstm__exact_loss(lstm__exact *e) {
   int k, lane;
   memset(e->rows, 0, (size_t)(m->plan.layers + 1) * e->room * sizeof(double));
   for (r = 0; e->b->x && r < rows; r++)
-    for (j = 0; j < in && lstm__exact_valid(t, r); j++) e->rows[r * in + j] = (double)e->b->x[r * in + j];
+    for (j = 0; j < in && lstm__is_live(t, (int)r); j++) e->rows[r * in + j] = (double)e->b->x[r * in + j];
   for (k = 0; k < m->plan.layers; k++) {
     const lstm__layer *l = m->layers + k;
     double *from = e->rows + (size_t)(l->source + 1) * e->room, *to = e->rows + (size_t)(k + 1) * e->room;
@@ -5939,7 +5865,7 @@ static double lstm__exact_loss(lstm__exact *e) {
     if (l->type == LSTM__NODE_JOIN && l->o.read) rows = (size_t)t->B;
     if (l->recurrent || l->type == LSTM__NODE_JOIN) continue;
     for (r = 0; r < rows; r++)
-      for (j = 0; j < n && lstm__exact_valid(t, r); j++) to[r * n + j] = lstm__exact_unit(e, l, from, r, j);
+      for (j = 0; j < n && lstm__is_live(t, (int)r); j++) to[r * n + j] = lstm__exact_unit(e, l, from, r, j);
   }
   return e->desc->loss(e->desc->user, e->rows + (size_t)m->plan.layers * e->room, NULL);
 }
@@ -6099,18 +6025,6 @@ static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
 static void lstm__to_le(unsigned char *p, uint64_t v, int bytes) {
   int i;
   for (i = 0; i < bytes; ++i) p[i] = (unsigned char)(v >> (8 * i) & 255);
-}
-
-static float lstm__float_of_bits(uint32_t bits) {
-  float f;
-  memcpy(&f, &bits, 4);
-  return f;
-}
-
-static uint32_t lstm__bits_of_float(float f) {
-  uint32_t bits;
-  memcpy(&bits, &f, 4);
-  return bits;
 }
 
 static int lstm__all_finite(const float *p, size_t count) {
@@ -7823,9 +7737,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define V_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define V_SQRT(a) K(scalar_sqrt)(a)
-#define V_ABS(a) K(from_bits)(K(to_bits)(a) & 0x7fffffffu)
-#define V_SIGN(a, s) K(from_bits)(K(to_bits)(a) | (K(to_bits)(s) & 0x80000000u))
-#define V_POW2(t) K(from_bits)(K(to_bits)(t) << 23)
+#define V_ABS(a) lstm__float_of_bits(lstm__bits_of_float(a) & 0x7fffffffu)
+#define V_SIGN(a, s) lstm__float_of_bits(lstm__bits_of_float(a) | (lstm__bits_of_float(s) & 0x80000000u))
+#define V_POW2(t) lstm__float_of_bits(lstm__bits_of_float(t) << 23)
 #define V_POS(d, y) ((y) > 0 ? (d) : 0.0f)
 #define LSTM__TILE_ROWS 2
 #if LSTM__PASS == 1
@@ -7834,11 +7748,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_FMA(a, b, c) lstm__soft_fma(a, b, c)
 #elif LSTM__X86
 #define LSTM__SUFFIX hard
-#if defined(_MSC_VER) && !defined(__clang__)
-#define LSTM__TARGET
-#else
-#define LSTM__TARGET __attribute__((target("fma")))
-#endif
+#define LSTM__TARGET LSTM__TARGET_OF("fma")
 #define V_FMA(a, b, c) _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)))
 #else
 #define LSTM__SUFFIX hard
@@ -7848,11 +7758,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 
 #elif LSTM__PASS == 3
 #define LSTM__SUFFIX sse2
-#if defined(_MSC_VER) && !defined(__clang__)
-#define LSTM__TARGET
-#else
-#define LSTM__TARGET __attribute__((target("sse2")))
-#endif
+#define LSTM__TARGET LSTM__TARGET_OF("sse2")
 #if defined(__GNUC__) && defined(__FMA__)
 /* gcc fuses what a flag such as -march=native lets it fuse; SSE2's bits must not depend on that. */
 LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
@@ -7884,11 +7790,7 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 
 #elif LSTM__PASS == 4
 #define LSTM__SUFFIX avx2
-#if defined(_MSC_VER) && !defined(__clang__)
-#define LSTM__TARGET
-#else
-#define LSTM__TARGET __attribute__((target("avx2,fma")))
-#endif
+#define LSTM__TARGET LSTM__TARGET_OF("avx2,fma")
 #define VL 8
 #define V __m256
 #define V_LD(p) _mm256_loadu_ps(p)
@@ -7911,11 +7813,7 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 
 #elif LSTM__PASS == 5
 #define LSTM__SUFFIX avx512
-#if defined(_MSC_VER) && !defined(__clang__)
-#define LSTM__TARGET
-#else
-#define LSTM__TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw")))
-#endif
+#define LSTM__TARGET LSTM__TARGET_OF("avx512f,avx512vl,avx512dq,avx512bw")
 #define VL 16
 #define V __m512
 #define V_LD(p) _mm512_loadu_ps(p)
@@ -7993,16 +7891,6 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
    ================================================================================================================ */
 
 #if VL == 1
-IN uint32_t K(to_bits)(float x) {
-  uint32_t u;
-  memcpy(&u, &x, sizeof u);
-  return u;
-}
-IN float K(from_bits)(uint32_t u) {
-  float x;
-  memcpy(&x, &u, sizeof x);
-  return x;
-}
 /* Correctly rounded: a float's root in double is never near enough to a midpoint of floats to be rounded wrongly. */
 IN float K(scalar_sqrt)(float x) {
 #if LSTM__X86
@@ -8101,8 +7989,7 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
   const float *a0 = a[0], *a1 = a[R > 1 ? 1 : 0], *a2 = a[R > 2 ? 2 : 0], *a3 = a[R > 3 ? 3 : 0],
               *a4 = a[R > 4 ? 4 : 0], *a5 = a[R > 5 ? 5 : 0];
   K(quad)
-  q0 = acc[0],
-  q1 = acc[R > 1 ? 1 : 0], q2 = acc[R > 2 ? 2 : 0], q3 = acc[R > 3 ? 3 : 0], q4 = acc[R > 4 ? 4 : 0],
+  q0 = acc[0], q1 = acc[R > 1 ? 1 : 0], q2 = acc[R > 2 ? 2 : 0], q3 = acc[R > 3 ? 3 : 0], q4 = acc[R > 4 ? 4 : 0],
   q5 = acc[R > 5 ? 5 : 0];
   size_t k = 0;
   int i;
@@ -8123,24 +8010,27 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
   if (R > 5) acc[5] = q5;
 }
 
-IN const float *K(row)(const lstm__rows *m, int r) { return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride; }
-IN float *K(out_row)(const lstm__out_rows *m, int r) { return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride; }
-
-/* Calls a tile for all rows: as many of LSTM__TILE_ROWS as fit, then 4, 2, 1. */
+/* Calls a tile of R rows (a constant) from row r for all rows: as many of LSTM__TILE_ROWS as fit, then 4, 2, 1. */
+#define LSTM__EACH_TILE_OF(size, rows, CALL)                                                                           \
+  do {                                                                                                                 \
+    enum { R = size };                                                                                                 \
+    for (; r + R <= (rows); r += R) CALL;                                                                              \
+  } while (0)
 #define LSTM__EACH_TILE(rows, CALL)                                                                                    \
   do {                                                                                                                 \
-    int r_ = 0;                                                                                                        \
-    for (; r_ + LSTM__TILE_ROWS <= (rows); r_ += LSTM__TILE_ROWS) CALL(LSTM__TILE_ROWS, r_);                           \
-    if (LSTM__TILE_ROWS > 4)                                                                                           \
-      for (; r_ + 4 <= (rows); r_ += 4) CALL(4, r_);                                                                   \
-    if (LSTM__TILE_ROWS > 2)                                                                                           \
-      for (; r_ + 2 <= (rows); r_ += 2) CALL(2, r_);                                                                   \
-    for (; r_ < (rows); r_++) CALL(1, r_);                                                                             \
+    int r = 0;                                                                                                         \
+    LSTM__EACH_TILE_OF(LSTM__TILE_ROWS, rows, CALL);                                                                   \
+    if (LSTM__TILE_ROWS > 4) LSTM__EACH_TILE_OF(4, rows, CALL);                                                        \
+    if (LSTM__TILE_ROWS > 2) LSTM__EACH_TILE_OF(2, rows, CALL);                                                        \
+    LSTM__EACH_TILE_OF(1, rows, CALL);                                                                                 \
   } while (0)
 
-/* --- the cell
-   ---------------------------------------------------------------------------------------------------------- i =
-   sigmoid(z.a), f = sigmoid(z.b), g = tanh(z.c), o = sigmoid(z.d); c = f c' + i g; h = o tanh(c). i and g share a
+/* --- the cell ---------------------------------------------------------------------------------------------------- */
+
+/* Where unit u has its first gate in gates [units / 16][4][16]. */
+IN float *K(gates_of)(float *gates, int u) { return gates + (size_t)(u / 16) * 64 + (size_t)(u % 16); }
+
+/* i = sigmoid(z.a), f = sigmoid(z.b), g = tanh(z.c), o = sigmoid(z.d); c = f c' + i g; h = o tanh(c). i and g share a
    division, and so do f and o: 1/a = b / (a b). */
 IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape) {
   const V one = V_SET(1.0f);
@@ -8167,38 +8057,35 @@ IN void K(cell_tile)(const int R, const lstm__cell_job *job, int b, int r0) {
   const float *w = job->w + (size_t)b * (size_t)(1 + job->nx + job->nh) * 64;
   int r, j;
   for (r = 0; r < R; r++) {
-    x[r] = job->nx && !job->start.p ? K(row)(&job->x, r0 + r) : NULL;
-    h[r] = K(row)(&job->h, r0 + r);
+    x[r] = job->nx && !job->start.p ? lstm__row(&job->x, r0 + r) : NULL;
+    h[r] = lstm__row(&job->h, r0 + r);
   }
   for (j = 0; j < 16; j += VL) {
     K(quad) acc[6];
     const float *wj = w + j;
-    for (r = 0; r < R; r++) acc[r] = K(load4)(4, job->start.p ? K(row)(&job->start, r0 + r) + (size_t)b * 64 + j : wj);
+    for (r = 0; r < R; r++)
+      acc[r] = K(load4)(4, job->start.p ? lstm__row(&job->start, r0 + r) + (size_t)b * 64 + j : wj);
     wj += 64;
     if (job->nx && !job->start.p) K(chains)(R, 4, x, 1, job->nx, wj, 64, acc);
     wj += (size_t)job->nx * 64;
     K(chains)(R, 4, h, 1, job->nh, wj, 64, acc);
     for (r = 0; r < R; r++) {
       size_t u = (size_t)b * 16 + (size_t)j;
-      float *tape = job->tape.p ? K(out_row)(&job->tape, r0 + r) + (size_t)b * 64 + j : NULL;
+      float *tape = job->tape.p ? lstm__out_row(&job->tape, r0 + r) + (size_t)b * 64 + j : NULL;
       if (job->raw) {
         K(store4)(4, tape, acc[r]);
         continue;
       }
       K(gates)
-      (acc[r], K(row)(&job->c, r0 + r) + u, K(out_row)(&job->c_out, r0 + r) + u, K(out_row)(&job->h_out, r0 + r) + u,
-       tape);
+      (acc[r], lstm__row(&job->c, r0 + r) + u, lstm__out_row(&job->c_out, r0 + r) + u,
+       lstm__out_row(&job->h_out, r0 + r) + u, tape);
     }
   }
 }
 
 FN void K(cell)(const lstm__cell_job *job) {
   int b;
-  for (b = 0; b < job->blocks; b++) {
-#define LSTM__CALL(R, r) K(cell_tile)(R, job, b, r)
-    LSTM__EACH_TILE(job->rows, LSTM__CALL);
-#undef LSTM__CALL
-  }
+  for (b = 0; b < job->blocks; b++) LSTM__EACH_TILE(job->rows, K(cell_tile)(R, job, b, r));
 }
 
 /* Given dh and dc at this step: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc'
@@ -8206,20 +8093,19 @@ FN void K(cell)(const lstm__cell_job *job) {
    o). */
 FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
   const V one = V_SET(1.0f);
-  int u, j;
-  for (u = 0; u < n; u += 16, gates += 64) {
-    for (j = 0; j < 16; j += VL) {
-      K(quad) q = K(load4)(4, gates + j);
-      V t = K(tanh)(V_LD(c + u + j)), h = V_LD(dh + u + j);
-      V d = V_FMA(V_MUL(h, q.d), V_FNMA(t, t, one), V_LD(dc + u + j));
-      V_ST(dc + u + j, V_MUL(d, q.b));
-      q.d = V_MUL(V_MUL(V_MUL(h, t), q.d), V_SUB(one, q.d));
-      q.b = V_MUL(V_MUL(V_MUL(d, V_LD(c_prev + u + j)), q.b), V_SUB(one, q.b));
-      h = V_MUL(V_MUL(V_MUL(d, q.c), q.a), V_SUB(one, q.a));
-      q.c = V_MUL(V_MUL(d, q.a), V_FNMA(q.c, q.c, one));
-      q.a = h;
-      K(store4)(4, gates + j, q);
-    }
+  int u;
+  for (u = 0; u < n; u += VL) {
+    float *at = K(gates_of)(gates, u);
+    K(quad) q = K(load4)(4, at);
+    V t = K(tanh)(V_LD(c + u)), h = V_LD(dh + u);
+    V d = V_FMA(V_MUL(h, q.d), V_FNMA(t, t, one), V_LD(dc + u));
+    V_ST(dc + u, V_MUL(d, q.b));
+    q.d = V_MUL(V_MUL(V_MUL(h, t), q.d), V_SUB(one, q.d));
+    q.b = V_MUL(V_MUL(V_MUL(d, V_LD(c_prev + u)), q.b), V_SUB(one, q.b));
+    h = V_MUL(V_MUL(V_MUL(d, q.c), q.a), V_SUB(one, q.a));
+    q.c = V_MUL(V_MUL(d, q.a), V_FNMA(q.c, q.c, one));
+    q.a = h;
+    K(store4)(4, at, q);
   }
 }
 
@@ -8229,8 +8115,7 @@ IN V K(activate)(int f, V x) {
   if (f == LSTM_TANH) return K(tanh)(x);
   if (f == LSTM_SIGMOID) return K(sigmoid)(x);
   if (f == LSTM_RELU) return V_MAX(V_SET(0.0f), x);
-  if (f == LSTM_HARD_SIGMOID)
-    return V_MIN(V_SET(1.0f), V_MAX(V_SET(0.0f), V_FMA(x, V_SET(1.0f / 6), V_SET(0.5f))));
+  if (f == LSTM_HARD_SIGMOID) return V_MIN(V_SET(1.0f), V_MAX(V_SET(0.0f), V_FMA(x, V_SET(1.0f / 6), V_SET(0.5f))));
   if (f == LSTM_SOFTSIGN) return V_DIV(x, V_ADD(V_SET(1.0f), V_ABS(x)));
   return f == LSTM__MAP_EXP ? K(exp)(x) : x;
 }
@@ -8285,10 +8170,9 @@ FN float K(normalise)(int n, float *x, size_t stride) {
 /* Back through it: y = gain xhat + bias, dy at `stride` becomes dx = (dxhat - mean(dxhat) - xhat mean(dxhat xhat)) /
    sqrt(...), dxhat = gain dy. On return xhat is the gain's gradient, dy xhat, and dbias the bias's, dy. */
 FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const float *gain, float *dbias, float root) {
-  float sum[16], dot[16], live[16];
+  float sum[16] = {0}, dot[16] = {0}, live[16];
   int i, j, blocks = (n + 15) / 16;
   V minus_mean, slope;
-  for (j = 0; j < 16; j++) sum[j] = dot[j] = 0;
   for (i = 0; i < blocks; i++)
     for (j = 0; j < 16; j += VL) {
       V d = V_MUL(V_LD(dy + (size_t)i * stride + j), V_LD(gain + i * 16 + j));
@@ -8333,15 +8217,14 @@ IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zo
    the gains' rows, the roots at the beginning of the biases'. */
 FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep) {
   const float *bias = gain + (size_t)job->units * 4;
-  int k, u, j;
+  int k, u;
   for (k = 0; k < 4; k++, gain += job->units, bias += job->units) {
     float root = K(normalise)(job->n, job->gates + k * 16, 64);
-    for (u = 0; u < job->units; u += 16)
-      for (j = u; j < u + 16; j += VL) {
-        float *at = job->gates + (size_t)u * 4 + k * 16 + (j - u);
-        if (keep) V_ST(keep + (size_t)k * (size_t)job->units + j, V_LD(at));
-        V_ST(at, V_FMA(V_LD(gain + j), V_LD(at), V_LD(bias + j)));
-      }
+    for (u = 0; u < job->units; u += VL) {
+      float *at = K(gates_of)(job->gates, u) + k * 16;
+      if (keep) V_ST(keep + (size_t)k * (size_t)job->units + u, V_LD(at));
+      V_ST(at, V_FMA(V_LD(gain + u), V_LD(at), V_LD(bias + u)));
+    }
     if (keep) keep[(size_t)(4 + k) * (size_t)job->units] = root;
   }
 }
@@ -8375,21 +8258,19 @@ FN void K(gate_forward)(const lstm__gate_job *job) {
   size_t base = job->o->peephole ? 3 * (size_t)job->units : 0;
   const float *norm = job->o->layer_norm ? job->vectors + base : NULL;
   float *keep = norm && job->keep ? job->keep + base : NULL;
-  int u, j;
+  int u;
   if (norm) K(norm_gates)(job, norm, keep);
-  for (u = 0; u < job->units; u += 16)
-    for (j = 0; j < 16; j += VL) K(first_gates)(job, u + j, job->gates + (size_t)u * 4 + j);
+  for (u = 0; u < job->units; u += VL) K(first_gates)(job, u, K(gates_of)(job->gates, u));
   if (norm) {
     float root = K(normalise)(job->n, job->h, 16);
     if (keep) memcpy(keep + 8 * (size_t)job->units, job->h, (size_t)job->units * sizeof(float));
     if (keep) keep[9 * (size_t)job->units] = root;
   }
-  for (u = 0; u < job->units; u += 16)
-    for (j = u; j < u + 16; j += VL) {
-      V s = V_LD(job->h + j), o = V_LD(job->gates + (size_t)u * 4 + 48 + (j - u));
-      if (norm) s = V_FMA(V_LD(norm + 8 * (size_t)job->units + j), s, V_LD(norm + 9 * (size_t)job->units + j));
-      V_ST(job->h + j, V_MUL(o, K(activate)((int)job->o->activation, s)));
-    }
+  for (u = 0; u < job->units; u += VL) {
+    V s = V_LD(job->h + u), o = V_LD(K(gates_of)(job->gates, u) + 48);
+    if (norm) s = V_FMA(V_LD(norm + 8 * (size_t)job->units + u), s, V_LD(norm + 9 * (size_t)job->units + u));
+    V_ST(job->h + u, V_MUL(o, K(activate)((int)job->o->activation, s)));
+  }
 }
 
 /* do = dh A(n), dn = dh o A'(n): dn goes to `dn`, do in place of o. */
@@ -8447,17 +8328,14 @@ FN void K(gate_backward)(const lstm__gate_job *job) {
   size_t units = (size_t)job->units, base = job->o->peephole ? 3 * units : 0;
   const float *norm = job->o->layer_norm ? job->vectors + base : NULL;
   float *keep = norm ? job->keep + base : NULL, *ds = job->h;
-  int u, j, k;
-  for (u = 0; u < job->units; u += 16)
-    for (j = 0; j < 16; j += VL)
-      K(output_back)(job, u + j, job->gates + (size_t)u * 4 + j, norm, norm ? keep + 8 * units : NULL, ds);
+  int u, k;
+  for (u = 0; u < job->units; u += VL)
+    K(output_back)(job, u, K(gates_of)(job->gates, u), norm, norm ? keep + 8 * units : NULL, ds);
   if (norm) {
     float root = keep[9 * units];
     K(normalise_back)(job->n, ds, 16, keep + 8 * units, norm + 8 * units, keep + 9 * units, root);
   }
-  for (u = 0; u < job->units; u += 16)
-    for (j = 0; j < 16; j += VL)
-      K(gates_back)(job, u + j, job->gates + (size_t)u * 4 + j, V_LD(ds + u + j));
+  for (u = 0; u < job->units; u += VL) K(gates_back)(job, u, K(gates_of)(job->gates, u), V_LD(ds + u));
   for (k = 0; norm && k < 4; k++) {
     float *dbias = keep + (size_t)(4 + k) * units, root = dbias[0];
     K(normalise_back)
@@ -8469,40 +8347,37 @@ FN void K(gate_backward)(const lstm__gate_job *job) {
 
 /* Sums of r, z, n from x, n from h; on return r, z, n and the last unchanged. */
 FN void K(gru_forward)(const lstm__gate_job *job) {
-  int u, j;
-  for (u = 0; u < job->units; u += 16)
-    for (j = 0; j < 16; j += VL) {
-      float *gates = job->gates + (size_t)u * 4 + j;
-      K(quad) q = K(load4)(4, gates);
-      q.a = K(sigmoid)(q.a);
-      q.b = K(sigmoid)(q.b);
-      q.c = K(tanh)(V_FMA(q.a, q.d, q.c));
-      K(store4)(4, gates, q);
-      V_ST(job->h + u + j, V_FMA(q.b, V_SUB(V_LD(job->c_prev + u + j), q.c), q.c));
-    }
+  int u;
+  for (u = 0; u < job->units; u += VL) {
+    float *gates = K(gates_of)(job->gates, u);
+    K(quad) q = K(load4)(4, gates);
+    q.a = K(sigmoid)(q.a);
+    q.b = K(sigmoid)(q.b);
+    q.c = K(tanh)(V_FMA(q.a, q.d, q.c));
+    K(store4)(4, gates, q);
+    V_ST(job->h + u, V_FMA(q.b, V_SUB(V_LD(job->c_prev + u), q.c), q.c));
+  }
 }
 
 FN void K(gru_backward)(const lstm__gate_job *job) {
-  int u, j;
-  for (u = 0; u < job->units; u += 16)
-    for (j = 0; j < 16; j += VL) {
-      float *gates = job->gates + (size_t)u * 4 + j, *before = job->dc + u + j;
-      K(quad) q = K(load4)(4, gates);
-      V dh = V_LD(job->dh + u + j), dn = K(through)(LSTM_TANH, V_FNMA(dh, q.b, dh), q.c);
-      V_ST(before, V_FMA(dh, q.b, V_LD(before)));
-      q.b = K(through)(LSTM_SIGMOID, V_MUL(dh, V_SUB(V_LD(job->c_prev + u + j), q.c)), q.b);
-      q.c = dn;
-      dh = K(through)(LSTM_SIGMOID, V_MUL(dn, q.d), q.a);
-      q.d = V_MUL(dn, q.a);
-      q.a = dh;
-      K(store4)(4, gates, q);
-    }
+  int u;
+  for (u = 0; u < job->units; u += VL) {
+    float *gates = K(gates_of)(job->gates, u), *before = job->dc + u;
+    K(quad) q = K(load4)(4, gates);
+    V dh = V_LD(job->dh + u), dn = K(through)(LSTM_TANH, V_FNMA(dh, q.b, dh), q.c);
+    V_ST(before, V_FMA(dh, q.b, V_LD(before)));
+    q.b = K(through)(LSTM_SIGMOID, V_MUL(dh, V_SUB(V_LD(job->c_prev + u), q.c)), q.b);
+    q.c = dn;
+    dh = K(through)(LSTM_SIGMOID, V_MUL(dn, q.d), q.a);
+    q.d = V_MUL(dn, q.a);
+    q.a = dh;
+    K(store4)(4, gates, q);
+  }
 }
 
 FN void K(blend)(int n, float *y, const float *mask, float rate, const float *other) {
   int i;
-  for (i = 0; i < n; i += VL)
-    V_ST(y + i, K(mix)(mask ? V_LD(mask + i) : V_SET(rate), V_LD(other + i), V_LD(y + i)));
+  for (i = 0; i < n; i += VL) V_ST(y + i, K(mix)(mask ? V_LD(mask + i) : V_SET(rate), V_LD(other + i), V_LD(y + i)));
 }
 
 FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float *dother) {
@@ -8522,8 +8397,8 @@ IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const
   float *c[6];
   int r, j;
   for (r = 0; r < R; r++) {
-    a[r] = K(row)(&job->a, r0 + r);
-    c[r] = K(out_row)(&job->c, r0 + r) + (size_t)p * 64;
+    a[r] = lstm__row(&job->a, r0 + r);
+    c[r] = lstm__out_row(&job->c, r0 + r) + (size_t)p * 64;
   }
   for (j = 0; j < 16; j += VL) {
     K(quad) acc[6];
@@ -8540,9 +8415,7 @@ IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const
 }
 
 IN void K(gemm_panel)(const int nw, const lstm__gemm_job *job, const float *w, int p) {
-#define LSTM__CALL(R, r) K(gemm_tile)(R, nw, job, w, p, r)
-  LSTM__EACH_TILE(job->rows, LSTM__CALL);
-#undef LSTM__CALL
+  LSTM__EACH_TILE(job->rows, K(gemm_tile)(R, nw, job, w, p, r));
 }
 
 FN void K(gemm)(const lstm__gemm_job *job) {
@@ -8568,9 +8441,7 @@ IN void K(outer_tile)(const int R, int n, const float *a, size_t lda, const floa
 }
 
 FN void K(outer)(int n, const float *a, size_t lda, int k, const float *d, float *g) {
-#define LSTM__CALL(R, r) K(outer_tile)(R, n, a + (r), lda, d, g + (size_t)(r)*64)
-  LSTM__EACH_TILE(k, LSTM__CALL);
-#undef LSTM__CALL
+  LSTM__EACH_TILE(k, K(outer_tile)(R, n, a + r, lda, d, g + (size_t)r * 64));
 }
 
 /* --- element by element ------------------------------------------------------------------------------------------ */
@@ -8632,8 +8503,7 @@ FN void K(axpy)(int n, float *y, float a, const float *x) {
 
 FN float K(dot)(int n, const float *a, const float *b) {
   int i, j;
-  float lane[16];
-  for (j = 0; j < 16; j++) lane[j] = 0;
+  float lane[16] = {0};
   for (i = 0; i < n; i += 16)
     for (j = 0; j < 16; j += VL) V_ST(lane + j, V_FMA(V_LD(a + i + j), V_LD(b + i + j), V_LD(lane + j)));
   return K(tree)(lane);
@@ -8678,19 +8548,7 @@ FN void K(adam)(int n, float *w, const float *g, float *m, float *v, const lstm_
 }
 
 static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
-#if LSTM__PASS <= 2
-    LSTM_ISA_SCALAR,
-#elif LSTM__PASS == 3
-    LSTM_ISA_SSE2,
-#elif LSTM__PASS == 4
-    LSTM_ISA_AVX2,
-#elif LSTM__PASS == 5
-    LSTM_ISA_AVX512,
-#elif LSTM__PASS == 6
-    LSTM_ISA_NEON,
-#else
-    LSTM_ISA_WASM,
-#endif
+    LSTM__PASS <= 2 ? LSTM_ISA_SCALAR : (lstm_isa)(LSTM__PASS - 1),
     LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(gate_forward), K(gate_backward),
     K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
     K(scale), K(clip), K(add), K(axpy), K(dot), K(sgd), K(rmsprop), K(adam)};
@@ -8717,9 +8575,11 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
 #undef FN
 #undef IN
 #undef LSTM__TILE_ROWS
+#undef LSTM__EACH_TILE_OF
 #undef LSTM__EACH_TILE
 #undef LSTM__SUFFIX
 #undef LSTM__TARGET
 #undef lstm__unfused
+#undef LSTM__PASS
 
 #endif /* LSTM__PASS */
