@@ -1790,6 +1790,7 @@ typedef struct lstm__gate_job {
 
 /* What an optimiser's kernel needs of one step; see [SECTION] Optimisers. */
 typedef struct lstm__update_job {
+  lstm_optimizer optimizer;
   float rate, decay, l2, a, one_minus_a, b, one_minus_b, epsilon, second_scale, momentum;
   int nesterov;
 } lstm__update_job;
@@ -1823,9 +1824,7 @@ typedef struct lstm__kernels {
   void (*add)(int n, float *y, const float *x);
   void (*axpy)(int n, float *y, float a, const float *x); /* y += a x */
   float (*dot)(int n, const float *a, const float *b);
-  void (*sgd)(int n, float *w, const float *g, float *m, const lstm__update_job *u);
-  void (*rmsprop)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u);
-  void (*adam)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u);
+  void (*update)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u); /* sgd: no v */
 } lstm__kernels;
 
 /* A row of a matrix. */
@@ -4108,49 +4107,54 @@ static int lstm__factors_ok(const float *values, int count) {
   return 1;
 }
 
-static lstm_status lstm__resolve_loss(const lstm_model *m, lstm_trainer_desc *d) {
-  lstm_error *e = d->error;
+/* Fills in the numbers of a description that is sound otherwise; returns what is wrong with them, or NULL. */
+static const char *lstm__resolve_numbers(const lstm_model *m, lstm_trainer_desc *d) {
+  static const float factors[] = {0, 0.1f, 0.999f, 0};
+  const float *number[] = {&d->learning_rate, &d->momentum,    &d->beta1,           &d->beta2,
+                           &d->alpha,         &d->epsilon,     &d->weight_decay,    &d->clip_norm,
+                           &d->clip_value,    &d->huber_delta, &d->label_smoothing, &d->schedule_factor};
+  int adam = d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW;
+  size_t i;
+  for (i = 0; i < sizeof number / sizeof *number; i++)
+    if (!lstm__finite((double)*number[i])) return "a number of the trainer's is not finite";
   d->huber_delta = lstm__choose(d->huber_delta, 1);
   d->label_smoothing = lstm__choose(d->label_smoothing, 0);
-  if (!(d->huber_delta > 0)) return lstm__fail(e, LSTM_ERR_ARGUMENT, "huber_delta must be above 0");
-  if (d->label_smoothing > 1) return lstm__fail(e, LSTM_ERR_ARGUMENT, "label_smoothing must be within 0 and 1");
+  if (!(d->huber_delta > 0)) return "huber_delta must be above 0";
+  if (d->label_smoothing > 1) return "label_smoothing must be within 0 and 1";
   if (d->loss != LSTM_CROSS_ENTROPY && (d->label_smoothing > 0 || d->class_weights))
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "label_smoothing and class_weights need the loss cross-entropy");
+    return "label_smoothing and class_weights need the loss cross-entropy";
   if (d->class_weights && !lstm__factors_ok(d->class_weights, lstm_model_output_size(m)))
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "one of the class_weights is negative or not finite");
-  if (d->loss != LSTM_LOSS_NONE && m->desc.output != LSTM_OUTPUT_AUTO && m->desc.output != lstm__loss_output[d->loss])
-    return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s",
-                      lstm__output_names[m->desc.output], lstm__output_names[lstm__loss_output[d->loss]]);
-  return LSTM_OK;
-}
-
-static lstm_status lstm__resolve_rates(const lstm_model *m, lstm_trainer_desc *d) {
-  static const float factors[] = {0, 0.1f, 0.999f, 0};
-  lstm_error *e = d->error;
-  if ((int)d->schedule < 0 || d->schedule >= LSTM_SCHEDULE_COUNT)
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown schedule %d", (int)d->schedule);
+    return "one of the class_weights is negative or not finite";
+  if (d->epsilon < 0) return "epsilon must be above 0";
+  d->learning_rate = lstm__choose(d->learning_rate, adam ? 1e-3f : 1e-2f);
+  d->momentum = lstm__choose(d->momentum, 0);
+  d->beta1 = lstm__choose(d->beta1, 0.9f);
+  d->beta2 = lstm__choose(d->beta2, 0.999f);
+  d->alpha = lstm__choose(d->alpha, 0.99f);
+  d->epsilon = lstm__choose(d->epsilon, 1e-8f);
+  d->weight_decay = lstm__choose(d->weight_decay, d->optimizer == LSTM_ADAMW ? 0.01f : 0);
+  d->clip_norm = d->clip_norm < 0 ? -1 : lstm__choose(d->clip_norm, 5);
+  d->clip_value = lstm__choose(d->clip_value, 0);
+  if (d->momentum >= 1 || d->beta1 >= 1 || d->beta2 >= 1 || d->alpha >= 1)
+    return "momentum, beta1, beta2 and alpha must be below 1";
   d->schedule_factor = lstm__choose(d->schedule_factor, factors[d->schedule]);
   if (d->schedule_steps < 0) d->schedule_steps = 0;
   if (d->warmup < 0) d->warmup = 0;
   if ((d->schedule == LSTM_SCHEDULE_STEP || d->schedule == LSTM_SCHEDULE_COSINE) && d->schedule_steps < 1)
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "this schedule needs schedule_steps of at least 1");
+    return "this schedule needs schedule_steps of at least 1";
   if (d->schedule_factor > 1 || (d->schedule_factor == 0 && factors[d->schedule] > 0))
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "schedule_factor must be above 0 (cosine: or 0) and at most 1");
+    return "schedule_factor must be above 0 (cosine: or 0) and at most 1";
   d->nesterov = d->nesterov > 0;
   if (d->nesterov && (d->optimizer != LSTM_SGD || !(d->momentum > 0)))
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "nesterov needs the optimizer sgd and a momentum");
+    return "nesterov needs the optimizer sgd and a momentum";
   if (d->layer_rates && !lstm__factors_ok(d->layer_rates, m->desc.layer_count))
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "one of the layer_rates is negative or not finite");
-  return LSTM_OK;
+    return "one of the layer_rates is negative or not finite";
+  return NULL;
 }
 
 static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
-  const float *number[] = {&d->learning_rate, &d->momentum,    &d->beta1,           &d->beta2,
-                           &d->alpha,         &d->epsilon,     &d->weight_decay,    &d->clip_norm,
-                           &d->clip_value,    &d->huber_delta, &d->label_smoothing, &d->schedule_factor};
   lstm_error *e = d->error;
-  lstm_status status;
-  size_t i;
+  const char *wrong;
   if (!d->batch_size) d->batch_size = 1;
   if (!d->seq_len) d->seq_len = 1;
   if (d->batch_size < 1 || d->seq_len < 1)
@@ -4164,26 +4168,15 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
     return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown loss %d", (int)d->loss);
   if ((int)d->optimizer < 0 || d->optimizer >= LSTM_OPTIMIZER_COUNT)
     return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown optimizer %d", (int)d->optimizer);
-  for (i = 0; i < sizeof number / sizeof *number; i++)
-    if (!lstm__finite((double)*number[i]))
-      return lstm__fail(e, LSTM_ERR_ARGUMENT, "a number of the trainer's is not finite");
-  status = lstm__resolve_loss(m, d);
-  if (status != LSTM_OK) return status;
-  if (d->epsilon < 0) return lstm__fail(e, LSTM_ERR_ARGUMENT, "epsilon must be above 0");
+  if ((int)d->schedule < 0 || d->schedule >= LSTM_SCHEDULE_COUNT)
+    return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown schedule %d", (int)d->schedule);
   if (d->optimizer == LSTM_OPTIMIZER_DEFAULT) d->optimizer = LSTM_ADAM;
-  d->learning_rate =
-      lstm__choose(d->learning_rate, d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW ? 1e-3f : 1e-2f);
-  d->momentum = lstm__choose(d->momentum, 0);
-  d->beta1 = lstm__choose(d->beta1, 0.9f);
-  d->beta2 = lstm__choose(d->beta2, 0.999f);
-  d->alpha = lstm__choose(d->alpha, 0.99f);
-  d->epsilon = lstm__choose(d->epsilon, 1e-8f);
-  d->weight_decay = lstm__choose(d->weight_decay, d->optimizer == LSTM_ADAMW ? 0.01f : 0);
-  d->clip_norm = d->clip_norm < 0 ? -1 : d->clip_norm == 0 ? 5 : d->clip_norm;
-  d->clip_value = lstm__choose(d->clip_value, 0);
-  if (d->momentum >= 1 || d->beta1 >= 1 || d->beta2 >= 1 || d->alpha >= 1)
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "momentum, beta1, beta2 and alpha must be below 1");
-  return lstm__resolve_rates(m, d);
+  wrong = lstm__resolve_numbers(m, d);
+  if (wrong) return lstm__fail(e, LSTM_ERR_ARGUMENT, "%s", wrong);
+  if (d->loss != LSTM_LOSS_NONE && m->desc.output != LSTM_OUTPUT_AUTO && m->desc.output != lstm__loss_output[d->loss])
+    return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s",
+                      lstm__output_names[m->desc.output], lstm__output_names[lstm__loss_output[d->loss]]);
+  return LSTM_OK;
 }
 
 /* 1: layer i, an lstm, reads rows of the embedding directly, also while dropout is on. */
@@ -4922,11 +4915,9 @@ typedef struct lstm__product {
   lstm__layer l; /* whose columns d has */
 } lstm__product;
 
-/* The gradients of a layer's weighted sums, and how many rows of them there are. */
-static const float *lstm__output_gradients(const lstm_trainer *t, int layer, int *rows) {
-  int recurrent = t->model->layers[layer].recurrent;
-  *rows = recurrent ? t->T * t->B : lstm__rows_after(t, layer);
-  return recurrent ? t->tapes[layer].gates : t->gradients_at;
+/* The gradients of a layer's weighted sums. */
+static const float *lstm__output_gradients(const lstm_trainer *t, int layer) {
+  return t->model->layers[layer].recurrent ? t->tapes[layer].gates : t->gradients_at;
 }
 
 /* Gradient of a node's weights: which = 0 from the input, 1 bias; of a cell also 2 from h, 3 b_hn, 4 projection. With
@@ -4941,7 +4932,8 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
   p->kind = kinds[l->recurrent][which];
   if (p->kind < 0 || l->tensor[p->kind] < 0 || (p->kind == LSTM__T_BIAS && l->o.layer_norm)) return 0;
   p->l = *l;
-  p->d = lstm__output_gradients(t, layer, &p->n);
+  p->d = lstm__output_gradients(t, layer);
+  p->n = lstm__rows_after(t, layer);
   p->k = 1;
   p->a = &t->one;
   if (tape->ids && which < 2) {
@@ -5037,11 +5029,11 @@ static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float 
 /* Rows of dX, to the other flow. */
 static void lstm__input_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
-  int from = index * LSTM__GROUP, rows;
-  const float *dz = lstm__output_gradients(t, layer, &rows);
+  int from = index * LSTM__GROUP, rows = lstm__rows_after(t, layer) - from;
+  const float *dz = lstm__output_gradients(t, layer);
   float *dx = lstm__other_flow(t);
   lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * (size_t)l->units_pad * (size_t)l->gates,
-                   lstm__int_min(LSTM__GROUP, rows - from), dx + (size_t)from * (size_t)lstm__pad16(l->in),
+                   lstm__int_min(LSTM__GROUP, rows), dx + (size_t)from * (size_t)lstm__pad16(l->in),
                    l->branch && !l->reverse); /* the backward direction was first */
 }
 
@@ -5213,13 +5205,6 @@ static void lstm__embed_back_tile(lstm_trainer *t, int layer, int index) {
 
 static void lstm__flip(lstm_trainer *t) { t->gradients_at = lstm__other_flow(t); }
 
-/* The gradient of a layer's inputs. */
-static void lstm__run_inputs(lstm_trainer *t, int layer) {
-  int rows;
-  (void)lstm__output_gradients(t, layer, &rows);
-  lstm__run(t, lstm__input_tile, layer, lstm__tiles(rows, LSTM__GROUP));
-}
-
 /* Gives d, the gradient of a join's row of a step, to the two directions' rows, or to the one. */
 static void lstm__split_row(const lstm__layer *l, const float *d, float *forward, float *backward) {
   size_t width = (size_t)(l->o.bidirectional && l->o.merge == LSTM_MERGE_CONCAT ? l->out / 2 : l->out);
@@ -5338,7 +5323,7 @@ static int lstm__backward_cell(lstm_trainer *t, int layer, int wants_input) {
   lstm__run(t, lstm__weight_tile, layer, lstm__weight_tiles(t, layer));
   if (l->vectors) lstm__run(t, lstm__vector_tile, layer, l->units_pad / 16);
   if (t->tapes[layer].ids || !wants_input) return l->reverse;
-  lstm__run_inputs(t, layer);
+  lstm__run_rows(t, lstm__input_tile, layer);
   if (!l->reverse) lstm__flip(t);
   return 1;
 }
@@ -5346,7 +5331,7 @@ static int lstm__backward_cell(lstm_trainer *t, int layer, int wants_input) {
 static int lstm__backward_dense(lstm_trainer *t, int layer, int wants_input) {
   lstm__run_rows(t, lstm__dense_back_tile, layer);
   lstm__run(t, lstm__weight_tile, layer, lstm__weight_tiles(t, layer));
-  if (wants_input) lstm__run_inputs(t, layer);
+  if (wants_input) lstm__run_rows(t, lstm__input_tile, layer);
   lstm__flip(t);
   return 1;
 }
@@ -5546,6 +5531,7 @@ static lstm__update_job lstm__update_of(const lstm_trainer *t, float factor) {
   lstm__update_job u;
   float rate = (float)((double)lstm__rate_at(t, t->steps - 1) * (double)factor);
   memset(&u, 0, sizeof u);
+  u.optimizer = d->optimizer;
   u.rate = rate;
   u.nesterov = d->nesterov;
   u.decay = 1;
@@ -5569,19 +5555,9 @@ static lstm__update_job lstm__update_of(const lstm_trainer *t, float factor) {
   return u;
 }
 
-static void lstm__update_floats(const lstm_trainer *t, const lstm__update_job *u, int n, float *w, const float *g,
-                                float *m, float *v) {
-  const lstm__kernels *k = t->model->kernels;
-  if (t->desc.optimizer == LSTM_SGD)
-    k->sgd(n, w, g, m, u);
-  else if (t->desc.optimizer == LSTM_RMSPROP)
-    k->rmsprop(n, w, g, m, v, u);
-  else
-    k->adam(n, w, g, m, v, u);
-}
-
 /* Floats from .. to - 1, of one tensor. The kernels take multiples of 16; the rest goes through copies. */
 static void lstm__update_segment(lstm_trainer *t, float factor, size_t from, size_t to) {
+  const lstm__kernels *k = t->model->kernels;
   lstm__update_job u = lstm__update_of(t, factor);
   size_t rest = (to - from) % 16, whole = to - from - rest;
   float copy[4][16], *at[4];
@@ -5590,11 +5566,11 @@ static void lstm__update_segment(lstm_trainer *t, float factor, size_t from, siz
   at[1] = t->grad + from;
   at[2] = t->m1 + from;
   at[3] = t->m2 ? t->m2 + from : NULL;
-  lstm__update_floats(t, &u, (int)whole, at[0], at[1], at[2], at[3]);
+  k->update((int)whole, at[0], at[1], at[2], at[3], &u);
   memset(copy, 0, sizeof copy);
   for (i = 0; i < 4; i++)
     if (at[i]) memcpy(copy[i], at[i] + whole, rest * sizeof(float));
-  lstm__update_floats(t, &u, rest ? 16 : 0, copy[0], copy[1], copy[2], copy[3]);
+  k->update(rest ? 16 : 0, copy[0], copy[1], copy[2], copy[3], &u);
   for (i = 0; i < 4; i++)
     if (at[i] && i != 1) memcpy(at[i] + whole, copy[i], rest * sizeof(float));
 }
@@ -8511,39 +8487,28 @@ FN float K(dot)(int n, const float *a, const float *b) {
 
 /* --- optimisers: the equations are in [SECTION] Optimisers ------------------------------------------------------- */
 
-FN void K(sgd)(int n, float *w, const float *g, float *m, const lstm__update_job *u) {
-  int i;
+FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
+  int i, adam = u->optimizer == LSTM_ADAM || u->optimizer == LSTM_ADAMW;
   for (i = 0; i < n; i += VL) {
-    V d = V_FMA(V_SET(u->l2), V_LD(w + i), V_LD(g + i)), v = V_FMA(V_SET(u->momentum), V_LD(m + i), d);
-    V_ST(m + i, v);
-    if (u->nesterov) v = V_FMA(V_SET(u->momentum), v, d);
-    V_ST(w + i, V_FNMA(V_SET(u->rate), v, V_LD(w + i)));
-  }
-}
-
-FN void K(rmsprop)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
-  int i;
-  for (i = 0; i < n; i += VL) {
-    V d = V_FMA(V_SET(u->l2), V_LD(w + i), V_LD(g + i));
-    V s = V_FMA(V_SET(u->b), V_LD(v + i), V_MUL(V_MUL(V_SET(u->one_minus_b), d), d));
-    V_ST(v + i, s);
-    d = V_DIV(d, V_ADD(V_SQRT(s), V_SET(u->epsilon)));
-    d = V_FMA(V_SET(u->momentum), V_LD(m + i), d);
-    V_ST(m + i, d);
-    V_ST(w + i, V_FNMA(V_SET(u->rate), d, V_LD(w + i)));
-  }
-}
-
-FN void K(adam)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
-  int i;
-  for (i = 0; i < n; i += VL) {
-    V x = V_LD(w + i), d = V_FMA(V_SET(u->l2), x, V_LD(g + i));
-    V s = V_FMA(V_SET(u->b), V_LD(v + i), V_MUL(V_MUL(V_SET(u->one_minus_b), d), d));
-    d = V_FMA(V_SET(u->a), V_LD(m + i), V_MUL(V_SET(u->one_minus_a), d));
-    V_ST(v + i, s);
-    V_ST(m + i, d);
-    d = V_DIV(d, V_FMA(V_SQRT(s), V_SET(u->second_scale), V_SET(u->epsilon)));
-    V_ST(w + i, V_FNMA(V_SET(u->rate), d, V_MUL(x, V_SET(u->decay))));
+    V x = V_LD(w + i), d = V_FMA(V_SET(u->l2), x, V_LD(g + i)), root = x, moment;
+    if (u->optimizer != LSTM_SGD) {
+      V s = V_FMA(V_SET(u->b), V_LD(v + i), V_MUL(V_MUL(V_SET(u->one_minus_b), d), d));
+      V_ST(v + i, s);
+      root = V_SQRT(s);
+    }
+    if (u->optimizer == LSTM_RMSPROP) d = V_DIV(d, V_ADD(root, V_SET(u->epsilon)));
+    if (adam)
+      moment = V_FMA(V_SET(u->a), V_LD(m + i), V_MUL(V_SET(u->one_minus_a), d));
+    else
+      moment = V_FMA(V_SET(u->momentum), V_LD(m + i), d);
+    V_ST(m + i, moment);
+    if (adam) {
+      x = V_MUL(x, V_SET(u->decay));
+      moment = V_DIV(moment, V_FMA(root, V_SET(u->second_scale), V_SET(u->epsilon)));
+    } else if (u->nesterov) {
+      moment = V_FMA(V_SET(u->momentum), moment, d);
+    }
+    V_ST(w + i, V_FNMA(V_SET(u->rate), moment, x));
   }
 }
 
@@ -8551,7 +8516,7 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
     LSTM__PASS <= 2 ? LSTM_ISA_SCALAR : (lstm_isa)(LSTM__PASS - 1),
     LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(gate_forward), K(gate_backward),
     K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
-    K(scale), K(clip), K(add), K(axpy), K(dot), K(sgd), K(rmsprop), K(adam)};
+    K(scale), K(clip), K(add), K(axpy), K(dot), K(update)};
 
 #undef VL
 #undef V

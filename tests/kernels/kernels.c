@@ -833,9 +833,11 @@ static void reference_update(int which, const lstm__update_job *u, double *w, do
 
 static void run_update(const lstm__kernels *k, int which, int n, float *w, const float *g, float *m, float *v,
                        const lstm__update_job *u) {
-  if (which == SGD) k->sgd(n, w, g, m, u);
-  else if (which == RMSPROP) k->rmsprop(n, w, g, m, v, u);
-  else k->adam(n, w, g, m, v, u);
+  static const lstm_optimizer optimizers[] = {LSTM_SGD, LSTM_RMSPROP, LSTM_ADAM};
+  lstm__update_job job = *u;
+  job.optimizer = optimizers[which];
+  job.nesterov = u->nesterov && which == SGD;
+  k->update(n, w, g, m, v, &job);
 }
 
 static void test_optimizers(void **arg) {
