@@ -3317,10 +3317,7 @@ static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lst
     job.zone = chance && l->o.zoneout > 0 ? chance + l->units_pad : NULL;
     job.c = gru ? NULL : lstm__out_row(&s->job.c_out, r);
     job.h = lstm__out_row(&s->job.h_out, r);
-    if (gru)
-      m->kernels->gru_forward(&job);
-    else
-      m->kernels->gate_forward(&job);
+    (gru ? m->kernels->gru_forward : m->kernels->gate_forward)(&job);
   }
 }
 
@@ -3464,47 +3461,22 @@ static lstm__rows lstm__infer(lstm__inference *run, lstm__rows in, int from, int
 /* A row of logits or linear outputs into what the user sees: y [O]. row: one padded row of scratch. */
 static void lstm__emit(const lstm_model *m, const float *z, float *row, float *y) {
   int o = lstm_model_output_size(m), pad = lstm__pad16(o);
-  if (m->desc.output == LSTM_OUTPUT_SOFTMAX) {
-    float top;
-    memcpy(row, z, (size_t)o * sizeof(float));
-    m->kernels->divide(pad, row, m->kernels->softmax(o, row, &top));
-    z = row;
-  } else if (m->desc.output == LSTM_OUTPUT_SIGMOID) {
+  float top;
+  if (m->desc.output == LSTM_OUTPUT_SOFTMAX || m->desc.output == LSTM_OUTPUT_SIGMOID) {
     memset(row, 0, (size_t)pad * sizeof(float));
-    memcpy(row, z, (size_t)o * sizeof(float));
-    m->kernels->map(LSTM_SIGMOID, pad, row);
-    z = row;
+    z = (const float *)memcpy(row, z, (size_t)o * sizeof(float));
   }
+  if (m->desc.output == LSTM_OUTPUT_SOFTMAX) m->kernels->divide(pad, row, m->kernels->softmax(o, row, &top));
+  if (m->desc.output == LSTM_OUTPUT_SIGMOID) m->kernels->map(LSTM_SIGMOID, pad, row);
   memcpy(y, z, (size_t)o * sizeof(float));
 }
 
 static const int *lstm__as_ints(const int32_t *ids) { return (const int *)(const void *)ids; }
 
-/* A step of n rows; lanes NULL: lanes 0 .. n - 1. Arguments are checked. */
-static void lstm__step_rows(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x,
-                            const int32_t *ids, float *y) {
-  const lstm__state_tail *tail = lstm__tail(s);
-  float *scratch = lstm__scratch(s, 0), *row = scratch + tail->at.slot - (size_t)m->plan.widest;
-  size_t in = (size_t)m->desc.input_size, out = (size_t)lstm_model_output_size(m);
-  int base, r;
-  for (base = 0; base < n; base += tail->at.group) {
-    lstm__inference run;
-    lstm__rows z;
-    lstm__begin_inference(&run, m, s, scratch);
-    run.n = lstm__int_min(n - base, tail->at.group);
-    run.lanes = lanes ? lanes + base : NULL;
-    run.first = base;
-    run.tokens = ids ? lstm__as_ints(ids) + base : NULL;
-    z = lstm__infer(&run, lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL), 0,
-                    y ? m->plan.layers : m->plan.last_recurrent + 1);
-    for (r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&z, r), row, y + (size_t)(base + r) * out);
-  }
-}
-
 /* A step of all lanes (lanes NULL, n their number) or of some. */
 static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x,
                               const int32_t *ids, int wants_ids, float *y) {
-  int r;
+  int base, group, r;
   if (!m || !s || n < 0) return LSTM_ERR_ARGUMENT;
   if (lstm_state_check(m, s) != LSTM_OK) return LSTM_ERR_MISMATCH;
   if (lstm_model_takes_ids(m) != wants_ids || m->plan.bidirectional) return LSTM_ERR_UNSUPPORTED;
@@ -3513,7 +3485,21 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
     if (lanes[r] < 0 || lanes[r] >= (int)s->lanes) return LSTM_ERR_ARGUMENT;
   for (r = 0; ids && r < n; r++)
     if (ids[r] < 0 || ids[r] >= m->desc.input_size) return LSTM_ERR_ARGUMENT;
-  lstm__step_rows(m, s, lanes, n, x, ids, y);
+  group = lstm__tail(s)->at.group;
+  for (base = 0; base < n; base += group) {
+    float *scratch = lstm__scratch(s, 0), *row = scratch + lstm__tail(s)->at.slot - (size_t)m->plan.widest;
+    size_t in = (size_t)m->desc.input_size, out = (size_t)lstm_model_output_size(m);
+    lstm__inference run;
+    lstm__rows z;
+    lstm__begin_inference(&run, m, s, scratch);
+    run.n = lstm__int_min(n - base, group);
+    run.lanes = lanes ? lanes + base : NULL;
+    run.first = base;
+    run.tokens = ids ? lstm__as_ints(ids) + base : NULL;
+    z = lstm__infer(&run, lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL), 0,
+                    y ? m->plan.layers : m->plan.last_recurrent + 1);
+    for (r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&z, r), row, y + (size_t)(base + r) * out);
+  }
   return LSTM_OK;
 }
 
@@ -4718,16 +4704,14 @@ static void lstm__take_ids(lstm_trainer *t, const int32_t *ids) {
   }
 }
 
-static void lstm__take_input(lstm_trainer *t, const float *x) {
-  size_t width = (size_t)t->model->desc.input_size;
-  int i;
-  for (i = 0; i < t->T * t->B; i++) {
-    float *to = t->input + (size_t)i * width;
-    if (lstm__is_live(t, i))
-      memcpy(to, x + (size_t)i * width, width * sizeof(float));
+/* Copies rows of n floats, and zeros for padding. */
+static void lstm__copy_live(const lstm_trainer *t, int rows, size_t n, const float *from, size_t stride, float *to) {
+  int r;
+  for (r = 0; r < rows; r++, from += stride, to += n)
+    if (lstm__is_live(t, r))
+      memcpy(to, from, n * sizeof(float));
     else
-      memset(to, 0, width * sizeof(float));
-  }
+      memset(to, 0, n * sizeof(float));
 }
 
 /* Nothing of an earlier window may be left where a ragged one has padding. */
@@ -4794,23 +4778,12 @@ static void lstm__set_output(lstm_trainer *t, int layer) {
   if (l->recurrent && !l->reverse) tape->y = tape->out + (size_t)t->B * tape->stride;
 }
 
-static void lstm__copy_outputs(const lstm_trainer *t, float *y) {
-  int top = t->model->plan.layers - 1, rows = lstm__rows_after(t, top + 1), r;
-  size_t o = (size_t)t->model->layers[top].out;
-  for (r = 0; r < rows; r++) {
-    if (lstm__is_live(t, r))
-      memcpy(y + (size_t)r * o, t->tapes[top].y + (size_t)r * t->tapes[top].stride, o * sizeof(float));
-    else
-      memset(y + (size_t)r * o, 0, o * sizeof(float));
-  }
-}
-
 /* The window's forward pass; the carried states are left alone. */
 static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch, float *y) {
   lstm_batch b;
-  lstm_status status;
+  size_t in = (size_t)t->model->desc.input_size;
   int i;
-  status = lstm__check_batch(t->model, batch, t->desc.batch_size, t->desc.seq_len, &b);
+  lstm_status status = lstm__check_batch(t->model, batch, t->desc.batch_size, t->desc.seq_len, &b);
   if (status != LSTM_OK) return status;
   if (t->revision != t->model->revision) lstm__trainer_refresh(t);
   t->T = b.seq_len;
@@ -4819,7 +4792,7 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
   t->has_loss = t->has_backward = 0;
   lstm__sort_lanes(t, &b);
   if (t->input)
-    lstm__take_input(t, b.x);
+    lstm__copy_live(t, t->T * t->B, in, b.x, in, t->input);
   else
     lstm__take_ids(t, b.ids);
   lstm__begin_window(t, &b);
@@ -4828,7 +4801,9 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
     if (t->tapes[i].out) pass->run(t, pass->forward, i);
     lstm__set_output(t, i);
   }
-  if (y) lstm__copy_outputs(t, y);
+  if (y)
+    lstm__copy_live(t, lstm__rows_after(t, i), (size_t)lstm_model_output_size(t->model), t->tapes[i - 1].y,
+                    t->tapes[i - 1].stride, y);
   t->has_forward = 1;
   return LSTM_OK;
 }
@@ -5081,6 +5056,7 @@ static void lstm__gates_back_row(lstm_trainer *t, int layer, int step, int lane,
   size_t in = lstm__slot_in(l, step) * B + (size_t)lane, out = lstm__slot_out(l, step) * B + (size_t)lane;
   float *dc = t->dc + (size_t)lane * wide, *gates = tape->gates + row * wide * 4;
   const float *chance = tape->chance ? tape->chance + (size_t)lane * 3 * wide : NULL;
+  int gru = l->type == LSTM_LAYER_GRU;
   lstm__gate_job job;
   if (!l->generic && l->type == LSTM_LAYER_LSTM) {
     k->cell_backward(l->units_pad, gates, tape->cell + out * wide, tape->cell + in * wide, dh, dc);
@@ -5094,18 +5070,12 @@ static void lstm__gates_back_row(lstm_trainer *t, int layer, int step, int lane,
   job.vectors = t->model->packed + l->vector;
   job.keep = tape->keep ? tape->keep + row * wide * (size_t)l->vectors : NULL;
   job.dh = dh;
-  if (l->type == LSTM_LAYER_GRU) {
-    job.c_prev = tape->out + in * wide;
-    job.dc = lstm__before(t, layer, step, lane);
-    k->gru_backward(&job);
-    return;
-  }
-  job.c_prev = tape->cell + in * wide;
+  job.c_prev = (gru ? tape->out : tape->cell) + in * wide;
   job.noise = l->o.noise > 0 ? chance : NULL;
   job.zone = l->o.zoneout > 0 ? chance + wide : NULL;
   job.h = t->spare + (size_t)lane * (size_t)t->model->plan.widest;
-  job.dc = dc;
-  k->gate_backward(&job);
+  job.dc = gru ? lstm__before(t, layer, step, lane) : dc;
+  (gru ? k->gru_backward : k->gate_backward)(&job);
 }
 
 /* The gate gradients of one step, through weight_hh, onto those of h'. The plain way adds in the product itself. */
