@@ -292,7 +292,7 @@ function Sequences:slice(from, to) end
 
 ---A set of sequences for fit, predict, classify and evaluate. x: a list of arrays [T][I], [T] (one input) or of ids
 ---[T], tables of such numbers, tokens, or, where the model has a vocabulary, strings. y: a list of one label, class
----number or row for each, or of an array or list with one for each step; false in a list: no target there.
+---number from 1 or row for each, or of an array or list with one for each step; false for a class: no target there.
 ---@param options {x: any[], y: any[]|lstm.Array|nil}
 ---@return lstm.Sequences
 function lstm.sequences(options) end
@@ -306,63 +306,65 @@ function lstm.sequences(options) end
 ---@alias lstm.Activation "linear"|"tanh"|"sigmoid"|"relu"|"hard_sigmoid"|"softsign"
 
 ---@class lstm.ModelOptions
----@field input integer|lstm.Vocab
----@field output? integer|lstm.Vocab|string[]
----@field hidden? integer|integer[]
----@field layers? integer
----@field dropout? number
----@field embedding? integer
----@field read? lstm.Read
----@field loss? lstm.Loss
----@field init? "default"|"pytorch"|"zero"|lstm.Model
----@field seed? integer
----@field isa? string
----@field meta? table
----@field [integer] lstm.Layer
+---@field input integer|lstm.Vocab numbers per step, or the vocabulary of the tokens
+---@field output? integer|lstm.Vocab|string[] numbers, a vocabulary, or labels: adds a linear layer; default: none
+---@field hidden? integer|integer[] short form: LSTM cells, or those of each layer
+---@field layers? integer short form: repeats hidden (default 1)
+---@field dropout? number short form: share of values dropped after each layer (default 0)
+---@field embedding? integer short form: columns of the table for a vocabulary (default 64, or its size where smaller)
+---@field read? lstm.Read of the last recurrent layer: default "all" where output is a vocabulary, else "last"
+---@field loss? lstm.Loss default "cross_entropy" where output is a vocabulary or labels, else "mse"
+---@field init? "default"|"pytorch"|"zero"|lstm.Model how weights begin (default "default"), or a model to copy them from
+---@field seed? integer of the weights; default: the next one after lstm.seed
+---@field isa? string instruction set (default: the best that lstm.isa allows)
+---@field meta? table what travels in the file: strings, numbers, booleans, vocabularies, scalers, tables of these
+---@field [integer] lstm.Layer explicit form: the layers
 
+---The options of fit. Classes in data are labels or numbers from 1, as classify gives them; ids of tokens are from 0, and
+---so are the classes that trainer:train and trainer:evaluate take as arrays.
 ---@class lstm.FitOptions
----@field validation? any
----@field validate_every? integer
----@field seq? integer
----@field batch? integer
----@field steps? integer
----@field epochs? number
----@field seconds? number
----@field optimizer? "adam"|"adamw"|"rmsprop"|"sgd"
----@field lr? number
----@field momentum? number
----@field nesterov? boolean with sgd and a momentum
----@field beta1? number
----@field beta2? number
----@field alpha? number
----@field epsilon? number
----@field weight_decay? number
----@field clip? number
----@field clip_value? number
+---@field validation? any data of the same kind as train, to measure on (default: none)
+---@field validate_every? integer steps between two looks (default: once an epoch; a text also ten times in a run)
+---@field seq? integer texts: tokens that a gradient reaches back (default 64)
+---@field batch? integer sequences, or streams of a text, in each step (default 32)
+---@field steps? integer length of the run in steps, instead of epochs; with resume the total
+---@field epochs? number length of the run (default 10); with resume the total, from the beginning of the first run
+---@field seconds? number stops after so long (default: never)
+---@field optimizer? "adam"|"adamw"|"rmsprop"|"sgd" default "adam"
+---@field lr? number learning rate (default 0.001; sgd 0.01)
+---@field momentum? number with sgd or rmsprop (default 0)
+---@field nesterov? boolean with sgd and a momentum (default false)
+---@field beta1? number with adam or adamw (default 0.9)
+---@field beta2? number with adam or adamw (default 0.999)
+---@field alpha? number with rmsprop (default 0.99)
+---@field epsilon? number not with sgd (default 1e-8)
+---@field weight_decay? number default 0; adamw 0.01
+---@field clip? number largest norm of all gradients (default 5); 0: any
+---@field clip_value? number largest gradient of each weight (default 0: any)
 ---@field schedule? "step"|"exponential"|"cosine" how lr falls
 ---@field schedule_steps? integer updates
 ---@field schedule_factor? number step 0.1, exponential 0.999, cosine 0
----@field warmup? integer updates in which lr rises to its full value
----@field loss? lstm.Loss
+---@field warmup? integer updates in which lr rises to its full value (default 0)
+---@field loss? lstm.Loss default: the model's
 ---@field huber_delta? number default 1
----@field label_smoothing? number
+---@field label_smoothing? number default 0
 ---@field class_weights? number[]|table<string, number>|lstm.Array for all classes, or for some by label
----@field burn_in? integer first steps of a window that only warm up the state
----@field freeze? integer[] numbers of the layers whose weights stay
+---@field burn_in? integer first steps of a window that only warm up the state (default 0)
+---@field freeze? integer[] numbers of the layers, from 1, whose weights stay
 ---@field layer_rates? number[]|lstm.Array what the lr of each layer is multiplied by
----@field bucket? boolean sequences of similar length together
----@field shuffle? boolean
----@field seed? integer
----@field threads? integer
----@field checkpoint? string
----@field resume? string|boolean
----@field patience? integer
----@field min_delta? number
----@field monitor? string
----@field verbose? 0|1|2
----@field title? string
----@field on_epoch? fun(row: lstm.Row, history: lstm.History, trainer: lstm.Trainer): boolean?
----@field on_step? fun(info: table, trainer: lstm.Trainer): boolean?
+---@field bucket? boolean sequences of similar length together (default false)
+---@field shuffle? boolean sets in a new order each epoch (default true)
+---@field seed? integer of order and dropout; default: the next one after lstm.seed, or that of the run that is resumed
+---@field threads? integer default: as lstm.threads
+---@field checkpoint? string file to save the run in, at each look and at the end
+---@field resume? string|boolean the checkpoint to go on from; true: that of `checkpoint`, where there is one
+---@field patience? integer stops after so many looks without an improvement (default: never)
+---@field min_delta? number what counts as one (default 0)
+---@field monitor? "val_loss"|"loss"|"accuracy"|"norm" decides which weights are best (default "val_loss", or "loss")
+---@field verbose? 0|1|2 0 silent, 1 a progress line (default), 2 also a line for each look
+---@field title? string of the progress line
+---@field on_epoch? fun(row: lstm.Row, history: lstm.History, trainer: lstm.Trainer): boolean? at each look; false stops
+---@field on_step? fun(info: table, trainer: lstm.Trainer): boolean? after each step; false stops
 
 ---@class lstm.Model
 ---@field loss lstm.Loss
@@ -380,13 +382,13 @@ function Model:fit(train, options) end
 ---@param options? {batch: integer}
 ---@return lstm.Array|lstm.Array[] a list for sequences of different length that are read at every step
 function Model:predict(data, options) end
----The likeliest class of each output of predict: labels, symbols or numbers.
+---The likeliest class of each output of predict: labels, symbols or numbers from 1. Raises for a model of numbers.
 ---@param data any
 ---@param options? {batch: integer}
 ---@return any[]
 function Model:classify(data, options) end
 ---What the cells of a recurrent layer do on one sequence: arrays [T][H] by the names of the gates.
----@param data any one sequence, as predict takes it
+---@param data any one sequence: an array [T][I], [T] (one input) or of ids [T], tokens, or a set of one as predict takes
 ---@param options? {layer: integer}
 ---@return lstm.Trace
 function Model:trace(data, options) end

@@ -126,6 +126,21 @@ local spec = training.with{
   threads = {type = "integer", min = 1}, title = {type = "string"},
 }
 
+local MONITORS = {"loss", "val_loss", "accuracy", "norm"}
+
+-- What decides which look was the best must be in the history, and be known to be before weights change.
+local function check_monitor(opts)
+  local name, known = opts.monitor, false
+  for _, one in ipairs(MONITORS) do known = known or one == name end
+  if not known then core.raise("fit: " .. options.unknown("monitor", name, MONITORS)) end
+  if (name == "val_loss" or name == "accuracy") and not opts.validation then
+    core.raise(('fit: monitor = "%s" needs validation data'):format(name))
+  end
+  if name == "accuracy" and not opts.loss:find("cross_entropy", 1, true) then
+    core.raise(('fit: monitor = "accuracy" is for classes, the loss is "%s"'):format(opts.loss))
+  end
+end
+
 local function check_options(model, train, given)
   local opts = options.check(given, spec, "fit", 4)
   if opts.steps and opts.epochs then core.raise("fit: give steps or epochs, not both") end
@@ -133,6 +148,7 @@ local function check_options(model, train, given)
   opts.loss = opts.loss or model.loss
   opts.seed = opts.seed or seeds.next()
   if opts.resume == true and not opts.checkpoint then core.raise("fit: resume = true needs checkpoint = path") end
+  if opts.monitor then check_monitor(opts) end
   return opts
 end
 
@@ -147,7 +163,10 @@ local fixed = {"batch", "seq", "loss", "shuffle", "bucket", "burn_in", "monitor"
 for _, name in ipairs(training.names) do fixed[#fixed + 1] = name end
 
 local function kept_text(value)
-  if type(value) == "number" then return ("%.17g"):format(value) end
+  if type(value) == "number" then
+    if value == math.floor(value) and math.abs(value) >= 2 ^ 53 then return (tostring(value)) end
+    return ("%.17g"):format(value)
+  end
   if type(value) == "userdata" then value = value:totable() end
   if type(value) ~= "table" then return tostring(value) end
   local words = {}
@@ -175,16 +194,45 @@ local function read_options(text)
   return values
 end
 
--- The first option that differs, as a sentence, or nil.
+-- A kept text as it is shown.
+local function shown(text)
+  local number = not text:find("^%-?%d+$") and tonumber(text)
+  return number and ("%.7g"):format(number) or text
+end
+
+-- The first option that differs, as a sentence that says what to do, or nil.
 local function changed_option(before, now)
   before, now = read_options(before), read_options(now)
   for _, name in ipairs(fixed) do
-    if before[name] ~= now[name] then
-      return ('option "%s" was %s in that run and is %s now'):format(name, before[name] or "the default",
-        now[name] or "the default")
+    local was, is = before[name], now[name]
+    if was ~= is then
+      local old, new = shown(was or "the default"), shown(is or "the default")
+      if old == new then old, new = was, is end
+      return ('option "%s" was %s in that run and is %s now: %s, or begin a new run without resume'):format(name, old,
+        new, was and ("give %s = %s again"):format(name, old) or ("leave %s out"):format(name))
     end
   end
   return nil
+end
+
+-- A value of training.spec from its kept text; nil for tables and for what is none.
+local function kept_value(name, text)
+  local rule = training.spec[name]
+  if text == "true" or text == "false" then return text == "true" end
+  local value = options.value(tonumber(text), rule)
+  if value == nil and rule.choices then value = options.value(text, rule) end
+  return value
+end
+
+-- The options that say how weights move, and the seed: where they were not given, as they were in that run.
+local function recall_options(opts, given, text)
+  local before = read_options(text)
+  for _, name in ipairs(training.names) do
+    if given[name] == nil and before[name] and type(opts[name]) ~= "table" then
+      local value = kept_value(name, before[name])
+      if value ~= nil then opts[name] = value end
+    end
+  end
 end
 
 local function hash_of(source)
@@ -208,6 +256,16 @@ end
 -- The loss on data: by the trainer's own, which knows label_smoothing and its kin.
 function one.evaluate(model, data, opts, trainer, stop)
   return models.evaluate(model, data, {loss = opts.loss, trainer = trainer, burn_in = opts.burn_in}, stop)
+end
+
+-- Raises where data cannot be evaluated, before weights change.
+function one.check(model, data, opts)
+  local where = "fit: validation"
+  if sets.is_tokens(model, data, where, true) then
+    if #data.ids < 2 then core.raise(where .. ": at least two tokens are needed") end
+    return
+  end
+  if sets.of(model, data, opts.loss, where).count == 0 then core.raise(where .. ": the set is empty") end
 end
 
 one.exists = core.exists
@@ -276,11 +334,15 @@ end
 -- Reads what Run:strings wrote. Returns true, or nil and what does not fit.
 function Run:restore(strings)
   if not strings["fit.position"] then return nil, "this is a model, not a checkpoint of a run" end
+  recall_options(self.opts, self.given, strings["fit.options"] or "")
   local changed = changed_option(strings["fit.options"] or "", fixed_options(self.opts))
   if changed then return nil, changed end
   if strings["fit.data"] ~= self.hash then return nil, "the training data are not those of that run" end
   local record, problem = history.frommeta(strings["fit.history"] or "")
   if not record then return nil, problem end
+  if (record.monitor == "val_loss" or record.monitor == "accuracy") and not self.opts.validation then
+    return nil, "that run had validation data, which decide on its best weights: give validation again"
+  end
   self.history, self.position = record, tonumber(strings["fit.position"])
   local sum, count = (strings["fit.sum"] or ""):match("^(%S+) (%S+)$")
   self.sum, self.count = tonumber(sum) or 0, tonumber(count) or 0
@@ -472,12 +534,14 @@ end
 
 local function new_run(model, train, opts, how)
   local source = how.source(model, train, opts)
+  if opts.validation then how.check(model, opts.validation, opts) end
   if source.count then source = set_source(source, opts) end
   local total = opts.steps or math.ceil((opts.epochs or 10) * source.per_epoch)
   return setmetatable({
     model = model, how = how, opts = opts, source = source, total = total, position = 0, sum = 0, count = 0, before = 0,
     interval = opts.validate_every or default_interval(source, total), hash = hash_of(source), shown = {},
-    history = history.new{monitor = opts.monitor, min_delta = opts.min_delta},
+    history = history.new{monitor = opts.monitor, min_delta = opts.min_delta,
+      mode = opts.monitor == "accuracy" and "max" or "min"},
   }, Run)
 end
 
@@ -507,8 +571,10 @@ end
 --   burn_in (first steps of each window that only warm up the state)
 --   bucket (true: sequences of similar length together)
 --   freeze (a list of the numbers of layers), layer_rates (what each layer's lr is multiplied by)
---   checkpoint (path, written at each look and at the end), resume (path, or true: the checkpoint if there is one)
---   seconds (a time budget), patience (looks without an improvement of min_delta in `monitor`: "val_loss", else "loss")
+--   checkpoint (path, written at each look and at the end), resume (path, or true: the checkpoint if there is one; the
+--   seed and the options that say how weights move are those of that run where they are not given)
+--   seconds (a time budget), patience (looks without an improvement of min_delta in `monitor`: "val_loss", else "loss";
+--   or "accuracy", the larger the better, or "norm")
 --   verbose 1 (0 silent, 2 a line for each look), title, on_epoch(row, history, trainer) at each look and
 --   on_step(info, trainer): false stops
 -- Returns the history; or nil, message, status, history where the world stops it: "interrupted" (Ctrl-C), "not_finite",
@@ -517,6 +583,7 @@ end
 return function(model, train, given, how)
   local opts = check_options(model, train, given)
   local run = new_run(model, train, opts, how or one)
+  run.given = given or {}
   run.threads, run.began = core.threads(), core.now()
   if opts.threads then core.threads(opts.threads) end
   local ok, message, status = run:prepare()

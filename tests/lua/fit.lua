@@ -181,6 +181,31 @@ function TestOptions.testMistakes()
   fails('unknown monitor "accurracy"', m.fit, m, train, quiet{steps = 1, monitor = "accurracy"})
 end
 
+-- What only the first look would find out is refused before weights change.
+function TestOptions.testValidationAndMonitorAreCheckedFirst()
+  local m = lstm.model{input = 1, hidden = 3, output = 1}
+  local set, before = sine(30):windows{look_back = 5}, weights(m)
+  local function refused(message, options)
+    options.epochs, options.verbose = 1, 0
+    local ok, got = pcall(function() m:fit(set, options) end)
+    lu.assertFalse(ok)
+    lu.assertStrContains(got, message)
+    lu.assertStrMatches(got, "^tests/lua/fit.lua:%d+: .*$")
+    lu.assertEquals(weights(m), before)
+  end
+  refused("fit: validation: x has 2 sequences, y has 1", {validation = {x = {{1, 2}, {3, 4}}, y = {1}}})
+  refused("fit: validation: windows, tokens, sequences or", {validation = {1, 2}})
+  refused('fit: unknown monitor "val_los", did you mean "val_loss"?', {monitor = "val_los"})
+  refused('fit: monitor = "val_loss" needs validation data', {monitor = "val_loss"})
+  refused('fit: monitor = "accuracy" is for classes, the loss is "mse"', {monitor = "accuracy", validation = set})
+end
+
+function TestOptions.testAccuracyIsTheBetterTheLarger()
+  local history = assert(text_model():fit(train, quiet{steps = 40, monitor = "accuracy"}))
+  lu.assertEquals(history.mode, "max")
+  for _, row in ipairs(history) do lu.assertTrue(row.accuracy <= history.best_value) end
+end
+
 function TestOptions.testOnEpochStops()
   local m, rows = text_model(), {}
   local history = assert(m:fit(train, quiet{steps = 100, on_epoch = function(row, all, trainer)
@@ -324,6 +349,38 @@ function TestResume.testRefusals()
   local _, message, status = other:fit(train, quiet{steps = 40, resume = path})
   lu.assertStrContains(message, "other layers")
   lu.assertEquals(status, "mismatch")
+end
+
+-- What was not given is as in that run: the seed that nobody chose, and how weights move.
+function TestResume.testTakesWhatIsNotGiven()
+  local set = sine(30):windows{look_back = 5}
+  local function run(model, options)
+    options.batch, options.verbose = 5, 0
+    return assert(model:fit(set, options))
+  end
+  local whole = lstm.model{input = 1, hidden = 3, output = 1, seed = 1}
+  local parts = whole:clone()
+  lstm.seed(7)
+  run(whole, {epochs = 4, optimizer = "sgd", lr = 0.3, momentum = 0.5, nesterov = true})
+  lstm.seed(7)
+  run(parts, {epochs = 2, optimizer = "sgd", lr = 0.3, momentum = 0.5, nesterov = true, checkpoint = path})
+  run(parts, {epochs = 4, resume = path})
+  lu.assertEquals(weights(parts), weights(whole))
+  local _, message = parts:fit(set, {epochs = 8, batch = 5, resume = path, lr = 0.25, verbose = 0})
+  lu.assertStrContains(message, 'option "lr" was 0.3 in that run and is 0.25 now: give lr = 0.3 again, or begin a new ' ..
+    "run without resume")
+end
+
+function TestResume.testNeedsItsValidation()
+  local m = text_model()
+  assert(m:fit(train, quiet{steps = 20, validation = validation, checkpoint = path}))
+  local before = weights(m)
+  local options = quiet{steps = 40, resume = path}
+  options.validation = nil
+  local _, message, status = m:fit(train, options)
+  lu.assertStrContains(message, "that run had validation data, which decide on its best weights: give validation again")
+  lu.assertEquals(status, "mismatch")
+  lu.assertEquals(weights(m), before)
 end
 
 function TestResume.testNotACheckpoint()
