@@ -2525,7 +2525,7 @@ LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_
 
 /* Where column `column` of a node's packed panels is in a tensor of kind `kind`: its row, or -1. Panels have 64
    columns: of four gates, 16 units each; of one, up to 64 units. A GRU's four are r, z, and n's from x and from h. */
-static int lstm__row_of(const lstm__layer *l, int kind, int column) {
+LSTM__FORCE_INLINE int lstm__row_of(const lstm__layer *l, int kind, int column) {
   int unit = l->gates == 1 ? column : column / 64 * 16 + column % 16, gate = l->gates == 1 ? 0 : column % 64 / 16;
   if (unit >= l->units) return -1;
   if (l->type == LSTM_LAYER_GRU) {
