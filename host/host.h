@@ -39,6 +39,8 @@ int host_checkint(lua_State *L, int arg, int min, int max, const char *what);
 const char *host_checkstring(lua_State *L, int arg, size_t *size, const char *what); /* size may be NULL */
 double host_checknumber(lua_State *L, int arg, const char *what);
 void host_checktable(lua_State *L, int arg, const char *what);
+/* Where an argument is a table of options: its place, 0 where it is missing. Raises for keys not in `names`, a list. */
+int host_checkoptions(lua_State *L, int arg, const char *const names[], const char *what);
 uint64_t host_checkseed(lua_State *L, int arg);
 
 /* Fields of an options table; a missing field gives the default. */
@@ -127,6 +129,10 @@ const char *const *host_gates(const lstm_model *model, int layer); /* of that la
    Temporary values are left on the stack. */
 void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_loss loss, int options,
                     lstm_batch *batch);
+/* The options of a batch, where an argument is a table of them, else 0; raises for other keys. */
+int host_batchoptions(lua_State *L, int arg, const char *what);
+/* Raises the error after `what`. The library counts layers from 0, a script counts them from 1. */
+void host_raise_layers(lua_State *L, const char *what, const lstm_error *error);
 extern const char *const host_loss_names[];
 extern const char *const host_output_names[];
 /* The state that an argument is, ready for sequences of this length. */

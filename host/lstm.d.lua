@@ -331,7 +331,7 @@ function lstm.sequences(options) end
 ---@field epochs? number length of the run (default 10); with resume the total, from the beginning of the first run
 ---@field seconds? number stops after so long (default: never)
 ---@field optimizer? "adam"|"adamw"|"rmsprop"|"sgd" default "adam"
----@field lr? number learning rate (default 0.001; sgd 0.01)
+---@field lr? number learning rate (default 0.001; sgd, rmsprop 0.01)
 ---@field momentum? number with sgd or rmsprop (default 0)
 ---@field nesterov? boolean with sgd and a momentum (default false)
 ---@field beta1? number with adam or adamw (default 0.9)

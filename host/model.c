@@ -152,15 +152,14 @@ static lstm_isa read_isa(lua_State *L, int table) {
   return isa;
 }
 
-/* The library counts layers from 0, a script counts them from 1. */
-static void raise_description(lua_State *L, const lstm_error *error) {
+void host_raise_layers(lua_State *L, const char *what, const lstm_error *error) {
   const char *message = error->message;
   if (strncmp(message, "layer ", 6) == 0 && message[6] >= '0' && message[6] <= '9') {
     char *rest;
     long i = strtol(message + 6, &rest, 10);
-    host_raise(L, "model: layer %d%s", (int)i + 1, rest);
+    host_raise(L, "%s: layer %d%s", what, (int)i + 1, rest);
   }
-  host_raise(L, "model: %s", message[0] ? message : lstm_status_text(error->status));
+  host_raise(L, "%s: %s", what, message[0] ? message : lstm_status_text(error->status));
 }
 
 /* model{input =, layers =, output =, init =, seed =, isa =} */
@@ -189,7 +188,7 @@ static int model_new(lua_State *L) {
   }
   if (status != LSTM_OK) {
     error.status = status;
-    raise_description(L, &error);
+    host_raise_layers(L, "model", &error);
   }
   host_collect(L, model_bytes(box->model));
   return 1;

@@ -102,6 +102,28 @@ void host_checktable(lua_State *L, int arg, const char *what) {
   if (!lua_istable(L, arg)) host_raise(L, "%s must be a table, got %s", what, luaL_typename(L, arg));
 }
 
+static int is_one_of(const char *name, const char *const names[]) {
+  while (*names && strcmp(*names, name) != 0) names++;
+  return *names != NULL;
+}
+
+int host_checkoptions(lua_State *L, int arg, const char *const names[], const char *what) {
+  int i;
+  if (lua_isnoneornil(L, arg)) return 0;
+  if (!lua_istable(L, arg)) host_raise(L, "%s: options must be a table, got %s", what, luaL_typename(L, arg));
+  for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+    if (key && is_one_of(key, names)) continue;
+    lua_pushfstring(L, "%s: unknown option \"%s\" (there are ", what, key ? key : luaL_typename(L, -2));
+    for (i = 0; names[i]; i++) {
+      lua_pushfstring(L, "%s%s", i == 0 ? "" : names[i + 1] ? ", " : " and ", names[i]);
+      lua_concat(L, 2);
+    }
+    host_raise(L, "%s)", lua_tostring(L, -1));
+  }
+  return arg;
+}
+
 int host_checkint(lua_State *L, int arg, int min, int max, const char *what) {
   if (!whole(L, arg, min, max)) {
     const char *got = luaL_typename(L, arg);

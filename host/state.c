@@ -311,7 +311,7 @@ static int state_forward_batch(lua_State *L) {
   lstm_batch batch;
   lstm_status status;
   host_array *y;
-  int shape[3], options = lua_istable(L, 3) ? 3 : 0;
+  int shape[3], options = host_batchoptions(L, 3, "forward_batch");
   host_readbatch(L, s->model->model, 2, 0, LSTM_LOSS_NONE, options, &batch);
   shape[0] = lstm_model_reads_last(s->model->model) ? 1 : batch.seq_len;
   shape[1] = batch.batch_size;
@@ -342,7 +342,7 @@ static int state_evaluate(lua_State *L) {
   lstm_executor executor;
   lstm_batch batch;
   lstm_status status;
-  int options = lua_istable(L, 5) ? 5 : 0;
+  int options = host_batchoptions(L, 5, "evaluate");
   memset(&metrics, 0, sizeof metrics);
   host_readbatch(L, s->model->model, 2, 3, loss, options, &batch);
   make_room(L, s, batch.seq_len);
@@ -372,6 +372,7 @@ static int state_reset(lua_State *L) {
 
 /* trace{layer =, lane =, steps =}: from now on records what a layer's cells do in a lane; trace(false): no more. */
 static int state_trace(lua_State *L) {
+  static const char *const names[] = {"layer", "lane", "steps", NULL};
   host_state *s = check(L);
   const lstm_model *model = s->model->model;
   const lstm_layer *layer;
@@ -381,7 +382,7 @@ static int state_trace(lua_State *L) {
   memset(&trace, 0, sizeof trace);
   if (lua_toboolean(L, 2) || lua_isnil(L, 2)) {
     if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
-    host_checktable(L, 2, "trace: the options");
+    host_checkoptions(L, 2, names, "trace");
     lua_getfield(L, 2, "layer");
     trace.layer = host_checklayer(L, model, 3, "trace: layer");
     trace.lane = host_field_int(L, 2, "lane", 1, 1, s->lanes) - 1;

@@ -124,6 +124,11 @@ void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_lo
   if (options) read_options(L, model, options, batch);
 }
 
+int host_batchoptions(lua_State *L, int arg, const char *what) {
+  static const char *const names[] = {"lengths", "weights", "reset", "initial", "burn_in", NULL};
+  return host_checkoptions(L, arg, names, what);
+}
+
 /* --- making ------------------------------------------------------------------------------------------------------- */
 
 /* A list of one number for each of n things, or NULL. */
@@ -199,6 +204,7 @@ static int trainer_new(lua_State *L) {
     status = lstm_trainer_create(model->model, &desc, &t->trainer);
   }
   if (status == LSTM_OK) model->trainers++;
+  if (strncmp(error.message, "carry_state ", 12) == 0) host_raise(L, "carry %s", error.message + 12); /* Lua's name */
   host_check(L, status, &error);
   host_collect(L, lstm_model_parameter_count(model->model) * 12);
   return 1;
@@ -215,7 +221,7 @@ static int trainer_train(lua_State *L) {
   float loss = 0;
   lstm_loss kind = lstm_trainer_desc_of(t->trainer)->loss;
   if (kind == LSTM_LOSS_NONE) host_raise(L, "train: the trainer has no loss");
-  host_readbatch(L, t->model->model, 2, 3, kind, lua_istable(L, 4) ? 4 : 0, &batch);
+  host_readbatch(L, t->model->model, 2, 3, kind, host_batchoptions(L, 4, "train"), &batch);
   batch.error = &error;
   status = lstm_train(t->trainer, &batch, &loss);
   t->batch.seq_len = batch.seq_len;
@@ -236,7 +242,7 @@ static int trainer_evaluate(lua_State *L) {
   lstm_state *state;
   if (loss == LSTM_LOSS_NONE) host_raise(L, "evaluate: the trainer has no loss");
   memset(&metrics, 0, sizeof metrics);
-  host_readbatch(L, t->model->model, 3, 4, loss, lua_istable(L, 5) ? 5 : 0, &batch);
+  host_readbatch(L, t->model->model, 3, 4, loss, host_batchoptions(L, 5, "evaluate"), &batch);
   state = host_checkstate(L, 2, batch.seq_len);
   executor = host_executor(L);
   batch.error = &error;
@@ -281,7 +287,7 @@ static int trainer_forward(lua_State *L) {
   host_array *y;
   int shape[3];
   lua_settop(L, 3);
-  host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, lua_istable(L, 3) ? 3 : 0, &batch);
+  host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, host_batchoptions(L, 3, "forward"), &batch);
   batch.error = &error;
   keep_batch(L, t, &batch, lua_gettop(L));
   shape[0] = lstm_model_reads_last(model) ? 1 : batch.seq_len;
@@ -296,6 +302,7 @@ static int trainer_forward(lua_State *L) {
 
 /* loss(y [, {weights =, burn_in =}]) -> the mean loss of the last forward's outputs */
 static int trainer_loss(lua_State *L) {
+  static const char *const names[] = {"weights", "burn_in", NULL};
   host_trainer *t = check(L);
   const lstm_model *model = t->model->model;
   lstm_loss kind = lstm_trainer_desc_of(t->trainer)->loss;
@@ -305,7 +312,7 @@ static int trainer_loss(lua_State *L) {
   if (kind == LSTM_LOSS_NONE) host_raise(L, "loss: the trainer has no loss; give backward the gradient d_output");
   if (!batch.batch_size) host_raise(L, "loss: there was no forward pass");
   read_targets(L, model, 2, kind, &batch);
-  if (lua_istable(L, 3)) {
+  if (host_checkoptions(L, 3, names, "loss")) {
     const host_array *weights;
     int by_time[2];
     by_time[0] = lstm_model_reads_last(model) ? 1 : batch.seq_len;
@@ -329,6 +336,7 @@ static float *new_field(lua_State *L, int table, const char *name, int dims, con
 
 /* backward([{d_output =, d_final =, d_input = true}]) -> {d_initial =, d_input = where it was asked for} */
 static int trainer_backward(lua_State *L) {
+  static const char *const names[] = {"d_output", "d_final", "d_input", NULL};
   host_trainer *t = check(L);
   const lstm_model *model = t->model->model;
   const host_array *a;
@@ -345,7 +353,7 @@ static int trainer_backward(lua_State *L) {
   outputs[2] = lstm_model_output_size(model);
   inputs[2] = lstm_model_input_size(model);
   states[1] = lstm_model_state_size(model);
-  if (lua_istable(L, 2)) {
+  if (host_checkoptions(L, 2, names, "backward")) {
     if ((a = read_field(L, 2, "d_output", HOST_FLOAT32, 3, outputs)) != NULL) flow.d_output = a->data.f;
     if ((a = read_field(L, 2, "d_final", HOST_FLOAT32, 2, states)) != NULL) flow.d_final = a->data.f;
     if (host_field_bool(L, 2, "d_input", 0)) {
@@ -524,7 +532,7 @@ static int trainer_gradcheck(lua_State *L) {
   loss_call call;
   lua_settop(L, 4);
   if (!lua_isfunction(L, 3)) host_raise(L, "gradcheck: the loss must be a function, got %s", luaL_typename(L, 3));
-  host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, lua_istable(L, 4) ? 4 : 0, &batch);
+  host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, host_batchoptions(L, 4, "gradcheck"), &batch);
   luaL_checkstack(L, 10, "gradcheck");
   memset(&desc, 0, sizeof desc);
   memset(&call, 0, sizeof call);
@@ -539,7 +547,8 @@ static int trainer_gradcheck(lua_State *L) {
   t->batch.batch_size = 0; /* the tape is used up */
   if (call.failed) return lua_error(L);
   if (status != LSTM_OK) {
-    return host_raise(L, "gradcheck: %s", error.message[0] ? error.message : lstm_status_text(status));
+    error.status = status;
+    host_raise_layers(L, "gradcheck", &error);
   }
   lua_newtable(L);
   lua_pushboolean(L, result.error <= LSTM_GRADCHECK_TOLERANCE);

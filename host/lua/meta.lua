@@ -60,9 +60,9 @@ local function table_of(lines)
   for line in lines:gmatch("[^\n]+") do
     local key, value = line:match("^([^=]*)=(.*)$")
     if not key then return nil end
-    key = meta.decode(unescaped(key))
-    if key == nil then return nil end
-    result[key] = meta.decode(unescaped(value))
+    key, value = meta.decode(unescaped(key)), meta.decode(unescaped(value))
+    if key == nil or value == nil then return nil end
+    result[key] = value
   end
   return result
 end

@@ -40,8 +40,11 @@ local function read_end(value, name)
   if is_vocab(value) then return value:size(), value end
   if type(value) ~= "table" then return value end
   if name == "input" then core.raise('model: input is a vocabulary or a number of inputs') end
+  local places = {}
   for i, label in ipairs(value) do
     if type(label) ~= "string" then core.raise(("model: label %d must be a string"):format(i)) end
+    if places[label] then core.raise(('model: labels %d and %d are both "%s"'):format(places[label], i, label)) end
+    places[label] = i
   end
   if #value < 2 then core.raise("model: output needs at least two labels") end
   return #value, nil, value
@@ -90,11 +93,16 @@ local function explicit_form(opts, vocab)
   return list
 end
 
--- Sets how the last recurrent layer is read, unless its own option says so.
-local function set_read(list, read)
+-- Sets how the last recurrent layer is read, unless its own option says so. read: as asked for; default: otherwise.
+local function set_read(list, read, default)
   for i = #list, 1, -1 do
     if layers.is_recurrent(list[i]) then
-      list[i].read = list[i].read or read
+      local own = list[i].read
+      if read and own and read ~= own then
+        core.raise(('model: read = "%s" for the model, but layer %d has read = "%s": give one of them'):format(read, i,
+          own))
+      end
+      list[i].read = own or read or default
       return
     end
   end
@@ -143,7 +151,7 @@ function module.new(given)
   end
   local classes = output_vocab or labels
   local loss = opts.loss or (classes and "cross_entropy" or "mse")
-  set_read(list, opts.read or (output_vocab and "all" or "last"))
+  set_read(list, opts.read, output_vocab and "all" or "last")
   local from = type(opts.init) == "table" and opts.init
   if from and not is_model(from) then core.raise("model: init must be a name or a model, got a table") end
   local self = wrap{
@@ -194,13 +202,20 @@ local function read_strings(self, strings)
   self.loss = output_of[strings.loss or ""] and strings.loss or loss_of[self.core:output()] or "mse"
   self.vocab, problem = read_vocab(strings.vocab, inputs)
   self.output_vocab, more = read_vocab(strings.output_vocab, outputs)
+  problem = problem or more
   local labels = strings.labels and metadata.decode(strings.labels)
-  if type(labels) == "table" and #labels == outputs then self.labels = labels end
+  if type(labels) == "table" and #labels == outputs then self.labels = labels
+  elseif strings.labels then problem = problem or "the labels are damaged" end
   for key, value in pairs(strings) do
     local name = key:match("^meta%.(.+)$")
-    if name then self.meta[name] = metadata.decode(value) end
+    if name then
+      self.meta[name] = metadata.decode(value)
+      if self.meta[name] == nil and not problem then
+        problem = ('meta.%s is damaged: "%s"'):format(name, value:sub(1, 40))
+      end
+    end
   end
-  return problem or more
+  return problem
 end
 
 --- Loads a model: one of ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format.
@@ -370,6 +385,9 @@ end
 -- the model reads all steps. opts as for predict.
 function Model:classify(data, opts)
   opts = options.check(opts, predict_options, "classify")
+  if not (self.labels or self.output_vocab or self.loss:find("cross_entropy", 1, true)) then
+    core.raise(('classify: the model gives numbers, not classes (its loss is "%s"): use predict'):format(self.loss))
+  end
   local values = predict(self, data, opts, "classify")
   if type(values) ~= "table" then return (labels_of(self, values)) end
   local result = {}
@@ -377,15 +395,36 @@ function Model:classify(data, opts)
   return result
 end
 
---- What the cells of a recurrent layer do on one sequence (as predict takes it): arrays [T][H] by the names of the
--- gates, {steps =, i =, f =, g =, o =, c =, h =} (gru: r, z, n, h); of a bidirectional layer also `reverse`.
+-- One sequence as state:forward takes it: [T][I], [T][1][I], ids [T] or [T][1].
+local function one_sequence(self, data, where)
+  local inputs, _, _, takes_ids = self.core:sizes()
+  if sets.is_tokens(self, data, where) then return data.ids end
+  local x = data
+  if type(x) == "table" and not x.kind and not x.x and not x.gather then
+    x = core.array(x, takes_ids and "int32" or "float32")
+  end
+  if type(x) == "userdata" then
+    local n, width, more = x:shape()
+    if not width and (takes_ids or inputs == 1) then return takes_ids and x or x:reshape{n, 1} end
+    if not takes_ids and width == inputs and not more then return x end
+  elseif type(x) ~= "table" then
+    core.raise(where .. ": one sequence expected, got " .. options.show(data))
+  end
+  local set = sets.of(self, x, nil, where)
+  if set.count ~= 1 then
+    core.raise(("%s: one sequence expected, an array [T]%s or a set of one, got a set of %d"):format(where,
+      takes_ids and " of ids" or ("[%d]"):format(inputs), set.count))
+  end
+  return (set:batch(core.range(0, 1)))
+end
+
+--- What the cells of a recurrent layer do on one sequence: arrays [T][H] by the names of the gates,
+-- {steps =, i =, f =, g =, o =, c =, h =} (gru: r, z, n, h); of a bidirectional layer also `reverse`.
+-- data: an array or table [T][I], [T] (one input) or of ids [T], tokens, or a set of one sequence as predict takes it.
 -- opts: layer (its place, default the first recurrent one).
 function Model:trace(data, opts)
   opts = options.check(opts, {layer = {type = "integer", min = 1}}, "trace")
-  local x = data
-  if sets.is_tokens(self, data, "trace") then x = data.ids end
-  if type(x) == "table" then x = core.array(x) end
-  if type(x) ~= "userdata" then core.raise("trace: one sequence expected, got " .. options.show(data)) end
+  local x = one_sequence(self, data, "trace")
   local state = self:state():trace{layer = opts.layer, steps = math.max(1, #x)}
   state:forward(x)
   return state:traced()

@@ -507,7 +507,8 @@ end
 --- What the decoder writes for a source, reading what it wrote (free running): a string where it has a vocabulary, else
 -- a list of ids from 0; of numbers an array [max][O].
 -- source: as one sequence of fit; or a list of them (strings, tokens, arrays): then the result is a list.
--- opts: max (the most symbols, default 10 and twice the source; needed for numbers), temperature 0 (the likeliest symbol each time), seed (where it is above 0).
+-- opts: max (the most symbols, default 10 and twice the source; needed for numbers), temperature 0 (the likeliest
+-- symbol each time), seed (where it is above 0).
 function Pair:translate(source, opts)
   opts = options.check(opts, {
     max = {type = "integer", min = 1}, temperature = {type = "number", default = 0, min = 0},

@@ -2,6 +2,7 @@
 --
 --   lstm.sequences{x = {a, b, c}, y = {"up", "down", "up"}}        one label each: a model that reads once
 --   lstm.sequences{x = {a, b, c}, y = {ya, yb, yc}}                targets at each step: a model that reads all
+-- Among classes and labels, false stands for no target.
 --
 -- A sequence is an array [T][I], [T] (one input) or of ids [T], a table of such numbers, tokens, or, where the model
 -- has a vocabulary, a string.
@@ -38,6 +39,7 @@ function sequences.of(value, where)
   if type(value) ~= "userdata" and type(value) ~= "string" and not is_tokens(value) then
     core.raise(where .. ": one sequence expected, got " .. options.show(value))
   end
+  if value == "" or type(value) == "userdata" and #value == 0 then core.raise(where .. ": the sequence is empty") end
   return value
 end
 
@@ -146,6 +148,7 @@ function sequences.encoded(list, vocab, where)
     local value = list[i]
     if type(value) == "string" then
       if not vocab then core.raise(where .. ": the model has no vocabulary to read strings with") end
+      if value == "" then core.raise(("%s: sequence %d is empty"):format(where, i)) end
       local ok, tokens = pcall(vocab.encode, vocab, value)
       if not ok then
         core.raise(("%s: sequence %d: %s"):format(where, i, (tostring(tokens):gsub("^[^\n]-:%d+: ", ""))))

@@ -61,8 +61,12 @@ end
 -- Inputs as an array [N][T][I] or ids [N][T]; a float array [N][T] is taken as one input.
 local function inputs_of(model, x, where)
   local inputs, _, _, takes_ids = model.core:sizes()
-  if type(x) == "table" then x = core.array(x, takes_ids and "int32" or "float32") end
+  if type(x) == "table" then
+    if #x == 0 then core.raise(where .. ": the set is empty") end
+    x = core.array(x, takes_ids and "int32" or "float32")
+  end
   local n, t, i, more = x:shape()
+  if n > 0 and t == 0 then core.raise(where .. ": sequence 1 is empty") end
   if takes_ids then
     if x:kind() ~= "int32" or not t or i then core.raise(where .. ": x must be an int32 array of ids [N][T]") end
     return x
@@ -119,7 +123,8 @@ local function target_shape(model, y, loss, n, seq, where)
   if timed and last then
     core.raise(where .. ': y has a time axis, but the model reads the last step only: make it with read = "all"')
   elseif not timed and not last then
-    core.raise(where .. ': the model gives an output at every step, y has none for them: make it with read = "last"')
+    core.raise(where .. ': the model gives an output at every step, y has one target for a sequence: make it with '
+      .. 'read = "last"')
   end
   if timed and a ~= seq then core.raise(("%s: x has %d steps, y has %d"):format(where, seq, a)) end
   if loss == "cross_entropy" then return timed and {seq, n} or {n}, timed end
@@ -225,11 +230,14 @@ end
 local function targets_timed(model, data, loss, x, where)
   local _, outputs = model.core:sizes()
   local classes, list = loss == "cross_entropy", {}
-  for i, value in ipairs(sequences.encoded(data.y, model.output_vocab, where)) do
-    if type(value) == "number" or type(value) == "boolean" or type(data.y[i]) == "string" and model.labels then
+  for i = 1, #data.y do
+    local kind = type(data.y[i])
+    if kind == "number" or kind == "boolean" or kind == "string" and not model.output_vocab then
       core.raise(where .. ': the model gives an output at every step, y has one target for a sequence: make it with '
         .. 'read = "last"')
     end
+  end
+  for i, value in ipairs(sequences.encoded(data.y, model.output_vocab, where)) do
     local tokens = type(value) == "table" and value.kind == "tokens"
     list[i] = classes and not tokens and class_ids(model, value, where) or value
   end

@@ -63,10 +63,19 @@ local function class_weights(model, given, where)
   return numbers(list, outputs, "class_weights", "class", where)
 end
 
+-- Whether no layer with weights moves.
+local function all_frozen(layers, rates)
+  for i, layer in ipairs(layers) do
+    if layer.type ~= "dropout" and rates[i] ~= 0 then return false end
+  end
+  return true
+end
+
 -- layer_rates and freeze as one list of factors, or nil.
 local function layer_rates(model, opts, where)
   if not opts.layer_rates and not opts.freeze then return nil end
-  local count = #model.core:describe().layers
+  local layers = model.core:describe().layers
+  local count = #layers
   local rates = core.zeros(count) + 1
   if opts.layer_rates then rates = numbers(opts.layer_rates, count, "layer_rates", "layer of the model", where) end
   for _, i in ipairs(opts.freeze or {}) do
@@ -75,12 +84,32 @@ local function layer_rates(model, opts, where)
     end
     rates[i] = 0
   end
+  if all_frozen(layers, rates) then core.raise(where .. ": every layer is frozen, there is nothing to train") end
   return rates
+end
+
+-- Which optimizers have an option.
+local owners = {
+  momentum = {"sgd", "rmsprop"}, alpha = {"rmsprop"}, beta1 = {"adam", "adamw"}, beta2 = {"adam", "adamw"},
+  epsilon = {"adam", "adamw", "rmsprop"},
+}
+
+local function check_owners(opts, where)
+  local optimizer = opts.optimizer or "adam"
+  for _, name in ipairs{"momentum", "alpha", "beta1", "beta2", "epsilon"} do
+    local fine = opts[name] == nil
+    for _, owner in ipairs(owners[name]) do fine = fine or owner == optimizer end
+    if not fine then
+      core.raise(('%s: %s belongs to optimizer = "%s", the optimizer is "%s"'):format(where, name,
+        table.concat(owners[name], '" or "'), optimizer))
+    end
+  end
 end
 
 -- Options that mean nothing without another one.
 local function check_together(opts, where)
   local function refuse(sentence, ...) core.raise((where .. ": " .. sentence):format(...)) end
+  check_owners(opts, where)
   if opts.huber_delta and opts.loss ~= "huber" then refuse('huber_delta belongs to loss = "huber"') end
   for _, name in ipairs{"label_smoothing", "class_weights"} do
     if opts[name] and opts.loss ~= "cross_entropy" then

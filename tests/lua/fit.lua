@@ -367,8 +367,8 @@ function TestResume.testTakesWhatIsNotGiven()
   run(parts, {epochs = 4, resume = path})
   lu.assertEquals(weights(parts), weights(whole))
   local _, message = parts:fit(set, {epochs = 8, batch = 5, resume = path, lr = 0.25, verbose = 0})
-  lu.assertStrContains(message, 'option "lr" was 0.3 in that run and is 0.25 now: give lr = 0.3 again, or begin a new ' ..
-    "run without resume")
+  lu.assertStrContains(message, 'option "lr" was 0.3 in that run and is 0.25 now: give lr = 0.3 again, or begin a ' ..
+    "new run without resume")
 end
 
 function TestResume.testNeedsItsValidation()

@@ -272,6 +272,16 @@ function TestTrace.testMistakes()
   fails("one sequence expected", m.trace, m, "abc")
 end
 
+-- A set of one sequence, as predict takes it, is that sequence.
+function TestTrace.testSets()
+  local m = lstm.model{input = 1, hidden = 3, output = 1}
+  local h = m:trace(lstm.array{{1}, {2}, {3}}).h
+  for _, data in ipairs{{1, 2, 3}, {x = {{1, 2, 3}}}, lstm.sequences{x = {{1, 2, 3}}}, lstm.array{{{1}, {2}, {3}}}} do
+    lu.assertEquals(m:trace(data).h, h)
+  end
+  fails("one sequence expected, an array [T][1] or a set of one, got a set of 2", m.trace, m, {x = {{1, 2}, {3, 4}}})
+end
+
 local TestStates = {}
 
 function TestStates.testLearnedStateIsWhereLanesBegin()

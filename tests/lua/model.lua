@@ -332,8 +332,41 @@ function TestGenerate.testRefused()
   fails("no vocabulary to write with", m.generate, m, {})
 end
 
+local TestRefused = {}
+
+function TestRefused.testContradictions()
+  fails('model: labels 1 and 3 are both "up"', lstm.model, {input = 1, hidden = 2, output = {"up", "down", "up"}})
+  fails('model: read = "mean" for the model, but layer 1 has read = "last": give one of them', lstm.model,
+    {input = 1, lstm.lstm{2, read = "last"}, output = 1, read = "mean"})
+  lu.assertEquals(lstm.model{input = 1, lstm.lstm{2, read = "max"}, output = 1, read = "max"}:parameters() > 0, true)
+end
+
+function TestRefused.testClassesOfNumbers()
+  local m = lstm.model{input = 1, hidden = 2, output = 1}
+  fails('classify: the model gives numbers, not classes (its loss is "mse"): use predict', m.classify, m, {x = {{1}}})
+end
+
+-- What cannot be read again must not vanish without a word.
+function TestRefused.testDamagedMeta()
+  local m = lstm.model{input = 1, hidden = 2, output = {"up", "down"}}
+  m.meta.scaler, m.meta.t = lstm.minmax(lstm.table{{1}, {2}}), {a = 1}
+  local whole = m:bytes()
+  local function damaged(message, from, to)
+    local bytes, n = whole:gsub(from, to)
+    lu.assertEquals(n, 1)
+    local got, problem, status = lstm.load{data = bytes}
+    lu.assertNil(got)
+    lu.assertStrContains(problem, message)
+    lu.assertEquals(status, "format")
+  end
+  damaged('data: meta.scaler is damaged: "@scaler minmix', "minmax", "minmix")
+  damaged("data: meta.t is damaged", "@number 1\"", "@numbex 1\"")
+  damaged("data: the labels are damaged", "=up", "=@p")
+end
+
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestMaking", TestMaking}, {"TestLooking", TestLooking}, {"TestFiles", TestFiles}, {"TestRunning", TestRunning},
+  {"TestRefused", TestRefused},
   {"TestGenerate", TestGenerate},
 }
 os.remove(path)

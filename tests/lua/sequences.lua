@@ -238,8 +238,27 @@ function TestFit.testBidirectional()
   for i = 1, #validation do lu.assertEquals(y[i], m:predict(validation.x[i])) end
 end
 
+local TestRefused = {}
+
+function TestRefused.testEmptySequences()
+  local m = lstm.model{input = 1, hidden = 2, output = {"a", "b"}}
+  fails("fit: sequence 1 is empty", m.fit, m, {x = {{}}, y = {"a"}}, {})
+  fails("predict: sequence 1 is empty", m.predict, m, {x = {{}}})
+  fails("predict: the set is empty", m.predict, m, {x = {}})
+  local v = lstm.vocab "ab"
+  local text = lstm.model{input = v, lstm.embedding(2), lstm.gru(2), output = {"a", "b"}}
+  fails("fit: sequence 2 is empty", text.fit, text, {x = {"a", ""}, y = {"a", "b"}}, {})
+end
+
+function TestRefused.testOneLabelForManyOutputs()
+  local m = lstm.model{input = 1, hidden = 2, output = {"a", "b"}, read = "all"}
+  for _, x in ipairs{{{1, 2}, {3}}, {{1, 2}, {3, 4}}} do
+    fails('y has one target for a sequence: make it with read = "last"', m.fit, m, {x = x, y = {"a", "b"}}, {})
+  end
+end
+
 local code = lu.LuaUnit.new():runSuiteByInstances{
-  {"TestMaking", TestMaking}, {"TestRunning", TestRunning}, {"TestFit", TestFit},
+  {"TestMaking", TestMaking}, {"TestRunning", TestRunning}, {"TestFit", TestFit}, {"TestRefused", TestRefused},
 }
 os.remove(path)
 os.exit(code, true)

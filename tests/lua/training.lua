@@ -149,6 +149,13 @@ function TestRefused.testTogether()
   fails('option "schedule" must be one of "step", "exponential" and "cosine"', fit, m, {schedule = "linear"})
   fails("schedule_factor must be above 0", fit, m, {schedule = "step", schedule_steps = 2, schedule_factor = 0})
   fails('nesterov = true needs optimizer = "sgd" and a momentum', fit, m, {nesterov = true})
+  fails('momentum belongs to optimizer = "sgd" or "rmsprop", the optimizer is "adam"', fit, m, {momentum = 0.9})
+  fails('alpha belongs to optimizer = "rmsprop", the optimizer is "adamw"', fit, m, {alpha = 0.9, optimizer = "adamw"})
+  fails('beta1 belongs to optimizer = "adam" or "adamw", the optimizer is "sgd"', fit, m,
+    {beta1 = 0.9, optimizer = "sgd"})
+  local all = {}
+  for i = 1, #m.core:describe().layers do all[i] = i end
+  fails("every layer is frozen, there is nothing to train", fit, m, {freeze = all})
   fails('unknown option "warm_up", did you mean "warmup"?', fit, m, {warm_up = 3})
   fails('option "label_smoothing" must be a number from 0 to 1', fit, m, {label_smoothing = 2})
 end
@@ -376,9 +383,35 @@ function TestParts.testGradcheck()
   lu.assertTrue(t:gradcheck(bx, fourth(4), {lengths = lstm.array({3, 1}, "int32")}).ok)
 end
 
+-- A mistyped option of a single step is refused by name.
+local TestStepOptions = {}
+
+function TestStepOptions.testUnknown()
+  local m = lstm.model{input = 1, hidden = 3, output = 1}
+  local t, one = m:trainer{batch = 1, seq = 2}, lstm.zeros{2, 1, 1}
+  fails('forward: unknown option "length" (there are lengths, weights, reset, initial and burn_in)', t.forward, t, one,
+    {length = 1})
+  t:forward(one)
+  fails('backward: unknown option "d_outputs" (there are d_output, d_final and d_input)', t.backward, t,
+    {d_outputs = one})
+  fails('loss: unknown option "burnin"', t.loss, t, lstm.zeros{1, 1}, {burnin = 1})
+  fails('train: unknown option "weight"', t.train, t, one, lstm.zeros{1, 1}, {weight = 1})
+  fails("train: options must be a table, got number", t.train, t, one, lstm.zeros{1, 1}, 3)
+  local state = m:state()
+  fails('trace: unknown option "layers" (there are layer, lane and steps)', state.trace, state, {layers = 1})
+end
+
+function TestStepOptions.testNamesAndNumbersAreThoseOfLua()
+  local m = lstm.model{input = 1, lstm.gru{3, dropout = 0.2}, output = 1}
+  local t = m:trainer{batch = 1, seq = 2}
+  fails("gradcheck: layer 1 draws random numbers", t.gradcheck, t, lstm.zeros{2, 1, 1}, function() return 1 end)
+  local both = lstm.model{input = 1, lstm.gru{3, bidirectional = true}, output = 1}
+  fails("carry does not go with a bidirectional layer", both.trainer, both, {carry = true})
+end
+
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestLosses", TestLosses}, {"TestRates", TestRates}, {"TestRefused", TestRefused}, {"TestResume", TestResume},
-  {"TestParts", TestParts},
+  {"TestParts", TestParts}, {"TestStepOptions", TestStepOptions},
 }
 os.remove(path)
 os.exit(code, true)
