@@ -77,7 +77,9 @@ end
 local function write_and_exit()
   program:check_load_options{"load", "sample", "temperature", "prime", "seed", "verbose"}
   local model = need(lstm.load(opt.load))
-  if not model.vocab or not model.output_vocab then stop(opt.load .. " is no model of a text: it has no vocabulary") end
+  if not model.meta.chars or not model.vocab or not model.output_vocab then
+    stop(opt.load .. " was not made by this script")
+  end
   check_prime(model.vocab, "the text that " .. opt.load .. " has learned")
   write_sample(model)
   os.exit(0, true)

@@ -2,18 +2,21 @@
 --
 --   lstm scripts/translate.lua pairs.tsv --epochs 10 --out french
 --   lstm scripts/translate.lua pairs.tsv --load french --sentences 20
+--   lstm scripts/translate.lua --load french --text "good day"
 --
 -- A line of the file is a sentence, a tab and its translation, with words and punctuation apart by spaces. A first
--- column may say what a line is for: train, val or test; without it the last lines are measured and tested on. One LSTM
--- reads the sentence, another one writes the translation from the state in which the first one ends: Sutskever, Vinyals
--- and Le, 2014. stdout gets the losses of each epoch, test sentences with what the network makes of them and, last, the
--- line `test X nats/word`; everything else goes to stderr.
+-- column may say what a line is for: train, val or test; without it the last tenth of the lines is tested on, and the
+-- tenth before it measured on. One LSTM reads the sentence, another one writes the translation from the state in which
+-- the first one ends: Sutskever, Vinyals and Le, 2014. stdout gets the losses of each epoch, test sentences with what
+-- the network makes of them and, last, the line `test X nats/word`; with --text only the translation. Everything else
+-- goes to stderr.
 
 local lstm = require "lstm"
 
 local opt, given = lstm.args{
   about = "Learn to translate from pairs of sentences, then translate some that were not learned.",
-  {"file", help = "TSV file: sentence, tab, translation; before them train, val or test, where there is such a column"},
+  {"file", optional = true,
+    help = "TSV file: sentence, tab, translation; before them train, val or test, where there is such a column"},
   {"--epochs", default = 10, min = 1, help = "times the pairs are gone through; with --resume, the total"},
   {"--embedding", default = 128, min = 1, help = "numbers for each word"},
   {"--hidden", default = 256, min = 1, help = "cells of each of the two networks"},
@@ -27,6 +30,7 @@ local opt, given = lstm.args{
   {"--sentences", default = 10, min = 0, help = "test sentences to translate at the end"},
   {"--out", type = "string", value = "PATH", help = "save the best networks as PATH.encoder and PATH.decoder"},
   {"--load", type = "string", value = "PATH", help = "do not train: translate with networks that --out saved"},
+  {"--text", type = "string", value = "SENTENCE", help = "with --load: translate this sentence; needs no FILE"},
   {"--checkpoint", type = "string", value = "PATH", help = "save the run as PATH.encoder and PATH.decoder"},
   {"--resume", type = "string", value = "PATH",
     help = "go on exactly where a checkpoint stopped, with the options it was made with; the run goes on being saved" ..
@@ -45,6 +49,18 @@ local stop = lstm.args.stop
 
 local program = require "lstm.program"(opt, given, unkept)
 local need, position_of = program.need, program.position_of
+
+-- Every part needs a pair.
+local function check_parts(path, parts, without)
+  local train, val, test = #parts.train.x, #parts.val.x, #parts.test.x
+  if train > 0 and val > 0 and test > 0 then return end
+  if train + val + test == without then
+    stop(("%s has %d pair%s, too few: without a first column that says train, val or test, the last tenth is tested " ..
+      "on and the tenth before it measured on, so 10 are needed"):format(path, without, without == 1 and "" or "s"))
+  end
+  stop(("%s has no pairs for %s: there are %d for train, %d for val and %d for test"):format(path,
+    train == 0 and "train" or val == 0 and "val" or "test", train, val, test))
+end
 
 -- The pairs of a file as {train = {x =, y =}, val =, test =}.
 local function read_pairs(path)
@@ -70,9 +86,7 @@ local function read_pairs(path)
     local share = (i - 1) / #all
     add(share < 0.8 and parts.train or share < 0.9 and parts.val or parts.test, pair[1], pair[2])
   end
-  for _, name in ipairs{"train", "val", "test"} do
-    if #parts[name].x == 0 then stop(("%s has no pairs for %s"):format(path, name)) end
-  end
+  check_parts(path, parts, #all)
   return lstm.sequences(parts.train), lstm.sequences(parts.val), lstm.sequences(parts.test)
 end
 
@@ -88,6 +102,9 @@ local function new_translator(train)
     encoder = network{input = from, seed = opt.seed}, decoder = network{input = to, output = to, seed = opt.seed + 1},
   }
 end
+
+-- PATH, where PATH.encoder or PATH.decoder was given.
+local function stem(path) return path and (path:gsub("%.encoder$", ""):gsub("%.decoder$", "")) end
 
 local function load_translator(path)
   local encoder, decoder = need(lstm.load(path .. ".encoder")), need(lstm.load(path .. ".decoder"))
@@ -137,14 +154,32 @@ local function show(translator, test)
   end
 end
 
-if opt.load then
-  program:check_load_options{"file", "load", "sentences", "verbose"}
-else
-  program:check_writable{"out", "checkpoint", "loss_plot"}
+-- --text: one sentence of the user's own.
+local function translate_and_exit(translator)
+  if not opt.text:find("%S") then stop("--text is empty") end
+  for word in opt.text:gmatch("%S+") do
+    if not translator.encoder.vocab:id(word) then program:say('"%s" is no word that was learned', word) end
+  end
+  print(translator:translate(opt.text))
+  os.exit(0, true)
 end
+
+opt.load, opt.resume = stem(opt.load), stem(opt.resume)
+local translator
+if opt.load then
+  program:check_load_options{"file", "load", "text", "sentences", "verbose"}
+  if opt.text and (given.file or given.sentences) then
+    stop((given.file and "FILE" or "--sentences") .. " has no effect with --text, which translates one sentence")
+  end
+  translator = load_translator(opt.load)
+  if opt.text then translate_and_exit(translator) end
+elseif opt.text then
+  stop("--text needs --load PATH, the networks to translate with", 2)
+end
+if not opt.file then stop("FILE is missing", 2) end
+if not opt.load then program:check_writable{"out", "checkpoint", "loss_plot"} end
 local train, validation, test = read_pairs(opt.file)
-local translator = opt.load and load_translator(opt.load) or opt.resume and resume_translator(#train)
-  or new_translator(train)
+translator = translator or opt.resume and resume_translator(#train) or new_translator(train)
 if not opt.load then learn(translator, train, validation) end
 show(translator, test)
 io.write(("\ntest %.4f nats/word\n"):format(translator:evaluate(test).loss))

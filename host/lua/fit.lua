@@ -532,9 +532,18 @@ local function guarded(run)
   return once, nil, nil, run
 end
 
+-- What is wrong with the validation data is told as such.
+local function check_validation(model, opts, how)
+  local fine, problem = pcall(how.check, model, opts.validation, opts)
+  if fine then return end
+  if type(problem) ~= "string" then error(problem, 0) end
+  problem = problem:gsub("^[^\n]-:%d+: ", "")
+  core.raise(problem:find("^fit: validation") and problem or "fit: validation: " .. problem)
+end
+
 local function new_run(model, train, opts, how)
   local source = how.source(model, train, opts)
-  if opts.validation then how.check(model, opts.validation, opts) end
+  if opts.validation then check_validation(model, opts, how) end
   if source.count then source = set_source(source, opts) end
   local total = opts.steps or math.ceil((opts.epochs or 10) * source.per_epoch)
   return setmetatable({

@@ -221,6 +221,9 @@ local function targets_once(model, y, loss, where)
       core.raise(where .. ': y has more than one target for a sequence, but the model reads it once: targets at every '
         .. 'step need a model with read = "all"')
     end
+    if value == false and loss ~= "cross_entropy" then
+      core.raise(("%s: sequence %d has no target (false is for classes): leave it out"):format(where, i))
+    end
     rows[i] = wide and type(value) == "userdata" and value:totable() or value
   end
   return targets_of(model, type(y) == "table" and rows or y, loss, #y, where)
@@ -319,13 +322,16 @@ end
 --- Whether data is a token sequence; raises where the model cannot read it, or (learns) not learn from it.
 function sets.is_tokens(model, data, where, learns)
   if type(data) ~= "table" or data.kind ~= "tokens" then return false end
-  local inputs, _, _, takes_ids, _, bidirectional = model.core:sizes()
+  local inputs, _, _, takes_ids, once, bidirectional = model.core:sizes()
   if not takes_ids then core.raise(where .. ": the model takes numbers, not tokens: give it input = vocab") end
   if data.vocab and model.vocab and data.vocab ~= model.vocab then
     core.raise(where .. ": the tokens come from another vocabulary than the model's")
   end
   if data.vocab and data.vocab:size() ~= inputs then
     core.raise(("%s: the model knows %d tokens, the vocabulary has %d"):format(where, inputs, data.vocab:size()))
+  end
+  if learns and once then
+    core.raise(where .. ': a text has a target at every step, the model gives one output: make it with read = "all"')
   end
   if learns and bidirectional then
     core.raise(where .. ": a bidirectional model sees the tokens that it would have to foretell")

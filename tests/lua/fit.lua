@@ -195,6 +195,7 @@ function TestOptions.testValidationAndMonitorAreCheckedFirst()
   end
   refused("fit: validation: x has 2 sequences, y has 1", {validation = {x = {{1, 2}, {3, 4}}, y = {1}}})
   refused("fit: validation: windows, tokens, sequences or", {validation = {1, 2}})
+  refused("fit: validation: array: number expected, got string", {validation = {x = {{1, 2}}, y = {"a"}}})
   refused('fit: unknown monitor "val_los", did you mean "val_loss"?', {monitor = "val_los"})
   refused('fit: monitor = "val_loss" needs validation data', {monitor = "val_loss"})
   refused('fit: monitor = "accuracy" is for classes, the loss is "mse"', {monitor = "accuracy", validation = set})

@@ -80,6 +80,14 @@ function TestTranslate.testLearnsAndTranslates()
     local again, problem = run(command .. " --load " .. out .. " --sentences 3")
     lu.assertEquals(problem, "")
     lu.assertEquals(again:match("\ntest .*"), said:match("\ntest .*"))
+    local given, network = again:match("\n(i see[^\n]*)\n  given:[^\n]*\n  network: ([^\n]*)")
+    for _, suffix in ipairs{"", ".encoder", ".decoder"} do
+      local one = run(("scripts/translate.lua --load %s%s --text '%s'"):format(out, suffix, given))
+      lu.assertEquals(one, network .. "\n")
+    end
+    local _, unknown = run(("scripts/translate.lua --load %s --text 'i see xyz'"):format(out))
+    lu.assertStrContains(unknown, '"xyz" is no word that was learned')
+    check_failure(command .. " --text x --load " .. out, "FILE has no effect with --text")
   end
 end
 
@@ -103,8 +111,12 @@ function TestTranslate.testFailures()
   check_failure("scripts/translate.lua " .. with("a b\n", ".tsv"), ":1: a sentence, a tab and its translation expected")
   check_failure("scripts/translate.lua " .. with("train\ta\tb\nx\ta\tb\n", ".tsv"), ":2: a sentence, a tab")
   check_failure("scripts/translate.lua " .. with("train\ta\tb\n", ".tsv"), "has no pairs for val")
-  check_failure("scripts/translate.lua " .. with(sentences(2), ".tsv") .. " --load /nonexistent",
-    "cannot read /nonexistent.encoder")
+  check_failure("scripts/translate.lua " .. with("a\tb\n", ".tsv"), "has 1 pair, too few: without a first column")
+  check_failure("scripts/translate.lua " .. with(("a\tb\n"):rep(9), ".tsv"), "so 10 are needed")
+  for _, file in ipairs{with(sentences(2), ".tsv"), "/no/pairs"} do
+    check_failure("scripts/translate.lua " .. file .. " --load /nonexistent", "cannot read /nonexistent.encoder")
+  end
+  check_failure("scripts/translate.lua x --text a", "--text needs --load PATH", 2)
   check_failure("scripts/translate.lua x --hiden 3", "unknown option --hiden, did you mean --hidden?", 2)
   check_failure("scripts/translate.lua", "FILE is missing", 2)
 end
@@ -252,6 +264,9 @@ function TestChars.testLoadWrites()
   check_failure(load .. " --steps 10", "--steps has no effect with --load")
   check_failure("scripts/chars.lua " .. text .. " --load " .. model, "FILE has no effect with --load")
   check_failure("scripts/chars.lua --load no/such.model", "cannot read no/such.model")
+  local other, vocab = path(), lstm.vocab "ab"
+  assert(lstm.model{input = vocab, hidden = 2, output = vocab}:save(other))
+  check_failure("scripts/chars.lua --load " .. other, other .. " was not made by this script")
 end
 
 -- Without progress lines, which depend on the time.

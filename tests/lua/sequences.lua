@@ -250,6 +250,16 @@ function TestRefused.testEmptySequences()
   fails("fit: sequence 2 is empty", text.fit, text, {x = {"a", ""}, y = {"a", "b"}}, {})
 end
 
+function TestRefused.testTargetsThatAreNone()
+  local m = lstm.model{input = 1, hidden = 2, output = 1}
+  fails("fit: sequence 2 has no target (false is for classes): leave it out", m.fit, m,
+    {x = {{1}, {2, 3}}, y = {1, false}}, {})
+  local v = lstm.vocab "ab"
+  local text = lstm.model{input = v, lstm.embedding(2), lstm.gru(2), output = v, read = "last"}
+  fails('a text has a target at every step, the model gives one output: make it with read = "all"', text.fit, text,
+    v:encode(("ab"):rep(99)), {})
+end
+
 function TestRefused.testOneLabelForManyOutputs()
   local m = lstm.model{input = 1, hidden = 2, output = {"a", "b"}, read = "all"}
   for _, x in ipairs{{{1, 2}, {3}}, {{1, 2}, {3, 4}}} do
