@@ -163,10 +163,8 @@ local fixed = {"batch", "seq", "loss", "shuffle", "bucket", "burn_in", "monitor"
 for _, name in ipairs(training.names) do fixed[#fixed + 1] = name end
 
 local function kept_text(value)
-  if type(value) == "number" then
-    if value == math.floor(value) and math.abs(value) >= 2 ^ 53 then return (tostring(value)) end
-    return ("%.17g"):format(value)
-  end
+  if math.type and math.type(value) == "integer" then return ("%d"):format(value) end
+  if type(value) == "number" then return ("%.17g"):format(value) end
   if type(value) == "userdata" then value = value:totable() end
   if type(value) ~= "table" then return tostring(value) end
   local words = {}

@@ -67,8 +67,8 @@ local function places_of(from)
     for i = first + 1, first + n do places[#places + 1] = i end
   end
   for _, state in ipairs(from) do
-    local h = (state.projection or state.size) / state.directions
-    local c = state.type == "lstm" and state.size / state.directions or 0
+    local h = math.floor((state.projection or state.size) / state.directions)
+    local c = state.type == "lstm" and math.floor(state.size / state.directions) or 0
     for direction = 0, state.directions - 1 do take(at + direction * (h + c), h) end
     for direction = 0, state.directions - 1 do take(at + direction * (h + c) + h, c) end
     at, both = at + state.directions * (h + c), both or state.directions == 2 and c > 0
