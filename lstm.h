@@ -269,22 +269,21 @@
    }
    ```
 
-   An encoder and a decoder are two models whose states have the same values; the decoder begins where the encoder ends:
+   An encoder and a decoder are two models whose states have the same values; the decoder begins where the encoder ends.
+   Here b[0] is the encoder's batch, b[1] the decoder's; h and d_h [B][S] are what goes over, and its gradient:
 
    ```
-   // state, d_state [B][S]: what goes from the encoder to the decoder, and the gradient that comes back
-   static lstm_status train_pair(lstm_trainer *encoder, lstm_trainer *decoder, const lstm_batch *source,
-                                 lstm_batch *target, float *state, float *d_state) {
+   static lstm_status train_pair(lstm_trainer *encoder, lstm_trainer *decoder, lstm_batch *b, float *h, float *d_h) {
      lstm_flow from = {0}, into = {0};
-     lstm_status s = lstm_trainer_forward(encoder, source, NULL);
-     if (s == LSTM_OK) s = lstm_trainer_final(encoder, state);
-     target->initial = state;
-     from.d_initial = d_state;
-     into.d_final = d_state;
+     lstm_status s = lstm_trainer_forward(encoder, &b[0], NULL);
+     if (s == LSTM_OK) s = lstm_trainer_final(encoder, h);
+     b[1].initial = h;
+     from.d_initial = d_h;
+     into.d_final = d_h;
      lstm_trainer_zero_gradients(encoder);
      lstm_trainer_zero_gradients(decoder);
-     if (s == LSTM_OK) s = lstm_trainer_forward(decoder, target, NULL);
-     if (s == LSTM_OK) s = lstm_trainer_loss(decoder, target, NULL);
+     if (s == LSTM_OK) s = lstm_trainer_forward(decoder, &b[1], NULL);
+     if (s == LSTM_OK) s = lstm_trainer_loss(decoder, &b[1], NULL);
      if (s == LSTM_OK) s = lstm_trainer_backward(decoder, &from);
      if (s == LSTM_OK) s = lstm_trainer_backward(encoder, &into);
      if (s == LSTM_OK) s = lstm_trainer_clip(encoder, NULL); // each by its own norm
@@ -822,7 +821,7 @@ typedef struct lstm_state_desc {
   int tasks; /* scratch for how many tasks at once, see lstm_forward_batch; 0: 1 */
   lstm_allocator allocator;
   lstm_error *error;
-  int seq_len; /* bidirectional models: the longest sequence; 0: 1 */
+  int seq_len; /* bidirectional models: the longest sequence; 0: 1. Scratch grows with it, see MEMORY */
 } lstm_state_desc;
 
 /* Creates a state at the model's initial state: learned where a layer has learned_state, else zero. desc NULL:
@@ -912,7 +911,7 @@ typedef struct lstm_batch {
 
 /* Forward over a batch, in tasks (state_desc.tasks bounds them; executor NULL: one after the other). The batch's lanes
    are the state's lanes 0..B-1, from their state (or reset, or initial) to the end of each lane. y [T'][B][O] (0 in
-   padding) or NULL. Equal bits at any executor. Allocates: never. Errors: ARGUMENT, SHAPE, MISMATCH. */
+   padding) or NULL. Equal bits at any executor. Allocates: never. Errors: ARGUMENT, SHAPE, MISMATCH, LIMIT. */
 LSTM_API lstm_status lstm_forward_batch(const lstm_model *model, lstm_state *state, const lstm_batch *batch, float *y,
                                         const lstm_executor *executor);
 
@@ -1041,7 +1040,7 @@ LSTM_API const lstm_trainer_desc *lstm_trainer_desc_of(const lstm_trainer *train
 LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, lstm_tensor *out);
 /* States at the end of the last window (each lane at its length): values [B][S]. Errors: ARGUMENT (no forward). */
 LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *values);
-LSTM_API void lstm_trainer_reset(lstm_trainer *trainer);           /* carried lanes to zero */
+LSTM_API void lstm_trainer_reset(lstm_trainer *trainer);           /* all lanes begin anew */
 LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer); /* updates so far */
 LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer); /* before the schedule and the warm-up */
 LSTM_API float lstm_trainer_scheduled_rate(const lstm_trainer *trainer); /* after them: the next update's */
@@ -1385,6 +1384,9 @@ static void lstm__put_number(lstm__text *t, uint64_t value) {
   lstm__put(t, digits + i, (size_t)(20 - i));
 }
 
+static void lstm__put_char(lstm__text *t, char c) { lstm__put(t, &c, 1); }
+static void lstm__put_string(lstm__text *t, const char *s) { lstm__put(t, s, strlen(s)); }
+
 /* Text that does not end in 0: part of a file, or of another text. */
 typedef struct lstm__piece {
   const char *at;
@@ -1458,6 +1460,7 @@ static int lstm__mul_ok(size_t a, size_t b, size_t *out) {
 /* Rounds up to whole vectors of 16 floats, the unit of every row in memory. */
 static int lstm__pad16(int n) { return (n + 15) & ~15; }
 static int lstm__int_min(int a, int b) { return a < b ? a : b; }
+static int lstm__int_max(int a, int b) { return a > b ? a : b; }
 
 /* A product that no compiler may fuse with an addition that follows it. */
 static double lstm__mul(double a, double b) {
@@ -2128,6 +2131,64 @@ static int lstm__option_off(const lstm_layer *l, const lstm__option *o) {
          (o->what == LSTM__WORD && lstm__option_int(l, o) == lstm__default_word(o, (int)l->type));
 }
 
+/* The double nearly at digits * 10^power: nine digits determine a float with room to spare for the roundings here
+   (1e-14 against 2e-8). */
+static double lstm__times_ten(double x, int power) {
+  for (; power > 0; --power) x *= 10;
+  for (; power < 0; ++power) x /= 10;
+  return x;
+}
+
+/* The float nearest to digits * 10^power; 0 where it is too large or too small. */
+static float lstm__decimal(double digits, int power) {
+  const double largest = 3.4028234663852886e38, too_large = 3.4028235677973366e38;
+  double x = lstm__times_ten(digits, power);
+  return x >= too_large ? 0 : (float)(x < largest ? x : largest);
+}
+
+/* The shortest decimal that reads back as the same float. */
+static void lstm__put_float(lstm__text *t, float f) {
+  double size = f < 0 ? -(double)f : (double)f, digits;
+  char text[16];
+  lstm__text all = lstm__text_in(text, sizeof text);
+  int power = 45, n, point, i;
+  if (lstm__bits_of_float(f) >> 31) lstm__put_char(t, '-');
+  if (!lstm__finite((double)f) || f == 0) {
+    lstm__put_string(t, f == 0 ? "0" : f != f ? "nan" : "inf");
+    return;
+  }
+  while (power > -39 && lstm__times_ten(size, power) >= 9.5) --power; /* one digit; then as many as it takes */
+  for (;; ++power) {
+    digits = (double)(uint32_t)(lstm__times_ten(size, power) + 0.5);
+    if (digits >= 1 && lstm__decimal(digits, -power) == (float)size) break;
+  }
+  lstm__put_number(&all, (uint64_t)digits);
+  n = (int)all.length;
+  point = n - power; /* the value is 0.DIGITS * 10^point */
+  if (point < -4 || point > 9) point = 1;
+  if (point <= 0) lstm__put(t, "0.0000", (size_t)(2 - point));
+  for (i = 0; i < n || i < point; ++i) {
+    if (i > 0 && i == point) lstm__put_char(t, '.');
+    lstm__put_char(t, i < n ? text[i] : '0');
+  }
+  if (n - power != point) lstm__print(t, "e%d", n - power - point);
+}
+
+/* "lstm hidden=128 peephole read=last": what is at its default is left out. */
+static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
+  int j;
+  lstm__put_string(t, lstm__kind_of((int)l->type)->name);
+  for (j = 0; j < LSTM__OPTIONS; ++j) {
+    const lstm__option *o = lstm__options() + j;
+    if (!(o->types >> (int)l->type & 1u) || (lstm__option_off(l, o) && o->at != offsetof(lstm_layer, rate))) continue;
+    lstm__print(t, o->what == LSTM__FLAG ? " %s" : " %s=", o->name);
+    if (o->what == LSTM__WORD) lstm__put_string(t, o->words[lstm__option_int(l, o)]);
+    if (o->what == LSTM__SIZE) lstm__put_number(t, (uint64_t)lstm__option_int(l, o));
+    if (lstm__is_float(o)) lstm__put_float(t, lstm__option_float(l, o));
+  }
+  if (l->name) lstm__print(t, " name=%s", l->name);
+}
+
 /* Defaults become what they stand for. */
 static void lstm__resolve_layer(lstm_layer *l) {
   if (l->type == LSTM_LAYER_LSTM && !l->activation) l->activation = LSTM_TANH;
@@ -2370,8 +2431,8 @@ static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   if (!lstm__plan_packed(p, &now)) return 0;
   if (now.recurrent) lstm__plan_state(p, &now, w->d->input_size);
   if (type == LSTM__NODE_JOIN && now.o.read) p->pool = p->layers;
-  if (now.out_pad > p->widest) p->widest = now.out_pad;
-  if (now.units_pad > p->widest) p->widest = now.units_pad;
+  if (kind->infer || type == LSTM__NODE_JOIN) /* dropout leaves no rows, so states fit with and without it */
+    p->widest = lstm__int_max(p->widest, lstm__int_max(now.out_pad, now.units_pad));
   if (w->layers) w->layers[p->layers] = now;
   p->layers++;
   return 1;
@@ -2483,25 +2544,37 @@ static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1
   return h;
 }
 
-/* What states and weights must agree in: the tensors, and the widths of the nodes. */
+/* What states and weights must agree in: the nodes but for dropout, the tensors, and what scratch depends on. */
 static uint64_t lstm__fingerprint(const lstm_model *m) {
   uint64_t h = lstm__hash(0xcbf29ce484222325u, &m->desc.input_size, sizeof m->desc.input_size);
-  int i;
+  int i, key[5];
+  key[0] = m->plan.widest;
+  key[1] = m->plan.gate_row;
+  key[2] = m->plan.pool >= 0;
+  h = lstm__hash(h, key, 3 * sizeof *key);
   for (i = 0; i < m->plan.layers; i++) {
-    int key[3];
-    if (!lstm__kind_of(m->layers[i].type)->sized) continue;
-    key[0] = m->layers[i].type;
-    key[1] = m->layers[i].in;
-    key[2] = m->layers[i].out;
-    h = lstm__hash(h, key, sizeof key);
+    const lstm__layer *l = m->layers + i;
+    key[0] = l->type;
+    key[1] = l->in;
+    key[2] = l->out;
+    key[3] = l->branch;
+    key[4] = l->reverse;
+    if (l->type != LSTM_LAYER_DROPOUT) h = lstm__hash(h, key, sizeof key);
   }
   for (i = 0; i < m->plan.tensors; i++) {
-    int key[3];
     key[0] = m->tensors[i].kind;
     key[1] = m->tensors[i].rows;
     key[2] = m->tensors[i].columns;
-    h = lstm__hash(h, key, sizeof key);
+    h = lstm__hash(h, key, 3 * sizeof *key);
   }
+  return h;
+}
+
+/* Of the places of the layers in the description. */
+static uint64_t lstm__description_hash(const lstm_model *m) {
+  uint64_t h = 0;
+  int i;
+  for (i = 0; i < m->plan.described; i++) h = lstm__hash(h + 1, &m->described[i].type, sizeof m->described[i].type);
   return h;
 }
 
@@ -2943,57 +3016,21 @@ LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *f
   return LSTM_OK;
 }
 
-/* A number with up to three decimals. */
-static void lstm__print_number(lstm__text *t, double x) {
-  int64_t n = (int64_t)(lstm__mul(x < 1e9 ? x : 1e9, 1000) + 0.5);
-  int digits = 3, rest = (int)(n % 1000);
-  lstm__print(t, "%z", (size_t)(n / 1000));
-  for (; rest && rest % 10 == 0; rest /= 10) digits--;
-  if (rest) lstm__print(t, ".%s%s%d", digits > 2 && rest < 100 ? "0" : "", digits > 1 && rest < 10 ? "0" : "", rest);
-}
-
-/* The options that a layer has beside its size. */
-static void lstm__print_options(lstm__text *t, const lstm_layer *l) {
-  int j;
-  for (j = 2; j < LSTM__OPTIONS; j++) {
-    const lstm__option *o = lstm__options() + j;
-    if (lstm__option_off(l, o)) continue;
-    lstm__print(t, ", %s", o->name);
-    if (o->what == LSTM__FLAG) continue;
-    lstm__print(t, " ");
-    if (o->what == LSTM__WORD)
-      lstm__print(t, "%s", o->words[lstm__option_int(l, o)]);
-    else
-      lstm__print_number(t, lstm__is_float(o) ? (double)lstm__option_float(l, o) : lstm__option_int(l, o));
-  }
-}
-
 LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t capacity) {
   lstm__text t = lstm__text_in(text, capacity);
   int i, j;
-  lstm__print(&t, "input      %d%s\n", model->desc.input_size, lstm_model_takes_ids(model) ? " tokens" : "");
+  lstm__print(&t, "input %d%s\n", model->desc.input_size, lstm_model_takes_ids(model) ? " tokens" : "");
   for (i = 0; i < model->plan.described; i++) {
-    const lstm_layer *l = model->described + i;
-    const char *name = lstm__kind_of((int)l->type)->name;
     size_t count = 0;
     for (j = 0; j < model->plan.tensors; j++)
       if (model->tensors[j].layer == i) count += model->tensors[j].count;
-    lstm__print(&t, "%s", name);
-    for (j = (int)strlen(name); j < 11; j++) lstm__print(&t, " ");
-    if (l->type == LSTM_LAYER_DROPOUT) {
-      lstm__print(&t, "rate ");
-      lstm__print_number(&t, (double)l->rate);
-      lstm__print(&t, "\n");
-      continue;
-    }
-    for (j = 0; j < model->plan.layers - 1 && model->layers[j].described < i;) j++;
-    lstm__print(&t, "%d -> ", model->layers[j].in);
+    for (j = 0; model->layers[j].described < i;) j++;
+    lstm__put_layer(&t, model->described + i);
+    lstm__print(&t, ": %d -> ", model->layers[j].in);
     for (; j < model->plan.layers - 1 && model->layers[j + 1].described == i;) j++;
-    lstm__print(&t, "%d", model->layers[j].out);
-    lstm__print_options(&t, l);
-    lstm__print(&t, "   %z parameters\n", count);
+    lstm__print(&t, "%d, %z parameters\n", model->layers[j].out, count);
   }
-  lstm__print(&t, "output     %d, %s\n%z parameters, %z bytes, runs on %s\n", lstm_model_output_size(model),
+  lstm__print(&t, "output %d, %s\n%z parameters, %z bytes, runs on %s\n", lstm_model_output_size(model),
               lstm__output_names[model->desc.output], model->plan.params, model->plan.params * sizeof(float),
               lstm_isa_name(model->kernels->isa));
   return t.length;
@@ -3056,6 +3093,7 @@ typedef struct lstm__state_tail {
   void *block;
   lstm_trace *traces;
   int trace_count;
+  uint64_t traced; /* lstm__description_hash of the model that they were made for */
   lstm__state_layout at;
 } lstm__state_tail;
 
@@ -3256,6 +3294,7 @@ LSTM_API lstm_status lstm_state_trace(const lstm_model *model, lstm_state *state
   }
   lstm__tail(state)->traces = traces;
   lstm__tail(state)->trace_count = count;
+  lstm__tail(state)->traced = lstm__description_hash(model);
   return LSTM_OK;
 }
 
@@ -3349,6 +3388,7 @@ struct lstm__inference {
   float *gates;      /* [group][4 units_pad], then rows before a projection */
   int n, first, flip;
   int step;          /* in a sequence that is walked node by node; else 0 */
+  int traces;        /* how many to fill: none while another description's model runs */
   const int *lanes;  /* [n]; NULL: lanes first, first + 1, ... */
   const int *tokens; /* [n], or NULL */
 };
@@ -3368,7 +3408,7 @@ static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
   const lstm__state_tail *tail = lstm__tail(run->s);
   int lane = run->lanes ? run->lanes[r] : run->first + r, H = l->units, lstm = l->type == LSTM_LAYER_LSTM, j, k, u;
   const float *gates = run->gates + (size_t)r * (size_t)l->units_pad * 4, *h = lstm__lane(run->s, lane) + l->state;
-  for (j = 0; j < tail->trace_count; j++) {
+  for (j = 0; j < run->traces; j++) {
     lstm_trace *t = tail->traces + j;
     float *to;
     int at;
@@ -3392,7 +3432,7 @@ static lstm__rows lstm__infer_cell(lstm__inference *run, const lstm__layer *l, l
   size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
   float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
   int stored = m->table_valid && l == m->layers + m->plan.table_layer,
-      gates = l->generic || l->type == LSTM_LAYER_GRU || tail->trace_count;
+      gates = l->generic || l->type == LSTM_LAYER_GRU || run->traces;
   lstm__cell_step s;
   int r;
   s.job.rows = run->n;
@@ -3409,7 +3449,7 @@ static lstm__rows lstm__infer_cell(lstm__inference *run, const lstm__layer *l, l
   lstm__step_cell(m, l, &s);
   for (r = 0; r < run->n; r++)
     memcpy(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, width * sizeof(float));
-  for (r = 0; tail->trace_count && r < run->n; r++) lstm__record(run, l, r);
+  for (r = 0; run->traces && r < run->n; r++) lstm__record(run, l, r);
   return lstm__rows_at(h, stride, run->lanes);
 }
 
@@ -3445,6 +3485,7 @@ static void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lst
   run->scratch[0] = scratch;
   run->scratch[1] = scratch + rows;
   run->gates = scratch + lstm__scratch_rows(m, tail->at.seq_len) * rows;
+  if (tail->trace_count && tail->traced == lstm__description_hash(m)) run->traces = tail->trace_count;
 }
 
 /* One step of run->n <= group rows through nodes from .. to - 1; returns where their outputs are. */
@@ -3752,7 +3793,7 @@ static void lstm__pool_row(const lstm_model *m, const lstm__layer *l, int t, int
   else if (l->o.read == LSTM_READ_MEAN)
     m->kernels->add(n, to, row);
   else
-    for (u = 0; u < n; u++) to[u] = row[u] > to[u] ? row[u] : to[u];
+    for (u = 0; u < n; u++) to[u] = row[u] > to[u] || row[u] != row[u] ? row[u] : to[u];
   if (l->o.read == LSTM_READ_MEAN && t == length - 1) m->kernels->divide(n, to, (float)length);
 }
 
@@ -3849,14 +3890,15 @@ static void lstm__join_sequences(lstm__group *g, const lstm__layer *l) {
 /* One node over a group's whole sequences, from the input or from 0, to 0, or to 1 or 2 for a direction of two. */
 static void lstm__walk_node(lstm__group *g, int node) {
   const lstm__layer *l = g->run->m->layers + node;
-  int s, r, T = g->run->b.seq_len, to = l->branch ? 1 + l->reverse : 0;
+  int s, r, T = g->run->b.seq_len, to = l->branch ? 1 + l->reverse : 0, from = l->source;
+  while (from >= 0 && g->run->m->layers[from].type == LSTM_LAYER_DROPOUT) from = g->run->m->layers[from].source;
   for (s = 0; s < T; s++) {
     int t = l->reverse ? T - 1 - s : s;
     lstm__rows in;
     lstm__gather_step(g, t);
     if (g->infer.n == 0) continue;
     g->infer.step = l->branch ? t : 0;
-    in = lstm__infer(&g->infer, l->source < 0 ? lstm__inputs_at(g, t) : lstm__sequence_rows(g, t), node, node + 1);
+    in = lstm__infer(&g->infer, from < 0 ? lstm__inputs_at(g, t) : lstm__sequence_rows(g, t), node, node + 1);
     for (r = 0; r < g->infer.n; r++)
       memcpy(lstm__sequence_row(g, to, t, g->rows[r]), lstm__row(&in, r), (size_t)l->out * sizeof(float));
   }
@@ -3867,7 +3909,7 @@ static void lstm__walk_node(lstm__group *g, int node) {
 static void lstm__end_traces(lstm__group *g) {
   const lstm__state_tail *tail = lstm__tail(g->infer.s);
   int j;
-  for (j = 0; j < tail->trace_count; j++) {
+  for (j = 0; j < g->infer.traces; j++) {
     lstm_trace *t = tail->traces + j;
     if (t->lane >= g->first && t->lane < g->first + g->count && g->run->m->described[t->layer].bidirectional)
       t->steps = lstm__int_min(t->capacity, t->steps + lstm__length(&g->run->b, t->lane));
@@ -3883,7 +3925,7 @@ static void lstm__run_nodes(lstm__group *g) {
     const lstm__layer *l = m->layers + i;
     if (l->type == LSTM__NODE_JOIN)
       lstm__join_sequences(g, l);
-    else if (lstm__kind_of(l->type)->infer || l->source < 0)
+    else if (lstm__kind_of(l->type)->infer)
       lstm__walk_node(g, i);
   }
   lstm__end_traces(g);
@@ -4809,9 +4851,10 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
 }
 
 static void lstm__carry_states(lstm_trainer *t) {
+  int lane;
   if (!t->desc.carry_state) return;
   lstm__final_states(t, t->carry);
-  memset(t->anew, 0, (size_t)t->B * sizeof(float));
+  for (lane = 0; lane < t->B; lane++) t->anew[lane] = t->fresh[lane] && !t->lengths[lane] ? 1.0f : 0.0f;
 }
 
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
@@ -5984,9 +6027,6 @@ static lstm__piece lstm__piece_of(const char *text) {
   return p;
 }
 
-static void lstm__put_char(lstm__text *t, char c) { lstm__put(t, &c, 1); }
-static void lstm__put_string(lstm__text *t, const char *s) { lstm__put(t, s, strlen(s)); }
-
 static int lstm__begins(lstm__piece p, const char *text) {
   size_t n = strlen(text);
   return p.size >= n && !memcmp(p.at, text, n);
@@ -6022,49 +6062,6 @@ static int lstm__parse_uint(lstm__piece p, uint64_t *out) {
 }
 
 /* --- floats as decimal text -------------------------------------------------------------------------------------- */
-
-/* The double nearly at digits * 10^power: nine digits determine a float with room to spare for the roundings here
-   (1e-14 against 2e-8). */
-static double lstm__times_ten(double x, int power) {
-  for (; power > 0; --power) x *= 10;
-  for (; power < 0; ++power) x /= 10;
-  return x;
-}
-
-/* The float nearest to digits * 10^power; 0 where it is too large or too small. */
-static float lstm__decimal(double digits, int power) {
-  const double largest = 3.4028234663852886e38, too_large = 3.4028235677973366e38;
-  double x = lstm__times_ten(digits, power);
-  return x >= too_large ? 0 : (float)(x < largest ? x : largest);
-}
-
-/* The shortest decimal that reads back as the same float. */
-static void lstm__put_float(lstm__text *t, float f) {
-  double size = f < 0 ? -(double)f : (double)f, digits;
-  char text[16];
-  lstm__text all = lstm__text_in(text, sizeof text);
-  int power = 45, n, point, i;
-  if (lstm__bits_of_float(f) >> 31) lstm__put_char(t, '-');
-  if (!lstm__finite((double)f) || f == 0) {
-    lstm__put_string(t, f == 0 ? "0" : f != f ? "nan" : "inf");
-    return;
-  }
-  while (power > -39 && lstm__times_ten(size, power) >= 9.5) --power; /* one digit; then as many as it takes */
-  for (;; ++power) {
-    digits = (double)(uint32_t)(lstm__times_ten(size, power) + 0.5);
-    if (digits >= 1 && lstm__decimal(digits, -power) == (float)size) break;
-  }
-  lstm__put_number(&all, (uint64_t)digits);
-  n = (int)all.length;
-  point = n - power; /* the value is 0.DIGITS * 10^point */
-  if (point < -4 || point > 9) point = 1;
-  if (point <= 0) lstm__put(t, "0.0000", (size_t)(2 - point));
-  for (i = 0; i < n || i < point; ++i) {
-    if (i > 0 && i == point) lstm__put_char(t, '.');
-    lstm__put_char(t, i < n ? text[i] : '0');
-  }
-  if (n - power != point) lstm__print(t, "e%d", n - power - point);
-}
 
 /* Reads what lstm__put_float writes of a finite number, and nothing else. */
 static int lstm__parse_float(lstm__piece p, float *out) {
@@ -6406,21 +6403,6 @@ static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
 /* --- layer lines ------------------------------------------------------------------------------------------------- */
 
 static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
-
-/* "lstm hidden=128 peephole read=last": what is at its default is left out. */
-static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
-  int j;
-  lstm__put_string(t, lstm__kind_of((int)l->type)->name);
-  for (j = 0; j < LSTM__OPTIONS; ++j) {
-    const lstm__option *o = lstm__options() + j;
-    if (!(o->types >> (int)l->type & 1u) || (lstm__option_off(l, o) && o->at != offsetof(lstm_layer, rate))) continue;
-    lstm__print(t, o->what == LSTM__FLAG ? " %s" : " %s=", o->name);
-    if (o->what == LSTM__WORD) lstm__put_string(t, o->words[lstm__option_int(l, o)]);
-    if (o->what == LSTM__SIZE) lstm__put_number(t, (uint64_t)lstm__option_int(l, o));
-    if (lstm__is_float(o)) lstm__put_float(t, lstm__option_float(l, o));
-  }
-  if (l->name) lstm__print(t, " name=%s", l->name);
-}
 
 /* Takes the next word off a line, up to a space. */
 static lstm__piece lstm__next_word(lstm__piece *line) {

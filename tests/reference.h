@@ -365,9 +365,10 @@ static inline void ref_trace_open(ref_pass *pass, size_t l) {
   trace->d_last = ref_doubles(pass->B * layer->outputs);
 }
 
-/* Prepares a window. Initial states: the batch's, else `carried` [B][S] except in lanes that reset, else learned or
-   zero. seq_len and batch_size must be set. */
-static inline void ref_pass_open(ref_pass *pass, ref_net *net, const lstm_batch *batch, const double *carried) {
+/* Prepares a window. Initial states: the batch's, else the final ones of the window `before` (NULL: none) but in lanes
+   that reset or have not begun, else learned or zero. seq_len and batch_size must be set. */
+static inline void ref_pass_open(ref_pass *pass, ref_net *net, const lstm_batch *batch,
+                                 const ref_pass *before) {
   memset(pass, 0, sizeof *pass);
   pass->net = net;
   pass->batch = *batch;
@@ -387,9 +388,10 @@ static inline void ref_pass_open(ref_pass *pass, ref_net *net, const lstm_batch 
   pass->d_initial = ref_doubles(states);
   for (size_t b = 0; b < pass->B; b++) {
     pass->lengths[b] = batch->lengths ? (size_t)batch->lengths[b] : pass->T;
-    pass->fresh[b] = !batch->initial && (!carried || (batch->reset && batch->reset[b]));
+    int begun = before && !(before->fresh[b] && before->lengths[b] == 0);
+    pass->fresh[b] = !batch->initial && (!begun || (batch->reset && batch->reset[b]));
     for (size_t i = b * net->state_size; !pass->fresh[b] && i < (b + 1) * net->state_size; i++)
-      pass->initial[i] = batch->initial ? (double)batch->initial[i] : carried[i];
+      pass->initial[i] = batch->initial ? (double)batch->initial[i] : before ? before->final[i] : 0;
   }
   for (size_t l = 0; l < net->layer_count; l++) ref_trace_open(pass, l);
   ref_trace *top = &pass->traces[net->layer_count - 1];

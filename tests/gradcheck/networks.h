@@ -257,10 +257,10 @@ static inline double *to_doubles(const float *values, size_t count) {
 }
 
 static inline void expect_window(expected *to, int w, const window *from, const lstm_trainer_desc *how,
-                                 const double *carried) {
+                                 const ref_pass *before) {
   ref_pass *pass = &to->passes[w];
   ref_net *net = &to->net;
-  ref_pass_open(pass, net, &from->batch, carried);
+  ref_pass_open(pass, net, &from->batch, before);
   size_t states = pass->B * net->state_size, inputs = pass->T * pass->B * net->input_size;
   size_t outputs = pass->y_steps * pass->B * net->output_size;
   double squares = 0;
@@ -309,7 +309,7 @@ static inline void note_deviations(const ref_pass *pass, size_t l, size_t d) {
 static inline void expect(expected *to, const network *net, const window *windows) {
   magnified = 1;
   to->count = net->carry ? 2 : 1;
-  for (int w = 0; w < to->count; w++) expect_window(to, w, &windows[w], &net->how, w ? to->passes[w - 1].final : NULL);
+  for (int w = 0; w < to->count; w++) expect_window(to, w, &windows[w], &net->how, w ? &to->passes[w - 1] : NULL);
   for (int w = 0; w < to->count; w++)
     for (size_t l = 0; l < to->net.layer_count; l++)
       for (size_t d = 0; to->net.layers[l].is.layer_norm && d < to->net.layers[l].directions; d++)

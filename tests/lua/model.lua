@@ -98,7 +98,7 @@ local TestLooking = {}
 
 function TestLooking.testText()
   local text = tostring(lstm.model{input = 2, hidden = 3, output = {"a", "b"}})
-  lu.assertStrContains(text, "2 -> 3, read last")
+  lu.assertStrContains(text, "lstm hidden=3 read=last: 2 -> 3")
   lu.assertStrContains(text, "parameters")
   lu.assertStrContains(text, "loss cross_entropy")
 end

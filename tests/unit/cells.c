@@ -148,9 +148,9 @@ static void test_resolved_options_can_be_read_back(void **arg) {
 
 static void test_summaries_name_the_options(void **arg) {
   static const char *const words[] = {
-      "embedding  9 -> 4, tied", "peephole", "coupled", "projection 4", "layer_norm", "cell_clip 2.5",
-      "activation softsign", "gate_activation hard_sigmoid", "dropout 0.5", "recurrent_dropout 0.25", "zoneout 0.125",
-      "learned_state", "forget noise", "noise 0.375", "gru        4 -> 4", "bidirectional", "merge sum", "read max"};
+      "embedding size=4 tied: 9 -> 4", "peephole", "coupled", "projection=4", "layer_norm", "cell_clip=2.5",
+      "activation=softsign", "gate_activation=hard_sigmoid", "dropout=0.5", "recurrent_dropout=0.25", "zoneout=0.125",
+      "learned_state", "forget=noise", "noise=0.375", "gru hidden=4", "bidirectional", "merge=sum", "read=max"};
   lstm_layer layers[5];
   lstm_model *model;
   char text[2000], count[32];
