@@ -2617,8 +2617,12 @@ static void lstm__pack(float *packed, const lstm__layer *l, size_t panel_rows, s
     int panel = column / 64, row = lstm__row_of(l, kind, column);
     size_t width = (size_t)lstm__int_min(64, columns - panel * 64);
     float *to = packed + (size_t)panel * panel_rows * 64 + at * width + (size_t)(column % 64);
+    const float *from = w + (size_t)(row < 0 ? 0 : row) * (size_t)k;
     if (row < 0 && kind == LSTM__T_BIAS_HN) continue; /* beside the other bias */
-    for (i = 0; i < k; i++) to[(size_t)i * width] = row >= 0 ? w[(size_t)row * (size_t)k + (size_t)i] : 0.0f;
+    if (row < 0)
+      for (i = 0; i < k; i++) to[(size_t)i * width] = 0;
+    else
+      for (i = 0; i < k; i++) to[(size_t)i * width] = from[i];
   }
 }
 
@@ -4085,6 +4089,7 @@ typedef struct lstm__tape {
   const float *y;   /* what the next node reads: rows of `stride` floats */
   size_t stride;
   int ids; /* 1: a cell whose input is a token's row of the embedding */
+  lstm__layer flat; /* with a projection: its matrix as a node */
 } lstm__tape;
 
 struct lstm_trainer {
@@ -4244,9 +4249,9 @@ static void lstm__carve_cell_tape(lstm__arena *a, const lstm__layer *l, size_t T
     tape->mask = lstm__carve_floats(a, B * width);
   }
   if (l->o.projection) {
-    lstm__layer r = lstm__projection_of(l);
+    tape->flat = lstm__projection_of(l);
     tape->wide = lstm__carve_floats(a, T * B * wide);
-    tape->back_wide = lstm__carve_floats(a, lstm__back_count(&r, l->units));
+    tape->back_wide = lstm__carve_floats(a, lstm__back_count(&tape->flat, l->units));
   }
 }
 
@@ -4378,8 +4383,7 @@ static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
     lstm__pack_back(tape->back_h, l, LSTM__T_WEIGHT_HH, lstm__param(t->model, l, LSTM__T_WEIGHT_HH), l->out,
                     index - 1 - ins);
   } else {
-    lstm__layer r = lstm__projection_of(l);
-    lstm__pack_back(tape->back_wide, &r, LSTM__T_PROJECTION, lstm__param(t->model, l, LSTM__T_PROJECTION), l->units,
+    lstm__pack_back(tape->back_wide, &tape->flat, LSTM__T_PROJECTION, lstm__param(t->model, l, LSTM__T_PROJECTION), l->units,
                     index - 1 - ins - outs);
   }
 }
@@ -4930,7 +4934,7 @@ typedef struct lstm__product {
   const float *a, *d;
   size_t lda, ldd;
   int k, n, kind;
-  lstm__layer l; /* whose columns d has */
+  const lstm__layer *l; /* whose columns d has */
 } lstm__product;
 
 /* The gradients of a layer's weighted sums. */
@@ -4946,14 +4950,14 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
   static const int kinds[2][5] = {
       {LSTM__T_WEIGHT, LSTM__T_DENSE_BIAS, -1, -1, -1},
       {LSTM__T_WEIGHT_IH, LSTM__T_BIAS, LSTM__T_WEIGHT_HH, LSTM__T_BIAS_HN, LSTM__T_PROJECTION}};
-  memset(p, 0, sizeof *p);
   p->kind = kinds[l->recurrent][which];
   if (p->kind < 0 || l->tensor[p->kind] < 0 || (p->kind == LSTM__T_BIAS && l->o.layer_norm)) return 0;
-  p->l = *l;
+  p->l = l;
   p->d = lstm__output_gradients(t, layer);
   p->n = lstm__rows_after(t, layer);
   p->k = 1;
   p->a = &t->one;
+  p->lda = 0;
   if (tape->ids && which < 2) {
     p->d = t->token_sum;
     p->n = t->unique_count;
@@ -4967,13 +4971,13 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
     p->lda = (size_t)l->out_pad;
     p->a = tape->masked ? tape->masked : tape->out + (size_t)l->reverse * (size_t)t->B * p->lda;
   } else if (which == 4) {
-    p->l = lstm__projection_of(l);
+    p->l = &tape->flat;
     p->d = tape->dh;
     p->k = l->units;
     p->lda = (size_t)l->units_pad;
     p->a = tape->wide;
   }
-  p->ldd = (size_t)p->l.units_pad * (size_t)p->l.gates;
+  p->ldd = (size_t)p->l->units_pad * (size_t)p->l->gates;
   return 1;
 }
 
@@ -4994,12 +4998,14 @@ static void lstm__move_gradient(const lstm__product *p, float *grad, int panel, 
                                 int store) {
   int column, i;
   for (column = 0; column < 64; column++) {
-    int row = lstm__row_of(&p->l, p->kind, panel * 64 + column);
-    float *line = grad + (size_t)(row < 0 ? 0 : row) * (size_t)p->k + (size_t)k0;
-    for (i = 0; i < count; i++) {
-      if (store && row >= 0) line[i] = g[i * 64 + column];
-      if (!store) g[i * 64 + column] = row >= 0 ? line[i] : 0.0f;
-    }
+    int row = lstm__row_of(p->l, p->kind, panel * 64 + column);
+    float *line = grad + (size_t)(row < 0 ? 0 : row) * (size_t)p->k + (size_t)k0, *at = g + column;
+    if (row < 0)
+      for (i = 0; !store && i < count; i++) at[i * 64] = 0;
+    else if (store)
+      for (i = 0; i < count; i++) line[i] = at[i * 64];
+    else
+      for (i = 0; i < count; i++) at[i * 64] = line[i];
   }
 }
 
@@ -5008,7 +5014,7 @@ static void lstm__product_tile(lstm_trainer *t, const lstm__product *p, int inde
   int slices = lstm__tiles(p->k, LSTM__GRADIENT_K), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K;
   int count = lstm__int_min(LSTM__GRADIENT_K, p->k - k0), n, r;
   size_t width = (size_t)lstm__int_min(64, (int)p->ldd - panel * 64);
-  float *grad = t->grad + t->model->tensors[p->l.tensor[p->kind]].offset;
+  float *grad = t->grad + t->model->tensors[p->l->tensor[p->kind]].offset;
   LSTM_ASSERT(count > 0 && width > 0);
   lstm__move_gradient(p, grad, panel, k0, count, g, 0);
   if (width < 64) memset(d, 0, sizeof d);

@@ -417,7 +417,7 @@ static double time_once(work run, void *context, long n) {
 }
 
 static double median_ratio(const double *of, const double *to) {
-  double ratios[32];
+  double ratios[32] = {0};
   int i;
   for (i = 0; i < slices; i++) ratios[i] = to[i] > 0 ? of[i] / to[i] : 0;
   qsort(ratios, (size_t)slices, sizeof *ratios, compare_doubles);

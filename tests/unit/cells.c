@@ -382,6 +382,7 @@ static void test_states_have_room_for_sequences(void **arg) {
   assert_memory_equal(before, state, lstm_state_saved_size(state));
   assert_ok(lstm_forward(model, one, x, 1, y)); /* 0: 1 */
   assert_status(lstm_forward(model, one, x, 2, y), LSTM_ERR_LIMIT);
+  lstm_state_destroy(one);
   desc.seq_len = -1, desc.error = &error;
   assert_status(lstm_state_create(model, &desc, &one), LSTM_ERR_ARGUMENT);
   assert_null(one);
