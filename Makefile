@@ -62,7 +62,7 @@ MODULE_O  := $(filter-out $(BUILD)/host/main.o $(BUILD)/host/repl.o,$(HOST_O))
 
 TEST_DIRS := unit kernels gradcheck golden isa learn io fault threads
 # Several seeds of known recipes on data that is not part of the project: a minute more, so not in make test.
-LEARN_C   := tests/learn/tagging.c tests/learn/vowels.c
+LEARN_C   := tests/learn/tagging.c tests/learn/timing.c tests/learn/vowels.c
 TEST_C    := $(filter-out $(LEARN_C),$(foreach d,$(TEST_DIRS),$(wildcard tests/$(d)/*.c)))
 FUZZ_C    := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
 TEST_SH   := $(foreach d,$(TEST_DIRS) lua compile,$(wildcard tests/$(d)/test_*.sh))

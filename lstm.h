@@ -4089,7 +4089,7 @@ typedef struct lstm__tape {
   const float *y;   /* what the next node reads: rows of `stride` floats */
   size_t stride;
   int ids; /* 1: a cell whose input is a token's row of the embedding */
-  lstm__layer flat; /* with a projection: its matrix as a node */
+  lstm__layer *flat; /* with a projection: its matrix as a node */
 } lstm__tape;
 
 struct lstm_trainer {
@@ -4249,9 +4249,11 @@ static void lstm__carve_cell_tape(lstm__arena *a, const lstm__layer *l, size_t T
     tape->mask = lstm__carve_floats(a, B * width);
   }
   if (l->o.projection) {
-    tape->flat = lstm__projection_of(l);
+    lstm__layer r = lstm__projection_of(l);
+    tape->flat = (lstm__layer *)lstm__carve(a, 1, sizeof(lstm__layer));
+    if (tape->flat) *tape->flat = r;
     tape->wide = lstm__carve_floats(a, T * B * wide);
-    tape->back_wide = lstm__carve_floats(a, lstm__back_count(&tape->flat, l->units));
+    tape->back_wide = lstm__carve_floats(a, lstm__back_count(&r, l->units));
   }
 }
 
@@ -4383,7 +4385,7 @@ static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
     lstm__pack_back(tape->back_h, l, LSTM__T_WEIGHT_HH, lstm__param(t->model, l, LSTM__T_WEIGHT_HH), l->out,
                     index - 1 - ins);
   } else {
-    lstm__pack_back(tape->back_wide, &tape->flat, LSTM__T_PROJECTION, lstm__param(t->model, l, LSTM__T_PROJECTION), l->units,
+    lstm__pack_back(tape->back_wide, tape->flat, LSTM__T_PROJECTION, lstm__param(t->model, l, LSTM__T_PROJECTION), l->units,
                     index - 1 - ins - outs);
   }
 }
@@ -4971,7 +4973,7 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
     p->lda = (size_t)l->out_pad;
     p->a = tape->masked ? tape->masked : tape->out + (size_t)l->reverse * (size_t)t->B * p->lda;
   } else if (which == 4) {
-    p->l = &tape->flat;
+    p->l = tape->flat;
     p->d = tape->dh;
     p->k = l->units;
     p->lda = (size_t)l->units_pad;

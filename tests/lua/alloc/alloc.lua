@@ -71,7 +71,7 @@ local calls = {
   "assert(trainer:save(path, {a = 'b'}))", "assert(trainer:resume(checkpoint))", "numbers:predict(set.x)",
   "model:predict(tokens)", "numbers:evaluate(set)", "model:evaluate(tokens)", "model:sample{prime = 'he', length = 3}",
   "lstm.lstm{3, peephole = true, forget = 'noise', noise = 0.1}", "lstm.sequences(ragged):split(0.5)",
-  "numbers:predict{x = ragged.x}", "numbers:evaluate(ragged)", "numbers:classify(set)", "numbers:trace(set.x[1])",
+  "numbers:predict{x = ragged.x}", "numbers:evaluate(ragged)", "numbers:predict(set)", "numbers:trace(set.x[1])",
   "both:state():forward(set.x[1])", "local s = both:state() s:forward(set.x[1]) s:forward(lstm.zeros{9, 2})",
   "trainer:forward(x, {lengths = lstm.array({1, 2}, 'int32')}) trainer:loss(y) trainer:zero_gradients() " ..
     "trainer:saturation() trainer:backward{d_input = true} trainer:step_norms() trainer:clip() trainer:update()",
