@@ -4385,8 +4385,8 @@ static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
     lstm__pack_back(tape->back_h, l, LSTM__T_WEIGHT_HH, lstm__param(t->model, l, LSTM__T_WEIGHT_HH), l->out,
                     index - 1 - ins);
   } else {
-    lstm__pack_back(tape->back_wide, tape->flat, LSTM__T_PROJECTION, lstm__param(t->model, l, LSTM__T_PROJECTION), l->units,
-                    index - 1 - ins - outs);
+    lstm__pack_back(tape->back_wide, tape->flat, LSTM__T_PROJECTION, lstm__param(t->model, l, LSTM__T_PROJECTION),
+                    l->units, index - 1 - ins - outs);
   }
 }
 
