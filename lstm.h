@@ -1991,7 +1991,6 @@ typedef struct lstm__layer {
   int vectors;              /* of units_pad floats that the generic pass needs */
   int tensor[LSTM__T_COUNT]; /* places of its tensors, or -1 */
   size_t packed;            /* floats from the beginning of `packed` to its forward weights */
-  size_t packed_count;
   size_t project, vector; /* likewise to its packed projection, and to its vectors */
   size_t state;           /* floats from the beginning of a lane's state to h [out_pad]; c [units_pad] follows */
   int values;             /* its place in [S]: h [out], c [units] */
@@ -2372,8 +2371,8 @@ static int lstm__plan_dense(lstm__walk *w, lstm__layer *l) {
 static int lstm__plan_packed(lstm__plan *p, lstm__layer *l) {
   size_t n = (size_t)l->units_pad, end;
   l->packed = p->packed;
-  l->packed_count = n * (size_t)l->gates * ((size_t)1 + (size_t)l->in + (size_t)(l->recurrent ? l->out : 0));
-  l->project = l->packed + l->packed_count;
+  l->project =
+      l->packed + n * (size_t)l->gates * ((size_t)1 + (size_t)l->in + (size_t)(l->recurrent ? l->out : 0));
   l->vector = l->project + (l->o.projection && l->recurrent ? (size_t)l->out_pad * (size_t)l->units : 0);
   end = l->vector + (size_t)l->vectors * n;
   return lstm__add_ok(p->packed, end - l->packed, &p->packed) && p->packed / 64 <= LSTM_MAX_PARAMETERS;
@@ -2643,18 +2642,25 @@ static lstm__layer lstm__projection_of(const lstm__layer *l) {
   return r;
 }
 
-/* The vectors of the generic pass, padded with 0: peepholes, then gains and biases of the gates, and of the cell. */
+/* Where vector i of the generic pass begins, in floats of the parameters: peepholes of i, f and o; gains, then biases
+   of the gates; gain and bias of the cell. */
+static size_t lstm__vector_at(const lstm_model *m, const lstm__layer *l, int i) {
+  static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_PEEPHOLE, LSTM__T_PEEPHOLE, LSTM__T_NORM,      LSTM__T_NORM,
+                              LSTM__T_NORM,     LSTM__T_NORM,     LSTM__T_BIAS,     LSTM__T_BIAS,      LSTM__T_BIAS,
+                              LSTM__T_BIAS,     LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
+  static const int parts[] = {0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 0, 0};
+  int k = l->o.peephole ? i : i + 3;
+  return m->tensors[l->tensor[kinds[k]]].offset + (size_t)parts[k] * (size_t)l->units;
+}
+
+/* The vectors of the generic pass, padded with 0. */
 static void lstm__pack_vectors(lstm_model *m, const lstm__layer *l) {
-  static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_NORM, LSTM__T_BIAS, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
-  static const int counts[] = {3, 4, 4, 1, 1};
   float *to = m->packed + l->vector;
-  size_t n = (size_t)l->units, i;
-  int j;
-  for (j = l->o.peephole ? 0 : 1; j < (l->o.layer_norm ? 5 : 1); j++)
-    for (i = 0; i < (size_t)counts[j]; i++, to += l->units_pad) {
-      memset(to, 0, (size_t)l->units_pad * sizeof(float));
-      memcpy(to, lstm__param(m, l, kinds[j]) + i * n, n * sizeof(float));
-    }
+  int i;
+  for (i = 0; i < l->vectors; i++, to += l->units_pad) {
+    memset(to, 0, (size_t)l->units_pad * sizeof(float));
+    memcpy(to, m->params + lstm__vector_at(m, l, i), (size_t)l->units * sizeof(float));
+  }
 }
 
 static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
@@ -5174,20 +5180,16 @@ static void lstm__cell_back_tile(lstm_trainer *t, int layer, int index) {
 
 /* The gradients of a cell's vectors, of rows in order: 16 units a tile. */
 static void lstm__vector_tile(lstm_trainer *t, int layer, int index) {
-  static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_NORM, LSTM__T_BIAS, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
-  static const int counts[] = {3, 4, 4, 1, 1};
   const lstm__layer *l = t->model->layers + layer;
   size_t wide = (size_t)l->units_pad, row = wide * (size_t)l->vectors;
   const float *from = t->tapes[layer].keep + (size_t)index * 16;
-  int j, i, r, count = lstm__int_min(16, l->units - index * 16);
-  for (j = l->o.peephole ? 0 : 1; j < (l->o.layer_norm ? 5 : 1); j++)
-    for (i = 0; i < counts[j]; i++, from += wide) {
-      float sum[16];
-      memset(sum, 0, sizeof sum);
-      for (r = 0; r < t->T * t->B; r++) t->model->kernels->add(16, sum, from + (size_t)r * row);
-      lstm__add_row(t->grad + t->model->tensors[l->tensor[kinds[j]]].offset + (size_t)(i * l->units + index * 16), sum,
-                    count);
-    }
+  int i, r, count = lstm__int_min(16, l->units - index * 16);
+  for (i = 0; i < l->vectors; i++, from += wide) {
+    float sum[16];
+    memset(sum, 0, sizeof sum);
+    for (r = 0; r < t->T * t->B; r++) t->model->kernels->add(16, sum, from + (size_t)r * row);
+    lstm__add_row(t->grad + lstm__vector_at(t->model, l, i) + (size_t)index * 16, sum, count);
+  }
 }
 
 /* Gate gradients added up by token, 64 columns a tile. */

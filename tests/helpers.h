@@ -55,6 +55,20 @@ static inline int same_bits(const float *a, const float *b, size_t count) {
   return memcmp(p, q, count * sizeof(float)) == 0;
 }
 
+/* A model of these layers, or a failed test with the sentence. */
+static inline lstm_model *model_of_layers(const lstm_layer *layers, int count, int input) {
+  lstm_model_desc desc = {0};
+  lstm_error error = {{0}, LSTM_OK};
+  lstm_model *model = NULL;
+  desc.input_size = input;
+  desc.layers = layers;
+  desc.layer_count = count;
+  desc.seed = 4;
+  desc.error = &error;
+  if (lstm_model_create(&desc, &model) != LSTM_OK) fail_msg("%s", error.message);
+  return model;
+}
+
 /* FNV-1a over bytes. */
 #define FNV_BEGIN 14695981039346656037u
 static inline uint64_t fnv1a(uint64_t hash, const void *data, size_t size) {

@@ -12,19 +12,6 @@
 #define LANES 4
 #define MOST 40 /* units of an output here */
 
-static lstm_model *make_model(const lstm_layer *layers, int count, int input) {
-  lstm_model_desc desc = {0};
-  lstm_error error = {{0}, LSTM_OK};
-  lstm_model *model = NULL;
-  desc.input_size = input;
-  desc.layers = layers;
-  desc.layer_count = count;
-  desc.seed = 4;
-  desc.error = &error;
-  if (lstm_model_create(&desc, &model) != LSTM_OK) fail_msg("%s", error.message);
-  return model;
-}
-
 static lstm_state *make_state(const lstm_model *model, int lanes, int seq_len) {
   lstm_state_desc desc = {0};
   lstm_state *state;
@@ -131,7 +118,7 @@ static void test_resolved_options_can_be_read_back(void **arg) {
   layers[0] = lstm_lstm(6), layers[1] = lstm_gru(5), layers[2] = lstm_dense(7);
   layers[0].peephole = 1, layers[0].cell_clip = 3, layers[0].projection = 2, layers[1].zoneout = .25f;
   layers[1].read = LSTM_READ_MEAN;
-  model = make_model(layers, 3, I);
+  model = model_of_layers(layers, 3, I);
   memset(layers, 0, sizeof layers); /* copied */
   d = lstm_model_desc_of(model)->layers;
   assert_int_equal(d[0].activation, LSTM_TANH);
@@ -164,7 +151,7 @@ static void test_summaries_name_the_options(void **arg) {
   layers[1].gate_activation = LSTM_HARD_SIGMOID, layers[1].dropout = .5f, layers[1].recurrent_dropout = .25f;
   layers[1].zoneout = .125f, layers[2].forget = LSTM_FORGET_NOISE, layers[2].noise = .375f;
   layers[3].bidirectional = 1, layers[3].merge = LSTM_MERGE_SUM, layers[3].read = LSTM_READ_MAX;
-  model = make_model(layers, 5, 9);
+  model = model_of_layers(layers, 5, 9);
   assert_in_range(lstm_model_summary(model, text, sizeof text), 100, sizeof text - 1);
   for (i = 0; i < HELPERS_COUNT(words); i++)
     if (!strstr(text, words[i])) fail_msg("no \"%s\" in:\n%s", words[i], text);
@@ -182,7 +169,7 @@ static lstm_model *make_learned(int bidirectional) {
   layers[0].learned_state = layers[1].learned_state = 1;
   layers[0].projection = 3;
   layers[0].bidirectional = bidirectional;
-  model = make_model(layers, 3, I);
+  model = model_of_layers(layers, 3, I);
   stir_vectors(model);
   return model;
 }
@@ -268,7 +255,7 @@ static lstm_layer direction_layer(int gru, int both, lstm_merge merge, lstm_read
 /* A model of one direction of `both`. */
 static lstm_model *one_direction(const lstm_model *both, int gru, int reverse) {
   lstm_layer l = direction_layer(gru, 0, LSTM_MERGE_CONCAT, LSTM_READ_ALL);
-  lstm_model *model = make_model(&l, 1, I);
+  lstm_model *model = model_of_layers(&l, 1, I);
   lstm_tensor t;
   int i;
   for (i = 0; lstm_model_tensor(model, i, &t) == LSTM_OK; i++) {
@@ -296,7 +283,7 @@ static void run_direction(const lstm_model *both, int gru, int reverse, const fl
 
 static void check_directions(int gru, lstm_merge merge, lstm_read read) {
   lstm_layer l = direction_layer(gru, 1, merge, read);
-  lstm_model *model = make_model(&l, 1, I);
+  lstm_model *model = model_of_layers(&l, 1, I);
   lstm_state *state = make_state(model, 1, T);
   int u, t, width = merge ? 17 : 34, once = read == LSTM_READ_LAST, half = gru ? 17 : 34;
   float x[T * I], y[T * 34], f[T * 17], b[T * 17], ends[2 * 34], values[2 * 34];
@@ -337,7 +324,7 @@ static void test_steps_are_refused_in_two_directions(void **arg) {
   (void)arg;
   layers[0] = lstm_embedding(I), layers[1] = lstm_gru(5), layers[2] = lstm_dense(2);
   layers[1].bidirectional = 1;
-  model = make_model(layers + 1, 2, I), tokens = make_model(layers, 3, 4);
+  model = model_of_layers(layers + 1, 2, I), tokens = model_of_layers(layers, 3, 4);
   state = make_state(model, 2, T), before = make_state(model, 2, T), talk = make_state(tokens, 2, T);
   assert_ok(lstm_forward(model, state, x, 1, y));
   memcpy(before, state, lstm_state_saved_size(state));
@@ -364,7 +351,7 @@ static size_t state_size(const lstm_model *model, int seq_len) {
 /* Sequences of a bidirectional model are as long as the state says; others need no room. */
 static void test_states_have_room_for_sequences(void **arg) {
   lstm_layer l = direction_layer(0, 1, LSTM_MERGE_CONCAT, LSTM_READ_ALL), p = lstm_lstm(4);
-  lstm_model *model = make_model(&l, 1, I), *plain = make_model(&p, 1, I);
+  lstm_model *model = model_of_layers(&l, 1, I), *plain = model_of_layers(&p, 1, I);
   lstm_state *state = make_state(model, 1, 3), *one = make_state(model, 1, 0), *before = make_state(model, 1, 3);
   lstm_state_desc desc = {0};
   lstm_error error = {{0}, LSTM_OK};
@@ -406,13 +393,13 @@ static float pooled(const float *y, int width, int length, lstm_read read) { /* 
 
 static void check_read(lstm_layer l, lstm_read read) {
   static const int lengths[LANES] = {T, 0, 2, 1};
-  lstm_model *all = make_model(&l, 1, I), *once;
+  lstm_model *all = model_of_layers(&l, 1, I), *once;
   lstm_state *a = make_state(all, LANES, T), *b;
   int width = lstm_model_output_size(all), lane, u;
   float x[T * LANES * I], y[T * LANES * MOST], got[LANES * MOST];
   lstm_batch batch = {0};
   l.read = read;
-  once = make_model(&l, 1, I);
+  once = model_of_layers(&l, 1, I);
   b = make_state(once, LANES, T);
   fill(x, T * LANES * I, 5, 2);
   batch.seq_len = T, batch.x = x, batch.lengths = lengths;
@@ -512,7 +499,7 @@ static void test_traces_record_what_cells_do(void **arg) {
   (void)arg;
   layers[0] = lstm_lstm(6), layers[1] = lstm_dropout(.5f), layers[2] = lstm_lstm(17), layers[3] = lstm_dense(2);
   layers[2].zoneout = .25f;
-  model = make_model(layers, 4, I);
+  model = model_of_layers(layers, 4, I);
   state = make_state(model, LANES, 0), untraced = make_state(model, LANES, 0);
   fill(x, T * LANES * I, 6, 2);
   begin_recording(&first, 0, 2, CAPACITY), begin_recording(&second, 2, 2, CAPACITY);
@@ -541,7 +528,7 @@ static void test_traces_record_what_cells_do(void **arg) {
 /* Copies of a state have no traces, and count 0 ends them. */
 static void test_traces_end(void **arg) {
   lstm_layer l = lstm_gru(6);
-  lstm_model *model = make_model(&l, 1, I);
+  lstm_model *model = model_of_layers(&l, 1, I);
   lstm_state *state = make_state(model, LANES, 0), *copy = make_state(model, LANES, 0);
   static recording r;
   float x[LANES * I] = {1};
@@ -570,7 +557,7 @@ static void test_traces_of_other_cells(void **arg) {
   int k, u;
   (void)arg;
   narrow.projection = 5;
-  a = make_model(&gru, 1, I), b = make_model(&narrow, 1, I);
+  a = model_of_layers(&gru, 1, I), b = model_of_layers(&narrow, 1, I);
   s = make_state(a, 1, 0), t = make_state(b, 1, 0);
   begin_recording(&r, 0, 0, CAPACITY), begin_recording(&p, 0, 0, CAPACITY);
   assert_ok(lstm_state_trace(a, s, &r.trace, 1)), assert_ok(lstm_state_trace(b, t, &p.trace, 1));
@@ -595,7 +582,7 @@ static void test_traces_of_other_cells(void **arg) {
 /* [steps][directions][6][H]: h is what the layer gives, and c goes on in each direction's own order. */
 static void test_traces_of_two_directions(void **arg) {
   lstm_layer l = direction_layer(0, 1, LSTM_MERGE_CONCAT, LSTM_READ_ALL);
-  lstm_model *model = make_model(&l, 1, I);
+  lstm_model *model = model_of_layers(&l, 1, I);
   lstm_state *state = make_state(model, LANES, T);
   static recording r;
   float x[T * LANES * I], y[T * LANES * 34], zero[6 * 17] = {0};
@@ -632,9 +619,9 @@ static void test_what_a_trace_refuses(void **arg) {
   float values[36];
   (void)arg;
   layers[0] = lstm_lstm(6), layers[1] = lstm_dense(2);
-  model = make_model(layers, 2, I);
+  model = model_of_layers(layers, 2, I);
   layers[0].size = 7;
-  other = make_model(layers, 2, I);
+  other = model_of_layers(layers, 2, I);
   state = make_state(model, LANES, 0);
   good.capacity = 1, good.values = values;
   assert_ok(lstm_state_trace(model, state, &good, 1));

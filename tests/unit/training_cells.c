@@ -11,19 +11,6 @@
 #define T 6
 #define B 4
 
-static lstm_model *make_model(const lstm_layer *layers, int count, int input) {
-  lstm_model_desc desc = {0};
-  lstm_error error = {{0}, LSTM_OK};
-  lstm_model *model = NULL;
-  desc.input_size = input;
-  desc.layers = layers;
-  desc.layer_count = count;
-  desc.seed = 4;
-  desc.error = &error;
-  if (lstm_model_create(&desc, &model) != LSTM_OK) fail_msg("%s", error.message);
-  return model;
-}
-
 static lstm_tensor tensor_named(const lstm_model *model, const lstm_trainer *trainer, const char *name) {
   lstm_tensor t;
   int i;
@@ -78,7 +65,7 @@ static void test_dropout_of_inputs(void **arg) {
   int i, zeros = 0;
   (void)arg;
   l.dropout = .2f;
-  model = make_model(&l, 1, WIDE), other = make_model(&plain, 1, WIDE);
+  model = model_of_layers(&l, 1, WIDE), other = model_of_layers(&plain, 1, WIDE);
   assert_ok(lstm_model_copy_weights(other, model));
   trainer = make_trainer(model, 1, LANES, 7, NULL), free_trainer = make_trainer(other, 1, LANES, 7, NULL);
   fill(wide_d, LANES * WIDE, 2, 1);
@@ -122,7 +109,7 @@ static void test_recurrent_dropout_has_one_mask_for_a_window(void **arg) {
     lstm_model *model;
     lstm_trainer *a, *b;
     l.recurrent_dropout = .25f;
-    model = make_model(&l, 1, WIDE);
+    model = model_of_layers(&l, 1, WIDE);
     a = make_trainer(model, LONG, LANES, 7, NULL), b = make_trainer(model, LONG, LANES, 8, NULL);
     assert_ok(lstm_trainer_forward(a, &batch, NULL));
     collect_mask(a, .25f, first);
@@ -152,7 +139,7 @@ static void test_zoneout_keeps_units(void **arg) {
     lstm_trainer *trainer;
     int i, h = 0, c = 0, both = 0, n = (LONG - 1) * LANES * WIDE;
     l.zoneout = .125f;
-    model = make_model(&l, 1, WIDE);
+    model = model_of_layers(&l, 1, WIDE);
     trainer = make_trainer(model, LONG, LANES, 7, NULL);
     assert_ok(lstm_trainer_forward(trainer, &batch, wide_y));
     for (i = LANES * WIDE; i < LONG * LANES * WIDE; i++) {
@@ -220,7 +207,7 @@ static void test_masks_do_not_depend_on_tasks(void **arg) {
   int lengths[LANES], i, k;
   (void)arg;
   l.dropout = l.recurrent_dropout = l.zoneout = .25f, l.forget = LSTM_FORGET_NOISE, l.noise = .5f;
-  model = make_model(&l, 1, WIDE);
+  model = model_of_layers(&l, 1, WIDE);
   for (i = 0; i < LANES; i++) lengths[i] = i * 7 % (LONG + 1);
   batch.lengths = lengths;
   alone = make_trainer(model, LONG, LANES, 7, NULL);
@@ -246,7 +233,7 @@ static void test_layers_and_directions_draw_for_themselves(void **arg) {
   (void)arg;
   layers[0] = lstm_gru(WIDE), layers[1] = lstm_gru(WIDE);
   for (i = 0; i < 2; i++) layers[i].recurrent_dropout = .5f, layers[i].bidirectional = 1;
-  model = make_model(layers, 2, WIDE);
+  model = model_of_layers(layers, 2, WIDE);
   trainer = make_trainer(model, 2, LANES, 7, NULL);
   assert_ok(lstm_trainer_forward(trainer, &batch, NULL));
   for (i = 0; i < model->plan.layers; i++)
@@ -268,7 +255,7 @@ static lstm_model *make_learned(void) {
   int i;
   layers[0] = lstm_lstm(3), layers[1] = lstm_gru(5), layers[2] = lstm_dense(2);
   layers[0].learned_state = layers[1].learned_state = 1;
-  model = make_model(layers, 3, I);
+  model = model_of_layers(layers, 3, I);
   for (i = 0; lstm_model_tensor(model, i, &t) == LSTM_OK; i++)
     if (t.columns == 0) fill(t.data, t.count, 50 + (uint64_t)i, .5f);
   lstm_model_refresh(model);
@@ -404,7 +391,7 @@ static void test_saturation_counts_gates(void **arg) {
     layers[0] = lstm_dropout(0), layers[1] = kind & 1 ? lstm_gru(17) : lstm_lstm(17), layers[2] = lstm_lstm(6);
     layers[3] = lstm_dense(2);
     layers[1].bidirectional = kind > 1, layers[1].peephole = kind == 2;
-    model = make_model(layers, 4, I);
+    model = model_of_layers(layers, 4, I);
     trainer = make_trainer(model, T, B, 1, NULL);
     assert_status(lstm_trainer_saturation(trainer, 1, &got), LSTM_ERR_ARGUMENT); /* no forward yet */
     assert_ok(lstm_trainer_forward(trainer, &batch, NULL));
@@ -447,7 +434,7 @@ static void test_step_norms_are_norms_of_gradients(void **arg) {
     lstm_tensor g[2], bias;
     float norms[T + 1];
     l.bidirectional = kind > 1, l.merge = kind > 1 ? LSTM_MERGE_SUM : LSTM_MERGE_CONCAT, l.peephole = kind == 2;
-    model = make_model(&l, 1, T * B);
+    model = model_of_layers(&l, 1, T * B);
     for (row = 0; kind & 1 && row < 5; row++) {
       tensor_named(model, NULL, "rnn.bias_ih_l0").data[row] = 60;
       if (kind > 1) tensor_named(model, NULL, "rnn.bias_ih_l0_reverse").data[row] = 60;
@@ -497,7 +484,7 @@ static void test_after_a_training_step(void **arg) {
   float x[T * B * I], y[T * B], norms[T];
   (void)arg;
   layers[0] = lstm_lstm(5), layers[1] = lstm_dense(1);
-  model = make_model(layers, 2, I);
+  model = model_of_layers(layers, 2, I);
   desc.seq_len = T, desc.batch_size = B, desc.loss = LSTM_MSE;
   assert_ok(lstm_trainer_create(model, &desc, &trainer));
   fill(x, T * B * I, 3, 1), fill(y, T * B, 4, 1);
