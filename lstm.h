@@ -1230,7 +1230,8 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__UNUSED
 #endif
 
-/* Which instruction sets this compiler can produce here. A compiler without the headers gets scalar code. */
+/* Which kind of CPU this is for, where its vector instructions can be used. A compiler without the headers gets scalar
+   code. */
 #if !defined(LSTM_NO_SIMD) &&                                                                                          \
     (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5) || (defined(_MSC_VER) && _MSC_VER >= 1910))
 #if defined(__x86_64__) || defined(_M_X64) || (defined(__i386__) && defined(__SSE2__) && !defined(__MINGW32__))
@@ -1241,15 +1242,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__WASM32 1
 #endif
 #endif
-#ifndef LSTM__X86
-#define LSTM__X86 0
-#endif
-#ifndef LSTM__ARM64
-#define LSTM__ARM64 0
-#endif
-#ifndef LSTM__WASM32
-#define LSTM__WASM32 0
-#endif
+
+#define LSTM__JOIN_(a, b) a##b
+#define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
 /* LSTM_ONLY_ISA=AVX2 (or SCALAR, SSE2, ...) keeps one set of kernels, and asks no CPU: the program must run where it
    exists. */
 #ifdef LSTM_ONLY_ISA
@@ -1259,54 +1254,17 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__ONLY_AVX512 4
 #define LSTM__ONLY_NEON 5
 #define LSTM__ONLY_WASM 6
-#define LSTM__JOIN_(a, b) a##b
-#define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
 #define LSTM__ONLY LSTM__JOIN(LSTM__ONLY_, LSTM_ONLY_ISA)
 #if LSTM__ONLY + 0 == 0
 #error "lstm.h: LSTM_ONLY_ISA is one of SCALAR, SSE2, AVX2, AVX512, NEON, WASM"
 #endif
 #else
-#define LSTM__JOIN_(a, b) a##b
-#define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
 #define LSTM__ONLY 0
 #endif
 #define LSTM__WANTED(n) (LSTM__ONLY == 0 || LSTM__ONLY == (n))
-#if LSTM__WANTED(1)
-#define LSTM__HAS_SCALAR 1
-#else
-#define LSTM__HAS_SCALAR 0
-#endif
-#if LSTM__X86 && !defined(LSTM_NO_SSE2) && LSTM__WANTED(2)
-#define LSTM__HAS_SSE2 1
-#else
-#define LSTM__HAS_SSE2 0
-#endif
-#if LSTM__X86 && !defined(LSTM_NO_AVX2) && LSTM__WANTED(3)
-#define LSTM__HAS_AVX2 1
-#else
-#define LSTM__HAS_AVX2 0
-#endif
-#if LSTM__X86 && !defined(LSTM_NO_AVX512) && LSTM__WANTED(4)
-#define LSTM__HAS_AVX512 1
-#else
-#define LSTM__HAS_AVX512 0
-#endif
-#if LSTM__ARM64 && !defined(LSTM_NO_NEON) && LSTM__WANTED(5)
-#define LSTM__HAS_NEON 1
-#else
-#define LSTM__HAS_NEON 0
-#endif
-#if LSTM__WASM32 && !defined(LSTM_NO_WASM) && LSTM__WANTED(6)
-#define LSTM__HAS_WASM 1
-#else
-#define LSTM__HAS_WASM 0
-#endif
-#if !(LSTM__HAS_SCALAR + LSTM__HAS_SSE2 + LSTM__HAS_AVX2 + LSTM__HAS_AVX512 + LSTM__HAS_NEON + LSTM__HAS_WASM)
-#error "lstm.h: LSTM_ONLY_ISA names an instruction set that this compiler cannot produce here"
-#endif
 
-#if LSTM__X86
-#if defined(_MSC_VER)
+#ifdef LSTM__X86
+#ifdef _MSC_VER
 #include <intrin.h>
 #endif
 #include <immintrin.h>
@@ -1323,9 +1281,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #include <avx512dqintrin.h>
 #include <avx512bwintrin.h>
 #endif
-#elif LSTM__ARM64
+#elif defined(LSTM__ARM64)
 #include <arm_neon.h>
-#elif LSTM__WASM32
+#elif defined(LSTM__WASM32)
 #include <wasm_simd128.h>
 #endif
 
@@ -1667,7 +1625,7 @@ LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng 
 /* [SECTION] CPU detection
    ================================================================================================================ */
 
-#if LSTM__X86 && (LSTM__HAS_AVX2 || LSTM__HAS_AVX512 || LSTM__HAS_SCALAR) && !LSTM__ONLY
+#if defined(LSTM__X86) && !LSTM__ONLY
 static void lstm__cpuid(uint32_t leaf, uint32_t out[4]) {
 #if defined(_MSC_VER)
   int r[4], i;
@@ -1709,23 +1667,8 @@ static int lstm__x86_level(void) {
   return 2;
 }
 #else
-LSTM__UNUSED static int lstm__x86_level(void) { return 2; }
+static int lstm__x86_level(void) { return 2; }
 #endif
-
-LSTM_API int lstm_isa_usable(lstm_isa isa) {
-  static const int compiled[] = {1,                LSTM__HAS_SCALAR, LSTM__HAS_SSE2, LSTM__HAS_AVX2,
-                                 LSTM__HAS_AVX512, LSTM__HAS_NEON,   LSTM__HAS_WASM};
-  if ((int)isa < 0 || isa >= LSTM_ISA_COUNT || !compiled[isa]) return 0;
-  return isa == LSTM_ISA_AVX2 ? lstm__x86_level() >= 1 : isa != LSTM_ISA_AVX512 || lstm__x86_level() >= 2;
-}
-
-LSTM_API lstm_isa lstm_isa_best(void) {
-  static const lstm_isa order[] = {LSTM_ISA_AVX512, LSTM_ISA_AVX2, LSTM_ISA_NEON, LSTM_ISA_WASM, LSTM_ISA_SSE2};
-  int i;
-  for (i = 0; i < (int)(sizeof order / sizeof *order); i++)
-    if (lstm_isa_usable(order[i])) return order[i];
-  return LSTM_ISA_SCALAR;
-}
 
 static const char *const lstm__isa_names[] = {"auto", "scalar", "sse2", "avx2", "avx512", "neon", "wasm"};
 
@@ -1874,39 +1817,57 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* gcc 12's avx512fintrin.h in C++: gcc bug 105593 */
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
-#if LSTM__HAS_SCALAR && !LSTM__ARM64 && !(LSTM__ONLY && defined(__FMA__))
+#if LSTM__WANTED(1) && !defined(LSTM__ARM64) && !(LSTM__ONLY && defined(__FMA__))
 #define LSTM__PASS 1
 #include LSTM_HEADER
 #define LSTM__HAS_SOFT 1
 #else
 #define LSTM__HAS_SOFT 0
 #endif
-#if LSTM__HAS_SCALAR && (LSTM__ARM64 || (LSTM__X86 && (!LSTM__ONLY || defined(__FMA__))))
+#if LSTM__WANTED(1) && (defined(LSTM__ARM64) || (defined(LSTM__X86) && (!LSTM__ONLY || defined(__FMA__))))
 #define LSTM__PASS 2
 #include LSTM_HEADER
-#define LSTM__HAS_HARD 1
+#define LSTM__TABLE_HARD &lstm__kernels_hard
 #else
-#define LSTM__HAS_HARD 0
+#define LSTM__TABLE_HARD NULL
 #endif
-#if LSTM__HAS_SSE2
+#if defined(LSTM__X86) && !defined(LSTM_NO_SSE2) && LSTM__WANTED(2)
 #define LSTM__PASS 3
 #include LSTM_HEADER
+#define LSTM__TABLE_SSE2 &lstm__kernels_sse2
+#else
+#define LSTM__TABLE_SSE2 NULL
 #endif
-#if LSTM__HAS_AVX2
+#if defined(LSTM__X86) && !defined(LSTM_NO_AVX2) && LSTM__WANTED(3)
 #define LSTM__PASS 4
 #include LSTM_HEADER
+#define LSTM__TABLE_AVX2 &lstm__kernels_avx2
+#else
+#define LSTM__TABLE_AVX2 NULL
 #endif
-#if LSTM__HAS_AVX512
+#if defined(LSTM__X86) && !defined(LSTM_NO_AVX512) && LSTM__WANTED(4)
 #define LSTM__PASS 5
 #include LSTM_HEADER
+#define LSTM__TABLE_AVX512 &lstm__kernels_avx512
+#else
+#define LSTM__TABLE_AVX512 NULL
 #endif
-#if LSTM__HAS_NEON
+#if defined(LSTM__ARM64) && !defined(LSTM_NO_NEON) && LSTM__WANTED(5)
 #define LSTM__PASS 6
 #include LSTM_HEADER
+#define LSTM__TABLE_NEON &lstm__kernels_neon
+#else
+#define LSTM__TABLE_NEON NULL
 #endif
-#if LSTM__HAS_WASM
+#if defined(LSTM__WASM32) && !defined(LSTM_NO_WASM) && LSTM__WANTED(6)
 #define LSTM__PASS 7
 #include LSTM_HEADER
+#define LSTM__TABLE_WASM &lstm__kernels_wasm
+#else
+#define LSTM__TABLE_WASM NULL
+#endif
+#ifndef LSTM__HAS_KERNELS
+#error "lstm.h: LSTM_ONLY_ISA names an instruction set that this compiler cannot produce here"
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -1921,31 +1882,26 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 /* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is
    one. */
 static const lstm__kernels *lstm__kernels_of(lstm_isa isa) {
-  const lstm__kernels *tables[LSTM_ISA_COUNT];
-  memset(tables, 0, sizeof tables);
-#if LSTM__HAS_HARD
-  tables[LSTM_ISA_SCALAR] = &lstm__kernels_hard;
-#endif
-#if LSTM__HAS_SOFT
-  if (!LSTM__HAS_HARD || lstm__x86_level() < 1) tables[LSTM_ISA_SCALAR] = &lstm__kernels_soft;
-#endif
-#if LSTM__HAS_SSE2
-  tables[LSTM_ISA_SSE2] = &lstm__kernels_sse2;
-#endif
-#if LSTM__HAS_AVX2
-  tables[LSTM_ISA_AVX2] = &lstm__kernels_avx2;
-#endif
-#if LSTM__HAS_AVX512
-  tables[LSTM_ISA_AVX512] = &lstm__kernels_avx512;
-#endif
-#if LSTM__HAS_NEON
-  tables[LSTM_ISA_NEON] = &lstm__kernels_neon;
-#endif
-#if LSTM__HAS_WASM
-  tables[LSTM_ISA_WASM] = &lstm__kernels_wasm;
-#endif
+  static const lstm__kernels *const tables[] = {
+      NULL,               LSTM__TABLE_HARD, LSTM__TABLE_SSE2, LSTM__TABLE_AVX2,
+      LSTM__TABLE_AVX512, LSTM__TABLE_NEON, LSTM__TABLE_WASM};
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
-  return lstm_isa_usable(isa) ? tables[isa] : NULL;
+  if ((int)isa < 0 || isa >= LSTM_ISA_COUNT) return NULL;
+  if (isa == LSTM_ISA_AVX2 && lstm__x86_level() < 1) return NULL;
+  if (isa == LSTM_ISA_AVX512 && lstm__x86_level() < 2) return NULL;
+#if LSTM__HAS_SOFT
+  if (isa == LSTM_ISA_SCALAR && (!tables[isa] || lstm__x86_level() < 1)) return &lstm__kernels_soft;
+#endif
+  return tables[isa];
+}
+
+LSTM_API int lstm_isa_usable(lstm_isa isa) { return lstm__kernels_of(isa) != NULL; }
+
+/* The last in their order: a machine has only x86's, NEON or WASM. */
+LSTM_API lstm_isa lstm_isa_best(void) {
+  int isa = LSTM_ISA_COUNT - 1;
+  while (isa > LSTM_ISA_SCALAR && !lstm_isa_usable((lstm_isa)isa)) isa--;
+  return (lstm_isa)isa;
 }
 
 /* [SECTION] Model layout
@@ -7684,7 +7640,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__SUFFIX soft
 #define LSTM__TARGET
 #define V_FMA(a, b, c) lstm__soft_fma(a, b, c)
-#elif LSTM__X86
+#elif defined(LSTM__X86)
 #define LSTM__SUFFIX hard
 #define LSTM__TARGET LSTM__TARGET_OF("fma")
 #define V_FMA(a, b, c) _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)))
@@ -7831,7 +7787,7 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 #if VL == 1
 /* Correctly rounded: a float's root in double is never near enough to a midpoint of floats to be rounded wrongly. */
 IN float K(scalar_sqrt)(float x) {
-#if LSTM__X86
+#ifdef LSTM__X86
   return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
 #else
   return (float)lstm__sqrt((double)x);
@@ -8508,5 +8464,6 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
 #undef LSTM__TARGET
 #undef lstm__unfused
 #undef LSTM__PASS
+#define LSTM__HAS_KERNELS
 
 #endif /* LSTM__PASS */

@@ -121,7 +121,7 @@ static volatile float sink;
     sink = first(a0); \
   }
 
-#if LSTM__X86
+#ifdef LSTM__X86
 #define TARGET(text) __attribute__((target(text)))
 #define FIRST512(v) _mm512_cvtss_f32(v)
 #define FIRST256(v) _mm256_cvtss_f32(v)
@@ -131,17 +131,17 @@ TARGET("avx512f") static void fma_avx512(void *context, long n)
 FMA_LOOP(__m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, FIRST512)
 TARGET("avx2,fma") static void fma_avx2(void *context, long n)
 FMA_LOOP(__m256, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps, FIRST256)
-#elif LSTM__ARM64
+#elif defined(LSTM__ARM64)
 #define FIRST128(v) vgetq_lane_f32(v, 0)
 #define FMA_STEP_FIRST128(k) a##k = vfmaq_f32(s, a##k, m);
 static void fma_neon(void *context, long n) FMA_LOOP(float32x4_t, vdupq_n_f32, vfmaq_f32, vaddq_f32, FIRST128)
 #endif
 
 static double measure_fma_peak(void) {
-#if LSTM__X86
+#ifdef LSTM__X86
   if (isa == LSTM_ISA_AVX512) return 12 * 16 * 2 / seconds_per(fma_avx512, NULL) * 1e-9;
   if (isa == LSTM_ISA_AVX2) return 12 * 8 * 2 / seconds_per(fma_avx2, NULL) * 1e-9;
-#elif LSTM__ARM64
+#elif defined(LSTM__ARM64)
   if (isa == LSTM_ISA_NEON) return 12 * 4 * 2 / seconds_per(fma_neon, NULL) * 1e-9;
 #endif
   return 0;
@@ -152,7 +152,7 @@ typedef struct region {
   size_t count; /* floats, a multiple of 64 */
 } region;
 
-#if LSTM__X86
+#ifdef LSTM__X86
 TARGET("avx512f") static void read_avx512(void *context, long n) {
   const region *r = (const region *)context;
   __m512 a = _mm512_setzero_ps(), b = a, c = a, d = a;
@@ -181,7 +181,7 @@ TARGET("avx2") static void read_avx2(void *context, long n) {
 /* Bytes per second of reading a block of this size again and again; 0 where there is no kernel for it. */
 static double measure_read(size_t floats) {
   double seconds = 0;
-#if LSTM__X86
+#ifdef LSTM__X86
   region r;
   float *p = make_floats((floats + 63) / 64 * 64, 1);
   r.p = p, r.count = (floats + 63) / 64 * 64;
