@@ -1292,23 +1292,17 @@ typedef char lstm__int_has_32_bits[sizeof(int) == 4 && sizeof(float) == 4 ? 1 : 
 /* [SECTION] Errors
    ================================================================================================================ */
 
-LSTM_API const char *lstm_status_name(lstm_status status) {
-  static const char *const names[] = {
-#define LSTM__X(name, text) "LSTM_" #name,
+static const char *lstm__status_word(lstm_status status, int sentence) {
+  static const char *const words[][2] = {
+#define LSTM__X(name, text) {"LSTM_" #name, text},
       LSTM_STATUS_LIST(LSTM__X)
 #undef LSTM__X
-  };
-  return (int)status >= 0 && status < LSTM_STATUS_COUNT ? names[status] : "?";
+          {"?", "?"}};
+  return words[(int)status >= 0 && status < LSTM_STATUS_COUNT ? status : LSTM_STATUS_COUNT][sentence];
 }
 
-LSTM_API const char *lstm_status_text(lstm_status status) {
-  static const char *const texts[] = {
-#define LSTM__X(name, text) text,
-      LSTM_STATUS_LIST(LSTM__X)
-#undef LSTM__X
-  };
-  return (int)status >= 0 && status < LSTM_STATUS_COUNT ? texts[status] : "?";
-}
+LSTM_API const char *lstm_status_name(lstm_status status) { return lstm__status_word(status, 0); }
+LSTM_API const char *lstm_status_text(lstm_status status) { return lstm__status_word(status, 1); }
 
 /* A growing text in a fixed buffer: counts what would not fit, always ends in 0. */
 typedef struct lstm__text {
@@ -1318,10 +1312,7 @@ typedef struct lstm__text {
 
 /* A text in `data`; NULL only counts. */
 static lstm__text lstm__text_in(char *data, size_t capacity) {
-  lstm__text t;
-  t.data = data;
-  t.capacity = data ? capacity : 0;
-  t.length = 0;
+  lstm__text t = {data, data ? capacity : 0, 0};
   if (t.capacity) data[0] = 0;
   return t;
 }
@@ -1354,12 +1345,9 @@ typedef struct lstm__piece {
 /* %s a string, %p a lstm__piece (at most 80 bytes of either), %d an int, %z a size_t, %%. No locale. */
 static void lstm__vprint(lstm__text *t, const char *format, va_list args) {
   for (; *format; format++) {
-    if (*format != '%') {
+    if (*format != '%' || *++format == '%') {
       lstm__put(t, format, 1);
-      continue;
-    }
-    format++;
-    if (*format == 's') {
+    } else if (*format == 's') {
       const char *s = va_arg(args, const char *);
       size_t n = 0;
       while (s[n] && n < 80) n++;
@@ -1372,10 +1360,8 @@ static void lstm__vprint(lstm__text *t, const char *format, va_list args) {
       int d = va_arg(args, int);
       if (d < 0) lstm__put(t, "-", 1);
       lstm__put_number(t, d < 0 ? (uint64_t)0 - (uint64_t)(int64_t)d : (uint64_t)d);
-    } else if (*format == 'z') {
-      lstm__put_number(t, va_arg(args, size_t));
     } else {
-      lstm__put(t, "%", 1);
+      lstm__put_number(t, va_arg(args, size_t));
     }
   }
 }
@@ -1485,13 +1471,8 @@ LSTM__UNUSED static float lstm__soft_fma(float a, float b, float c) {
   uint64_t bits;
   if (error != 0 && lstm__finite(s)) {
     memcpy(&bits, &s, sizeof bits);
-    if (!(bits & 1)) {
-      if ((error > 0) == (s > 0))
-        bits++;
-      else
-        bits--;
-      memcpy(&s, &bits, sizeof s);
-    }
+    if (!(bits & 1)) bits += (error > 0) == (s > 0) ? 1 : (uint64_t)-1;
+    memcpy(&s, &bits, sizeof s);
   }
   return (float)s;
 }
@@ -6034,24 +6015,21 @@ static int lstm__parse_float(lstm__piece p, float *out) {
   char again[32];
   lstm__text t = lstm__text_in(again, sizeof again);
   double digits = 0;
-  int minus = p.size && p.at[0] == '-', power = 0, exponent = 0, down = 0, point = 0, behind = 0;
+  uint64_t exponent = 0;
+  int power = 0, point = 0, down;
   size_t i;
-  if (p.size >= sizeof again) return 0;
-  for (i = 0; i < p.size; ++i) {
-    char c = p.at[i];
-    int digit = c >= '0' && c <= '9' ? c - '0' : -1;
-    if (digit < 0 && c != '-' && c != '.' && c != 'e') return 0;
-    if (digit >= 0 && behind) exponent = exponent < 100 ? exponent * 10 + digit : exponent;
-    if (digit >= 0 && !behind) {
-      digits = digits * 10 + digit;
-      power -= point;
-    }
-    point |= c == '.';
-    behind |= c == 'e';
-    down |= behind && c == '-';
+  for (i = 0; i < p.size && i < sizeof again && p.at[i] != 'e'; ++i) {
+    int digit = p.at[i] - '0';
+    if (p.at[i] == '.') point = 1;
+    if (digit < 0 || digit > 9) continue; /* what does not belong here makes the text another than `again` */
+    digits = digits * 10 + digit;
+    power -= point;
   }
-  *out = lstm__decimal(digits, power + (down ? -exponent : exponent));
-  if (minus) *out = -*out;
+  down = i + 1 < p.size && p.at[i + 1] == '-';
+  if (i < p.size && !lstm__parse_uint(lstm__piece_from(p, i + 1 + (size_t)down), &exponent)) return 0;
+  if (exponent > 99) return 0;
+  *out = lstm__decimal(digits, power + (down ? -(int)exponent : (int)exponent));
+  if (p.size && p.at[0] == '-') *out = -*out;
   lstm__put_float(&t, *out);
   return lstm__piece_is(p, again);
 }
@@ -6181,6 +6159,7 @@ typedef struct lstm__entry { /* a tensor in a file */
 
 typedef struct lstm__pair { /* one metadata string, as in the file: still with its escapes */
   lstm__piece key, value;
+  int known; /* 1: it was asked for */
 } lstm__pair;
 
 /* A file while it is being read. Everything is in one block, `work`. */
@@ -6189,7 +6168,6 @@ typedef struct lstm__file {
   size_t size;
   lstm__entry *entries;      /* [entry_count], in the header's order */
   lstm__pair *pairs;         /* [pair_count] */
-  int *order;                /* [the larger of both] for sorting */
   lstm_layer *layers;        /* [layer_capacity] */
   char (*names)[LSTM__NAME]; /* [layer_capacity], the layers' own names */
   lstm__tensor *tensors;     /* [tensor_count] what the layers make */
@@ -6262,6 +6240,7 @@ static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece na
 static lstm_status lstm__read_pairs(lstm__json *j, lstm__file *f) {
   int more = lstm__json_take(j, '{') ? 1 : -1;
   lstm__pair p;
+  p.known = 0;
   while (more == 1 && (more = lstm__json_member(j, !f->pair_count, &p.key)) == 1) {
     if (f->pair_count == f->pair_capacity)
       return LSTM__BAD(f, LIMIT, "the file has more than %d metadata strings", f->pair_capacity);
@@ -6291,67 +6270,68 @@ static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t siz
 
 /* --- no duplicates, no holes, no overlap ------------------------------------------------------------------------- */
 
-enum { LSTM__BY_NAME, LSTM__BY_PLACE, LSTM__BY_KEY };
+static int lstm__same(lstm__piece a, lstm__piece b) { return a.size == b.size && !memcmp(a.at, b.at, a.size); }
 
-static int lstm__sorts_before(const lstm__file *f, int by, int a, int b) {
-  const lstm__entry *x = f->entries + a, *y = f->entries + b;
-  lstm__piece p = by == LSTM__BY_KEY ? f->pairs[a].key : x->name, q = by == LSTM__BY_KEY ? f->pairs[b].key : y->name;
-  int d;
-  if (by == LSTM__BY_PLACE) return x->begin < y->begin || (x->begin == y->begin && x->end < y->end);
-  d = memcmp(p.at, q.at, p.size < q.size ? p.size : q.size);
-  return d < 0 || (d == 0 && p.size < q.size);
-}
-
-/* Shell's sort: no recursion, and at most LSTM_MAX_TENSORS or LSTM_MAX_META things. Returns one that is there twice, or
-   -1. */
-static int lstm__sort(lstm__file *f, int by, int count) {
-  int *o = f->order, gap, i, k;
-  for (i = 0; i < count; ++i) o[i] = i;
-  for (gap = count / 2; gap > 0; gap = gap == 2 ? 1 : gap * 4 / 9)
-    for (i = gap; i < count; ++i) {
-      const int moved = o[i];
-      for (k = i; k >= gap && lstm__sorts_before(f, by, moved, o[k - gap]); k -= gap) o[k] = o[k - gap];
-      o[k] = moved;
-    }
-  for (i = 1; i < count; ++i)
-    if (!lstm__sorts_before(f, by, o[i - 1], o[i])) return o[i];
-  return -1;
-}
-
-static lstm_status lstm__check_tables(lstm__file *f) {
-  size_t place = 0;
-  int i = lstm__sort(f, LSTM__BY_KEY, f->pair_count);
-  if (i >= 0) return LSTM__BAD(f, FORMAT, "metadata %p is there twice", &f->pairs[i].key);
-  i = lstm__sort(f, LSTM__BY_NAME, f->entry_count);
-  if (i >= 0) return LSTM__BAD(f, FORMAT, "tensor %p is there twice", &f->entries[i].name);
-  (void)lstm__sort(f, LSTM__BY_PLACE, f->entry_count);
-  for (i = 0; i < f->entry_count; ++i) {
-    const lstm__entry *e = &f->entries[f->order[i]];
-    if (e->begin != place)
-      return LSTM__BAD(f, FORMAT, "tensor %p: its place leaves a hole or overlaps another tensor", &e->name);
-    place = e->end;
+/* Entry i must have a name of its own, begin where another ends (or at 0), and overlap none. */
+static lstm_status lstm__check_place(const lstm__file *f, int i) {
+  const lstm__entry *e = &f->entries[i], *other = f->entries;
+  int good = e->begin == 0, overlaps = 0;
+  for (; other < f->entries + f->entry_count; ++other) {
+    if (other == e) continue;
+    if (lstm__same(e->name, other->name)) return LSTM__BAD(f, FORMAT, "tensor %p is there twice", &e->name);
+    good |= e->begin == other->end;
+    overlaps |= e->begin < other->end && other->begin < e->end;
   }
-  return place == f->size ? LSTM_OK : LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", place, f->size);
+  if (good && !overlaps) return LSTM_OK;
+  return LSTM__BAD(f, FORMAT, "tensor %p: its place leaves a hole or overlaps another tensor", &e->name);
+}
+
+/* The tables are bounded, so that each row may be compared with each. */
+static lstm_status lstm__check_tables(const lstm__file *f) {
+  lstm_status status = LSTM_OK;
+  size_t bytes = 0;
+  int i, k;
+  for (i = 0; i < f->pair_count; ++i)
+    for (k = 0; k < i; ++k)
+      if (lstm__same(f->pairs[i].key, f->pairs[k].key))
+        return LSTM__BAD(f, FORMAT, "metadata %p is there twice", &f->pairs[i].key);
+  for (i = 0; i < f->entry_count && !status; ++i) {
+    status = lstm__check_place(f, i);
+    bytes += f->entries[i].end - f->entries[i].begin;
+  }
+  if (status || bytes == f->size) return status;
+  return LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", bytes, f->size);
 }
 
 /* --- metadata ---------------------------------------------------------------------------------------------------- */
 
-static const lstm__pair *lstm__find_pair(const lstm__file *f, const char *key) {
+static const lstm__pair *lstm__find_pair(lstm__file *f, const char *key) {
   int i;
   for (i = 0; i < f->pair_count; ++i)
-    if (lstm__piece_is(f->pairs[i].key, key)) return &f->pairs[i];
+    if (lstm__piece_is(f->pairs[i].key, key)) {
+      f->pairs[i].known = 1;
+      return &f->pairs[i];
+    }
+  return NULL;
+}
+
+/* A pair of this family that nothing has asked for, so that it could not be honoured. */
+static const lstm__pair *lstm__unknown_pair(const lstm__file *f, const char *family) {
+  int i;
+  for (i = 0; i < f->pair_count; ++i)
+    if (!f->pairs[i].known && lstm__begins(f->pairs[i].key, family)) return &f->pairs[i];
   return NULL;
 }
 
 /* The library's own values are short; a longer one cannot be valid. */
-static lstm_status lstm__own_value(const lstm__file *f, const char *key, char value[LSTM__LINE]) {
+static lstm_status lstm__own_value(lstm__file *f, const char *key, char value[LSTM__LINE]) {
   const lstm__pair *p = lstm__find_pair(f, key);
   lstm__text t = lstm__text_in(value, LSTM__LINE);
   if (p && lstm__decode(p->value, 1, &t) && t.length < LSTM__LINE) return LSTM_OK;
   return LSTM__BAD(f, FORMAT, p ? "%s: too long" : "%s is missing", key);
 }
 
-static lstm_status lstm__own_count(const lstm__file *f, const char *key, uint64_t *out) {
+static lstm_status lstm__own_count(lstm__file *f, const char *key, uint64_t *out) {
   char value[LSTM__LINE];
   lstm_status status = lstm__own_value(f, key, value);
   if (status || lstm__parse_uint(lstm__piece_of(value), out)) return status;
@@ -6472,25 +6452,17 @@ static lstm_status lstm__read_input_output(lstm__file *f) {
 
 /* The description, and nothing about the model that this version does not know: it could not honour it. */
 static lstm_status lstm__read_layers(lstm__file *f) {
-  static const char *const known[] = {"lstm.version", "lstm.input", "lstm.output"};
   char key[LSTM__LINE], value[LSTM__LINE];
+  const lstm__pair *unknown;
   lstm_status status = lstm__read_input_output(f);
-  uint64_t n;
-  int i;
   while (!status && lstm__find_pair(f, lstm__layer_key(f->layer_count, key))) {
     if (f->layer_count == f->layer_capacity)
       return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
     status = lstm__own_value(f, key, value);
     if (!status) status = lstm__read_line(f, key, value);
   }
-  for (i = 0; i < f->pair_count && !status; ++i) {
-    lstm__piece at = f->pairs[i].key;
-    if (!lstm__begins(at, "lstm.") || lstm__word_index(at, known, 3) >= 0) continue;
-    if (!lstm__begins(at, "lstm.layer.") || !lstm__parse_uint(lstm__piece_from(at, 11), &n) ||
-        n >= (uint64_t)f->layer_count)
-      status = LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &f->pairs[i].key);
-  }
-  return status;
+  unknown = lstm__unknown_pair(f, "lstm.");
+  return status || !unknown ? status : LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &unknown->key);
 }
 
 /* --- our files: everything is as the layer lines say ------------------------------------------------------------- */
@@ -6941,7 +6913,6 @@ static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
          tensors = (size_t)f->tensor_capacity;
   f->entries = (lstm__entry *)lstm__carve(a, entries, sizeof(lstm__entry));
   f->pairs = (lstm__pair *)lstm__carve(a, pairs, sizeof(lstm__pair));
-  f->order = (int *)lstm__carve(a, entries > pairs ? entries : pairs, sizeof(int));
   f->layers = (lstm_layer *)lstm__carve(a, layers, sizeof(lstm_layer));
   f->names = (char(*)[LSTM__NAME])lstm__carve(a, layers, LSTM__NAME);
   f->tensors = (lstm__tensor *)lstm__carve(a, tensors, sizeof(lstm__tensor));
@@ -7513,24 +7484,22 @@ LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_s
 static lstm_status lstm__match_run(lstm__file *f, const lstm_trainer *t) {
   char key[LSTM__LINE], here[LSTM__LINE], value[LSTM__LINE];
   int reached = 3 + t->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
+  const lstm__pair *p;
   lstm_status status = LSTM_OK;
   lstm__save w = {t->model, NULL, t, NULL};
-  memset(f->order, 0, (size_t)f->pair_count * sizeof *f->order); /* 1: this pair is known */
   for (i = 0; !status && (have = lstm__own_pair(&w, i, key, here)) != 0; ++i) {
-    const lstm__pair *p = lstm__find_pair(f, key);
-    if (p) f->order[p - f->pairs] = 1;
+    p = lstm__find_pair(f, key);
     if (i == 0 || i >= reached || (!p && have == 2)) continue;
     if (p) status = lstm__own_value(f, key, value);
     if (!status && (!p || strcmp(value, here)))
       status = LSTM__BAD(f, MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, p ? value : "no value", here);
   }
-  for (i = 0; i < f->pair_count && !status; ++i)
-    if (!f->order[i] && lstm__is_own_key(f->pairs[i].key))
-      status = LSTM__BAD(f, MISMATCH, "the checkpoint has %p, this trainer has not", &f->pairs[i].key);
-  return status;
+  p = lstm__unknown_pair(f, "lstm.");
+  if (!p) p = lstm__unknown_pair(f, "trainer.");
+  return status || !p ? status : LSTM__BAD(f, MISMATCH, "the checkpoint has %p, this trainer has not", &p->key);
 }
 
-static lstm_status lstm__read_progress(const lstm__file *f, lstm_trainer *t) {
+static lstm_status lstm__read_progress(lstm__file *f, lstm_trainer *t) {
   char value[LSTM__LINE];
   uint64_t best = 0;
   lstm_status status = lstm__own_count(f, "trainer.steps", &t->steps);
