@@ -1513,24 +1513,36 @@ static void *lstm__carve(lstm__arena *a, size_t count, size_t size) {
 
 static float *lstm__carve_floats(lstm__arena *a, size_t count) { return (float *)lstm__carve(a, count, sizeof(float)); }
 
-/* An aligned block from an allocator that promises 8 bytes only; *block is what to free. */
-static void *lstm__alloc_aligned(const lstm_allocator *a, size_t size, void **block) {
+/* Where an object comes from: its size was measured; it is carved out of the caller's memory, or of one allocation, of
+   which only 8-byte alignment is known. *block is what to free. */
+static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, void *memory, size_t memory_size,
+                               lstm__arena *arena, void **block, lstm_error *error) {
+  const uintptr_t beyond = LSTM_ALIGNMENT - 1;
   size_t total;
+  memset(arena, 0, sizeof *arena);
   *block = NULL;
-  if (!lstm__add_ok(size, LSTM_ALIGNMENT, &total)) return NULL;
-  *block = lstm__alloc(a, total);
-  if (!*block) return NULL;
-  return (void *)(((uintptr_t)*block + LSTM_ALIGNMENT - 1) & ~(uintptr_t)(LSTM_ALIGNMENT - 1));
+  if (memory) {
+    if (memory_size < size)
+      return lstm__fail(error, LSTM_ERR_MEMORY, "%z bytes of memory given, %z are needed", memory_size, size);
+    if ((uintptr_t)memory & beyond)
+      return lstm__fail(error, LSTM_ERR_ARGUMENT, "the memory given is not aligned to %d bytes", LSTM_ALIGNMENT);
+    arena->base = (unsigned char *)memory;
+    return LSTM_OK;
+  }
+  if (lstm__add_ok(size, LSTM_ALIGNMENT, &total)) *block = lstm__alloc(allocator, total);
+  if (!*block) return lstm__fail(error, LSTM_ERR_MEMORY, "out of memory: %z bytes", size);
+  arena->base = (unsigned char *)(((uintptr_t)*block + beyond) & ~beyond);
+  return LSTM_OK;
 }
-
-static int lstm__is_aligned(const void *p) { return ((uintptr_t)p & (LSTM_ALIGNMENT - 1)) == 0; }
 
 /* [SECTION] Random numbers
    ================================================================================================================ */
 
-/* Philox 4x32-10: out[4] from a counter [4] and a key [2]. */
-static void lstm__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
-  uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
+/* Philox 4x32-10. Four numbers of a stream: block `index` of (seed, purpose). Streams of different purposes do not
+   meet. */
+static void lstm__random_block(uint64_t seed, uint64_t purpose, uint64_t index, uint32_t out[4]) {
+  uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = (uint32_t)purpose, c3 = (uint32_t)(purpose >> 32);
+  uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   int round;
   for (round = 0; round < 10; round++) {
     uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
@@ -1545,18 +1557,6 @@ static void lstm__philox(const uint32_t counter[4], const uint32_t key[2], uint3
   out[1] = c1;
   out[2] = c2;
   out[3] = c3;
-}
-
-/* Four numbers of a stream: block `index` of (seed, purpose). Streams of different purposes do not meet. */
-static void lstm__random_block(uint64_t seed, uint64_t purpose, uint64_t index, uint32_t out[4]) {
-  uint32_t counter[4], key[2];
-  counter[0] = (uint32_t)index;
-  counter[1] = (uint32_t)(index >> 32);
-  counter[2] = (uint32_t)purpose;
-  counter[3] = (uint32_t)(purpose >> 32);
-  key[0] = (uint32_t)seed;
-  key[1] = (uint32_t)(seed >> 32);
-  lstm__philox(counter, key, out);
 }
 
 LSTM_API uint32_t lstm_random_bits(lstm_rng *rng) {
@@ -1577,14 +1577,11 @@ LSTM_API int lstm_random_index(lstm_rng *rng, int count) {
   }
 }
 
-/* (p / top)^(1 / temperature); plain p at temperature 1. */
+/* (p / top)^(1 / temperature); plain p at temperature 1; 0 for what is no probability. */
 static double lstm__tempered(float p, float top, float temperature) {
-  double u;
-  if (!(p > 0)) return 0;
+  if (!(p > 0) || !lstm__finite((double)p)) return 0;
   if (temperature == 1.0f) return (double)p;
-  u = lstm__log((double)p) - lstm__log((double)top);
-  u = u / (double)temperature;
-  return lstm__exp(u);
+  return lstm__exp((lstm__log((double)p) - lstm__log((double)top)) / (double)temperature);
 }
 
 LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng *rng) {
@@ -1593,10 +1590,10 @@ LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng 
   for (i = 0; i < count; i++)
     if (p[i] > 0 && lstm__finite((double)p[i]) && (best < 0 || p[i] > p[best])) best = i;
   if (best < 0 || !(temperature > 0)) return best;
-  for (i = 0; i < count; i++) sum += lstm__finite((double)p[i]) ? lstm__tempered(p[i], p[best], temperature) : 0;
+  for (i = 0; i < count; i++) sum += lstm__tempered(p[i], p[best], temperature);
   place = lstm__mul((double)lstm_random(rng), sum);
   for (i = 0; i < count; i++) {
-    double w = lstm__finite((double)p[i]) ? lstm__tempered(p[i], p[best], temperature) : 0;
+    double w = lstm__tempered(p[i], p[best], temperature);
     if (w > 0 && place < w) return i;
     place -= w;
   }
@@ -1632,20 +1629,19 @@ static uint32_t lstm__xcr0(void) {
 #endif
 }
 
-/* 1: AVX2 and FMA; 2: also AVX-512 F, DQ, BW, VL. Leaf 0, then OSXSAVE, then leaf 7, then what the system saves. */
+/* 1: AVX2 and FMA; 2: also AVX-512 F, DQ, BW, VL. What the CPU has, and what the system saves of it. */
 static int lstm__x86_level(void) {
+  const uint32_t fma_osxsave_avx = 1u << 12 | 1u << 27 | 1u << 28, avx2 = 1u << 5;
+  const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, ymm = 0x06, zmm = 0xe6;
   uint32_t r[4], xcr0;
   lstm__cpuid(0, r);
   if (r[0] < 7) return 0;
   lstm__cpuid(1, r);
-  if (!(r[2] >> 27 & 1) || !(r[2] >> 28 & 1) || !(r[2] >> 12 & 1)) return 0;
+  if (~r[2] & fma_osxsave_avx) return 0;
   xcr0 = lstm__xcr0();
-  if ((xcr0 & 6) != 6) return 0;
   lstm__cpuid(7, r);
-  if (!(r[1] >> 5 & 1)) return 0;
-  if ((xcr0 & 0xe6) != 0xe6 || !(r[1] >> 16 & 1) || !(r[1] >> 17 & 1) || !(r[1] >> 30 & 1) || !(r[1] >> 31 & 1))
-    return 1;
-  return 2;
+  if ((~xcr0 & ymm) || (~r[1] & avx2)) return 0;
+  return (~xcr0 & zmm) || (~r[1] & avx512) ? 1 : 2;
 }
 #else
 static int lstm__x86_level(void) { return 2; }
@@ -2038,33 +2034,33 @@ static const lstm__option *lstm__options(void) {
   return options;
 }
 
-/* Flags, sizes and words are ints (an enum is as wide), the others floats. */
-static int lstm__option_int(const lstm_layer *l, const lstm__option *o) {
-  int value;
-  memcpy(&value, (const char *)l + o->at, sizeof value);
-  return value;
-}
-
-static float lstm__option_float(const lstm_layer *l, const lstm__option *o) {
-  float value;
-  memcpy(&value, (const char *)l + o->at, sizeof value);
-  return value;
-}
-
 static int lstm__is_float(const lstm__option *o) { return o->what == LSTM__NUMBER || o->what == LSTM__RATE; }
 
-/* The word that a layer of this type has where the description has none. */
-static int lstm__default_word(const lstm__option *o, int type) {
-  if (o->at == offsetof(lstm_layer, gate_activation)) return LSTM_SIGMOID;
-  if (o->at == offsetof(lstm_layer, activation)) return type == LSTM_LAYER_LSTM ? LSTM_TANH : LSTM_LINEAR;
-  return 0;
+/* What a layer has there: flags, sizes and words are ints (an enum is as wide), the others floats. */
+static double lstm__option_value(const lstm_layer *l, const lstm__option *o) {
+  const char *at = (const char *)l + o->at;
+  float number;
+  int whole;
+  memcpy(&number, at, sizeof number);
+  memcpy(&whole, at, sizeof whole);
+  return lstm__is_float(o) ? (double)number : whole;
+}
+
+/* Defaults become what they stand for. */
+static void lstm__resolve_layer(lstm_layer *l) {
+  if (l->type == LSTM_LAYER_LSTM && !l->activation) l->activation = LSTM_TANH;
+  if (l->type == LSTM_LAYER_DENSE && !l->activation) l->activation = LSTM_LINEAR;
+  if (l->type == LSTM_LAYER_LSTM && !l->gate_activation) l->gate_activation = LSTM_SIGMOID;
 }
 
 /* 1: the option says nothing. */
 static int lstm__option_off(const lstm_layer *l, const lstm__option *o) {
-  if (lstm__is_float(o)) return lstm__option_float(l, o) == 0;
-  return lstm__option_int(l, o) == 0 ||
-         (o->what == LSTM__WORD && lstm__option_int(l, o) == lstm__default_word(o, (int)l->type));
+  double value = lstm__option_value(l, o);
+  lstm_layer plain;
+  memset(&plain, 0, sizeof plain);
+  plain.type = l->type;
+  lstm__resolve_layer(&plain);
+  return value == 0 || value == lstm__option_value(&plain, o);
 }
 
 /* The double nearly at digits * 10^power: nine digits determine a float with room to spare for the roundings here
@@ -2116,52 +2112,38 @@ static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
   lstm__put_string(t, lstm__kind_of((int)l->type)->name);
   for (j = 0; j < LSTM__OPTIONS; ++j) {
     const lstm__option *o = lstm__options() + j;
+    double value;
     if (!(o->types >> (int)l->type & 1u) || (lstm__option_off(l, o) && o->at != offsetof(lstm_layer, rate))) continue;
     lstm__print(t, o->what == LSTM__FLAG ? " %s" : " %s=", o->name);
-    if (o->what == LSTM__WORD) lstm__put_string(t, o->words[lstm__option_int(l, o)]);
-    if (o->what == LSTM__SIZE) lstm__put_number(t, (uint64_t)lstm__option_int(l, o));
-    if (lstm__is_float(o)) lstm__put_float(t, lstm__option_float(l, o));
+    value = lstm__option_value(l, o);
+    if (o->what == LSTM__WORD) lstm__put_string(t, o->words[(int)value]);
+    if (o->what == LSTM__SIZE) lstm__print(t, "%d", (int)value);
+    if (lstm__is_float(o)) lstm__put_float(t, (float)value);
   }
   if (l->name) lstm__print(t, " name=%s", l->name);
 }
 
-/* Defaults become what they stand for. */
-static void lstm__resolve_layer(lstm_layer *l) {
-  if (l->type == LSTM_LAYER_LSTM && !l->activation) l->activation = LSTM_TANH;
-  if (l->type == LSTM_LAYER_DENSE && !l->activation) l->activation = LSTM_LINEAR;
-  if (l->type == LSTM_LAYER_LSTM && !l->gate_activation) l->gate_activation = LSTM_SIGMOID;
-}
-
 static int lstm__name_ok(const char *name) {
-  size_t i;
-  for (i = 0; name[i]; i++) {
-    char c = name[i];
-    int ok =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
-    if (!ok || i >= 40) return 0;
-  }
-  return i > 0 && strncmp(name, "trainer.", 8) != 0;
+  static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+  size_t n = strspn(name, allowed);
+  return n > 0 && n <= 40 && !name[n] && strncmp(name, "trainer.", 8) != 0;
 }
 
 /* Checks that an option is within its range, and that a layer of this type has it. */
 static lstm_status lstm__check_option(const lstm_layer *l, int i, const lstm__option *o, lstm_error *e) {
-  const char *type = lstm__kind_of((int)l->type)->name;
-  int has = (o->types >> (int)l->type & 1u) != 0;
-  if (lstm__is_float(o)) {
-    float x = lstm__option_float(l, o);
-    if (!lstm__finite((double)x) || x < 0 || (o->what == LSTM__RATE && x >= 1))
-      return lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s must be at least 0%s", i, o->name,
-                        o->what == LSTM__RATE ? " and below 1" : " and finite");
-    return has || x == 0 ? LSTM_OK : lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s has no %s", i, type, o->name);
-  } else {
-    int x = lstm__option_int(l, o), most = o->what == LSTM__FLAG ? 1 : o->what == LSTM__WORD ? o->word_count - 1 : x;
-    if (has && o->what == LSTM__SIZE && x > LSTM_MAX_SIZE)
-      return lstm__fail(e, LSTM_ERR_LIMIT, "layer %d: %s is %d, the limit is %d", i, o->name, x, LSTM_MAX_SIZE);
-    if (x < 0 || x > most) return lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s is %d, wanted 0 to %d", i, o->name, x,
-                                             o->what == LSTM__SIZE ? LSTM_MAX_SIZE : most);
-    if (has || o->at == 0) return LSTM_OK; /* the size has two names */
-    return x == 0 ? LSTM_OK : lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s has no %s", i, type, o->name);
-  }
+  int most = o->what == LSTM__FLAG ? 1 : o->what == LSTM__WORD ? o->word_count - 1 : LSTM_MAX_SIZE;
+  double x = lstm__option_value(l, o);
+  if (!(o->types >> (int)l->type & 1u)) /* the size has two names */
+    return x == 0 || o->at == 0 ? LSTM_OK : lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s has no %s", i,
+                                                       lstm__kind_of((int)l->type)->name, o->name);
+  if (lstm__is_float(o))
+    return lstm__finite(x) && x >= 0 && (o->what == LSTM__NUMBER || x < 1) ? LSTM_OK :
+      lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s must be at least 0%s", i, o->name,
+                 o->what == LSTM__RATE ? " and below 1" : " and finite");
+  if (o->what == LSTM__SIZE && x > most)
+    return lstm__fail(e, LSTM_ERR_LIMIT, "layer %d: %s is %d, the limit is %d", i, o->name, (int)x, most);
+  return x >= 0 && x <= most ? LSTM_OK : lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s is %d, wanted 0 to %d", i,
+                                                    o->name, (int)x, most);
 }
 
 /* Checks options against each other. */
@@ -2240,10 +2222,7 @@ static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, const char 
 
 static void lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
   lstm__text t = lstm__text_in(out, LSTM__NAME);
-  if (number >= 0)
-    lstm__print(&t, "%s%d", word, number);
-  else
-    lstm__print(&t, "%s", word);
+  lstm__print(&t, number < 0 ? "%s" : "%s%d", word, number);
 }
 
 static int lstm__plan_embedding(lstm__walk *w, lstm__layer *l) {
@@ -2292,10 +2271,7 @@ static int lstm__plan_dense(lstm__walk *w, lstm__layer *l) {
   char prefix[LSTM__NAME];
   int last = ++w->denses == w->heads;
   w->depth = 0;
-  if (last)
-    lstm__numbered(prefix, name ? name : "head", -1);
-  else
-    lstm__numbered(prefix, name ? name : "dense", name ? -1 : w->denses - 1);
+  lstm__numbered(prefix, name ? name : last ? "head" : "dense", name || last ? -1 : w->denses - 1);
   if (last && w->d->layers[0].tied)
     l->tensor[LSTM__T_WEIGHT] = 0;
   else if (!lstm__add_tensor(w, l, LSTM__T_WEIGHT, prefix, "weight", -1, l->out, l->in))
@@ -2482,26 +2458,16 @@ static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1
 
 /* What states and weights must agree in: the nodes but for dropout, the tensors, and what scratch depends on. */
 static uint64_t lstm__fingerprint(const lstm_model *m) {
-  uint64_t h = lstm__hash(0xcbf29ce484222325u, &m->desc.input_size, sizeof m->desc.input_size);
-  int i, key[5];
-  key[0] = m->plan.widest;
-  key[1] = m->plan.gate_row;
-  key[2] = m->plan.pool >= 0;
-  h = lstm__hash(h, key, 3 * sizeof *key);
+  int i, whole[] = {m->desc.input_size, m->plan.widest, m->plan.gate_row, m->plan.pool >= 0};
+  uint64_t h = lstm__hash(0xcbf29ce484222325u, whole, sizeof whole);
   for (i = 0; i < m->plan.layers; i++) {
     const lstm__layer *l = m->layers + i;
-    key[0] = l->type;
-    key[1] = l->in;
-    key[2] = l->out;
-    key[3] = l->branch;
-    key[4] = l->reverse;
-    if (l->type != LSTM_LAYER_DROPOUT) h = lstm__hash(h, key, sizeof key);
+    int node[] = {l->type, l->in, l->out, l->branch, l->reverse};
+    if (l->type != LSTM_LAYER_DROPOUT) h = lstm__hash(h, node, sizeof node);
   }
   for (i = 0; i < m->plan.tensors; i++) {
-    key[0] = m->tensors[i].kind;
-    key[1] = m->tensors[i].rows;
-    key[2] = m->tensors[i].columns;
-    h = lstm__hash(h, key, 3 * sizeof *key);
+    int tensor[] = {m->tensors[i].kind, m->tensors[i].rows, m->tensors[i].columns};
+    h = lstm__hash(h, tensor, sizeof tensor);
   }
   return h;
 }
@@ -2545,9 +2511,14 @@ LSTM__FORCE_INLINE int lstm__row_of(const lstm__layer *l, int kind, int column) 
   return gate * l->units + unit;
 }
 
+static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int kind) {
+  return m->params + m->tensors[l->tensor[kind]].offset;
+}
+
 /* Packs weights [rows][k] into a node's panels of `panel_rows` rows, from row `at`; padding becomes 0. */
-static void lstm__pack(float *packed, const lstm__layer *l, size_t panel_rows, size_t at, int kind, const float *w,
+static void lstm__pack(const lstm_model *m, float *packed, const lstm__layer *l, size_t panel_rows, size_t at, int kind,
                        int k) {
+  const float *w = lstm__param(m, l, kind);
   int columns = l->units_pad * l->gates, column, i;
   for (column = 0; column < columns; column++) {
     int panel = column / 64, row = lstm__row_of(l, kind, column);
@@ -2560,10 +2531,6 @@ static void lstm__pack(float *packed, const lstm__layer *l, size_t panel_rows, s
     else
       for (i = 0; i < k; i++) to[(size_t)i * width] = from[i];
   }
-}
-
-static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int kind) {
-  return m->params + m->tensors[l->tensor[kind]].offset;
 }
 
 /* A plain matrix of one column a unit, as a node of its own; see lstm__row_of. */
@@ -2605,16 +2572,14 @@ static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
   size_t in = (size_t)l->in, rows = 1 + in + (size_t)(l->recurrent ? l->out : 0);
   int bias = l->recurrent ? LSTM__T_BIAS : LSTM__T_DENSE_BIAS, x = l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT;
   if (!l->gates) return;
-  lstm__pack(to, l, rows, 0, bias, lstm__param(m, l, bias), 1);
-  lstm__pack(to, l, rows, 1, x, lstm__param(m, l, x), l->in);
+  lstm__pack(m, to, l, rows, 0, bias, 1);
+  lstm__pack(m, to, l, rows, 1, x, l->in);
   if (!l->recurrent) return;
-  lstm__pack(to, l, rows, 1 + in, LSTM__T_WEIGHT_HH, lstm__param(m, l, LSTM__T_WEIGHT_HH), l->out);
-  if (l->type == LSTM_LAYER_GRU)
-    lstm__pack(to, l, rows, 0, LSTM__T_BIAS_HN, lstm__param(m, l, LSTM__T_BIAS_HN), 1);
+  lstm__pack(m, to, l, rows, 1 + in, LSTM__T_WEIGHT_HH, l->out);
+  if (l->type == LSTM_LAYER_GRU) lstm__pack(m, to, l, rows, 0, LSTM__T_BIAS_HN, 1);
   if (l->o.projection) {
     lstm__layer r = lstm__projection_of(l);
-    lstm__pack(m->packed + l->project, &r, (size_t)l->units, 0, LSTM__T_PROJECTION,
-               lstm__param(m, l, LSTM__T_PROJECTION), l->units);
+    lstm__pack(m, m->packed + l->project, &r, (size_t)l->units, 0, LSTM__T_PROJECTION, l->units);
   }
   if (l->o.layer_norm) { /* the bias is added after the normalisation */
     int b;
@@ -2626,33 +2591,19 @@ static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
 enum { LSTM__FROM_ZERO, LSTM__FROM_BIAS, LSTM__FROM_OUTPUT }; /* where the chains of a product begin */
 
 static lstm__rows lstm__rows_at(const float *p, size_t stride, const int *index) {
-  lstm__rows r;
-  r.p = p;
-  r.stride = stride;
-  r.index = index;
+  lstm__rows r = {p, stride, index};
   return r;
 }
 
 static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *index) {
-  lstm__out_rows r;
-  r.p = p;
-  r.stride = stride;
-  r.index = index;
+  lstm__out_rows r = {p, stride, index};
   return r;
 }
 
 /* c [rows][columns] = start + a [rows][k] w */
 static void lstm__gemm(const lstm_model *m, int rows, int k, int columns, int from, const float *w, lstm__rows a,
                        lstm__out_rows c) {
-  lstm__gemm_job job;
-  job.rows = rows;
-  job.k = k;
-  job.columns = columns;
-  job.bias = from == LSTM__FROM_BIAS;
-  job.accumulate = from == LSTM__FROM_OUTPUT;
-  job.w = w;
-  job.a = a;
-  job.c = c;
+  lstm__gemm_job job = {rows, k, columns, from == LSTM__FROM_BIAS, from == LSTM__FROM_OUTPUT, w, a, c};
   m->kernels->gemm(&job);
 }
 
@@ -2720,24 +2671,6 @@ static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, c
   memset(m->params, 0, (m->plan.params + 16) * sizeof(float));
   m->fingerprint = lstm__fingerprint(m);
   return LSTM_OK;
-}
-
-/* Where an object comes from: its size is measured, then it is carved out of the caller's memory or of one
-   allocation. */
-static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, void *memory, size_t memory_size,
-                               lstm__arena *arena, void **block, lstm_error *error) {
-  memset(arena, 0, sizeof *arena);
-  *block = NULL;
-  if (memory) {
-    if (memory_size < size)
-      return lstm__fail(error, LSTM_ERR_MEMORY, "%z bytes of memory given, %z are needed", memory_size, size);
-    if (!lstm__is_aligned(memory))
-      return lstm__fail(error, LSTM_ERR_ARGUMENT, "the memory given is not aligned to %d bytes", LSTM_ALIGNMENT);
-    arena->base = (unsigned char *)memory;
-    return LSTM_OK;
-  }
-  arena->base = (unsigned char *)lstm__alloc_aligned(allocator, size, block);
-  return arena->base ? LSTM_OK : lstm__fail(error, LSTM_ERR_MEMORY, "out of memory: %z bytes", size);
 }
 
 static lstm_status lstm__measure_model(const lstm_model_desc *d, size_t meta_size, lstm__plan *plan, size_t *size) {
@@ -2836,8 +2769,6 @@ static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, in
   }
 }
 
-static float lstm__root_of(double x) { return (float)lstm__sqrt(x); }
-
 /* What begins as if it were not there: gains at 1, shifts and states at 0. Returns 1 if t is such a tensor. */
 static int lstm__init_vector(lstm_model *m, const lstm__tensor *t) {
   size_t i;
@@ -2850,22 +2781,13 @@ static int lstm__init_vector(lstm_model *m, const lstm__tensor *t) {
 
 static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
   const lstm__layer *l = m->layers + t->node;
-  float *w = m->params + t->offset;
-  size_t i, n = t->count;
-  if (t->kind == LSTM__T_TABLE) {
-    lstm__init_normal(w, t->count, m->desc.seed, stream);
-    return;
-  }
-  if (lstm__init_vector(m, t)) return;
-  lstm__init_uniform(w, t->count, lstm__root_of(1.0 / (l->recurrent ? l->units : l->in)), m->desc.seed, stream);
-  if (t->kind != LSTM__T_BIAS) return;
-  if (l->type == LSTM_LAYER_GRU) n = 2 * (size_t)l->units; /* of n there are two for good */
-  { /* PyTorch has two biases, each drawn; here is their sum. The second draw borrows the packed weights' memory, still
-       unused. */
-    float *second = m->packed;
-    lstm__init_uniform(second, n, lstm__root_of(1.0 / l->units), m->desc.seed, stream + ((uint64_t)1 << 32));
-    for (i = 0; i < n; i++) w[i] = w[i] + second[i];
-  }
+  float *w = m->params + t->offset, limit = (float)lstm__sqrt(1.0 / (l->recurrent ? l->units : l->in));
+  /* Of the two biases, each drawn, here is the sum; but for n's of a GRU, of which there are two for good. The second
+     draw borrows the packed weights' memory, still unused. */
+  size_t i, n = t->kind != LSTM__T_BIAS ? 0 : l->type == LSTM_LAYER_GRU ? 2 * (size_t)l->units : t->count;
+  lstm__init_uniform(w, t->count, limit, m->desc.seed, stream);
+  lstm__init_uniform(m->packed, n, limit, m->desc.seed, stream + ((uint64_t)1 << 32));
+  for (i = 0; i < n; i++) w[i] = w[i] + m->packed[i];
 }
 
 /* Glorot and Bengio, 2010; Saxe et al., 2014 (orthogonal); Gers et al., 2000 and Jozefowicz et al., 2015 (forget bias
@@ -2874,51 +2796,46 @@ static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t st
   const lstm__layer *l = m->layers + t->node;
   float *w = m->params + t->offset;
   int i;
-  if (lstm__init_vector(m, t)) return;
-  if (t->kind == LSTM__T_TABLE) {
-    lstm__init_normal(w, t->count, m->desc.seed, stream);
-  } else if (t->kind == LSTM__T_WEIGHT_HH) { /* the packed weights' memory has the room and is still unused */
+  if (t->kind == LSTM__T_WEIGHT_HH) { /* the packed weights' memory has the room and is still unused */
     lstm__init_orthogonal(m->kernels, w, t->rows, t->columns, m->packed + l->packed, m->desc.seed, stream);
   } else if (t->kind == LSTM__T_BIAS) {
     for (i = 0; l->type == LSTM_LAYER_LSTM && i < l->units; i++) w[l->units + i] = 1.0f;
   } else if (t->columns) {
-    lstm__init_uniform(w, t->count, lstm__root_of(6.0 / ((double)t->rows + (double)t->columns)), m->desc.seed, stream);
+    lstm__init_uniform(w, t->count, (float)lstm__sqrt(6.0 / ((double)t->rows + (double)t->columns)), m->desc.seed,
+                       stream);
   }
 }
 
 static lstm_status lstm__create_model(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out) {
-  lstm_status status = lstm__build_model(desc, 0, memory, size, out);
+  lstm_status status;
+  lstm_model *m;
   int i;
+  if (out) *out = NULL;
+  if (!desc || !out) return LSTM_ERR_ARGUMENT;
+  status = lstm__build_model(desc, 0, memory, size, out);
   if (status != LSTM_OK) return status;
-  for (i = 0; i < (*out)->plan.tensors && desc->init != LSTM_INIT_ZERO; i++) {
-    const lstm__tensor *t = (*out)->tensors + i;
-    if (desc->init == LSTM_INIT_PYTORCH)
-      lstm__init_pytorch(*out, t, (uint64_t)(i + 1));
-    else
-      lstm__init_default(*out, t, (uint64_t)(i + 1));
+  m = *out;
+  for (i = 0; i < m->plan.tensors && desc->init != LSTM_INIT_ZERO; i++) {
+    const lstm__tensor *t = m->tensors + i;
+    if (t->kind == LSTM__T_TABLE)
+      lstm__init_normal(m->params + t->offset, t->count, desc->seed, (uint64_t)(i + 1));
+    else if (!lstm__init_vector(m, t))
+      (desc->init == LSTM_INIT_PYTORCH ? lstm__init_pytorch : lstm__init_default)(m, t, (uint64_t)(i + 1));
   }
-  lstm_model_refresh(*out);
+  lstm_model_refresh(m);
   return LSTM_OK;
 }
 
 LSTM_API lstm_status lstm_model_create(const lstm_model_desc *desc, lstm_model **out) {
-  if (!out) return LSTM_ERR_ARGUMENT;
-  *out = NULL;
-  return desc ? lstm__create_model(desc, NULL, 0, out) : LSTM_ERR_ARGUMENT;
+  return lstm__create_model(desc, NULL, 0, out);
 }
 
 LSTM_API lstm_status lstm_model_create_in(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out) {
-  if (!out) return LSTM_ERR_ARGUMENT;
-  *out = NULL;
-  if (!desc || !memory) return LSTM_ERR_ARGUMENT;
-  return lstm__create_model(desc, memory, size, out);
+  return lstm__create_model(memory ? desc : NULL, memory, size, out);
 }
 
 LSTM_API void lstm_model_destroy(lstm_model *model) {
-  lstm_allocator allocator;
-  if (!model || !model->block) return;
-  allocator = model->desc.allocator;
-  lstm__free(&allocator, model->block);
+  if (model) lstm__free(&model->desc.allocator, model->block);
 }
 
 LSTM_API const lstm_model_desc *lstm_model_desc_of(const lstm_model *model) { return &model->desc; }
@@ -2930,11 +2847,7 @@ LSTM_API lstm_isa lstm_model_isa(const lstm_model *model) { return model->kernel
 LSTM_API lstm_output lstm_model_output(const lstm_model *model) { return model->desc.output; }
 LSTM_API size_t lstm_model_parameter_count(const lstm_model *model) { return model->plan.params; }
 LSTM_API int lstm_model_tensor_count(const lstm_model *model) { return model->plan.tensors; }
-
-LSTM_API int lstm_model_reads_last(const lstm_model *model) {
-  return model->plan.pool >= 0;
-}
-
+LSTM_API int lstm_model_reads_last(const lstm_model *model) { return model->plan.pool >= 0; }
 LSTM_API int lstm_model_bidirectional(const lstm_model *model) { return model->plan.bidirectional; }
 
 static lstm_status lstm__tensor_view(const lstm_model *m, int i, float *base, lstm_tensor *out) {
@@ -2986,20 +2899,16 @@ LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t c
 LSTM_API int lstm_model_meta_count(const lstm_model *model) { return model->meta_count; }
 
 /* Pair i begins after 2 i strings. */
-static const char *lstm__meta_string(const lstm_model *m, int number) {
+static const char *lstm__meta_string(const lstm_model *m, int i, int second) {
   const char *s = m->meta;
-  if (number < 0 || number >= 2 * m->meta_count) return NULL;
-  while (number--) s += strlen(s) + 1;
+  int skip;
+  if (i < 0 || i >= m->meta_count) return NULL;
+  for (skip = 2 * i + second; skip > 0; skip--) s += strlen(s) + 1;
   return s;
 }
 
-LSTM_API const char *lstm_model_meta_key(const lstm_model *model, int i) {
-  return i < 0 || i >= model->meta_count ? NULL : lstm__meta_string(model, 2 * i);
-}
-
-LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i) {
-  return i < 0 || i >= model->meta_count ? NULL : lstm__meta_string(model, 2 * i + 1);
-}
+LSTM_API const char *lstm_model_meta_key(const lstm_model *model, int i) { return lstm__meta_string(model, i, 0); }
+LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i) { return lstm__meta_string(model, i, 1); }
 
 LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
   int i;
@@ -3025,10 +2934,6 @@ struct lstm_state {
 #define LSTM__STATE_HEAD LSTM_ALIGNMENT
 #define LSTM__STATE_VERSION 1
 
-typedef struct lstm__sums {
-  double loss, weight, targets, correct;
-} lstm__sums;
-
 /* Offsets in bytes of a state's parts; slot: floats of one task's scratch. */
 typedef struct lstm__state_layout {
   size_t saved, sums, scratch, slot, total;
@@ -3050,39 +2955,42 @@ static size_t lstm__scratch_rows(const lstm_model *m, int seq_len) {
   return (m->plan.pool >= 0 ? 3 : 2) + (m->plan.bidirectional ? 3 * (size_t)seq_len : 0);
 }
 
-static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *d, lstm__state_layout *s) {
+/* Fills in the defaults of a description, which may be NULL, and says where everything is. */
+static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *desc, lstm_state_desc *d,
+                                       lstm__state_layout *s) {
   lstm__arena a;
   size_t floats = 0;
-  lstm_error *error = d ? d->error : NULL;
+  memset(d, 0, sizeof *d);
   memset(s, 0, sizeof *s);
   memset(&a, 0, sizeof a);
-  s->lanes = d && d->lanes ? d->lanes : 1;
-  s->tasks = d && d->tasks ? d->tasks : 1;
+  if (desc) *d = *desc;
+  s->lanes = d->lanes ? d->lanes : 1;
+  s->tasks = d->tasks ? d->tasks : 1;
+  s->seq_len = d->seq_len ? d->seq_len : 1;
   if (s->lanes < 1 || s->tasks < 1)
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "a state of %d lanes for %d tasks", s->lanes, s->tasks);
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a state of %d lanes for %d tasks", s->lanes, s->tasks);
   if (s->lanes > LSTM_MAX_LANES)
-    return lstm__fail(error, LSTM_ERR_LIMIT, "%d lanes, the limit is %d", s->lanes, LSTM_MAX_LANES);
+    return lstm__fail(d->error, LSTM_ERR_LIMIT, "%d lanes, the limit is %d", s->lanes, LSTM_MAX_LANES);
+  if (s->seq_len < 1 || s->seq_len > LSTM_MAX_SEQ_LEN)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a state for %d steps, wanted 1 to %d", s->seq_len,
+                      LSTM_MAX_SEQ_LEN);
   s->tasks = lstm__int_min(s->tasks, s->lanes);
   s->group = lstm__int_min(s->lanes, LSTM__GROUP);
-  s->seq_len = d && d->seq_len ? d->seq_len : 1;
-  if (s->seq_len < 1 || s->seq_len > LSTM_MAX_SEQ_LEN)
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "a state for %d steps, wanted 1 to %d", s->seq_len, LSTM_MAX_SEQ_LEN);
-  floats = lstm__scratch_rows(m, s->seq_len) * (size_t)s->group + 1;
-  if (!lstm__mul_ok(floats, (size_t)m->plan.widest, &s->slot) ||
-      !lstm__add_ok(s->slot, (size_t)s->group * (size_t)m->plan.gate_row, &s->slot))
-    a.overflow = 1;
   (void)lstm__carve(&a, 1, LSTM__STATE_HEAD);
-  if (!lstm__mul_ok((size_t)s->lanes, m->plan.lane, &floats)) a.overflow = 1;
-  (void)lstm__carve(&a, floats, sizeof(float));
+  (void)lstm__carve(&a, (size_t)s->lanes, m->plan.lane * sizeof(float));
   s->saved = a.used;
   (void)lstm__carve(&a, 1, sizeof(lstm__state_tail));
   s->sums = a.used;
-  (void)lstm__carve(&a, (size_t)s->lanes, sizeof(lstm__sums));
+  (void)lstm__carve(&a, (size_t)s->lanes, sizeof(lstm_metrics));
   s->scratch = a.used;
-  if (!lstm__mul_ok((size_t)s->tasks, s->slot, &floats)) a.overflow = 1;
-  (void)lstm__carve(&a, floats, sizeof(float));
+  floats = lstm__scratch_rows(m, s->seq_len) * (size_t)s->group + 1;
+  if (!lstm__mul_ok(floats, (size_t)m->plan.widest, &s->slot) ||
+      !lstm__add_ok(s->slot, (size_t)s->group * (size_t)m->plan.gate_row, &s->slot) ||
+      !lstm__mul_ok((size_t)s->tasks, s->slot, &floats))
+    a.overflow = 1;
+  (void)lstm__carve_floats(&a, floats);
   s->total = a.used;
-  return a.overflow ? lstm__fail(error, LSTM_ERR_LIMIT, "the state is too large for this machine") : LSTM_OK;
+  return a.overflow ? lstm__fail(d->error, LSTM_ERR_LIMIT, "the state is too large for this machine") : LSTM_OK;
 }
 
 static float *lstm__lane(lstm_state *s, int lane) {
@@ -3098,8 +3006,8 @@ static lstm__state_tail *lstm__tail(lstm_state *s) {
   return (lstm__state_tail *)(void *)((unsigned char *)s + s->saved_size);
 }
 
-static lstm__sums *lstm__state_sums(lstm_state *s) {
-  return (lstm__sums *)(void *)((unsigned char *)s + lstm__tail(s)->at.sums);
+static lstm_metrics *lstm__state_sums(lstm_state *s) {
+  return (lstm_metrics *)(void *)((unsigned char *)s + lstm__tail(s)->at.sums);
 }
 
 static float *lstm__scratch(lstm_state *s, int task) {
@@ -3107,15 +3015,18 @@ static float *lstm__scratch(lstm_state *s, int task) {
   return (float *)(void *)((unsigned char *)s + at->scratch) + (size_t)task * at->slot;
 }
 
-static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc *d, void *memory, size_t size,
+static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc *desc, void *memory, size_t size,
                                       lstm_state **out) {
+  lstm_state_desc d;
   lstm__state_layout layout;
   lstm__arena arena;
   lstm__state_tail *tail;
   void *block;
-  lstm_status status = lstm__lay_out_state(m, d, &layout);
-  if (status != LSTM_OK) return status;
-  status = lstm__place(d ? &d->allocator : NULL, layout.total, memory, size, &arena, &block, d ? d->error : NULL);
+  lstm_status status;
+  if (out) *out = NULL;
+  if (!m || !out) return LSTM_ERR_ARGUMENT;
+  status = lstm__lay_out_state(m, desc, &d, &layout);
+  if (status == LSTM_OK) status = lstm__place(&d.allocator, layout.total, memory, size, &arena, &block, d.error);
   if (status != LSTM_OK) return status;
   memset(arena.base, 0, layout.total);
   *out = (lstm_state *)(void *)arena.base;
@@ -3125,41 +3036,34 @@ static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc
   (*out)->lanes = (uint32_t)layout.lanes;
   (*out)->version = LSTM__STATE_VERSION;
   tail = lstm__tail(*out);
-  if (d) tail->allocator = d->allocator;
+  tail->allocator = d.allocator;
   tail->block = block;
   tail->at = layout;
   return lstm_state_begin(m, *out, -1);
 }
 
 LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_desc *desc, size_t *size) {
+  lstm_state_desc d;
   lstm__state_layout layout;
   lstm_status status;
-  if (!size) return LSTM_ERR_ARGUMENT;
-  *size = 0;
-  if (!model) return LSTM_ERR_ARGUMENT;
-  status = lstm__lay_out_state(model, desc, &layout);
+  if (size) *size = 0;
+  if (!model || !size) return LSTM_ERR_ARGUMENT;
+  status = lstm__lay_out_state(model, desc, &d, &layout);
   if (status == LSTM_OK) *size = layout.total;
   return status;
 }
 
 LSTM_API lstm_status lstm_state_create(const lstm_model *model, const lstm_state_desc *desc, lstm_state **out) {
-  if (!out) return LSTM_ERR_ARGUMENT;
-  *out = NULL;
-  return model ? lstm__create_state(model, desc, NULL, 0, out) : LSTM_ERR_ARGUMENT;
+  return lstm__create_state(model, desc, NULL, 0, out);
 }
 
 LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory,
                                           size_t size, lstm_state **out) {
-  if (!out) return LSTM_ERR_ARGUMENT;
-  *out = NULL;
-  return model && memory ? lstm__create_state(model, desc, memory, size, out) : LSTM_ERR_ARGUMENT;
+  return lstm__create_state(memory ? model : NULL, desc, memory, size, out);
 }
 
 LSTM_API void lstm_state_destroy(lstm_state *state) {
-  lstm_allocator allocator;
-  if (!state || !lstm__tail(state)->block) return;
-  allocator = lstm__tail(state)->allocator;
-  lstm__free(&allocator, lstm__tail(state)->block);
+  if (state) lstm__free(&lstm__tail(state)->allocator, lstm__tail(state)->block);
 }
 
 LSTM_API int lstm_state_lanes(const lstm_state *state) { return (int)state->lanes; }
@@ -3708,7 +3612,7 @@ static void lstm__take_row(lstm__batch_run *run, const float *z, float *row, int
   if (run->y) lstm__emit(run->m, z, row, run->y + at * o);
   if (run->loss) {
     double weight = lstm__row_weight(&run->b, run->loss, t, lane);
-    lstm__sums *sums = lstm__state_sums(run->s) + lane;
+    lstm_metrics *sums = lstm__state_sums(run->s) + lane;
     int correct = 0;
     if (!(weight > 0)) return;
     memcpy(row, z, o * sizeof(float));
@@ -3961,11 +3865,11 @@ static lstm_status lstm__evaluate(const lstm_model *model, lstm_state *state, co
   lstm_status status;
   uint32_t lane;
   if (!model || !state || !batch || !metrics) return LSTM_ERR_ARGUMENT;
-  memset(lstm__state_sums(state), 0, (size_t)state->lanes * sizeof(lstm__sums));
+  memset(lstm__state_sums(state), 0, (size_t)state->lanes * sizeof(lstm_metrics));
   status = lstm__run_batch(model, state, batch, loss, NULL, executor);
   if (status != LSTM_OK) return status;
   for (lane = 0; lane < state->lanes; lane++) {
-    const lstm__sums *sums = lstm__state_sums(state) + lane;
+    const lstm_metrics *sums = lstm__state_sums(state) + lane;
     metrics->loss += sums->loss;
     metrics->weight += sums->weight;
     metrics->targets += sums->targets;
@@ -4382,13 +4286,17 @@ static const float *lstm__copy_list(float *to, const float *from, int count) {
 
 static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *desc, void *memory, size_t size,
                                         lstm_trainer **out) {
-  lstm_trainer_desc d = *desc;
+  lstm_trainer_desc d;
   lstm__arena arena;
   lstm_trainer *t;
   size_t needed, i;
   void *block;
   int rows, width;
-  lstm_status status = lstm__measure_trainer(m, &d, &needed);
+  lstm_status status;
+  if (out) *out = NULL;
+  if (!m || !desc || !out) return LSTM_ERR_ARGUMENT;
+  d = *desc;
+  status = lstm__measure_trainer(m, &d, &needed);
   if (status != LSTM_OK) return status;
   status = lstm__place(&d.allocator, needed, memory, size, &arena, &block, d.error);
   if (status != LSTM_OK) return status;
@@ -4426,20 +4334,15 @@ LSTM_API lstm_status lstm_trainer_size(const lstm_model *model, const lstm_train
 }
 
 LSTM_API lstm_status lstm_trainer_create(lstm_model *model, const lstm_trainer_desc *desc, lstm_trainer **out) {
-  if (!out) return LSTM_ERR_ARGUMENT;
-  *out = NULL;
-  return model && desc ? lstm__create_trainer(model, desc, NULL, 0, out) : LSTM_ERR_ARGUMENT;
+  return lstm__create_trainer(model, desc, NULL, 0, out);
 }
 
 LSTM_API lstm_status lstm_trainer_create_in(lstm_model *model, const lstm_trainer_desc *desc, void *memory, size_t size,
                                             lstm_trainer **out) {
-  if (!out) return LSTM_ERR_ARGUMENT;
-  *out = NULL;
-  return model && desc && memory ? lstm__create_trainer(model, desc, memory, size, out) : LSTM_ERR_ARGUMENT;
+  return lstm__create_trainer(model, memory ? desc : NULL, memory, size, out);
 }
 
 LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
-  lstm_allocator allocator;
   lstm_model *m;
   if (!trainer) return;
   m = trainer->model;
@@ -4447,8 +4350,7 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
     m->table_valid = 1;
     lstm__fill_table(m, 0, m->desc.input_size);
   }
-  allocator = trainer->desc.allocator;
-  lstm__free(&allocator, trainer->block);
+  lstm__free(&trainer->desc.allocator, trainer->block);
 }
 
 /* --- forward ----------------------------------------------------------------------------------------------------- */
@@ -6400,7 +6302,7 @@ static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece
     if (!(o->types >> (int)l->type & 1u) || !lstm__piece_is(option, o->name)) continue;
     if ((o->what == LSTM__FLAG) == (equals != NULL) || !lstm__read_value(o, value, l))
       return LSTM__BAD(f, FORMAT, "%s: bad value in %p", key, &word);
-    return o->what == LSTM__SIZE ? lstm__check_size(f, key, (uint64_t)lstm__option_int(l, o)) : LSTM_OK;
+    return o->what == LSTM__SIZE ? lstm__check_size(f, key, (uint64_t)lstm__option_value(l, o)) : LSTM_OK;
   }
   return LSTM__BAD(f, UNSUPPORTED, "%s: unknown option %p", key, &word);
 }
@@ -6952,9 +6854,8 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   f->tensor_capacity = 2 * f->entry_capacity + 64; /* biases may be missing, and a sentence wants the first name */
   memset(&arena, 0, sizeof arena);
   lstm__carve_tables(f, &arena);
-  arena.base = (unsigned char *)lstm__alloc_aligned(&desc->allocator, arena.used, work);
-  arena.used = 0;
-  if (!arena.base) return LSTM__BAD(f, MEMORY, "out of memory for reading the header");
+  status = lstm__place(&desc->allocator, arena.used, NULL, 0, &arena, work, f->error);
+  if (status != LSTM_OK) return status;
   lstm__carve_tables(f, &arena);
   status = lstm__read_header(f, (const char *)(bytes + 8), (size_t)header);
   return status ? status : lstm__check_tables(f);

@@ -8,6 +8,7 @@ int memcmp(const void *a, const void *b, size_t size);
 size_t strlen(const char *text);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t size);
+size_t strspn(const char *text, const char *in);
 char *strchr(const char *in, int value);
 char *strrchr(const char *in, int value);
 char *strstr(const char *in, const char *text);
