@@ -218,12 +218,11 @@ fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 	     > $(BUILD)/fuzz/$$n.log 2>&1 \
 	  && echo "ok fuzz $$n" || { tail -n 60 $(BUILD)/fuzz/$$n.log; echo "not ok fuzz $$n"; exit 1; }; done
 
-BENCH_C := $(wildcard tests/bench/*.c)
-bench: $(LSTM) $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%) ## measure; prints a table and writes build/bench.json
-	@for b in $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%); do $$b $(BENCH_ARGS) || exit 1; done
+bench: $(BUILD)/bench/bench ## measure; prints a table and writes build/bench.json (BENCH_ARGS="--quick --isa all ...")
+	@$(BUILD)/bench/bench --json $(BUILD)/bench.json $(BENCH_ARGS)
 
-vs-torch: $(BENCH_C:tests/bench/%.c=$(BUILD)/bench/%) ## the rows of `make bench` beside PyTorch, one thread each
-	@python3 tests/bench/vs_torch.py --bench $(BUILD)/bench/bench $(BENCH_ARGS)
+vs-torch: $(BUILD)/bench/bench ## the works of `make bench` in turns with PyTorch; writes build/vs_torch.json
+	@python3 tests/bench/vs_torch.py --bench $(BUILD)/bench/bench --json $(BUILD)/vs_torch.json $(BENCH_ARGS)
 
 isa-matrix: need-cmocka ## equal bits from gcc and clang, -O1 to -O3 -march=native
 	@sh tests/isa/matrix.sh $(BUILD)/isa-matrix

@@ -1,371 +1,201 @@
-/* Measures; prints a table and writes build/bench.json. Nothing here is asserted: timings belong to the machine.
+/* bench: times the library; prints a table and writes build/bench.json. Nothing is asserted: times belong to a machine.
 
-   bench [--isa NAME] [--only TEXT] [--quick] [--json PATH]   --only: rows whose name contains TEXT
+   bench [--quick] [--only TEXT] [--isa NAME|all] [--numerics portable] [--threads N] [--json PATH] [--serve]
 
-   A row's time is the median of slices. GFLOP/s counts the operations that are executed (a token's input part is a
-   table, and costs per window, not per token). The shares are of peaks that are measured in the same run: the FMA
-   units, reading the weights' number of bytes again and again, and (lanes) FMA time plus the time of the gate
-   arithmetic alone. The last table has the cost of each option of a cell. */
+   --only: works whose name contains TEXT. --isa all: every set that this machine has. --numerics portable and
+   --threads N: a second row for each work, timed in turns with the first. --serve: times one slice of the first work
+   for each line of the input and prints its seconds; so a script can let two programs take turns.
+
+   A row's time is the least of many short slices, as what disturbs only adds; the file has their median, too. Its floor
+   is the least that this machine needs, of parts that take turns with it: the multiply-adds that the work needs (no
+   padding) at the peak rate, or, of a step, reading its weights again and again where that takes longer; plus the gate
+   arithmetic alone (training: of both directions), plus the optimiser alone. The table gives each part in percent of
+   the time; `share` is the floor over the time. */
 #define _POSIX_C_SOURCE 199309L
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include "floors.h"
+#include "measure.h"
+#include "peaks.h"
+#include "works.h"
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void check(lstm_status status, const char *what) {
-  if (status == LSTM_OK) return;
-  fprintf(stderr, "bench: %s: %s\n", what, lstm_status_text(status));
-  exit(1);
-}
-
-static float *make_floats(size_t count, float scale) {
-  lstm_rng rng = {0};
-  float *p = (float *)malloc(count * sizeof(float));
-  size_t i;
-  if (!p) exit(1);
-  for (i = 0; i < count; i++) p[i] = (2.0f * lstm_random(&rng) - 1.0f) * scale;
-  return p;
-}
-
-/* --- options and rows --------------------------------------------------------------------------------------------- */
+/* --- options ------------------------------------------------------------------------------------------------------ */
 
 static lstm_isa isa;
-static const char *only, *json_path = "build/bench.json";
-static double slice_seconds = .1;
-static int slices = 7;
+static const char *only = "", *json_path = "build/bench.json";
+static int all_isas, portable, threads = 1, serve;
 
+static int wanted(const char *name) { return strstr(name, only) != NULL; }
+
+/* --- rows --------------------------------------------------------------------------------------------------------- */
+
+/* Seconds, or ratios; 0: does not apply, null in the file. */
 typedef struct row {
-  char name[80];
-  const char *unit;
-  double value, gflops, fma_share, other_share; /* shares: 0 where they mean nothing */
-  const char *other;
+  char work[64];
+  lstm_isa isa;
+  int portable, threads;
+  double time, median, tokens, fmas, bandwidth; /* per second, but for the two times */
+  parts share;
+  double cost;                   /* times the fused or the plain one's time */
+  double scaling, scaling_share; /* one thread's time over this one's; over that of a loop of multiply-adds */
 } row;
 
-static row rows[64];
+static row rows[512];
 static int row_count;
-static double fma_peak; /* GFLOP/s */
 
-static int wanted(const char *name) { return !only || strstr(name, only); }
-
-static void report(const char *name, const char *unit, double value, double gflops, double other_share,
-                   const char *other) {
+static row *add_row(const char *work) {
   row *r = &rows[row_count++];
-  snprintf(r->name, sizeof r->name, "%s", name);
-  r->unit = unit, r->value = value, r->gflops = gflops, r->other_share = other_share, r->other = other;
-  r->fma_share = fma_peak > 0 ? gflops / fma_peak : 0;
-  printf("%-34s %12.1f %-9s %8.1f GFLOP/s %4.0f %% of FMA", name, value, unit, gflops, 100 * r->fma_share);
-  if (other_share > 0) printf("  %4.0f %% of %s", 100 * other_share, other);
+  if (row_count == (int)(sizeof rows / sizeof *rows)) check(LSTM_ERR_LIMIT, "rows");
+  memset(r, 0, sizeof *r);
+  snprintf(r->work, sizeof r->work, "%s", work);
+  r->isa = isa, r->threads = 1;
+  return r;
+}
+
+static const char *time_text(double seconds) {
+  static char texts[4][32];
+  static int next;
+  char *text = texts[next++ % 4];
+  if (seconds < 1e-5) snprintf(text, sizeof *texts, "%.1f ns", seconds * 1e9);
+  else if (seconds < 1e-2) snprintf(text, sizeof *texts, "%.1f us", seconds * 1e6);
+  else snprintf(text, sizeof *texts, "%.2f ms", seconds * 1e3);
+  return text;
+}
+
+static void print_heading(void) {
+  printf("\n%-36s %-7s thr %10s %9s %8s %10s =%5s |%5s +%6s +%6s =%6s\n", "work", "isa", "time", "tokens/s", "GFLOP/s",
+         "floor", "FMA", "read", "gates", "update", "share");
+}
+
+static void print_share(const char *before, double share) {
+  if (share > 0) printf("%s%3.0f %%", before, 100 * share);
+  else printf("%s%5s", before, "");
+}
+
+static void print_row(const row *r) {
+  printf("%-36s %-7s %3d %10s ", r->work, lstm_isa_name(r->isa), r->threads, time_text(r->time));
+  if (r->tokens > 0) printf("%9.0f ", r->tokens);
+  else printf("%9s ", "");
+  printf("%8.1f ", 2e-9 * r->fmas);
+  if (r->share.sum > 0) {
+    printf("%10s  ", time_text(r->share.sum * r->time));
+    print_share("", r->share.fma);
+    print_share("  ", r->share.read);
+    print_share("   ", r->share.gates);
+    print_share("   ", r->share.update);
+    print_share("   ", r->share.sum);
+  }
+  if (r->portable) printf("  portable: %.2f x fused", r->cost);
+  if (r->scaling > 0) printf("  %.2f x one thread", r->scaling);
+  if (r->scaling_share > 0) printf(", %.0f %% of a pure FMA loop's", 100 * r->scaling_share);
   printf("\n");
   fflush(stdout);
 }
 
-/* --- timing ------------------------------------------------------------------------------------------------------- */
+/* --- measuring ---------------------------------------------------------------------------------------------------- */
 
-typedef void (*work)(void *context, long n);
-
-static int compare_doubles(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* Seconds per unit of work: the median of slices, each as long as slice_seconds asks for. */
-static double seconds_per(work run, void *context) {
-  double times[32], t;
-  long n = 1;
+/* For the reader: the shares of the rows are of the same loops, in turns with each row. */
+static void measure_peaks(void) {
+  static const struct { const char *name; int kilobytes; } levels[] = {
+    {"peak read L1", 16}, {"peak read L2", 256}, {"peak read L3", 4096}};
+  peak_loops loops = loops_of(isa);
+  row *r;
   int i;
-  for (;;) {
-    t = now();
-    run(context, n);
-    t = now() - t;
-    if (t >= slice_seconds / 4) break;
-    n = t > 1e-6 && slice_seconds / t < 10 ? n * 3 : n * 10;
+  if (!loops.fma) return;
+  r = add_row("peak fma");
+  r->fmas = fmas_in_loop(isa) / best_seconds(loops.fma, NULL);
+  printf("\n%s: %.1f GFLOP/s", lstm_isa_name(isa), 2e-9 * r->fmas);
+  for (i = 0; i < 3; i++) {
+    region memory = make_region(1024.0 * levels[i].kilobytes);
+    r = add_row(levels[i].name);
+    r->bandwidth = 4 * (double)memory.count / best_seconds(loops.read, &memory);
+    printf(", read %d KB: %.0f GB/s", levels[i].kilobytes, r->bandwidth * 1e-9);
+    free(memory.memory);
   }
-  n = (long)((double)n * slice_seconds / t);
-  if (n < 1) n = 1;
-  for (i = 0; i < slices; i++) {
-    t = now();
-    run(context, n);
-    times[i] = (now() - t) / (double)n;
+  printf("\n");
+}
+
+static row *fill_row(const shape *s, const contender *c, const contender *of, const floor_job *f) {
+  row *r = add_row(s->name);
+  r->time = of->time, r->median = of->median;
+  r->fmas = fmas_of(s) / of->time;
+  if (s->steps && s->embed) r->tokens = s->steps * s->batch / of->time;
+  r->share = floor_of(f, c, of, s, isa);
+  return r;
+}
+
+/* The row of several threads: its floor is one thread's over the scaling of a pure loop. */
+static void fill_threads(row *r, const contender *c) {
+  double pure = c[PURE].run ? threads * c[FMA].time / c[PURE].time : threads;
+  r->threads = threads, r->scaling = c[WORK].time / c[OTHER].time;
+  if (c[PURE].run) r->scaling_share = r->scaling / pure;
+  r->share.fma /= pure, r->share.gates /= pure, r->share.update /= pure, r->share.sum /= pure;
+}
+
+/* The plain work and the parts of its floor; in turns with them the portable work, or the work on more threads. */
+static void bench_shape(const shape *s) {
+  contender c[CONTENDERS];
+  job plain, other;
+  floor_job floor;
+  team_loop loop;
+  row *r;
+  int more = portable || (threads > 1 && s->steps);
+  if (!wanted(s->name) || (isa == LSTM_ISA_SCALAR && fmas_of(s) > 1e10)) return; /* minutes */
+  memset(c, 0, sizeof c), memset(&loop, 0, sizeof loop);
+  set_up(&plain, s, isa, 0, 1);
+  add_job(&c[WORK], &plain);
+  set_up_floor(&floor, c, s, isa, plain.model->kernels);
+  if (more) set_up(&other, s, isa, portable, portable ? 1 : threads), add_job(&c[OTHER], &other);
+  loop.team.width = threads, loop.fma = c[FMA].run;
+  if (more && !portable && loop.fma) {
+    add_contender(&c[PURE], run_team_loop, &loop);
+    c[PURE].begin = begin_team_loop, c[PURE].end = end_team_loop;
   }
-  qsort(times, (size_t)slices, sizeof *times, compare_doubles);
-  return times[slices / 2];
-}
-
-/* --- peaks -------------------------------------------------------------------------------------------------------- */
-
-static volatile float sink;
-
-/* Twelve independent chains keep two FMA units with a latency of four busy. Each begins elsewhere: a compiler computes
-   equal chains once. */
-#define CHAINS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-#define FMA_LOOP(type, set, fma, add, first) \
-  { \
-    type m = set(.999f), s = set(.001f), a0 = set(0.f), a1 = set(1.f), a2 = set(2.f), a3 = set(3.f), a4 = set(4.f); \
-    type a5 = set(5.f), a6 = set(6.f), a7 = set(7.f), a8 = set(8.f), a9 = set(9.f), a10 = set(10.f), a11 = set(11.f); \
-    long i; \
-    (void)context; \
-    for (i = 0; i < n; i++) { \
-      CHAINS(FMA_STEP_##first) \
-    } \
-    a0 = add(add(add(a0, a1), add(a2, a3)), add(add(a4, a5), add(a6, a7))); \
-    a0 = add(a0, add(add(a8, a9), add(a10, a11))); \
-    sink = first(a0); \
+  take_turns(c, CONTENDERS);
+  print_row(fill_row(s, c, &c[WORK], &floor));
+  if (more) {
+    r = fill_row(s, c, &c[OTHER], &floor);
+    r->portable = portable;
+    if (portable) r->cost = c[OTHER].time / c[WORK].time;
+    else fill_threads(r, c);
+    print_row(r);
+    tear_down(&other);
   }
-
-#ifdef LSTM__X86
-#define TARGET(text) __attribute__((target(text)))
-#define FIRST512(v) _mm512_cvtss_f32(v)
-#define FIRST256(v) _mm256_cvtss_f32(v)
-#define FMA_STEP_FIRST512(k) a##k = _mm512_fmadd_ps(a##k, m, s);
-#define FMA_STEP_FIRST256(k) a##k = _mm256_fmadd_ps(a##k, m, s);
-TARGET("avx512f") static void fma_avx512(void *context, long n)
-FMA_LOOP(__m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, FIRST512)
-TARGET("avx2,fma") static void fma_avx2(void *context, long n)
-FMA_LOOP(__m256, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps, FIRST256)
-#elif defined(LSTM__ARM64)
-#define FIRST128(v) vgetq_lane_f32(v, 0)
-#define FMA_STEP_FIRST128(k) a##k = vfmaq_f32(s, a##k, m);
-static void fma_neon(void *context, long n) FMA_LOOP(float32x4_t, vdupq_n_f32, vfmaq_f32, vaddq_f32, FIRST128)
-#endif
-
-static double measure_fma_peak(void) {
-#ifdef LSTM__X86
-  if (isa == LSTM_ISA_AVX512) return 12 * 16 * 2 / seconds_per(fma_avx512, NULL) * 1e-9;
-  if (isa == LSTM_ISA_AVX2) return 12 * 8 * 2 / seconds_per(fma_avx2, NULL) * 1e-9;
-#elif defined(LSTM__ARM64)
-  if (isa == LSTM_ISA_NEON) return 12 * 4 * 2 / seconds_per(fma_neon, NULL) * 1e-9;
-#endif
-  return 0;
+  tear_down_floor(&floor);
+  tear_down(&plain);
 }
 
-typedef struct region {
-  const float *p;
-  size_t count; /* floats, a multiple of 64 */
-} region;
-
-#ifdef LSTM__X86
-TARGET("avx512f") static void read_avx512(void *context, long n) {
-  const region *r = (const region *)context;
-  __m512 a = _mm512_setzero_ps(), b = a, c = a, d = a;
-  size_t i;
-  for (; n > 0; n--)
-    for (i = 0; i < r->count; i += 64) {
-      a = _mm512_add_ps(a, _mm512_loadu_ps(r->p + i)), b = _mm512_add_ps(b, _mm512_loadu_ps(r->p + i + 16));
-      c = _mm512_add_ps(c, _mm512_loadu_ps(r->p + i + 32)), d = _mm512_add_ps(d, _mm512_loadu_ps(r->p + i + 48));
-    }
-  sink = _mm512_cvtss_f32(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)));
+/* A slice for each line of the input. Nothing is set up before the first, so that a script can see what memory the
+   work takes. */
+static void serve_first(const char *machine) {
+  contender c = {0};
+  job j;
+  int i = 0;
+  char line[16];
+  while (i < SHAPES && strcmp(shapes[i].name, only) != 0) i++;
+  if (i == SHAPES) check(LSTM_ERR_ARGUMENT, only);
+  printf("lstm.h %s, %s, %s\n", LSTM_VERSION_STRING, lstm_isa_name(isa), machine);
+  fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+    if (c.n == 0) set_up(&j, &shapes[i], isa, portable, threads), add_job(&c, &j), calibrate(&c);
+    printf("%.9g\n", time_slice(&c));
+    fflush(stdout);
+  }
+  if (c.n > 0) tear_down(&j);
 }
 
-TARGET("avx2") static void read_avx2(void *context, long n) {
-  const region *r = (const region *)context;
-  __m256 a = _mm256_setzero_ps(), b = a, c = a, d = a;
-  size_t i;
-  for (; n > 0; n--)
-    for (i = 0; i < r->count; i += 32) {
-      a = _mm256_add_ps(a, _mm256_loadu_ps(r->p + i)), b = _mm256_add_ps(b, _mm256_loadu_ps(r->p + i + 8));
-      c = _mm256_add_ps(c, _mm256_loadu_ps(r->p + i + 16)), d = _mm256_add_ps(d, _mm256_loadu_ps(r->p + i + 24));
-    }
-  sink = _mm256_cvtss_f32(_mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d)));
-}
-#endif
+/* --- options of a cell -------------------------------------------------------------------------------------------- */
 
-/* Bytes per second of reading a block of this size again and again; 0 where there is no kernel for it. */
-static double measure_read(size_t floats) {
-  double seconds = 0;
-#ifdef LSTM__X86
-  region r;
-  float *p = make_floats((floats + 63) / 64 * 64, 1);
-  r.p = p, r.count = (floats + 63) / 64 * 64;
-  if (isa == LSTM_ISA_AVX512) seconds = seconds_per(read_avx512, &r);
-  if (isa == LSTM_ISA_AVX2) seconds = seconds_per(read_avx2, &r);
-  free(p);
-#endif
-  return seconds > 0 ? (double)floats * 4 / seconds : 0;
-}
-
-/* --- steps -------------------------------------------------------------------------------------------------------- */
-
-typedef struct stream {
-  lstm_model *model;
-  lstm_state *state;
-  float *x, *y;
-} stream;
-
-static lstm_model *make_model(int input, int embed, int hidden, int depth, int output, lstm_read read) {
-  lstm_layer layers[5];
-  lstm_model_desc desc = {0};
-  lstm_model *model;
-  int n = 0;
-  if (embed) layers[n++] = lstm_embedding(embed);
-  for (; depth > 0; depth--) layers[n++] = lstm_lstm(hidden);
-  layers[n - 1].read = read;
-  if (output) layers[n++] = lstm_dense(output);
-  desc.input_size = input, desc.layers = layers, desc.layer_count = n, desc.isa = isa;
-  check(lstm_model_create(&desc, &model), "model");
-  return model;
-}
-
-static void run_steps(void *context, long n) {
-  stream *s = (stream *)context;
-  for (; n > 0; n--) check(lstm_step(s->model, s->state, s->x, s->y), "step");
-}
-
-static double time_step(int input, int hidden, int output, int lanes) {
-  stream s;
-  lstm_state_desc desc = {0};
-  double seconds;
-  s.model = make_model(input, 0, hidden, 1, output, LSTM_READ_ALL);
-  desc.lanes = lanes;
-  check(lstm_state_create(s.model, &desc, &s.state), "state");
-  s.x = make_floats((size_t)lanes * (size_t)input, 1);
-  s.y = make_floats((size_t)lanes * (size_t)lstm_model_output_size(s.model), 1);
-  seconds = seconds_per(run_steps, &s);
-  free(s.x), free(s.y);
-  lstm_state_destroy(s.state);
-  lstm_model_destroy(s.model);
-  return seconds;
-}
-
-static double step_flops(int input, int hidden, int output) {
-  return 8.0 * hidden * (input + hidden) + 2.0 * hidden * output;
-}
-
-static void bench_step(int input, int hidden, int output) {
-  char name[80];
-  double seconds, bandwidth, bytes = 16.0 * hidden * (input + hidden + 1) + 4.0 * output * (hidden + 1);
-  snprintf(name, sizeof name, "step I=%d H=%d%s", input, hidden, output ? " dense 1" : "");
-  if (!wanted(name)) return;
-  seconds = time_step(input, hidden, output, 1);
-  bandwidth = measure_read((size_t)(bytes / 4));
-  report(name, "ns", seconds * 1e9, step_flops(input, hidden, output) / seconds * 1e-9,
-         bandwidth > 0 ? bytes / seconds / bandwidth : 0, "reading the weights");
-}
-
-/* The gate arithmetic of `rows` rows of 16 units alone: a cell without inputs and recurrence. */
-typedef struct gates {
-  const lstm__kernels *kernels;
-  lstm__cell_job job;
-} gates;
-
-static void run_gates(void *context, long n) {
-  gates *g = (gates *)context;
-  for (; n > 0; n--) g->kernels->cell(&g->job);
-}
-
-static double time_gates(int lanes, int blocks) {
-  gates g;
-  size_t width = (size_t)blocks * 16;
-  float *w = make_floats((size_t)blocks * 64, 1), *c = make_floats((size_t)lanes * width, 1);
-  float *h = make_floats((size_t)lanes * width, 1);
-  double seconds;
-  memset(&g, 0, sizeof g);
-  g.kernels = lstm__kernels_of(isa);
-  g.job.rows = lanes, g.job.blocks = blocks, g.job.w = w;
-  g.job.h.p = c, g.job.h.stride = width, g.job.c.p = c, g.job.c.stride = width;
-  g.job.h_out.p = h, g.job.h_out.stride = width, g.job.c_out.p = c, g.job.c_out.stride = width;
-  seconds = seconds_per(run_gates, &g);
-  free(w), free(c), free(h);
-  return seconds;
-}
-
-static void bench_lanes(int lanes, int hidden) {
-  char name[80];
-  double seconds, flops = lanes * step_flops(1, hidden, 1), gate_seconds, floor;
-  snprintf(name, sizeof name, "%d lanes I=1 H=%d dense 1, tick", lanes, hidden);
-  if (!wanted(name)) return;
-  seconds = time_step(1, hidden, 1, lanes);
-  gate_seconds = time_gates(lanes, (hidden + 15) / 16);
-  floor = fma_peak > 0 ? flops / fma_peak * 1e-9 + gate_seconds : 0;
-  report(name, "us", seconds * 1e6, flops / seconds * 1e-9, floor / seconds, "FMA + gates");
-}
-
-/* --- training ----------------------------------------------------------------------------------------------------- */
-
-typedef struct course {
-  lstm_trainer *trainer;
-  lstm_batch batch;
-} course;
-
-static void run_training(void *context, long n) {
-  course *c = (course *)context;
-  float loss;
-  for (; n > 0; n--) check(lstm_train(c->trainer, &c->batch, &loss), "train");
-}
-
-static void bench_characters(int V, int E, int H, int depth, int T, int B) {
-  char name[80];
-  course c;
-  lstm_trainer_desc desc = {0};
-  lstm_model *model;
-  lstm_rng rng = {0};
-  int32_t *ids;
-  int i, d;
-  double seconds, per_token = 0;
-  snprintf(name, sizeof name, "train V=%d E=%d %dx%d T=%d B=%d", V, E, depth, H, T, B);
-  if (!wanted(name)) return;
-  model = make_model(V, E, H, depth, V, LSTM_READ_ALL);
-  desc.batch_size = B, desc.seq_len = T, desc.loss = LSTM_CROSS_ENTROPY, desc.carry_state = 1;
-  check(lstm_trainer_create(model, &desc, &c.trainer), "trainer");
-  ids = (int32_t *)malloc((size_t)(T * B) * sizeof *ids);
-  if (!ids) exit(1);
-  for (i = 0; i < T * B; i++) ids[i] = (int32_t)lstm_random_index(&rng, V);
-  memset(&c.batch, 0, sizeof c.batch);
-  c.batch.ids = ids, c.batch.target_ids = ids;
-  seconds = seconds_per(run_training, &c);
-  for (d = 0; d < depth; d++) per_token += 3 * 8.0 * H * (d ? 2 * H : H);
-  per_token += 3 * 2.0 * H * V;
-  report(name, "token/s", T * B / seconds, (per_token * T * B + 3 * 8.0 * H * E * V) / seconds * 1e-9, 0, "");
-  free(ids);
-  lstm_trainer_destroy(c.trainer);
-  lstm_model_destroy(model);
-}
-
-static void bench_forecast(int H, int T, int B) {
-  char name[80];
-  course c;
-  lstm_trainer_desc desc = {0};
-  lstm_model *model;
-  float *x, *y;
-  double seconds;
-  snprintf(name, sizeof name, "train I=1 H=%d T=%d B=%d mse", H, T, B);
-  if (!wanted(name)) return;
-  model = make_model(1, 0, H, 1, 1, LSTM_READ_LAST);
-  desc.batch_size = B, desc.seq_len = T, desc.loss = LSTM_MSE;
-  check(lstm_trainer_create(model, &desc, &c.trainer), "trainer");
-  x = make_floats((size_t)T * (size_t)B, 1), y = make_floats((size_t)B, 1);
-  memset(&c.batch, 0, sizeof c.batch);
-  c.batch.x = x, c.batch.targets = y;
-  seconds = seconds_per(run_training, &c);
-  report(name, "window/s", B / seconds, 3 * (8.0 * H * (1 + H) * T + 2.0 * H) * B / seconds * 1e-9, 0, "");
-  free(x), free(y);
-  lstm_trainer_destroy(c.trainer);
-  lstm_model_destroy(model);
-}
-
-/* --- options ------------------------------------------------------------------------------------------------------ */
-
-/* What each option of a cell costs: I=64 H=128, one lane's step, and training with T=64 B=32, as ratios to the plain
-   cell, which has its turn in every round. */
-#define OPTIONS 16
-
+/* What each option costs: I=64 H=128, one lane's step, and training with T=64 B=32, as ratios to the plain cell, which
+   has its turn in every round. */
 typedef struct option {
   const char *name;
   lstm_layer layer;
-  stream stream;
-  course course;
-  double step[32], train[32]; /* seconds, of each round */
+  job step, train;
 } option;
 
-static option options[OPTIONS];
+static option options[16];
 static int option_count;
 
 static lstm_layer *add_option(const char *name) {
@@ -402,70 +232,100 @@ static void set_up_option(option *o, float *x, float *y) {
   lstm_trainer_desc how = {0};
   layers[0] = o->layer, layers[1] = lstm_dense(8);
   desc.input_size = 64, desc.layers = layers, desc.layer_count = 2, desc.isa = isa;
-  check(lstm_model_create(&desc, &o->stream.model), o->name);
-  check(lstm_state_create(o->stream.model, NULL, &o->stream.state), o->name);
-  o->stream.x = x, o->stream.y = y;
   how.batch_size = 32, how.seq_len = 64, how.loss = LSTM_MSE;
-  check(lstm_trainer_create(o->stream.model, &how, &o->course.trainer), o->name);
-  o->course.batch.x = x, o->course.batch.targets = y;
+  check(lstm_model_create(&desc, &o->step.model), o->name);
+  o->train.model = o->step.model;
+  check(lstm_state_create(o->step.model, NULL, &o->step.state), o->name);
+  check(lstm_trainer_create(o->train.model, &how, &o->train.trainer), o->name);
+  o->step.x = o->train.x = x, o->step.y = o->train.y = y;
+  o->train.batch.x = x, o->train.batch.targets = y;
 }
 
-static double time_once(work run, void *context, long n) {
-  double t = now();
-  run(context, n);
-  return (now() - t) / (double)n;
-}
-
-static double median_ratio(const double *of, const double *to) {
-  double ratios[32] = {0};
-  int i;
-  for (i = 0; i < slices; i++) ratios[i] = to[i] > 0 ? of[i] / to[i] : 0;
-  qsort(ratios, (size_t)slices, sizeof *ratios, compare_doubles);
-  return ratios[slices / 2];
+/* One table for steps or for training, in turns; a bidirectional model has no steps. */
+static void time_options(contender *c, int train) {
+  char name[64];
+  int i, count = 0;
+  for (i = 0; i < option_count; i++)
+    if (train || !lstm_model_bidirectional(options[i].step.model))
+      c[count].run = run_job, c[count++].context = train ? &options[i].train : &options[i].step;
+  take_turns(c, count);
+  for (i = 0, count = 0; i < option_count; i++) {
+    row *r;
+    if (!train && lstm_model_bidirectional(options[i].step.model)) continue;
+    snprintf(name, sizeof name, "option %s, %s", options[i].name, train ? "train T=64 B=32" : "step");
+    r = add_row(name);
+    r->time = c[count].time, r->median = c[count].median, r->cost = c[count].time / c[0].time;
+    printf("%-44s %10s %6.2f x plain\n", name, time_text(r->time), r->cost);
+    count++;
+  }
 }
 
 static void bench_options(void) {
+  static contender c[16];
   float *x, *y;
-  int i, k;
+  int i;
   if (!wanted("options")) return;
   x = make_floats(64 * 32 * 64, 1), y = make_floats(64 * 32 * 8, 1);
   list_options();
   for (i = 0; i < option_count; i++) set_up_option(&options[i], x, y);
-  for (k = 0; k < slices; k++)
-    for (i = 0; i < option_count; i++) {
-      option *o = &options[i];
-      long n = (long)(slice_seconds / 2e-5) + 1;
-      if (!lstm_model_bidirectional(o->stream.model)) o->step[k] = time_once(run_steps, &o->stream, n);
-      o->train[k] = time_once(run_training, &o->course, n / 2500 + 1);
-    }
-  printf("\n%-24s %12s %12s   (times the plain cell)\n", "options, I=64 H=128", "step", "train");
+  printf("\nThe options of a cell, I=64 H=128\n");
+  time_options(c, 0);
+  memset(c, 0, sizeof c);
+  time_options(c, 1);
   for (i = 0; i < option_count; i++) {
-    option *o = &options[i];
-    printf("%-24s ", o->name);
-    if (o->step[0] > 0) printf("%12.2f", median_ratio(o->step, options[0].step));
-    else printf("%12s", "-");
-    printf(" %12.2f\n", median_ratio(o->train, options[0].train));
-    lstm_trainer_destroy(o->course.trainer);
-    lstm_state_destroy(o->stream.state);
-    lstm_model_destroy(o->stream.model);
+    lstm_trainer_destroy(options[i].train.trainer);
+    lstm_state_destroy(options[i].step.state);
+    lstm_model_destroy(options[i].step.model);
   }
   free(x), free(y);
 }
 
 /* --- output ------------------------------------------------------------------------------------------------------- */
 
-static void machine_name(char *out, size_t size) {
-  FILE *file = fopen("/proc/cpuinfo", "r");
-  char line[256];
-  snprintf(out, size, "unknown");
-  while (file && fgets(line, sizeof line, file)) {
-    char *colon = strchr(line, ':');
-    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
-    line[strcspn(line, "\n\"\\")] = 0;
-    snprintf(out, size, "%s", colon + 2);
-    break;
+/* The times of every set side by side. */
+static void print_sets(void) {
+  int i, s, k;
+  printf("\n%-36s", "time");
+  for (k = 0; k < LSTM_ISA_COUNT; k++)
+    if (k != LSTM_ISA_AUTO && lstm_isa_usable((lstm_isa)k)) printf(" %10s", lstm_isa_name((lstm_isa)k));
+  printf("\n");
+  for (s = 0; s < SHAPES; s++) {
+    if (!wanted(shapes[s].name)) continue;
+    printf("%-36s", shapes[s].name);
+    for (k = 0; k < LSTM_ISA_COUNT; k++) {
+      const row *r = NULL;
+      if (k == LSTM_ISA_AUTO || !lstm_isa_usable((lstm_isa)k)) continue;
+      for (i = row_count - 1; i >= 0; i--)
+        if (!strcmp(rows[i].work, shapes[s].name) && (int)rows[i].isa == k && rows[i].threads == 1) r = &rows[i];
+      printf(" %10s", r ? time_text(r->time) : "-");
+    }
+    printf("\n");
   }
-  if (file) fclose(file);
+}
+
+static void write_number(FILE *file, const char *name, double value) {
+  if (value > 0) fprintf(file, ", \"%s\": %.6g", name, value);
+  else fprintf(file, ", \"%s\": null", name);
+}
+
+static void write_row(FILE *file, const row *r, const char *machine) {
+  fprintf(file, "  {\"work\": \"%s\", \"isa\": \"%s\", \"numerics\": \"%s\", \"threads\": %d", r->work,
+          lstm_isa_name(r->isa), r->portable ? "portable" : "fused", r->threads);
+  write_number(file, "ns", r->time * 1e9);
+  write_number(file, "median_ns", r->median * 1e9);
+  write_number(file, "tokens_per_s", r->tokens);
+  write_number(file, "gflops", 2e-9 * r->fmas);
+  write_number(file, "gb_per_s", r->bandwidth * 1e-9);
+  write_number(file, "floor_ns", r->share.sum * r->time * 1e9);
+  write_number(file, "share", r->share.sum);
+  write_number(file, "fma_share", r->share.fma);
+  write_number(file, "read_share", r->share.read);
+  write_number(file, "gates_share", r->share.gates);
+  write_number(file, "update_share", r->share.update);
+  write_number(file, "cost", r->cost);
+  write_number(file, "scaling", r->scaling);
+  write_number(file, "scaling_share", r->scaling_share);
+  fprintf(file, ", \"machine\": \"%s\", \"version\": \"%s\"}", machine, LSTM_VERSION_STRING);
 }
 
 static void write_json(const char *machine) {
@@ -475,68 +335,63 @@ static void write_json(const char *machine) {
     fprintf(stderr, "bench: cannot write %s\n", json_path);
     exit(1);
   }
-  fprintf(file, "{\n  \"version\": \"%s\",\n  \"isa\": \"%s\",\n  \"machine\": \"%s\",\n", LSTM_VERSION_STRING,
-          lstm_isa_name(isa), machine);
-#ifdef __VERSION__
-  fprintf(file, "  \"compiler\": \"%s\",\n", __VERSION__);
-#endif
-  fprintf(file, "  \"threads\": 1,\n  \"fma_peak_gflops\": %.1f,\n  \"rows\": [\n", fma_peak);
-  for (i = 0; i < row_count; i++)
-    fprintf(file,
-            "    {\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"gflops\": %.4g, \"fma_share\": %.3f, "
-            "\"floor_share\": %.3f}%s\n",
-            rows[i].name, rows[i].value, rows[i].unit, rows[i].gflops, rows[i].fma_share, rows[i].other_share,
-            i + 1 < row_count ? "," : "");
-  fprintf(file, "  ],\n  \"options\": [\n");
-  for (i = 0; i < option_count; i++)
-    fprintf(file, "    {\"name\": \"%s\", \"step\": %.3f, \"train\": %.3f}%s\n", options[i].name,
-            median_ratio(options[i].step, options[0].step), median_ratio(options[i].train, options[0].train),
-            i + 1 < option_count ? "," : "");
-  fprintf(file, "  ]\n}\n");
+  fprintf(file, "[\n");
+  for (i = 0; i < row_count; i++) write_row(file, &rows[i], machine), fprintf(file, i + 1 < row_count ? ",\n" : "\n");
+  fprintf(file, "]\n");
   fclose(file);
+}
+
+static void usage(const char *message) {
+  fprintf(stderr, "bench: %s\nusage: bench [--quick] [--only TEXT] [--isa NAME|all] [--numerics portable] ", message);
+  fprintf(stderr, "[--threads N] [--json PATH] [--serve]\n");
+  exit(2);
+}
+
+static void set_option(const char *name, const char *value) {
+  if (!strcmp(name, "--only")) only = value;
+  else if (!strcmp(name, "--json")) json_path = value;
+  else if (!strcmp(name, "--threads")) threads = atoi(value);
+  else if (!strcmp(name, "--isa") && !strcmp(value, "all")) all_isas = 1;
+  else if (!strcmp(name, "--isa")) isa = lstm_isa_from_name(value);
+  else if (!strcmp(name, "--numerics") && !strcmp(value, "portable")) portable = 1;
+  else if (strcmp(name, "--numerics") != 0 || strcmp(value, "fused") != 0) usage(name);
 }
 
 static void parse(int argc, char **argv) {
   int i;
   for (i = 1; i < argc; i++) {
-    const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-    if (!strcmp(argv[i], "--quick")) {
-      slice_seconds = .03, slices = 3;
-      continue;
-    }
-    if (value && !strcmp(argv[i], "--isa")) isa = lstm_isa_from_name(value);
-    else if (value && !strcmp(argv[i], "--only")) only = value;
-    else if (value && !strcmp(argv[i], "--json")) json_path = value;
-    else {
-      fprintf(stderr, "usage: bench [--isa NAME] [--only TEXT] [--quick] [--json PATH]\n");
-      exit(2);
-    }
-    i++;
+    if (!strcmp(argv[i], "--quick")) slice_seconds = .0005, slice_count = 41, budget_seconds = .2, fewest_slices = 1;
+    else if (!strcmp(argv[i], "--serve")) serve = 1;
+    else if (i + 1 < argc) set_option(argv[i], argv[i + 1]), i++;
+    else usage(argv[i]);
   }
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
-  if (!lstm_isa_usable(isa)) {
-    fprintf(stderr, "bench: this instruction set is not usable here\n");
-    exit(2);
-  }
+  if (!lstm_isa_usable(isa)) usage("this instruction set is not usable here");
+  if (threads < 1 || threads > 64) usage("--threads: 1 to 64");
+  if (threads > 1 && portable) usage("--threads and --numerics portable: one after the other");
+}
+
+static void bench_set(void) {
+  int i;
+  measure_peaks();
+  print_heading();
+  for (i = 0; i < SHAPES; i++) bench_shape(&shapes[i]);
 }
 
 int main(int argc, char **argv) {
-  static const int with_dense[] = {8, 16, 20, 32, 40, 64}, square[] = {16, 64, 128, 256}, wide[] = {128, 256, 512};
   char machine[256];
-  int i;
+  int k;
   parse(argc, argv);
   machine_name(machine, sizeof machine);
-  fma_peak = measure_fma_peak();
-  printf("lstm.h %s, %s, %s, one thread, FMA peak %.1f GFLOP/s\n", LSTM_VERSION_STRING, lstm_isa_name(isa), machine,
-         fma_peak);
-  for (i = 0; i < 6; i++) bench_step(1, with_dense[i], 1);
-  for (i = 0; i < 4; i++) bench_step(square[i], square[i], 0);
-  bench_lanes(1024, 32);
-  for (i = 0; i < 3; i++) bench_characters(96, 64, wide[i], 1, 64, 32);
-  bench_characters(96, 64, 512, 2, 64, 64);
-  bench_forecast(50, 10, 32);
-  bench_forecast(50, 10, 1);
-  bench_options();
+  if (serve) return serve_first(machine), 0;
+  printf("lstm.h %s on %s. floor: the greater of FMA and read, gates, update, each in percent of the time\n",
+         LSTM_VERSION_STRING, machine);
+  if (!all_isas) bench_set(), bench_options();
+  else {
+    for (k = LSTM_ISA_COUNT - 1; k > LSTM_ISA_AUTO; k--)
+      if (lstm_isa_usable((lstm_isa)k)) isa = (lstm_isa)k, bench_set();
+    print_sets();
+  }
   write_json(machine);
   return 0;
 }

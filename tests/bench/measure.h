@@ -1,0 +1,116 @@
+/* measure.h: a clock, and the time of contenders that take turns. */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lstm.h"
+
+enum { MAX_SLICES = 128 };
+
+/* Short slices, many of them: an interruption spoils only a few. */
+static double slice_seconds = .001, budget_seconds = 4;
+static int slice_count = 101, fewest_slices = 5;
+
+/* What is timed: run(context, n) does the work n times. No run: it has no turn. begin and end, if there are any, are
+   called around a slice and not timed. */
+typedef struct contender {
+  void (*run)(void *context, long n);
+  void (*begin)(void *context), (*end)(void *context);
+  void *context;
+  long n;                   /* calls in a slice */
+  double times[MAX_SLICES]; /* seconds of a call, of each slice */
+  double time, median;      /* the least, as what disturbs only adds; and the median */
+} contender;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void check(lstm_status status, const char *what) {
+  if (status == LSTM_OK) return;
+  fprintf(stderr, "bench: %s: %s\n", what, lstm_status_text(status));
+  exit(1);
+}
+
+static float *make_floats(size_t count, float scale) {
+  lstm_rng rng = {0};
+  float *p = (float *)malloc((count + 1) * sizeof(float));
+  size_t i;
+  if (!p) check(LSTM_ERR_MEMORY, "floats");
+  for (i = 0; i < count; i++) p[i] = (2.0f * lstm_random(&rng) - 1.0f) * scale;
+  return p;
+}
+
+static double time_slice(contender *c) {
+  double t;
+  if (c->begin) c->begin(c->context);
+  t = now();
+  c->run(c->context, c->n);
+  t = now() - t;
+  if (c->end) c->end(c->context);
+  return t / (double)c->n;
+}
+
+/* So many calls that a slice lasts slice_seconds. They warm up, too; the least of three was not interrupted. */
+static void calibrate(contender *c) {
+  double t;
+  for (c->n = 1;; c->n *= 4) {
+    int i;
+    t = slice_seconds * 2;
+    for (i = 0; i < 3 && t > slice_seconds / 4; i++) {
+      double again = time_slice(c) * (double)c->n;
+      if (again < t || i == 0) t = again;
+      if (t > slice_seconds * 4) break;
+    }
+    if (t >= slice_seconds / 4) break;
+  }
+  c->n = (long)((double)c->n * slice_seconds / t);
+  if (c->n < 1) c->n = 1;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Rounds until the budget is spent. */
+static void take_turns(contender *c, int count) {
+  double end;
+  int i, k;
+  for (i = 0; i < count; i++)
+    if (c[i].run) calibrate(&c[i]);
+  end = now() + budget_seconds;
+  for (k = 0; k < slice_count && (k < fewest_slices || now() < end); k++)
+    for (i = 0; i < count; i++)
+      if (c[i].run) c[i].times[k] = time_slice(&c[i]);
+  for (i = 0; i < count; i++) {
+    qsort(c[i].times, (size_t)k, sizeof *c[i].times, compare_doubles);
+    c[i].time = c[i].times[0], c[i].median = c[i].times[k / 2];
+  }
+}
+
+static void add_contender(contender *c, void (*run)(void *context, long n), void *context) {
+  c->run = run, c->context = context;
+}
+
+static void machine_name(char *out, size_t size) {
+  FILE *file = fopen("/proc/cpuinfo", "r");
+  char line[256];
+  snprintf(out, size, "unknown");
+  while (file && fgets(line, sizeof line, file)) {
+    char *colon = strchr(line, ':');
+    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+    line[strcspn(line, "\n\"\\")] = 0;
+    snprintf(out, size, "%s", colon + 2);
+    break;
+  }
+  if (file) fclose(file);
+}
+
+#endif
