@@ -623,6 +623,14 @@ LSTM_API lstm_isa lstm_isa_best(void);                  /* what LSTM_ISA_AUTO me
 LSTM_API const char *lstm_isa_name(lstm_isa isa);       /* "avx2"; "?" if unknown; allocates: never */
 LSTM_API lstm_isa lstm_isa_from_name(const char *name); /* the reverse; LSTM_ISA_COUNT if unknown; allocates: never */
 
+/* What is the same everywhere, see NUMERICS. */
+typedef enum lstm_numerics {
+  LSTM_NUMERICS_DEFAULT, /* fused; of a file: what it says */
+  LSTM_FUSED,            /* fused multiply-adds: the same bits on all sets but SSE2 and WASM */
+  LSTM_PORTABLE,         /* nothing is fused: the same bits on all sets */
+  LSTM_NUMERICS_COUNT
+} lstm_numerics;
+
 /* --- random numbers ---------------------------------------------------------------------------------------------- */
 
 /* A stream of random numbers made from counters (Philox 4x32-10: Salmon et al., "Parallel random numbers: as easy as
@@ -753,6 +761,7 @@ typedef struct lstm_model_desc {
   uint64_t seed; /* of the initial weights */
   lstm_allocator allocator;
   lstm_error *error; /* where to write the sentence on failure; may be NULL */
+  lstm_numerics numerics;
 } lstm_model_desc;
 
 /* --- models ------------------------------------------------------------------------------------------------------ */
@@ -769,7 +778,7 @@ typedef struct lstm_tensor {
 } lstm_tensor;
 
 /* Creates a model with random weights. On failure *out is NULL.
-   Errors: ARGUMENT, LIMIT, UNSUPPORTED (isa), MEMORY. */
+   Errors: ARGUMENT, LIMIT, UNSUPPORTED (isa, numerics), MEMORY. */
 LSTM_API lstm_status lstm_model_create(const lstm_model_desc *desc, lstm_model **out);
 /* The same in memory of the caller's, of at least the size that lstm_model_size gives, aligned to LSTM_ALIGNMENT.
    Allocates: never. Errors: as above, and MEMORY where `size` is too small. */
@@ -1140,6 +1149,7 @@ typedef struct lstm_load_desc {
   char *assumed; /* [assumed_capacity] or NULL: where to write what was assumed of a foreign file, as text */
   size_t assumed_capacity;
   lstm_error *error;
+  lstm_numerics numerics; /* instead of what the file says */
 } lstm_load_desc;
 
 /* Load a model: ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format. Any bytes are
@@ -1177,6 +1187,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 
 /* [SECTION] Platform
    ================================================================================================================ */
+#include <float.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
@@ -1262,6 +1273,13 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__ONLY 0
 #endif
 #define LSTM__WANTED(n) (LSTM__ONLY == 0 || LSTM__ONLY == (n))
+
+/* Portable numerics need float arithmetic that rounds to float: not the x87 unit's. (16: _Float16 has its own.) */
+#if !defined(LSTM_NO_PORTABLE) && (!defined(FLT_EVAL_METHOD) || FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16)
+#define LSTM__HAS_PORTABLE 1
+#else
+#define LSTM__HAS_PORTABLE 0
+#endif
 
 #ifdef LSTM__X86
 #ifdef _MSC_VER
@@ -1777,8 +1795,8 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #define LSTM__TARGET_OF(features) __attribute__((target(features)))
 #endif
 
-/* The passes: this file includes itself, once for each instruction set. Their short names give way to the user's; each
-   ends the definition of LSTM__PASS. */
+/* The passes: this file includes itself, once for each instruction set, and again, as 10 more, for portable numerics
+   where the set fuses. Their short names give way to the user's; each ends the definition of LSTM__PASS. */
 #pragma push_macro("K")
 #pragma push_macro("V")
 #pragma push_macro("VL")
@@ -1793,6 +1811,13 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* gcc 12's avx512fintrin.h in C++: gcc bug 105593 */
 #pragma GCC diagnostic ignored "-Wuninitialized"
+#elif defined(_MSC_VER) && !defined(__clang__)
+#pragma fp_contract(off)
+#endif
+#if LSTM__HAS_PORTABLE
+#define LSTM__TABLES(name) {&lstm__kernels_##name, &lstm__kernels_##name##_portable}
+#else
+#define LSTM__TABLES(name) {&lstm__kernels_##name, NULL}
 #endif
 #if LSTM__WANTED(1) && !defined(LSTM__ARM64) && !(LSTM__ONLY && defined(__FMA__))
 #define LSTM__PASS 1
@@ -1808,40 +1833,59 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #else
 #define LSTM__TABLE_HARD NULL
 #endif
+#if LSTM__WANTED(1) && LSTM__HAS_PORTABLE
+#define LSTM__PASS 11
+#include LSTM_HEADER
+#define LSTM__TABLE_PORTABLE &lstm__kernels_scalar_portable
+#else
+#define LSTM__TABLE_PORTABLE NULL
+#endif
 #if defined(LSTM__X86) && !defined(LSTM_NO_SSE2) && LSTM__WANTED(2)
 #define LSTM__PASS 3
 #include LSTM_HEADER
-#define LSTM__TABLE_SSE2 &lstm__kernels_sse2
+#define LSTM__TABLE_SSE2 {&lstm__kernels_sse2, &lstm__kernels_sse2} /* it never fuses, nor does WASM */
 #else
-#define LSTM__TABLE_SSE2 NULL
+#define LSTM__TABLE_SSE2 {NULL, NULL}
 #endif
 #if defined(LSTM__X86) && !defined(LSTM_NO_AVX2) && LSTM__WANTED(3)
 #define LSTM__PASS 4
 #include LSTM_HEADER
-#define LSTM__TABLE_AVX2 &lstm__kernels_avx2
+#if LSTM__HAS_PORTABLE
+#define LSTM__PASS 14
+#include LSTM_HEADER
+#endif
+#define LSTM__TABLE_AVX2 LSTM__TABLES(avx2)
 #else
-#define LSTM__TABLE_AVX2 NULL
+#define LSTM__TABLE_AVX2 {NULL, NULL}
 #endif
 #if defined(LSTM__X86) && !defined(LSTM_NO_AVX512) && LSTM__WANTED(4)
 #define LSTM__PASS 5
 #include LSTM_HEADER
-#define LSTM__TABLE_AVX512 &lstm__kernels_avx512
+#if LSTM__HAS_PORTABLE
+#define LSTM__PASS 15
+#include LSTM_HEADER
+#endif
+#define LSTM__TABLE_AVX512 LSTM__TABLES(avx512)
 #else
-#define LSTM__TABLE_AVX512 NULL
+#define LSTM__TABLE_AVX512 {NULL, NULL}
 #endif
 #if defined(LSTM__ARM64) && !defined(LSTM_NO_NEON) && LSTM__WANTED(5)
 #define LSTM__PASS 6
 #include LSTM_HEADER
-#define LSTM__TABLE_NEON &lstm__kernels_neon
+#if LSTM__HAS_PORTABLE
+#define LSTM__PASS 16
+#include LSTM_HEADER
+#endif
+#define LSTM__TABLE_NEON LSTM__TABLES(neon)
 #else
-#define LSTM__TABLE_NEON NULL
+#define LSTM__TABLE_NEON {NULL, NULL}
 #endif
 #if defined(LSTM__WASM32) && !defined(LSTM_NO_WASM) && LSTM__WANTED(6)
 #define LSTM__PASS 7
 #include LSTM_HEADER
-#define LSTM__TABLE_WASM &lstm__kernels_wasm
+#define LSTM__TABLE_WASM {&lstm__kernels_wasm, &lstm__kernels_wasm}
 #else
-#define LSTM__TABLE_WASM NULL
+#define LSTM__TABLE_WASM {NULL, NULL}
 #endif
 #ifndef LSTM__HAS_KERNELS
 #error "lstm.h: LSTM_ONLY_ISA names an instruction set that this compiler cannot produce here"
@@ -1858,21 +1902,24 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 
 /* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is
    one. */
-static const lstm__kernels *lstm__kernels_of(lstm_isa isa) {
-  static const lstm__kernels *const tables[] = {
-      NULL,               LSTM__TABLE_HARD, LSTM__TABLE_SSE2, LSTM__TABLE_AVX2,
-      LSTM__TABLE_AVX512, LSTM__TABLE_NEON, LSTM__TABLE_WASM};
+static const lstm__kernels *lstm__kernels_of(lstm_isa isa, lstm_numerics numerics) {
+  static const lstm__kernels *const tables[][2] = {
+      {NULL, NULL},       {LSTM__TABLE_HARD, LSTM__TABLE_PORTABLE}, LSTM__TABLE_SSE2, LSTM__TABLE_AVX2,
+      LSTM__TABLE_AVX512, LSTM__TABLE_NEON,                         LSTM__TABLE_WASM};
+  const lstm__kernels *table;
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
   if ((int)isa < 0 || isa >= LSTM_ISA_COUNT) return NULL;
   if (isa == LSTM_ISA_AVX2 && lstm__x86_level() < 1) return NULL;
   if (isa == LSTM_ISA_AVX512 && lstm__x86_level() < 2) return NULL;
+  table = tables[isa][numerics == LSTM_PORTABLE];
 #if LSTM__HAS_SOFT
-  if (isa == LSTM_ISA_SCALAR && (!tables[isa] || lstm__x86_level() < 1)) return &lstm__kernels_soft;
+  if (isa == LSTM_ISA_SCALAR && numerics != LSTM_PORTABLE && (!table || lstm__x86_level() < 1))
+    return &lstm__kernels_soft;
 #endif
-  return tables[isa];
+  return table;
 }
 
-LSTM_API int lstm_isa_usable(lstm_isa isa) { return lstm__kernels_of(isa) != NULL; }
+LSTM_API int lstm_isa_usable(lstm_isa isa) { return lstm__kernels_of(isa, LSTM_FUSED) != NULL; }
 
 /* The last in their order: a machine has only x86's, NEON or WASM. */
 LSTM_API lstm_isa lstm_isa_best(void) {
@@ -2656,6 +2703,7 @@ static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, c
   m->desc.error = NULL;
   m->desc.layers = m->described;
   m->desc.isa = kernels->isa;
+  if (!m->desc.numerics) m->desc.numerics = LSTM_FUSED;
   m->kernels = kernels;
   for (i = 0; i < d->layer_count; i++) {
     m->described[i] = d->layers[i];
@@ -2696,7 +2744,11 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
   *out = NULL;
   status = lstm__measure_model(d, meta_size, &plan, &size);
   if (status != LSTM_OK) return status;
-  kernels = (int)d->isa >= 0 && d->isa < LSTM_ISA_COUNT ? lstm__kernels_of(d->isa) : NULL;
+  if ((int)d->numerics < 0 || d->numerics >= LSTM_NUMERICS_COUNT)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "numerics: there is no value %d", (int)d->numerics);
+  if (d->numerics == LSTM_PORTABLE && !LSTM__HAS_PORTABLE)
+    return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "this build has no portable numerics");
+  kernels = (int)d->isa >= 0 && d->isa < LSTM_ISA_COUNT ? lstm__kernels_of(d->isa, d->numerics) : NULL;
   if (!kernels)
     return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "the instruction set %s is not usable here",
                       lstm_isa_name(d->isa));
@@ -2890,9 +2942,9 @@ LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t c
     for (; j < model->plan.layers - 1 && model->layers[j + 1].described == i;) j++;
     lstm__print(&t, "%d, %z parameters\n", model->layers[j].out, count);
   }
-  lstm__print(&t, "output %d, %s\n%z parameters, %z bytes, runs on %s\n", lstm_model_output_size(model),
+  lstm__print(&t, "output %d, %s\n%z parameters, %z bytes, runs on %s%s\n", lstm_model_output_size(model),
               lstm__output_names[model->desc.output], model->plan.params, model->plan.params * sizeof(float),
-              lstm_isa_name(model->kernels->isa));
+              lstm_isa_name(model->kernels->isa), model->desc.numerics == LSTM_PORTABLE ? ", portable numerics" : "");
   return t.length;
 }
 
@@ -6078,6 +6130,7 @@ typedef struct lstm__file {
   int tensor_count, tensor_capacity;
   int input_size, max_size;
   lstm_output output;
+  lstm_numerics numerics;
   lstm__text assumed;
   lstm_load_desc desc; /* zero where there is none */
   lstm_error *error;
@@ -6251,6 +6304,7 @@ static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
 /* --- layer lines ------------------------------------------------------------------------------------------------- */
 
 static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
+static const char *const lstm__numerics_words[] = {"", "fused", "portable"};
 
 /* Takes the next word off a line, up to a space. */
 static lstm__piece lstm__next_word(lstm__piece *line) {
@@ -6349,7 +6403,11 @@ static lstm_status lstm__read_input_output(lstm__file *f) {
   if (n < 0) return LSTM__BAD(f, UNSUPPORTED, "lstm.output: unknown output %s", value);
   f->output = (lstm_output)n;
   f->input_size = (int)input;
-  return LSTM_OK;
+  if (!lstm__find_pair(f, "lstm.numerics")) return LSTM_OK;
+  f->numerics = LSTM_PORTABLE; /* the other word is the default, which is left out */
+  status = lstm__own_value(f, "lstm.numerics", value);
+  if (status || !strcmp(value, lstm__numerics_words[LSTM_PORTABLE])) return status;
+  return LSTM__BAD(f, FORMAT, "lstm.numerics: unknown numerics %s", value);
 }
 
 /* The description, and nothing about the model that this version does not know: it could not honour it. */
@@ -6442,6 +6500,7 @@ static lstm_model_desc lstm__file_desc(const lstm__file *f) {
   d.output = f->output;
   d.init = LSTM_INIT_ZERO;
   d.isa = f->desc.isa;
+  d.numerics = f->desc.numerics ? f->desc.numerics : f->numerics;
   d.allocator = f->desc.allocator;
   d.error = f->error;
   return d;
@@ -7084,14 +7143,15 @@ typedef struct lstm__save {
 /* Pair i of the library's own metadata: the model's, then the run's. Returns 0 behind the last, 2 for one that is left
    out. */
 static int lstm__own_pair(const lstm__save *w, int i, char key[LSTM__LINE], char value[LSTM__LINE]) {
-  static const char *const keys[] = {"lstm.version", "lstm.input", "lstm.output"};
+  static const char *const keys[] = {"lstm.version", "lstm.input", "lstm.output", "lstm.numerics"};
   const lstm_model_desc *d = &w->model->desc;
   lstm__text k = lstm__text_in(key, LSTM__LINE), v = lstm__text_in(value, LSTM__LINE);
-  if (i < 3) lstm__put_string(&k, keys[i]);
+  if (i < 4) lstm__put_string(&k, keys[i]);
   if (i < 2) lstm__print(&v, "%d", i ? d->input_size : LSTM_FILE_VERSION);
   if (i == 2) lstm__put_string(&v, lstm__output_words[d->output]);
-  if (i < 3) return 1;
-  i -= 3;
+  if (i == 3) lstm__put_string(&v, lstm__numerics_words[d->numerics]);
+  if (i < 4) return 1 + (i == 3 && d->numerics == LSTM_FUSED);
+  i -= 4;
   if (i < d->layer_count) {
     (void)lstm__layer_key(i, key);
     lstm__put_layer(&v, &d->layers[i]);
@@ -7384,7 +7444,7 @@ LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_s
    what the run has reached. */
 static lstm_status lstm__match_run(lstm__file *f, const lstm_trainer *t) {
   char key[LSTM__LINE], here[LSTM__LINE], value[LSTM__LINE];
-  int reached = 3 + t->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
+  int reached = 4 + t->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
   const lstm__pair *p;
   lstm_status status = LSTM_OK;
   lstm__save w = {t->model, NULL, t, NULL};
@@ -7485,9 +7545,16 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 /* [SECTION] Vector vocabulary
    One block per instruction set. V is a vector of VL floats; all loads and stores are unaligned. V_MIN and V_MAX return
    their second operand where one is NaN. V_POW2(t) makes 2^n from t = n + 1.5 * 2^23 + 127. V_POS(d, y) is d where y >
-   0, else 0.
+   0, else 0. A pass without V_FMA, and a portable one, multiplies and adds.
    ================================================================================================================ */
-#if LSTM__PASS == 1 || LSTM__PASS == 2 /* scalar: 1 emulates the fused multiply-add, 2 has it in hardware */
+#if LSTM__PASS > 10
+#define LSTM__SUFFIX_OF(name) LSTM__JOIN(name, _portable)
+#else
+#define LSTM__SUFFIX_OF(name) name
+#endif
+
+/* Scalar: 1 emulates the fused multiply-add, 2 has it in hardware. */
+#if LSTM__PASS % 10 == 1 || LSTM__PASS == 2
 #define VL 1
 #define V float
 #define V_LD(p) (*(p))
@@ -7506,7 +7573,10 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_POW2(t) lstm__float_of_bits(lstm__bits_of_float(t) << 23)
 #define V_POS(d, y) ((y) > 0 ? (d) : 0.0f)
 #define LSTM__TILE_ROWS 2
-#if LSTM__PASS == 1
+#if LSTM__PASS == 11
+#define LSTM__SUFFIX scalar_portable
+#define LSTM__TARGET
+#elif LSTM__PASS == 1
 #define LSTM__SUFFIX soft
 #define LSTM__TARGET
 #define V_FMA(a, b, c) lstm__soft_fma(a, b, c)
@@ -7523,15 +7593,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #elif LSTM__PASS == 3
 #define LSTM__SUFFIX sse2
 #define LSTM__TARGET LSTM__TARGET_OF("sse2")
-#if defined(__GNUC__) && defined(__FMA__)
-/* gcc fuses what a flag such as -march=native lets it fuse; SSE2's bits must not depend on that. */
-LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
-  __asm__("" : "+x"(v));
-  return v;
-}
-#else
-#define lstm__unfused(v) (v)
-#endif
 #define VL 4
 #define V __m128
 #define V_LD(p) _mm_loadu_ps(p)
@@ -7541,8 +7602,6 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 #define V_SUB(a, b) _mm_sub_ps(a, b)
 #define V_MUL(a, b) _mm_mul_ps(a, b)
 #define V_DIV(a, b) _mm_div_ps(a, b)
-#define V_FMA(a, b, c) _mm_add_ps(lstm__unfused(_mm_mul_ps(a, b)), lstm__unfused(c)) /* SSE2 cannot fuse */
-#define V_FNMA(a, b, c) _mm_sub_ps(lstm__unfused(c), lstm__unfused(_mm_mul_ps(a, b)))
 #define V_MIN(a, b) _mm_min_ps(a, b)
 #define V_MAX(a, b) _mm_max_ps(a, b)
 #define V_SQRT(a) _mm_sqrt_ps(a)
@@ -7552,8 +7611,8 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 #define V_POS(d, y) _mm_and_ps(d, _mm_cmpgt_ps(y, _mm_setzero_ps()))
 #define LSTM__TILE_ROWS 3
 
-#elif LSTM__PASS == 4
-#define LSTM__SUFFIX avx2
+#elif LSTM__PASS % 10 == 4
+#define LSTM__SUFFIX LSTM__SUFFIX_OF(avx2)
 #define LSTM__TARGET LSTM__TARGET_OF("avx2,fma")
 #define VL 8
 #define V __m256
@@ -7575,8 +7634,8 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 #define V_POS(d, y) _mm256_and_ps(d, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ))
 #define LSTM__TILE_ROWS 3
 
-#elif LSTM__PASS == 5
-#define LSTM__SUFFIX avx512
+#elif LSTM__PASS % 10 == 5
+#define LSTM__SUFFIX LSTM__SUFFIX_OF(avx512)
 #define LSTM__TARGET LSTM__TARGET_OF("avx512f,avx512vl,avx512dq,avx512bw")
 #define VL 16
 #define V __m512
@@ -7598,8 +7657,8 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 #define V_POS(d, y) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), d)
 #define LSTM__TILE_ROWS 6
 
-#elif LSTM__PASS == 6
-#define LSTM__SUFFIX neon
+#elif LSTM__PASS % 10 == 6
+#define LSTM__SUFFIX LSTM__SUFFIX_OF(neon)
 #define LSTM__TARGET
 #define VL 4
 #define V float32x4_t
@@ -7633,8 +7692,6 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 #define V_SUB(a, b) wasm_f32x4_sub(a, b)
 #define V_MUL(a, b) wasm_f32x4_mul(a, b)
 #define V_DIV(a, b) wasm_f32x4_div(a, b)
-#define V_FMA(a, b, c) wasm_f32x4_add(wasm_f32x4_mul(a, b), c) /* not fused */
-#define V_FNMA(a, b, c) wasm_f32x4_sub(c, wasm_f32x4_mul(a, b))
 #define V_MIN(a, b) wasm_f32x4_pmin(b, a)
 #define V_MAX(a, b) wasm_f32x4_pmax(b, a)
 #define V_SQRT(a) wasm_f32x4_sqrt(a)
@@ -7648,6 +7705,40 @@ LSTM__TARGET LSTM__FORCE_INLINE __m128 lstm__unfused(__m128 v) {
 #define K(name) LSTM__JOIN(lstm__##name##_, LSTM__SUFFIX)
 #define FN LSTM__TARGET static
 #define IN LSTM__TARGET LSTM__FORCE_INLINE
+
+#if !defined(V_FMA) || LSTM__PASS > 10
+/* Compilers fuse a product and a sum where the CPU or a flag such as -march=native lets them; these bits must not depend
+   on that. The empty assembly costs nothing: the product stays in its register. */
+#if !defined(__GNUC__)
+#define LSTM__KEEP(p)
+#elif LSTM__PASS == 15
+#define LSTM__KEEP(p) __asm__("" : "+v"(p))
+#elif defined(__FMA__) || defined(__FMA4__)
+#define LSTM__KEEP(p) __asm__("" : "+x"(p))
+#elif defined(__x86_64__) || defined(__i386__) || defined(__wasm__)
+#define LSTM__KEEP(p)
+#elif defined(__aarch64__)
+#define LSTM__KEEP(p) __asm__("" : "+w"(p))
+#elif defined(__ARM_FP)
+#define LSTM__KEEP(p) __asm__("" : "+t"(p))
+#elif defined(__riscv_flen) || defined(__s390x__) || defined(__powerpc64__)
+#define LSTM__KEEP(p) __asm__("" : "+f"(p))
+#else
+#define LSTM__KEEP(p) __asm__("" : "+m"(p))
+#endif
+IN V K(product)(V a, V b) {
+  V p = V_MUL(a, b);
+  LSTM__KEEP(p);
+  return p;
+}
+#undef LSTM__KEEP
+#undef V_MUL
+#undef V_FMA
+#undef V_FNMA
+#define V_MUL(a, b) K(product)(a, b)
+#define V_FMA(a, b, c) V_ADD(V_MUL(a, b), c)
+#define V_FNMA(a, b, c) V_SUB(c, V_MUL(a, b))
+#endif
 
 /* [SECTION] Kernels
    Written once over the vocabulary. K(name) is the name for this instruction set. What is not an explicit V_FMA is
@@ -8301,7 +8392,7 @@ FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lst
 }
 
 static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
-    LSTM__PASS <= 2 ? LSTM_ISA_SCALAR : (lstm_isa)(LSTM__PASS - 1),
+    LSTM__PASS % 10 <= 2 ? LSTM_ISA_SCALAR : (lstm_isa)(LSTM__PASS % 10 - 1),
     LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(gate_forward), K(gate_backward),
     K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
     K(scale), K(clip), K(add), K(axpy), K(dot), K(update)};
@@ -8331,8 +8422,8 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
 #undef LSTM__EACH_TILE_OF
 #undef LSTM__EACH_TILE
 #undef LSTM__SUFFIX
+#undef LSTM__SUFFIX_OF
 #undef LSTM__TARGET
-#undef lstm__unfused
 #undef LSTM__PASS
 #define LSTM__HAS_KERNELS
 

@@ -114,6 +114,7 @@ static lstm_model *make_cell_model(const cell_case *c, int isa) {
   desc.layer_count = c->count;
   desc.output = c->kind;
   desc.isa = isa == SOFT ? LSTM_ISA_SCALAR : (lstm_isa)isa;
+  desc.numerics = numerics;
   desc.seed = 43;
   assert_ok(lstm_model_create(&desc, &model));
 #if LSTM__HAS_SOFT
@@ -390,19 +391,19 @@ static lstm_trainer *make_cell_trainer(const cell_case *c, lstm_model *model, co
 }
 
 /* One step with ragged lanes, one of them empty in some windows, and resets; what it leaves goes into the hash. */
-static uint64_t train_cell(const cell_case *c, lstm_trainer *trainer, int window, uint64_t hash) {
+static uint64_t train_cell(const cell_case *c, lstm_trainer *trainer, int number, uint64_t hash) {
   float x[CELL_STEPS * CELL_BATCH * 3], targets[CELL_STEPS * CELL_BATCH * 9], finals[CELL_BATCH * 256], result[2];
   int32_t ids[CELL_STEPS * CELL_BATCH], target_ids[CELL_STEPS * CELL_BATCH];
   unsigned char reset[CELL_BATCH];
   int lengths[CELL_BATCH], i;
   size_t states = CELL_BATCH * (size_t)lstm_model_state_size(lstm_trainer_model(trainer)) * sizeof(float);
-  uint64_t seed = 10 * (uint64_t)window;
+  uint64_t seed = 10 * (uint64_t)number;
   lstm_batch batch = {0};
   fill(x, HELPERS_COUNT(x), seed, 2), fill(targets, HELPERS_COUNT(targets), seed + 1, 1);
   for (i = 0; i < HELPERS_COUNT(targets); i++) targets[i] = targets[i] < 0 ? -targets[i] : targets[i];
   fill_ids(ids, HELPERS_COUNT(ids), seed + 2, c->input), fill_ids(target_ids, HELPERS_COUNT(ids), seed + 3, c->output);
   for (i = 0; i < CELL_BATCH; i++)
-    lengths[i] = i ? (i * 3 + window) % (CELL_STEPS + 1) : CELL_STEPS, reset[i] = (i + window) % 4 == 0;
+    lengths[i] = i ? (i * 3 + number) % (CELL_STEPS + 1) : CELL_STEPS, reset[i] = (i + number) % 4 == 0;
   batch.lengths = lengths, batch.reset = reset;
   if (c->tokens) batch.ids = ids;
   else batch.x = x;
@@ -442,17 +443,17 @@ static void check_cell_tasks(const cell_case *c, int index, int isa, uint64_t al
   }
 }
 
-/* All cells on all sets; `fused` 0: on those that do not fuse, which agree with themselves. */
-static uint64_t walk_cells(int check, int fused) {
+/* All cells on all sets. */
+static uint64_t walk_cells(int check) {
   uint64_t hash = FNV_BEGIN;
   int i, isa, differences = 0, runs = 0;
   for (i = 0; i < CELL_CASES; i++) {
     cell_case c = make_cell_case(i);
     uint64_t wanted[2] = {0, 0};
     for (isa = LSTM_ISA_SCALAR; isa < SETS; isa++) {
-      int all = check && isa != SOFT;
+      int all = check && checks_all_ways(isa);
       uint64_t got[2];
-      if (!usable(isa) || is_fused(isa) != fused || (isa == SOFT && i % 4)) continue;
+      if (!agrees(isa) || (isa == SOFT && i % 4)) continue;
       got[0] = digest_cell_forward(&c, isa, all), got[1] = digest_cell_training(&c, isa, NULL);
       if (!wanted[0]) memcpy(wanted, got, sizeof got);
       compare(wanted[0], got[0], isa, "cell, forward", i, &differences);
@@ -463,7 +464,7 @@ static uint64_t walk_cells(int check, int fused) {
     hash = fnv1a(hash, wanted, sizeof wanted);
   }
   if (check)
-    print_message("%d cells, %d runs on sets that %s, each in %s\n", CELL_CASES, runs, fused ? "fuse" : "do not fuse",
+    print_message("%d cells, %d runs, %s, in %s\n", CELL_CASES, runs, numerics == LSTM_FUSED ? "fused" : "portable",
                   "steps, sequences, batches of 1, 3, 8, 33 lanes and 10 training steps, in 1, 2, 3, 7 tasks");
   if (differences) fail_msg("%d differences between cells", differences);
   return hash;

@@ -20,7 +20,7 @@ static int find_tables(void **arg) {
 #endif
   for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++)
     if (lstm_isa_usable((lstm_isa)isa)) {
-      tables[table_count] = lstm__kernels_of((lstm_isa)isa), fused[table_count] = isa_is_fused((lstm_isa)isa);
+      tables[table_count] = lstm__kernels_of((lstm_isa)isa, LSTM_FUSED), fused[table_count] = isa_is_fused((lstm_isa)isa);
       names[table_count++] = lstm_isa_name((lstm_isa)isa);
     }
   return 0;

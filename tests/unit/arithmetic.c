@@ -187,7 +187,7 @@ static void check_function(const char *name, int function, double (*exact)(doubl
     sweep s;
     double limit = isa_is_fused((lstm_isa)isa) ? bound : bound + 1;
     if (!lstm_isa_usable((lstm_isa)isa)) continue;
-    s = sweep_map(lstm__kernels_of((lstm_isa)isa), function, exact);
+    s = sweep_map(lstm__kernels_of((lstm_isa)isa, LSTM_FUSED), function, exact);
     print_message("%-8s %-7s at most %.2f ulp, at %.9g\n", name, lstm_isa_name((lstm_isa)isa), s.worst, (double)s.at);
     if (!(s.worst <= limit)) fail_msg("%s: more than %.2f ulp", name, limit);
   }
@@ -206,7 +206,7 @@ static void test_functions_at_the_ends(void **arg) {
   int isa, i;
   (void)arg;
   for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++) {
-    const lstm__kernels *k = lstm_isa_usable((lstm_isa)isa) ? lstm__kernels_of((lstm_isa)isa) : NULL;
+    const lstm__kernels *k = lstm_isa_usable((lstm_isa)isa) ? lstm__kernels_of((lstm_isa)isa, LSTM_FUSED) : NULL;
     if (!k) continue;
     for (i = 0; i < 16; i++) x[i] = 0;
     x[0] = (float)NAN, x[1] = (float)INFINITY, x[2] = -(float)INFINITY, x[3] = -0.0f;
