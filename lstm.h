@@ -58,11 +58,13 @@
      lengths [B]      weights [T][B]     ragged sequences; the weight of each target
      state of a lane [S]                 for each recurrent layer in order: h [H], then c [H]
 
-   Weights have PyTorch's names and shapes: `rnn.weight_ih_l0` [4H][I], `rnn.weight_hh_l0` [4H][H], `rnn.bias_ih_l0`
-   [4H], the gates in the order i, f, g, o; `embed.weight` [I][columns]; `head.weight` [O][inputs], `head.bias` [O] for
-   the last dense layer and dense0, dense1, ... for those before it. There is one bias in memory; a file carries
-   PyTorch's second one, as zeros. A run of LSTM layers of one size is one PyTorch module (rnn; then rnn1, rnn2, ... for
-   further runs); a layer's `name` replaces its prefix.
+   Weights have PyTorch's names and shapes. An LSTM layer has, in this order, `rnn.weight_ih_l0` [4H][I],
+   `rnn.weight_hh_l0` [4H][H], `rnn.bias_ih_l0` [4H], the gates in the order i, f, g, o; then the tensors of its options
+   (see CELLS). A GRU layer has weight_ih [3H][I], weight_hh [3H][H], bias_ih [3H], bias_hn [H]. A run of layers of one
+   size is one PyTorch module, _l0, _l1, ...; rnn, then rnn1, rnn2, ... for further runs. The tensors of a backward
+   direction (_l0_reverse) come after all of the forward one. An embedding has `embed.weight` [I][columns], the last
+   dense layer `head.weight` [O][inputs] and `head.bias` [O], those before it dense0, dense1, .... A layer's `name`
+   replaces its prefix. There is one bias in memory; a file carries PyTorch's second one, as zeros.
 
      i = sigmoid(W_i x + U_i h' + b_i)      f = sigmoid(W_f x + U_f h' + b_f)
      g = tanh(W_g x + U_g h' + b_g)         o = sigmoid(W_o x + U_o h' + b_o)
@@ -114,10 +116,8 @@
      activation         A, G                        -                                                K O      generic
      zoneout            d_c, d_h                    Krueger et al., 2017                             -        generic
 
-   Tensors of an LSTM layer, in file order: weight_ih [4H][I], weight_hh [4H][P or H], bias_ih [4H], then where they are
-   asked for weight_hr [P][H], peephole [3H], norm_weight [4H], norm_cell_weight [H], norm_cell_bias [H], h0 [P or H],
-   c0 [H]. Of a GRU layer: weight_ih [3H][I], weight_hh [3H][H], bias_ih [3H], bias_hn [H], h0 [H]. Each ends in _l0,
-   _l1, ... and the backward direction's in _l0_reverse, ...; these come after all of the forward direction.
+   An LSTM layer's tensors follow in this order: weight_hr, peephole, norm_weight [4H], norm_cell_weight [H],
+   norm_cell_bias [H], h0, c0; with a projection weight_hh is [4H][P].
 
    LEVEL 1: RUN
    ------------
@@ -134,10 +134,9 @@
    lstm_state_destroy(crowd);
    ```
 
-   lstm_step takes all lanes, lstm_step_ids tokens, lstm_forward a sequence of steps. Softmax and sigmoid models return
-   probabilities. A model with a bidirectional layer takes only sequences; lstm_state_desc.seq_len says how long ones.
-   lstm_state_trace records the gates, c and h of chosen layers and lanes. To save, fork or roll back a state, copy its
-   bytes:
+   lstm_step takes all lanes, lstm_step_ids tokens, lstm_forward a sequence of steps, which is all that a model with a
+   bidirectional layer takes. Softmax and sigmoid models return probabilities. lstm_state_trace records the gates, c and
+   h of chosen layers and lanes. To save, fork or roll back a state, copy its bytes:
 
    ```
    size_t size = lstm_state_saved_size(state);
@@ -155,8 +154,7 @@
    lstm_rng rng = {42, 0}; // seed, counter
    float p[96];            // a model of 96 tokens
    int32_t id = 0;
-   int i;
-   for (i = 0; i < 100; i++) {
+   for (int i = 0; i < 100; i++) {
      if (lstm_step_ids(model, state, &id, p) != LSTM_OK) return 1;
      id = lstm_sample(p, 96, 0.8f, &rng); // temperature 0.8: a little more careful than 1
      if (id < 0) return 1;                // no probability was a number
@@ -168,34 +166,29 @@
    Describe the layers, describe the training, feed batches:
 
    ```
-   lstm_layer layers[3];
+   lstm_layer layers[] = {lstm_embedding(64), lstm_lstm(128), lstm_dense(96)};
    lstm_model_desc desc = {0};
    lstm_trainer_desc how = {0};
-   lstm_error error;
    lstm_batch batch = {0};
+   lstm_error error;
    static int32_t ids[64][32], next_ids[64][32]; // [T][B]
    float loss;
-   int update;
-   layers[0] = lstm_embedding(64);
-   layers[1] = lstm_lstm(128);
-   layers[2] = lstm_dense(96);
    desc.input_size = 96; // tokens
    desc.layers = layers;
    desc.layer_count = 3;
-   desc.error = &error;
    how.loss = LSTM_CROSS_ENTROPY;
    how.batch_size = 32;
    how.seq_len = 64;
    how.carry_state = 1; // window after window of 32 long texts
    how.learning_rate = 2e-3f;
-   if (lstm_model_create(&desc, &model) != LSTM_OK) {
+   desc.error = how.error = &error;
+   if (lstm_model_create(&desc, &model) != LSTM_OK || lstm_trainer_create(model, &how, &trainer) != LSTM_OK) {
      puts(error.message);
      return 1;
    }
-   if (lstm_trainer_create(model, &how, &trainer) != LSTM_OK) return 1;
    batch.ids = ids[0];
    batch.target_ids = next_ids[0];
-   for (update = 0; update < 2; update++) {
+   for (int update = 0; update < 2; update++) {
      // here: fill ids and next_ids
      if (lstm_train(trainer, &batch, &loss) != LSTM_OK) break;
    }
@@ -206,21 +199,15 @@
    lane: target_ids [B], or targets [B][O]. This is a network of 8 steps of 2 numbers and 3 classes:
 
    ```
-   lstm_layer reader[2];
-   reader[0] = lstm_lstm(32);
+   lstm_layer reader[] = {lstm_lstm(32), lstm_dense(3)};
    reader[0].read = LSTM_READ_LAST; // without this line: a target for every step
-   reader[1] = lstm_dense(3);
    ```
 
    lstm_train does all there is: forward, loss, backward, clipping by the global norm (5, unless told otherwise),
-   update. The loss is the mean over valid, weighted targets. Not every lane need be full: `lengths` says how many steps
-   each has, a negative target id says that there is no target, `reset` begins a lane anew. After a window the model is
-   ready to be stepped. lstm_evaluate gives the loss of a batch without training, from a state of its own.
-
-   A learning rate that moves is `schedule` and `warmup`; layer_rates slows single layers down, or freezes them, which
-   keeps their weights out of the norm as well. label_smoothing and class_weights are PyTorch's, each alone; with both,
-   a row's weight is its target's class's. Steps within burn_in only warm up the state; lstm_trainer_evaluate evaluates
-   with all the options of the trainer's loss.
+   update; after it the model is ready to be stepped. Not every lane need be full: `lengths` says how many steps each
+   has, a negative target id says that there is no target, `reset` begins a lane anew. lstm_evaluate gives the loss of a
+   batch without training, from a state of its own. lstm_trainer_desc has schedules, smoothing, weights and the other
+   options.
 
    LEVEL 3: THE PARTS OF A TRAINING STEP
    -------------------------------------
@@ -230,18 +217,15 @@
 
    ```
    // A loss of ours, of which d_y is the gradient: here, the sum of y [T][B][O].
-   lstm_status train_with_own_loss(lstm_trainer *trainer, const lstm_batch *batch, float *y, float *d_y, int count);
-   lstm_status train_with_own_loss(lstm_trainer *trainer, const lstm_batch *batch, float *y, float *d_y, int count) {
+   static lstm_status own_loss(lstm_trainer *trainer, const lstm_batch *batch, float *y, float *d_y, int count) {
      lstm_flow flow = {0};
-     float norm;
-     int i;
      lstm_status status = lstm_trainer_forward(trainer, batch, y);
      if (status != LSTM_OK) return status;
-     for (i = 0; i < count; i++) d_y[i] = 1.0f;
+     for (int i = 0; i < count; i++) d_y[i] = 1.0f;
      flow.d_output = d_y;
      lstm_trainer_zero_gradients(trainer);
      if ((status = lstm_trainer_backward(trainer, &flow)) != LSTM_OK) return status;
-     if ((status = lstm_trainer_clip(trainer, &norm)) != LSTM_OK) return status;
+     if ((status = lstm_trainer_clip(trainer, NULL)) != LSTM_OK) return status;
      return lstm_trainer_update(trainer);
    }
    ```
@@ -251,9 +235,8 @@
 
    ```
    static double half_of_squares(void *user, const double *y, float *d_y) { // over y [T][B][O]
-     int i, count = *(const int *)user;
      double loss = 0;
-     for (i = 0; i < count; i++) {
+     for (int i = 0; i < *(const int *)user; i++) {
        loss += y[i] * y[i] / 2;
        if (d_y) d_y[i] = (float)y[i];
      }
@@ -293,9 +276,6 @@
    }
    ```
 
-   lstm_trainer_saturation counts the gates that are shut or open, lstm_trainer_step_norms shows how the gradient fades
-   over the steps.
-
    CONFIGURATION
    -------------
    Defined before the line that includes lstm.h with LSTM_IMPLEMENTATION; LSTM_STATIC and LSTM_API before every one. No
@@ -322,28 +302,22 @@
    allocates: not a step, not a forward pass, not a training step. Loading needs working memory besides, in proportion
    to the file, and returns it; so does lstm_gradcheck, 8 bytes for each parameter and for each unit, step and lane.
 
-   In floats of 4 bytes, where n' is n rounded up to a multiple of 16:
+   In floats of 4 bytes: n' is n rounded up to a multiple of 16, Q the width of a cell's h (its projection, else H), D
+   that of what its layer gives, W the widest row. A bidirectional layer has two cells.
 
-     model      P (the parameters); packed for the kernels, 4H'(1 + I + H) for each LSTM layer and O'(1 + I) for each
-                dense one; where an LSTM layer follows an embedding of V tokens another 4H'V, if that is at most
-                LSTM_MAX_TOKEN_TABLE bytes
-     state      2H' for each LSTM layer and lane; scratch for min(N, 48) rows, for each task: of the widest layer twice,
-                and 4H' of the widest cell
-     trainer    3P gradients and moments (2P with SGD), another P with keep_best; for each LSTM layer a tape of
-                6H'TB + 2H'B and transposed weights of 4H'(I' + H'); for each dense one O'TB and O'I'; for dropout its
-                width' times TB; 2(T + 1)B times the widest row for gradients on their way; ITB inputs and SB carried
-                states; for an LSTM layer after an embedding (4H' + E') min(V, TB), E the embedding's columns
-
-   With options a direction of a layer counts as a layer. Let its h be Q wide (the projection, else H), what the layer
-   gives D, and the widest row W; then there are, instead or besides
-
-     model      4H'(1 + I + Q) instead; 3H' for peepholes, 10H' for layer_norm, Q'H for a projection
-     state      Q' + H' for each lane (GRU: H'); in the scratch another H' with a projection, W where the model reads
-                last, mean or max, and 3TW in a bidirectional model, T = state_desc.seq_len
-     trainer    tapes of 4H'TB + (Q' + H')(T + 1)B (GRU: without this H') and 4H'(I' + Q') of transposed weights; 3H'TB
-                for peepholes, 10H'TB for layer_norm, H'TB + H'Q' for a projection, I'TB for dropout (once for both
-                directions), Q'(T + 1)B for recurrent_dropout, 3H'B for zoneout or noise, Q'TB for each of two
-                directions; for reading or merging D'(T + 1)B, or 2D'B where the model reads once; 2WB
+     model      P (the parameters); packed for the kernels: 4H'(1 + I + Q) for each cell, O'(1 + I) for each dense
+                layer, 3H' for peepholes, 10H' for layer_norm, Q'H for a projection; for an LSTM layer after an
+                embedding of V tokens another 4H'V, if that is at most LSTM_MAX_TOKEN_TABLE bytes
+     state      Q' + H' for each cell and lane (GRU: Q'); scratch for min(N, 48) rows, for each task: 2W, 4H' of the
+                widest cell, another H' with a projection, W where the model reads last, mean or max, and 3TW in a
+                bidirectional model, T = state_desc.seq_len
+     trainer    3P gradients and moments (2P with SGD), another P with keep_best; for each cell a tape of 4H'TB + (Q' +
+                H')(T + 1)B (GRU: without this H') and transposed weights of 4H'(I' + Q'), 3H'TB for peepholes, 10H'TB
+                for layer_norm, H'TB + H'Q' for a projection, Q'(T + 1)B for recurrent_dropout, 3H'B for zoneout or
+                noise, Q'TB for each of two directions; for each dense layer O'TB and O'I'; for each dropout its width'
+                times TB; for reading or merging D'(T + 1)B, or 2D'B where the model reads once; 2(T + 1)BW for
+                gradients on their way, and 2WB where a cell is not the plain one; ITB inputs and SB carried states; for
+                an LSTM layer after an embedding (4H' + E') min(V, TB), E the embedding's columns
 
    and per object a few hundred bytes for its tables. What lstm_state_saved_size counts comes first in a state, holds no
    pointer, and is these floats for each lane and 64 bytes; its layout belongs to this version of the library and kind
@@ -1404,6 +1378,12 @@ static lstm_status lstm__fail(lstm_error *error, lstm_status status, const char 
   return status;
 }
 
+/* A number of a description must be within least..most; `over`: the status where it is more. */
+static lstm_status lstm__within(lstm_error *error, const char *what, int x, int least, int most, lstm_status over) {
+  if (x >= least && x <= most) return LSTM_OK;
+  return lstm__fail(error, x < least ? LSTM_ERR_ARGUMENT : over, "%s is %d, wanted %d to %d", what, x, least, most);
+}
+
 /* [SECTION] Checked arithmetic
    ================================================================================================================ */
 
@@ -2100,16 +2080,6 @@ static void lstm__resolve_layer(lstm_layer *l) {
   if (l->type == LSTM_LAYER_LSTM && !l->gate_activation) l->gate_activation = LSTM_SIGMOID;
 }
 
-/* 1: the option says nothing. */
-static int lstm__option_off(const lstm_layer *l, const lstm__option *o) {
-  double value = lstm__option_value(l, o);
-  lstm_layer plain;
-  memset(&plain, 0, sizeof plain);
-  plain.type = l->type;
-  lstm__resolve_layer(&plain);
-  return value == 0 || value == lstm__option_value(&plain, o);
-}
-
 /* The double nearly at digits * 10^power: nine digits determine a float with room to spare for the roundings here
    (1e-14 against 2e-8). */
 static double lstm__times_ten(double x, int power) {
@@ -2155,14 +2125,18 @@ static void lstm__put_float(lstm__text *t, float f) {
 
 /* "lstm hidden=128 peephole read=last": what is at its default is left out. */
 static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
+  lstm_layer plain;
   int j;
+  memset(&plain, 0, sizeof plain);
+  plain.type = l->type;
+  lstm__resolve_layer(&plain);
   lstm__put_string(t, lstm__kind_of((int)l->type)->name);
   for (j = 0; j < LSTM__OPTIONS; ++j) {
     const lstm__option *o = lstm__options() + j;
-    double value;
-    if (!(o->types >> (int)l->type & 1u) || (lstm__option_off(l, o) && o->at != offsetof(lstm_layer, rate))) continue;
+    double value = lstm__option_value(l, o);
+    if (!(o->types >> (int)l->type & 1u)) continue;
+    if ((value == 0 || value == lstm__option_value(&plain, o)) && o->at != offsetof(lstm_layer, rate)) continue;
     lstm__print(t, o->what == LSTM__FLAG ? " %s" : " %s=", o->name);
-    value = lstm__option_value(l, o);
     if (o->what == LSTM__WORD) lstm__put_string(t, o->words[(int)value]);
     if (o->what == LSTM__SIZE) lstm__print(t, "%d", (int)value);
     if (lstm__is_float(o)) lstm__put_float(t, (float)value);
@@ -2193,28 +2167,14 @@ static lstm_status lstm__check_option(const lstm_layer *l, int i, const lstm__op
                                                     o->name, (int)x, most);
 }
 
-/* Checks options against each other. */
-static lstm_status lstm__check_pairs(const lstm_layer *l, int i, int last_recurrent, lstm_error *e) {
-  const char *what = NULL;
-  if (l->read != LSTM_READ_ALL && i != last_recurrent) what = "read belongs to the last recurrent layer";
-  if (l->merge && !l->bidirectional) what = "merge needs bidirectional";
-  if (l->coupled && l->forget) what = "coupled leaves no forget gate: forget does not go with it";
-  if (l->noise != 0 && l->forget != LSTM_FORGET_NOISE) what = "noise needs forget = noise";
-  if (l->forget == LSTM_FORGET_NOISE && !(l->noise > 0 && l->noise <= 1))
-    what = "forget = noise needs noise above 0 and at most 1";
-  if (l->projection > l->size) what = "projection is wider than the cell";
-  return what ? lstm__fail(e, LSTM_ERR_ARGUMENT, "layer %d: %s", i, what) : LSTM_OK;
-}
-
 /* Checks what can be checked of one layer alone. */
 static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurrent, lstm_error *error) {
   const lstm__kind *kind = l->type < LSTM_LAYER_TYPE_COUNT ? lstm__kind_of((int)l->type) : NULL;
+  const char *what = NULL;
   int j;
   if (!kind) return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: unknown type %d", i, (int)l->type);
   if (kind->sized && l->size < 1)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: size is %d, wanted 1 to %d", i, l->size, LSTM_MAX_SIZE);
-  if (l->type == LSTM_LAYER_EMBEDDING && i > 0)
-    return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: an embedding can only be the first layer", i);
   if (!kind->sized && l->size != 0)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: %s has no size", i, kind->name);
   for (j = 0; j < LSTM__OPTIONS; j++) {
@@ -2224,7 +2184,15 @@ static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurr
   if (l->name && (!lstm__name_ok(l->name) || !kind->sized))
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: the name \"%s\" will not do (1 to 40 of A-Z a-z 0-9 _ - .)",
                       i, l->name);
-  return lstm__check_pairs(l, i, last_recurrent, error);
+  if (l->type == LSTM_LAYER_EMBEDDING && i > 0) what = "an embedding can only be the first layer";
+  if (l->read != LSTM_READ_ALL && i != last_recurrent) what = "read belongs to the last recurrent layer";
+  if (l->merge && !l->bidirectional) what = "merge needs bidirectional";
+  if (l->coupled && l->forget) what = "coupled leaves no forget gate: forget does not go with it";
+  if (l->noise != 0 && l->forget != LSTM_FORGET_NOISE) what = "noise needs forget = noise";
+  if (l->forget == LSTM_FORGET_NOISE && !(l->noise > 0 && l->noise <= 1))
+    what = "forget = noise needs noise above 0 and at most 1";
+  if (l->projection > l->size) what = "projection is wider than the cell";
+  return what ? lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: %s", i, what) : LSTM_OK;
 }
 
 /* --- the plan ---------------------------------------------------------------------------------------------------- */
@@ -2238,11 +2206,14 @@ struct lstm__walk {
   int i, in, source, ids; /* the layer; what it reads: its width, its node; 1: rows of a table, by token */
   int runs, depth, denses, heads; /* runs of recurrent layers; depth within one; dense layers so far; all of them */
   lstm_layer run;                 /* the first layer of the run */
-  char prefix[LSTM__NAME];        /* of its tensors */
+  char prefix[LSTM__NAME];        /* of the tensors that come next */
 };
 
-static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, const char *prefix, const char *suffix, int level,
-                            int rows, int columns) {
+/* The node's next tensor; 0 where it is over a limit. A run's have the level of their layer at the end. */
+static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, int rows, int columns) {
+  static const char *const names[LSTM__T_COUNT] = {
+      "weight",      "weight",     "bias",          "weight_ih_l",      "weight_hh_l",      "bias_ih_l", "bias_hn_l",
+      "weight_hr_l", "peephole_l", "norm_weight_l", "norm_cell_weight_l", "norm_cell_bias_l", "h0_l",    "c0_l"};
   lstm__plan *p = w->p;
   size_t count, total;
   if (!lstm__mul_ok((size_t)rows, (size_t)(columns ? columns : 1), &count) || !lstm__add_ok(p->params, count, &total) ||
@@ -2251,8 +2222,8 @@ static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, const char 
   if (w->tensors) {
     lstm__tensor *t = w->tensors + p->tensors;
     lstm__text name = lstm__text_in(t->name, sizeof t->name);
-    lstm__print(&name, "%s.%s", prefix, suffix);
-    if (level >= 0) lstm__print(&name, "%d%s", level, l->reverse ? "_reverse" : "");
+    lstm__print(&name, "%s.%s", w->prefix, names[kind]);
+    if (l->recurrent) lstm__print(&name, "%d%s", w->depth, l->reverse ? "_reverse" : "");
     t->offset = p->params;
     t->count = count;
     t->rows = rows;
@@ -2273,7 +2244,8 @@ static void lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
 }
 
 static int lstm__plan_embedding(lstm__walk *w, lstm__layer *l) {
-  return lstm__add_tensor(w, l, LSTM__T_TABLE, l->o.name ? l->o.name : "embed", "weight", -1, l->in, l->out);
+  lstm__numbered(w->prefix, l->o.name ? l->o.name : "embed", -1);
+  return lstm__add_tensor(w, l, LSTM__T_TABLE, l->in, l->out);
 }
 
 /* PyTorch's names. An nn.LSTM or nn.GRU has one hidden size, projection and number of directions: a run of recurrent
@@ -2294,20 +2266,19 @@ static int lstm__plan_cell(lstm__walk *w, lstm__layer *l) {
   const lstm_layer *o = &l->o;
   int n = l->units, h = l->out, gru = l->type == LSTM_LAYER_GRU, gates = gru ? 3 : 4, norm = o->layer_norm,
       rest = o->learned_state, ok;
-  const char *p = w->prefix;
   if (!l->reverse) lstm__name_run(w, o);
   if (n > INT_MAX / 4 / 16) return 0;
-  ok = lstm__add_tensor(w, l, LSTM__T_WEIGHT_IH, p, "weight_ih_l", w->depth, gates * n, l->in) &&
-       lstm__add_tensor(w, l, LSTM__T_WEIGHT_HH, p, "weight_hh_l", w->depth, gates * n, h) &&
-       lstm__add_tensor(w, l, LSTM__T_BIAS, p, "bias_ih_l", w->depth, gates * n, 0) &&
-       (!gru || lstm__add_tensor(w, l, LSTM__T_BIAS_HN, p, "bias_hn_l", w->depth, n, 0)) &&
-       (!o->projection || lstm__add_tensor(w, l, LSTM__T_PROJECTION, p, "weight_hr_l", w->depth, h, n)) &&
-       (!o->peephole || lstm__add_tensor(w, l, LSTM__T_PEEPHOLE, p, "peephole_l", w->depth, 3 * n, 0)) &&
-       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM, p, "norm_weight_l", w->depth, 4 * n, 0)) &&
-       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM_CELL, p, "norm_cell_weight_l", w->depth, n, 0)) &&
-       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM_CELL_BIAS, p, "norm_cell_bias_l", w->depth, n, 0)) &&
-       (!rest || lstm__add_tensor(w, l, LSTM__T_H0, p, "h0_l", w->depth, h, 0)) &&
-       (!rest || gru || lstm__add_tensor(w, l, LSTM__T_C0, p, "c0_l", w->depth, n, 0));
+  ok = lstm__add_tensor(w, l, LSTM__T_WEIGHT_IH, gates * n, l->in) &&
+       lstm__add_tensor(w, l, LSTM__T_WEIGHT_HH, gates * n, h) &&
+       lstm__add_tensor(w, l, LSTM__T_BIAS, gates * n, 0) &&
+       (!gru || lstm__add_tensor(w, l, LSTM__T_BIAS_HN, n, 0)) &&
+       (!o->projection || lstm__add_tensor(w, l, LSTM__T_PROJECTION, h, n)) &&
+       (!o->peephole || lstm__add_tensor(w, l, LSTM__T_PEEPHOLE, 3 * n, 0)) &&
+       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM, 4 * n, 0)) &&
+       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM_CELL, n, 0)) &&
+       (!norm || lstm__add_tensor(w, l, LSTM__T_NORM_CELL_BIAS, n, 0)) &&
+       (!rest || lstm__add_tensor(w, l, LSTM__T_H0, h, 0)) &&
+       (!rest || gru || lstm__add_tensor(w, l, LSTM__T_C0, n, 0));
   if (!l->branch || l->reverse) w->depth++;
   return ok;
 }
@@ -2315,15 +2286,14 @@ static int lstm__plan_cell(lstm__walk *w, lstm__layer *l) {
 /* The last dense layer may share an embedding's table. */
 static int lstm__plan_dense(lstm__walk *w, lstm__layer *l) {
   const char *name = l->o.name;
-  char prefix[LSTM__NAME];
   int last = ++w->denses == w->heads;
   w->depth = 0;
-  lstm__numbered(prefix, name ? name : last ? "head" : "dense", name || last ? -1 : w->denses - 1);
+  lstm__numbered(w->prefix, name ? name : last ? "head" : "dense", name || last ? -1 : w->denses - 1);
   if (last && w->d->layers[0].tied)
     l->tensor[LSTM__T_WEIGHT] = 0;
-  else if (!lstm__add_tensor(w, l, LSTM__T_WEIGHT, prefix, "weight", -1, l->out, l->in))
+  else if (!lstm__add_tensor(w, l, LSTM__T_WEIGHT, l->out, l->in))
     return 0;
-  return lstm__add_tensor(w, l, LSTM__T_DENSE_BIAS, prefix, "bias", -1, l->out, 0);
+  return lstm__add_tensor(w, l, LSTM__T_DENSE_BIAS, l->out, 0);
 }
 
 /* Floats of a node's packed weights: bias, weights from the input and, if it is a cell, from h; then the projection's,
@@ -2423,23 +2393,17 @@ static int lstm__add_nodes(lstm__walk *w) {
 
 static lstm_status lstm__check_desc(const lstm_model_desc *d) {
   int i, last_recurrent = -1;
-  if (d->layer_count < 1 || !d->layers)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs at least one layer");
-  if (d->layer_count > LSTM_MAX_LAYERS)
-    return lstm__fail(d->error, LSTM_ERR_LIMIT, "%d layers, the limit is %d", d->layer_count, LSTM_MAX_LAYERS);
-  if (d->input_size < 1)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "input_size is %d, wanted 1 to %d", d->input_size, LSTM_MAX_SIZE);
-  if (d->input_size > LSTM_MAX_SIZE)
-    return lstm__fail(d->error, LSTM_ERR_LIMIT, "input_size is %d, the limit is %d", d->input_size, LSTM_MAX_SIZE);
-  if ((int)d->output < 0 || d->output >= LSTM_OUTPUT_COUNT)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown output %d", (int)d->output);
-  if ((int)d->init < 0 || d->init >= LSTM_INIT_COUNT)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "unknown init %d", (int)d->init);
+  lstm_status s = lstm__within(d->error, "layer_count", d->layers ? d->layer_count : 0, 1, LSTM_MAX_LAYERS,
+                               LSTM_ERR_LIMIT);
+  if (s == LSTM_OK) s = lstm__within(d->error, "input_size", d->input_size, 1, LSTM_MAX_SIZE, LSTM_ERR_LIMIT);
+  if (s == LSTM_OK) s = lstm__within(d->error, "output", (int)d->output, 0, LSTM_OUTPUT_COUNT - 1, LSTM_ERR_ARGUMENT);
+  if (s == LSTM_OK) s = lstm__within(d->error, "init", (int)d->init, 0, LSTM_INIT_COUNT - 1, LSTM_ERR_ARGUMENT);
+  if (s != LSTM_OK) return s;
   for (i = 0; i < d->layer_count; i++)
     if (d->layers[i].type == LSTM_LAYER_LSTM || d->layers[i].type == LSTM_LAYER_GRU) last_recurrent = i;
   for (i = 0; i < d->layer_count; i++) {
-    lstm_status status = lstm__check_layer(d->layers + i, i, last_recurrent, d->error);
-    if (status != LSTM_OK) return status;
+    s = lstm__check_layer(d->layers + i, i, last_recurrent, d->error);
+    if (s != LSTM_OK) return s;
   }
   return LSTM_OK;
 }
@@ -2596,12 +2560,11 @@ static lstm__layer lstm__projection_of(const lstm__layer *l) {
 /* Where vector i of the generic pass begins, in floats of the parameters: peepholes of i, f and o; gains, then biases
    of the gates; gain and bias of the cell. */
 static size_t lstm__vector_at(const lstm_model *m, const lstm__layer *l, int i) {
-  static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_PEEPHOLE, LSTM__T_PEEPHOLE, LSTM__T_NORM,      LSTM__T_NORM,
-                              LSTM__T_NORM,     LSTM__T_NORM,     LSTM__T_BIAS,     LSTM__T_BIAS,      LSTM__T_BIAS,
-                              LSTM__T_BIAS,     LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
-  static const int parts[] = {0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 0, 0};
-  int k = l->o.peephole ? i : i + 3;
-  return m->tensors[l->tensor[kinds[k]]].offset + (size_t)parts[k] * (size_t)l->units;
+  static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_NORM, LSTM__T_BIAS, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
+  static const int counts[] = {3, 4, 4, 1, 1};
+  int k = l->o.peephole ? 0 : 1;
+  while (i >= counts[k]) i -= counts[k++];
+  return m->tensors[l->tensor[kinds[k]]].offset + (size_t)i * (size_t)l->units;
 }
 
 /* The vectors of the generic pass, padded with 0. */
@@ -2989,11 +2952,11 @@ struct lstm_state {
 /* Offsets in bytes of a state's parts; slot: floats of one task's scratch. */
 typedef struct lstm__state_layout {
   size_t saved, sums, scratch, slot, total;
-  int lanes, tasks, group, seq_len;
+  lstm_state_desc desc; /* resolved */
+  int group;
 } lstm__state_layout;
 
 typedef struct lstm__state_tail {
-  lstm_allocator allocator;
   void *block;
   lstm_trace *traces;
   int trace_count;
@@ -3007,38 +2970,34 @@ static size_t lstm__scratch_rows(const lstm_model *m, int seq_len) {
   return (m->plan.pool >= 0 ? 3 : 2) + (m->plan.bidirectional ? 3 * (size_t)seq_len : 0);
 }
 
-/* Fills in the defaults of a description, which may be NULL, and says where everything is. */
-static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *desc, lstm_state_desc *d,
-                                       lstm__state_layout *s) {
+static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *desc, lstm__state_layout *s) {
+  lstm_state_desc *d = &s->desc;
   lstm__arena a;
-  size_t floats = 0;
-  memset(d, 0, sizeof *d);
+  lstm_status status;
+  size_t floats;
   memset(s, 0, sizeof *s);
   memset(&a, 0, sizeof a);
   if (desc) *d = *desc;
-  s->lanes = d->lanes ? d->lanes : 1;
-  s->tasks = d->tasks ? d->tasks : 1;
-  s->seq_len = d->seq_len ? d->seq_len : 1;
-  if (s->lanes < 1 || s->tasks < 1)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a state of %d lanes for %d tasks", s->lanes, s->tasks);
-  if (s->lanes > LSTM_MAX_LANES)
-    return lstm__fail(d->error, LSTM_ERR_LIMIT, "%d lanes, the limit is %d", s->lanes, LSTM_MAX_LANES);
-  if (s->seq_len < 1 || s->seq_len > LSTM_MAX_SEQ_LEN)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a state for %d steps, wanted 1 to %d", s->seq_len,
-                      LSTM_MAX_SEQ_LEN);
-  s->tasks = lstm__int_min(s->tasks, s->lanes);
-  s->group = lstm__int_min(s->lanes, LSTM__GROUP);
+  if (!d->lanes) d->lanes = 1;
+  if (!d->tasks) d->tasks = 1;
+  if (!d->seq_len) d->seq_len = 1;
+  status = lstm__within(d->error, "lanes", d->lanes, 1, LSTM_MAX_LANES, LSTM_ERR_LIMIT);
+  if (status == LSTM_OK) status = lstm__within(d->error, "tasks", d->tasks, 1, INT_MAX, LSTM_ERR_ARGUMENT);
+  if (status == LSTM_OK) status = lstm__within(d->error, "seq_len", d->seq_len, 1, LSTM_MAX_SEQ_LEN, LSTM_ERR_ARGUMENT);
+  if (status != LSTM_OK) return status;
+  d->tasks = lstm__int_min(d->tasks, d->lanes);
+  s->group = lstm__int_min(d->lanes, LSTM__GROUP);
   (void)lstm__carve(&a, 1, LSTM__STATE_HEAD);
-  (void)lstm__carve(&a, (size_t)s->lanes, m->plan.lane * sizeof(float));
+  (void)lstm__carve(&a, (size_t)d->lanes, m->plan.lane * sizeof(float));
   s->saved = a.used;
   (void)lstm__carve(&a, 1, sizeof(lstm__state_tail));
   s->sums = a.used;
-  (void)lstm__carve(&a, (size_t)s->lanes, sizeof(lstm_metrics));
+  (void)lstm__carve(&a, (size_t)d->lanes, sizeof(lstm_metrics));
   s->scratch = a.used;
-  floats = lstm__scratch_rows(m, s->seq_len) * (size_t)s->group + 1;
+  floats = lstm__scratch_rows(m, d->seq_len) * (size_t)s->group + 1;
   if (!lstm__mul_ok(floats, (size_t)m->plan.widest, &s->slot) ||
       !lstm__add_ok(s->slot, (size_t)s->group * (size_t)m->plan.gate_row, &s->slot) ||
-      !lstm__mul_ok((size_t)s->tasks, s->slot, &floats))
+      !lstm__mul_ok((size_t)d->tasks, s->slot, &floats))
     a.overflow = 1;
   (void)lstm__carve_floats(&a, floats);
   s->total = a.used;
@@ -3069,39 +3028,37 @@ static float *lstm__scratch(lstm_state *s, int task) {
 
 static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc *desc, void *memory, size_t size,
                                       lstm_state **out) {
-  lstm_state_desc d;
-  lstm__state_layout layout;
+  lstm__state_layout at;
   lstm__arena arena;
   lstm__state_tail *tail;
   void *block;
   lstm_status status;
   if (out) *out = NULL;
   if (!m || !out) return LSTM_ERR_ARGUMENT;
-  status = lstm__lay_out_state(m, desc, &d, &layout);
-  if (status == LSTM_OK) status = lstm__place(&d.allocator, layout.total, memory, size, &arena, &block, d.error);
+  status = lstm__lay_out_state(m, desc, &at);
+  if (status == LSTM_OK)
+    status = lstm__place(&at.desc.allocator, at.total, memory, size, &arena, &block, at.desc.error);
   if (status != LSTM_OK) return status;
-  memset(arena.base, 0, layout.total);
+  memset(arena.base, 0, at.total);
   *out = (lstm_state *)(void *)arena.base;
   (*out)->fingerprint = m->fingerprint;
-  (*out)->saved_size = layout.saved;
+  (*out)->saved_size = at.saved;
   (*out)->lane_floats = m->plan.lane;
-  (*out)->lanes = (uint32_t)layout.lanes;
+  (*out)->lanes = (uint32_t)at.desc.lanes;
   (*out)->version = LSTM__STATE_VERSION;
   tail = lstm__tail(*out);
-  tail->allocator = d.allocator;
   tail->block = block;
-  tail->at = layout;
+  tail->at = at;
   return lstm_state_begin(m, *out, -1);
 }
 
 LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_desc *desc, size_t *size) {
-  lstm_state_desc d;
-  lstm__state_layout layout;
+  lstm__state_layout at;
   lstm_status status;
   if (size) *size = 0;
   if (!model || !size) return LSTM_ERR_ARGUMENT;
-  status = lstm__lay_out_state(model, desc, &d, &layout);
-  if (status == LSTM_OK) *size = layout.total;
+  status = lstm__lay_out_state(model, desc, &at);
+  if (status == LSTM_OK) *size = at.total;
   return status;
 }
 
@@ -3115,7 +3072,7 @@ LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_st
 }
 
 LSTM_API void lstm_state_destroy(lstm_state *state) {
-  if (state) lstm__free(&lstm__tail(state)->allocator, lstm__tail(state)->block);
+  if (state) lstm__free(&lstm__tail(state)->at.desc.allocator, lstm__tail(state)->block);
 }
 
 LSTM_API int lstm_state_lanes(const lstm_state *state) { return (int)state->lanes; }
@@ -3123,11 +3080,15 @@ LSTM_API size_t lstm_state_saved_size(const lstm_state *state) { return (size_t)
 
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state) {
   if (!model || !state) return LSTM_ERR_ARGUMENT;
-  if (state->fingerprint != model->fingerprint || state->lane_floats != model->plan.lane ||
-      state->version != LSTM__STATE_VERSION || state->lanes < 1 || state->lanes > LSTM_MAX_LANES)
-    return LSTM_ERR_MISMATCH;
-  return state->saved_size == LSTM__STATE_HEAD + state->lanes * state->lane_floats * sizeof(float) ? LSTM_OK
-                                                                                                   : LSTM_ERR_MISMATCH;
+  return state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane &&
+                 state->version == LSTM__STATE_VERSION && state->lanes >= 1 && state->lanes <= LSTM_MAX_LANES &&
+                 state->saved_size == LSTM__STATE_HEAD + state->lanes * state->lane_floats * sizeof(float)
+             ? LSTM_OK
+             : LSTM_ERR_MISMATCH;
+}
+
+static lstm_status lstm__check_lane(const lstm_model *m, const lstm_state *s, int lane) {
+  return !s || lane < 0 || lane >= (int)s->lanes ? LSTM_ERR_ARGUMENT : lstm_state_check(m, s);
 }
 
 LSTM_API void lstm_state_reset(lstm_state *state) {
@@ -3148,15 +3109,16 @@ LSTM_API lstm_status lstm_state_copy_lane(lstm_state *to, int to_lane, const lst
   return LSTM_OK;
 }
 
-/* Between a lane in memory (padded) and its values [S]. */
-static void lstm__pack_lane(const lstm_model *m, float *lane, const float *values) {
+/* Copies the values [S] of a lane into it as it lies in memory, padded; or back. */
+static void lstm__copy_values(const lstm_model *m, const float *from, float *to, int back) {
   int i;
   for (i = 0; i < m->plan.layers; i++) {
     const lstm__layer *l = m->layers + i;
+    size_t h[] = {l->state, (size_t)l->values}; /* in a lane, and among its values */
+    size_t c[] = {l->state + (size_t)l->out_pad, (size_t)(l->values + l->out)};
     if (!l->recurrent) continue;
-    memcpy(lane + l->state, values + l->values, (size_t)l->out * sizeof(float));
-    if (l->type == LSTM_LAYER_LSTM)
-      memcpy(lane + l->state + l->out_pad, values + l->values + l->out, (size_t)l->units * sizeof(float));
+    memcpy(to + h[back], from + h[!back], (size_t)l->out * sizeof(float));
+    if (l->type == LSTM_LAYER_LSTM) memcpy(to + c[back], from + c[!back], (size_t)l->units * sizeof(float));
   }
 }
 
@@ -3177,12 +3139,11 @@ static void lstm__begin_lane(const lstm_model *m, float *lane) {
 }
 
 LSTM_API lstm_status lstm_state_begin(const lstm_model *model, lstm_state *state, int lane) {
+  lstm_status status = lane < -1 ? LSTM_ERR_ARGUMENT : lstm__check_lane(model, state, lane < 0 ? 0 : lane);
   int i;
-  if (!model || !state || lane < -1 || lane >= (int)state->lanes) return LSTM_ERR_ARGUMENT;
-  if (lstm_state_check(model, state) != LSTM_OK) return LSTM_ERR_MISMATCH;
-  for (i = lane < 0 ? 0 : lane; i < (lane < 0 ? (int)state->lanes : lane + 1); i++)
+  for (i = lane < 0 ? 0 : lane; status == LSTM_OK && i < (lane < 0 ? (int)state->lanes : lane + 1); i++)
     lstm__begin_lane(model, lstm__lane(state, i));
-  return LSTM_OK;
+  return status;
 }
 
 LSTM_API lstm_status lstm_state_trace(const lstm_model *model, lstm_state *state, lstm_trace *traces, int count) {
@@ -3202,25 +3163,15 @@ LSTM_API lstm_status lstm_state_trace(const lstm_model *model, lstm_state *state
 }
 
 LSTM_API lstm_status lstm_state_set(const lstm_model *model, lstm_state *state, int lane, const float *values) {
-  if (!model || !state || !values || lane < 0 || lane >= (int)state->lanes) return LSTM_ERR_ARGUMENT;
-  if (lstm_state_check(model, state) != LSTM_OK) return LSTM_ERR_MISMATCH;
-  lstm__pack_lane(model, lstm__lane(state, lane), values);
-  return LSTM_OK;
+  lstm_status status = values ? lstm__check_lane(model, state, lane) : LSTM_ERR_ARGUMENT;
+  if (status == LSTM_OK) lstm__copy_values(model, values, lstm__lane(state, lane), 0);
+  return status;
 }
 
 LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *state, int lane, float *values) {
-  int i;
-  if (!model || !state || !values || lane < 0 || lane >= (int)state->lanes) return LSTM_ERR_ARGUMENT;
-  if (lstm_state_check(model, state) != LSTM_OK) return LSTM_ERR_MISMATCH;
-  for (i = 0; i < model->plan.layers; i++) {
-    const lstm__layer *l = model->layers + i;
-    const float *h = lstm__const_lane(state, lane) + l->state;
-    if (!l->recurrent) continue;
-    memcpy(values + l->values, h, (size_t)l->out * sizeof(float));
-    if (l->type == LSTM_LAYER_LSTM)
-      memcpy(values + l->values + l->out, h + l->out_pad, (size_t)l->units * sizeof(float));
-  }
-  return LSTM_OK;
+  lstm_status status = values ? lstm__check_lane(model, state, lane) : LSTM_ERR_ARGUMENT;
+  if (status == LSTM_OK) lstm__copy_values(model, lstm__const_lane(state, lane), values, 1);
+  return status;
 }
 
 /* [SECTION] Forward
@@ -3387,7 +3338,7 @@ static void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lst
   run->s = s;
   run->scratch[0] = scratch;
   run->scratch[1] = scratch + rows;
-  run->gates = scratch + lstm__scratch_rows(m, tail->at.seq_len) * rows;
+  run->gates = scratch + lstm__scratch_rows(m, tail->at.desc.seq_len) * rows;
   if (tail->trace_count && tail->traced == lstm__description_hash(m)) run->traces = tail->trace_count;
 }
 
@@ -3735,6 +3686,15 @@ static void lstm__take_rows(lstm__group *g, const lstm__rows *z, int t) {
   for (r = 0; r < g->infer.n; r++) lstm__take_row(g->run, lstm__row(z, r), g->row, t, g->lanes[r]);
 }
 
+static float *lstm__pool_at(const lstm__group *g, int r) {
+  return g->pool + (size_t)r * (size_t)g->run->m->plan.widest;
+}
+
+static float *lstm__sequence_row(const lstm__group *g, int which, int t, int r) {
+  return g->sequence[which] +
+         ((size_t)t * (size_t)lstm__tail(g->infer.s)->at.group + (size_t)r) * (size_t)g->run->m->plan.widest;
+}
+
 /* What was read once goes on through the nodes after the join. */
 static void lstm__finish_pool(lstm__group *g) {
   const lstm_model *m = g->run->m;
@@ -3745,32 +3705,29 @@ static void lstm__finish_pool(lstm__group *g) {
   lstm__take_rows(g, &z, 0);
 }
 
-/* All steps of a group of lanes, step by step. */
-static void lstm__run_steps(lstm__group *g) {
+/* Nodes from .. end - 1 over all steps of a group: from the input (source -1) or from sequence 0, to sequence `to`; to
+   -1: to what is read once, or to the caller. */
+static void lstm__walk_nodes(lstm__group *g, int from, int end, int source, int to) {
   const lstm_model *m = g->run->m;
-  int t, r, wanted = g->run->y || g->run->loss, pool = m->plan.pool;
-  int to = pool >= 0 ? pool : wanted ? m->plan.layers : m->plan.last_recurrent + 1;
-  for (t = 0; t < g->run->b.seq_len; t++) {
+  const lstm__layer *l = m->layers + lstm__int_min(from, end - 1);
+  int s, r, T = g->run->b.seq_len, pool = m->plan.pool;
+  for (s = 0; s < T; s++) {
+    int t = l->reverse ? T - 1 - s : s;
     lstm__rows z;
     lstm__gather_step(g, t);
-    if (g->infer.n == 0) break;
-    z = lstm__infer(&g->infer, lstm__inputs_at(g, t), 0, to);
-    if (wanted && pool < 0) lstm__take_rows(g, &z, t);
-    for (r = 0; wanted && pool >= 0 && r < g->infer.n; r++)
+    if (g->infer.n == 0) continue;
+    g->infer.step = l->branch ? t : 0;
+    z = source < 0 ? lstm__inputs_at(g, t)
+                   : lstm__rows_at(lstm__sequence_row(g, 0, t, 0), (size_t)m->plan.widest, g->rows);
+    z = lstm__infer(&g->infer, z, from, end);
+    if (to < 0 && pool < 0) lstm__take_rows(g, &z, t);
+    for (r = 0; to < 0 && pool >= 0 && r < g->infer.n; r++)
       lstm__pool_row(m, m->layers + pool, t, lstm__length(&g->run->b, g->lanes[r]), lstm__row(&z, r),
-                     g->pool + (size_t)g->rows[r] * (size_t)m->plan.widest);
+                     lstm__pool_at(g, g->rows[r]));
+    for (r = 0; to >= 0 && r < g->infer.n; r++)
+      memcpy(lstm__sequence_row(g, to, t, g->rows[r]), lstm__row(&z, r), (size_t)l->out * sizeof(float));
   }
-  if (wanted && pool >= 0) lstm__finish_pool(g);
-}
-
-static float *lstm__sequence_row(const lstm__group *g, int which, int t, int r) {
-  return g->sequence[which] +
-         ((size_t)t * (size_t)lstm__tail(g->infer.s)->at.group + (size_t)r) * (size_t)g->run->m->plan.widest;
-}
-
-/* The rows of a step that the next node reads. */
-static lstm__rows lstm__sequence_rows(const lstm__group *g, int t) {
-  return lstm__rows_at(lstm__sequence_row(g, 0, t, 0), (size_t)g->run->m->plan.widest, g->rows);
+  g->infer.step = 0;
 }
 
 /* A join, of a group's whole sequences: from 1 (and 2, the backward direction), or from 0, to 0 or to the pool. */
@@ -3783,29 +3740,11 @@ static void lstm__join_sequences(lstm__group *g, const lstm__layer *l) {
       int back = l->o.read == LSTM_READ_LAST ? 0 : t; /* the backward direction has read all at step 0 */
       lstm__join_row(l, lstm__sequence_row(g, from, t, r), both ? lstm__sequence_row(g, 2, back, r) : NULL, g->row);
       if (l->o.read)
-        lstm__pool_row(g->run->m, l, t, length, g->row, g->pool + (size_t)r * (size_t)g->run->m->plan.widest);
+        lstm__pool_row(g->run->m, l, t, length, g->row, lstm__pool_at(g, r));
       else
         memcpy(lstm__sequence_row(g, 0, t, r), g->row, size);
     }
   }
-}
-
-/* One node over a group's whole sequences, from the input or from 0, to 0, or to 1 or 2 for a direction of two. */
-static void lstm__walk_node(lstm__group *g, int node) {
-  const lstm__layer *l = g->run->m->layers + node;
-  int s, r, T = g->run->b.seq_len, to = l->branch ? 1 + l->reverse : 0, from = l->source;
-  while (from >= 0 && g->run->m->layers[from].type == LSTM_LAYER_DROPOUT) from = g->run->m->layers[from].source;
-  for (s = 0; s < T; s++) {
-    int t = l->reverse ? T - 1 - s : s;
-    lstm__rows in;
-    lstm__gather_step(g, t);
-    if (g->infer.n == 0) continue;
-    g->infer.step = l->branch ? t : 0;
-    in = lstm__infer(&g->infer, from < 0 ? lstm__inputs_at(g, t) : lstm__sequence_rows(g, t), node, node + 1);
-    for (r = 0; r < g->infer.n; r++)
-      memcpy(lstm__sequence_row(g, to, t, g->rows[r]), lstm__row(&in, r), (size_t)l->out * sizeof(float));
-  }
-  g->infer.step = 0;
 }
 
 /* Traces of bidirectional layers end where their sequences do. */
@@ -3822,41 +3761,39 @@ static void lstm__end_traces(lstm__group *g) {
 /* All steps of a group of lanes, node by node: a backward direction begins at the end. */
 static void lstm__run_nodes(lstm__group *g) {
   const lstm_model *m = g->run->m;
-  int i, t, wanted = g->run->y || g->run->loss, pool = m->plan.pool;
-  int to = pool >= 0 ? pool + 1 : m->plan.layers;
+  int i, to = m->plan.pool >= 0 ? m->plan.pool + 1 : m->plan.layers;
   for (i = 0; i < to; i++) {
     const lstm__layer *l = m->layers + i;
+    int source = l->source;
+    while (source >= 0 && m->layers[source].type == LSTM_LAYER_DROPOUT) source = m->layers[source].source;
     if (l->type == LSTM__NODE_JOIN)
       lstm__join_sequences(g, l);
     else if (lstm__kind_of(l->type)->infer)
-      lstm__walk_node(g, i);
+      lstm__walk_nodes(g, i, i + 1, source, l->branch ? 1 + l->reverse : 0);
   }
   lstm__end_traces(g);
-  if (wanted && pool >= 0) lstm__finish_pool(g);
-  for (t = 0; wanted && pool < 0 && t < g->run->b.seq_len; t++) {
-    lstm__rows z;
-    lstm__gather_step(g, t);
-    z = lstm__sequence_rows(g, t);
-    lstm__take_rows(g, &z, t);
-  }
+  if (m->plan.pool < 0) lstm__walk_nodes(g, to, to, 0, -1);
 }
 
 static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int count) {
   const lstm__state_tail *tail = lstm__tail(run->s);
-  size_t rows = (size_t)tail->at.group * (size_t)run->m->plan.widest, i;
+  const lstm__plan *p = &run->m->plan;
+  size_t rows = (size_t)tail->at.group * (size_t)p->widest, i;
+  int wanted = run->y || run->loss, pool = p->pool;
   lstm__group g;
   lstm__begin_inference(&g.infer, run->m, run->s, scratch);
   g.run = run;
   g.first = first;
   g.count = count;
-  g.row = scratch + tail->at.slot - (size_t)run->m->plan.widest;
+  g.row = scratch + tail->at.slot - (size_t)p->widest;
   g.pool = scratch + 2 * rows;
   for (i = 0; i < 3; i++)
-    g.sequence[i] = scratch + (run->m->plan.pool >= 0 ? 3 : 2) * rows + i * (size_t)tail->at.seq_len * rows;
-  if (run->m->plan.bidirectional)
+    g.sequence[i] = scratch + (pool >= 0 ? 3 : 2) * rows + i * (size_t)tail->at.desc.seq_len * rows;
+  if (p->bidirectional)
     lstm__run_nodes(&g);
   else
-    lstm__run_steps(&g);
+    lstm__walk_nodes(&g, 0, pool >= 0 ? pool : wanted ? p->layers : p->last_recurrent + 1, -1, -1);
+  if (wanted && pool >= 0) lstm__finish_pool(&g);
 }
 
 static void lstm__batch_task(void *context, int index) {
@@ -3887,16 +3824,16 @@ static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lst
     return lstm__fail(batch->error, LSTM_ERR_MISMATCH, "the state belongs to a model of another architecture");
   if (!batch->seq_len) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "batch.seq_len is 0");
   status = lstm__check_batch(m, batch, (int)s->lanes, LSTM_MAX_SEQ_LEN, &run.b);
-  if (status == LSTM_OK && m->plan.bidirectional && run.b.seq_len > lstm__tail(s)->at.seq_len)
+  if (status == LSTM_OK && m->plan.bidirectional && run.b.seq_len > lstm__tail(s)->at.desc.seq_len)
     return lstm__fail(batch->error, LSTM_ERR_LIMIT, "%d steps of a bidirectional model, the state has room for %d",
-                      run.b.seq_len, lstm__tail(s)->at.seq_len);
+                      run.b.seq_len, lstm__tail(s)->at.desc.seq_len);
   if (status == LSTM_OK && loss) status = lstm__check_targets(m, &run.b, loss);
   if (status != LSTM_OK) return status;
   run.m = m;
   run.s = s;
   run.y = y;
   run.loss = loss;
-  run.tasks = executor && executor->width > 1 ? lstm__int_min(executor->width, lstm__tail(s)->at.tasks) : 1;
+  run.tasks = executor && executor->width > 1 ? lstm__int_min(executor->width, lstm__tail(s)->at.desc.tasks) : 1;
   run.tasks = lstm__int_min(run.tasks, run.b.batch_size);
   lstm__begin_lanes(m, s, &run.b);
   if (y && run.b.lengths) {
@@ -4087,6 +4024,7 @@ static const char *lstm__resolve_numbers(const lstm_model *m, lstm_trainer_desc 
 static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
   lstm_error *e = d->error;
   const char *wrong;
+  lstm_status s;
   if (!d->batch_size) d->batch_size = 1;
   if (!d->seq_len) d->seq_len = 1;
   if (d->batch_size < 1 || d->seq_len < 1)
@@ -4096,12 +4034,10 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
     return lstm__fail(e, LSTM_ERR_LIMIT, "batch_size %d times seq_len %d is over the limit", d->batch_size, d->seq_len);
   if (d->carry_state && m->plan.bidirectional)
     return lstm__fail(e, LSTM_ERR_ARGUMENT, "carry_state does not go with a bidirectional layer");
-  if ((int)d->loss < 0 || d->loss >= LSTM_LOSS_COUNT)
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown loss %d", (int)d->loss);
-  if ((int)d->optimizer < 0 || d->optimizer >= LSTM_OPTIMIZER_COUNT)
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown optimizer %d", (int)d->optimizer);
-  if ((int)d->schedule < 0 || d->schedule >= LSTM_SCHEDULE_COUNT)
-    return lstm__fail(e, LSTM_ERR_ARGUMENT, "unknown schedule %d", (int)d->schedule);
+  s = lstm__within(e, "loss", (int)d->loss, 0, LSTM_LOSS_COUNT - 1, LSTM_ERR_ARGUMENT);
+  if (s == LSTM_OK) s = lstm__within(e, "optimizer", (int)d->optimizer, 0, LSTM_OPTIMIZER_COUNT - 1, LSTM_ERR_ARGUMENT);
+  if (s == LSTM_OK) s = lstm__within(e, "schedule", (int)d->schedule, 0, LSTM_SCHEDULE_COUNT - 1, LSTM_ERR_ARGUMENT);
+  if (s != LSTM_OK) return s;
   if (d->optimizer == LSTM_OPTIMIZER_DEFAULT) d->optimizer = LSTM_ADAM;
   wrong = lstm__resolve_numbers(m, d);
   if (wrong) return lstm__fail(e, LSTM_ERR_ARGUMENT, "%s", wrong);

@@ -10,7 +10,7 @@ if [ -n "$foreign" ]; then
   echo "defined, but not named lstm_:" $foreign
   status=1
 fi
-allowed=' malloc free memcpy memmove memset memcmp strlen strcmp strncmp strchr strrchr fopen fclose fread fwrite
+allowed=' malloc free memcpy memmove memset memcmp strlen strcmp strncmp strchr strrchr strspn fopen fclose fread fwrite
   fseek ftell fflush ferror rename remove memchr strstr strerror __errno_location bcmp _GLOBAL_OFFSET_TABLE_
   __cpu_model __cpu_indicator_init '
 allowed=" $(echo $allowed) "
