@@ -5836,7 +5836,7 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 #endif
 
 /* Refuses a file, by name and place. */
-#define LSTM__BAD(file, status, ...) lstm__fail((file)->error, LSTM_ERR_##status, __VA_ARGS__)
+#define LSTM__BAD(file, status, ...) lstm__fail((file)->desc.error, LSTM_ERR_##status, __VA_ARGS__)
 #define LSTM__LINE 512   /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
 #define LSTM__CALLED 128 /* bytes of the longest foreign name that could be one of ours */
 
@@ -6042,6 +6042,7 @@ static int lstm__jsok(lstm__json *j, uint64_t *list, int most) {
 typedef struct lstm__entry { /* a tensor in a file */
   lstm__piece name, type_name;
   char called[LSTM__CALLED]; /* foreign files: its name here; empty where it is too long for that */
+  size_t prefix;             /* bytes of this name up to its last point */
   uint64_t shape[8], count;  /* elements */
   size_t begin, end;         /* bytes of the data part */
   int rank, type, used;
@@ -6054,22 +6055,19 @@ typedef struct lstm__pair { /* one metadata string, as in the file: still with i
 
 /* A file while it is being read. Everything is in one block, `work`. */
 typedef struct lstm__file {
+  lstm_load_desc desc;
   const unsigned char *data; /* the data part */
   size_t size;
   lstm__entry *entries;      /* [entry_count], in the header's order */
   lstm__pair *pairs;         /* [pair_count] */
-  lstm_layer *layers;        /* [layer_capacity] */
+  lstm_model_desc model;     /* as far as it is known */
+  lstm_layer *layers;        /* [layer_capacity] of it */
   char (*names)[LSTM__NAME]; /* [layer_capacity], the layers' own names */
-  lstm__tensor *tensors;     /* [tensor_count] what the layers make */
-  int *source;               /* [tensor_count][2] entries that fill a tensor (a bias comes in two); -1: none */
-  int entry_count, entry_capacity, pair_count, pair_capacity, layer_count, layer_capacity;
-  int tensor_count, tensor_capacity;
-  int input_size, max_size;
-  lstm_output output;
-  lstm_numerics numerics;
+  lstm__tensor *tensors;     /* [tensor_capacity], what the layers make */
+  lstm__entry **source;      /* [2 tensor_capacity], in the order of the items; NULL: the file has none */
+  int entry_count, entry_capacity, pair_count, pair_capacity, layer_capacity, tensor_capacity;
+  int max_size;
   lstm__text assumed;
-  lstm_load_desc desc; /* zero where there is none */
-  lstm_error *error;
 } lstm__file;
 
 enum { LSTM__F32, LSTM__F16, LSTM__BF16, LSTM__OTHER_TYPE };
@@ -6237,10 +6235,198 @@ static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
   return key;
 }
 
-/* --- layer lines ------------------------------------------------------------------------------------------------- */
+/* --- what is in a file ------------------------------------------------------------------------------------------- */
 
 static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
 static const char *const lstm__numerics_words[] = {"", "fused", "portable"};
+
+/* What a checkpoint adds comes after the model's tensors, in this order, each at most once. */
+static const char *const lstm__run_tensors[] = {"trainer.weights", "trainer.moment1", "trainer.moment2",
+                                                "trainer.carry", "trainer.anew"};
+enum { LSTM__RUN_TENSORS = sizeof lstm__run_tensors / sizeof lstm__run_tensors[0] };
+
+/* The tensors of a model, and what a checkpoint adds: one list, which is written, matched and filled. */
+typedef struct lstm__content {
+  const lstm_model *model;     /* NULL: there is none yet */
+  const lstm__tensor *tensors; /* [count] */
+  int count;
+  float *params;               /* of these tensors; NULL: there are none yet */
+  const lstm_trainer *trainer; /* NULL: only a model */
+} lstm__content;
+
+/* A tensor in a file. A bias comes in two: bias_ih, and bias_hh, which is zeros, but ends with a GRU's bias_hn. */
+typedef struct lstm__item {
+  char name[LSTM__NAME];
+  size_t rows, columns; /* columns 0: a vector */
+  float *data, *end;    /* its floats, and the last of them where they are elsewhere */
+  size_t count, ends;   /* at each */
+  int bias, added;      /* 1: a bias; 1: bias_hh, which is added to data */
+} lstm__item;
+
+static lstm__content lstm__content_of(const lstm_model *m) {
+  lstm__content c = {m, m->tensors, m->plan.tensors, m->params, NULL};
+  return c;
+}
+
+/* Entry 0 or 1 of tensor i in a file; returns 0 where it has none. */
+static int lstm__tensor_item(const lstm__content *c, int i, int second, lstm__item *out) {
+  const lstm__tensor *t = c->tensors + i;
+  size_t n = strlen(t->name);
+  if (second ? t->kind != LSTM__T_BIAS : t->kind == LSTM__T_BIAS_HN) return 0;
+  memcpy(out->name, t->name, n + 1);
+  out->rows = (size_t)t->rows;
+  out->columns = (size_t)t->columns;
+  out->count = t->count;
+  out->data = c->params ? c->params + t->offset : NULL;
+  out->bias = t->kind == LSTM__T_BIAS || t->kind == LSTM__T_DENSE_BIAS;
+  out->added = second;
+  if (!second) return 1;
+  while (memcmp(out->name + n - 7, "bias_ih", 7)) --n;
+  out->name[n - 2] = 'h';
+  if (i + 1 < c->count && t[1].kind == LSTM__T_BIAS_HN) {
+    out->ends = t[1].count;
+    out->count -= out->ends;
+    out->end = c->params ? c->params + t[1].offset : NULL;
+  }
+  return 1;
+}
+
+#ifndef LSTM_NO_TRAINING
+/* Tensor i of what a run adds; returns 0 where this one has none. With learned states it matters which lanes have not
+   yet carried anything. */
+static int lstm__run_item(const lstm_trainer *t, int i, lstm__item *out) {
+  float *data[LSTM__RUN_TENSORS] = {t->model->params, t->m1, t->m2, t->carry, t->anew};
+  const lstm_model_desc *d = &t->model->desc;
+  int k, learns = i < 4;
+  for (k = 0; k < d->layer_count; ++k) learns |= d->layers[k].learned_state;
+  if (!data[i] || (i > 2 && !t->desc.carry_state) || !learns) return 0;
+  memcpy(out->name, lstm__run_tensors[i], strlen(lstm__run_tensors[i]) + 1);
+  out->rows = i > 2 ? (size_t)t->desc.batch_size : t->model->plan.params;
+  out->columns = i == 3 ? (size_t)t->model->plan.state_size : 0;
+  out->count = out->rows * (out->columns ? out->columns : 1);
+  out->data = data[i];
+  return 1;
+}
+#endif
+
+/* The next tensor of a file, from *at = 0; returns 0 behind the last. */
+static int lstm__next_item(const lstm__content *c, int *at, lstm__item *out) {
+  int i, found = 0;
+  memset(out, 0, sizeof *out);
+  while (!found && *at < 2 * c->count) {
+    i = (*at)++;
+    found = lstm__tensor_item(c, i / 2, i % 2, out);
+  }
+#ifndef LSTM_NO_TRAINING
+  while (!found && c->trainer && *at < 2 * c->count + LSTM__RUN_TENSORS)
+    found = lstm__run_item(c->trainer, (*at)++ - 2 * c->count, out);
+#endif
+  return found;
+}
+
+#ifndef LSTM_NO_TRAINING
+
+enum { LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER, LSTM__RUN_SCHEDULE, /* words */
+       LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_COUNT, LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
+
+static const char *const lstm__run_words[][6] = {
+    {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"},
+    {"default", "sgd", "rmsprop", "adam", "adamw"},
+    {"none", "step", "exponential", "cosine"}};
+
+/* The parts of a trainer's description that decide a run's bits: another value is another run. Then, what a run has
+   reached. */
+#define LSTM__X(kind, field, otherwise) \
+  {"trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer, desc.field), otherwise}
+#define LSTM__Y(kind, key, field) {"trainer." key, LSTM__RUN_##kind, offsetof(lstm_trainer, field), NULL}
+static const struct {
+  const char *key;
+  int kind;
+  size_t at;
+  const char *otherwise; /* what is left out, as in checkpoints from before the option; NULL: never left out */
+} lstm__run_values[] = {
+    LSTM__X(INT, batch_size, NULL), LSTM__X(INT, seq_len, NULL), LSTM__X(LOSS, loss, NULL),
+    LSTM__X(OPTIMIZER, optimizer, NULL), LSTM__X(INT, carry_state, NULL), LSTM__X(FLOAT, learning_rate, NULL),
+    LSTM__X(FLOAT, momentum, NULL), LSTM__X(FLOAT, beta1, NULL), LSTM__X(FLOAT, beta2, NULL),
+    LSTM__X(FLOAT, alpha, NULL), LSTM__X(FLOAT, epsilon, NULL), LSTM__X(FLOAT, weight_decay, NULL),
+    LSTM__X(FLOAT, clip_norm, NULL), LSTM__X(FLOAT, clip_value, NULL), LSTM__X(COUNT, seed, NULL),
+    LSTM__X(FLOAT, huber_delta, "1"), LSTM__X(FLOAT, label_smoothing, "0"), LSTM__X(CLASSES, class_weights, "none"),
+    LSTM__X(INT, nesterov, "0"), LSTM__X(SCHEDULE, schedule, "none"), LSTM__X(INT, schedule_steps, "0"),
+    LSTM__X(FLOAT, schedule_factor, "0"), LSTM__X(INT, warmup, "0"), LSTM__X(LAYERS, layer_rates, "none"),
+    LSTM__Y(COUNT, "steps", steps), LSTM__Y(COUNT, "windows", windows), LSTM__Y(FLOAT, "rate", rate),
+    LSTM__Y(INT, "best", has_best)};
+#undef LSTM__X
+#undef LSTM__Y
+enum {
+  LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0],
+  LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4
+};
+
+/* The hash of a list, as text. */
+static void lstm__put_hash(lstm__text *t, const float *list, int count) {
+  uint64_t h = 14695981039346656037u;
+  unsigned char bits[4];
+  int i;
+  if (!list) {
+    lstm__put_string(t, "none");
+    return;
+  }
+  for (i = 0; i < count; ++i) {
+    lstm__to_le(bits, lstm__bits_of_float(list[i]), 4);
+    h = lstm__hash(h, bits, 4);
+  }
+  lstm__put_number(t, h);
+}
+
+static void lstm__run_value(const lstm_trainer *t, int i, lstm__text *value) {
+  const void *at = (const char *)t + lstm__run_values[i].at;
+  int kind = lstm__run_values[i].kind, n;
+  memcpy(&n, at, sizeof n);
+  if (kind == LSTM__RUN_INT)
+    lstm__print(value, "%d", n);
+  else if (kind == LSTM__RUN_FLOAT)
+    lstm__put_float(value, *(const float *)at);
+  else if (kind == LSTM__RUN_COUNT)
+    lstm__put_number(value, *(const uint64_t *)at);
+  else if (kind == LSTM__RUN_CLASSES)
+    lstm__put_hash(value, t->class_weights, lstm_model_output_size(t->model));
+  else if (kind == LSTM__RUN_LAYERS)
+    lstm__put_hash(value, t->layer_rates, t->model->desc.layer_count);
+  else
+    lstm__put_string(value, lstm__run_words[kind][n]);
+}
+
+#endif /* LSTM_NO_TRAINING */
+
+/* Pair i of the library's own metadata: the model's, then the run's. Returns 0 behind the last, 2 for one that is left
+   out. */
+static int lstm__own_pair(const lstm__content *c, int i, char key[LSTM__LINE], char value[LSTM__LINE]) {
+  static const char *const keys[] = {"lstm.version", "lstm.input", "lstm.output", "lstm.numerics"};
+  const lstm_model_desc *d = &c->model->desc;
+  lstm__text k = lstm__text_in(key, LSTM__LINE), v = lstm__text_in(value, LSTM__LINE);
+  if (i < 4) lstm__put_string(&k, keys[i]);
+  if (i < 2) lstm__print(&v, "%d", i ? d->input_size : LSTM_FILE_VERSION);
+  if (i == 2) lstm__put_string(&v, lstm__output_words[d->output]);
+  if (i == 3) lstm__put_string(&v, lstm__numerics_words[d->numerics]);
+  if (i < 4) return 1 + (i == 3 && d->numerics == LSTM_FUSED);
+  i -= 4;
+  if (i < d->layer_count) {
+    (void)lstm__layer_key(i, key);
+    lstm__put_layer(&v, &d->layers[i]);
+    return 1;
+  }
+#ifndef LSTM_NO_TRAINING
+  i -= d->layer_count;
+  if (c->trainer && i < LSTM__RUN_VALUES) {
+    lstm__put_string(&k, lstm__run_values[i].key);
+    lstm__run_value(c->trainer, i, &v);
+    return 1 + (lstm__run_values[i].otherwise && !strcmp(value, lstm__run_values[i].otherwise));
+  }
+#endif
+  return 0;
+}
+
+/* --- layer lines ------------------------------------------------------------------------------------------------- */
 
 /* Takes the next word off a line, up to a space. */
 static lstm__piece lstm__next_word(lstm__piece *line) {
@@ -6252,22 +6438,17 @@ static lstm__piece lstm__next_word(lstm__piece *line) {
   return word;
 }
 
-static lstm_status lstm__check_size(const lstm__file *f, const char *where, uint64_t size) {
-  if (size > 0 && size <= (uint64_t)f->max_size) return LSTM_OK;
-  return LSTM__BAD(f, LIMIT, "%s: a size is not within 1 to %d", where, f->max_size);
+static lstm_status lstm__read_size(const lstm__file *f, const char *where, uint64_t size, int *out) {
+  *out = size > 0 && size <= (uint64_t)f->max_size ? (int)size : 0;
+  return *out ? LSTM_OK : LSTM__BAD(f, LIMIT, "%s: a size is not within 1 to %d", where, f->max_size);
 }
 
 /* The value of an option; returns 0 where it is none. */
 static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer *l) {
-  char *to = (char *)l + o->at;
+  void *to = (char *)l + o->at;
   uint64_t size = 1;
-  float x;
   int n = 1;
-  if (lstm__is_float(o)) {
-    if (!lstm__parse_float(value, &x)) return 0;
-    memcpy(to, &x, sizeof x);
-    return 1;
-  }
+  if (lstm__is_float(o)) return lstm__parse_float(value, (float *)to);
   if (o->what == LSTM__WORD) n = lstm__word_index(value, o->words, o->word_count);
   if (o->what == LSTM__SIZE) n = lstm__parse_uint(value, &size) ? (int)(size < INT_MAX ? size : INT_MAX) : -1;
   memcpy(to, &n, sizeof n);
@@ -6278,7 +6459,7 @@ static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer
 static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece word, lstm_layer *l, char *name) {
   const char *equals = (const char *)memchr(word.at, '=', word.size);
   lstm__piece option = word, value;
-  int j;
+  int j, size;
   if (equals) option.size = (size_t)(equals - word.at);
   value = lstm__piece_from(word, option.size + (equals != NULL));
   if (lstm__piece_is(option, "name") && value.size && value.size < LSTM__NAME) {
@@ -6292,14 +6473,14 @@ static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece
     if (!(o->types >> (int)l->type & 1u) || !lstm__piece_is(option, o->name)) continue;
     if ((o->what == LSTM__FLAG) == (equals != NULL) || !lstm__read_value(o, value, l))
       return LSTM__BAD(f, FORMAT, "%s: bad value in %p", key, &word);
-    return o->what == LSTM__SIZE ? lstm__check_size(f, key, (uint64_t)lstm__option_value(l, o)) : LSTM_OK;
+    return o->what == LSTM__SIZE ? lstm__read_size(f, key, (uint64_t)lstm__option_value(l, o), &size) : LSTM_OK;
   }
   return LSTM__BAD(f, UNSUPPORTED, "%s: unknown option %p", key, &word);
 }
 
 /* A line must be what this library writes for its layer. */
 static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *line) {
-  lstm_layer *layer = &f->layers[f->layer_count];
+  lstm_layer *layer = &f->layers[f->model.layer_count];
   char again[LSTM__LINE];
   lstm__text t = lstm__text_in(again, sizeof again);
   lstm__piece rest = lstm__piece_of(line), word = lstm__next_word(&rest);
@@ -6310,12 +6491,12 @@ static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *l
   if (type == LSTM_LAYER_NONE) return LSTM__BAD(f, UNSUPPORTED, "%s: unknown layer %p", key, &word);
   layer->type = (lstm_layer_type)type;
   while (rest.size && !status)
-    status = lstm__read_option(f, key, lstm__next_word(&rest), layer, f->names[f->layer_count]);
+    status = lstm__read_option(f, key, lstm__next_word(&rest), layer, f->names[f->model.layer_count]);
   if (status) return status;
   lstm__put_layer(&t, layer);
   if (t.length >= sizeof again || strcmp(again, line))
     return LSTM__BAD(f, FORMAT, "%s: expected \"%s\", the file has \"%s\"", key, again, line);
-  ++f->layer_count;
+  ++f->model.layer_count;
   return LSTM_OK;
 }
 
@@ -6332,16 +6513,15 @@ static lstm_status lstm__read_input_output(lstm__file *f) {
   uint64_t input = 0;
   int n;
   lstm_status status = lstm__own_count(f, "lstm.input", &input);
-  if (!status) status = lstm__check_size(f, "lstm.input", input);
+  if (!status) status = lstm__read_size(f, "lstm.input", input, &f->model.input_size);
   if (!status) status = lstm__own_value(f, "lstm.output", value);
   if (status) return status;
   n = lstm__word_index(lstm__piece_of(value), lstm__output_words, LSTM_OUTPUT_COUNT);
   if (n < 0) return LSTM__BAD(f, UNSUPPORTED, "lstm.output: unknown output %s", value);
-  f->output = (lstm_output)n;
-  f->input_size = (int)input;
+  f->model.output = (lstm_output)n;
   if (!lstm__find_pair(f, "lstm.numerics")) return LSTM_OK;
-  f->numerics = LSTM_PORTABLE; /* the other word is the default, which is left out */
   status = lstm__own_value(f, "lstm.numerics", value);
+  if (!f->model.numerics) f->model.numerics = LSTM_PORTABLE; /* the other word is the default, which is left out */
   if (status || !strcmp(value, lstm__numerics_words[LSTM_PORTABLE])) return status;
   return LSTM__BAD(f, FORMAT, "lstm.numerics: unknown numerics %s", value);
 }
@@ -6351,8 +6531,8 @@ static lstm_status lstm__read_layers(lstm__file *f) {
   char key[LSTM__LINE], value[LSTM__LINE];
   const lstm__pair *unknown;
   lstm_status status = lstm__read_input_output(f);
-  while (!status && lstm__find_pair(f, lstm__layer_key(f->layer_count, key))) {
-    if (f->layer_count == f->layer_capacity)
+  while (!status && lstm__find_pair(f, lstm__layer_key(f->model.layer_count, key))) {
+    if (f->model.layer_count == f->layer_capacity)
       return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
     status = lstm__own_value(f, key, value);
     if (!status) status = lstm__read_line(f, key, value);
@@ -6361,23 +6541,7 @@ static lstm_status lstm__read_layers(lstm__file *f) {
   return status || !unknown ? status : LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &unknown->key);
 }
 
-/* --- our files: everything is as the layer lines say ------------------------------------------------------------- */
-
-/* The name of entry 0 or 1 of a tensor in a file; returns 0 where it has none. A bias has two: bias_ih, and bias_hh,
-   which is zeros, but ends with a GRU's bias_hn. */
-static int lstm__slot(const lstm__tensor *t, int half, char name[LSTM__NAME]) {
-  size_t n = strlen(t->name);
-  memcpy(name, t->name, n + 1);
-  if (!half) return t->kind != LSTM__T_BIAS_HN;
-  while (n > 7 && memcmp(name + n - 7, "bias_ih", 7)) --n;
-  name[n - 2] = 'h';
-  return t->kind == LSTM__T_BIAS;
-}
-
-/* How many floats at the end of entry `half` are of the next tensor: bias_hn. */
-static size_t lstm__slot_end(const lstm_model *m, const lstm__tensor *t, int half) {
-  return half && m->layers[t->node].type == LSTM_LAYER_GRU ? t->count / 3 : 0;
-}
+/* --- matching our files: everything is as the layer lines say ---------------------------------------------------- */
 
 /* "[4][2]" */
 static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
@@ -6386,92 +6550,57 @@ static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
   if (rank == 0) lstm__put_string(t, "[]");
 }
 
-static lstm_status lstm__check_shape(const lstm__file *f, const lstm__entry *e, const char *name, size_t rows,
-                                     size_t columns) {
+/* An entry must have the shape of its tensor, and a type up to `type`. */
+static lstm_status lstm__check_entry(const lstm__file *f, const lstm__entry *e, const lstm__item *t, int type) {
   char wanted[64], found[64];
   lstm__text w = lstm__text_in(wanted, sizeof wanted), o = lstm__text_in(found, sizeof found);
-  uint64_t shape[2] = {rows, columns ? columns : 1};
-  if (e->rank == 1 + (columns > 0) && e->shape[0] == shape[0] && e->shape[1] == shape[1]) return LSTM_OK;
-  lstm__put_shape(&w, shape, 1 + (columns > 0));
-  lstm__put_shape(&o, e->shape, e->rank);
-  return LSTM__BAD(f, SHAPE, "tensor %s: expected %s, the file has %s", name, wanted, found);
-}
-
-/* Entry i must be this tensor: F32, and right behind the entry before. */
-static lstm_status lstm__check_entry(const lstm__file *f, int i, const char *name, size_t rows, size_t columns) {
-  const lstm__entry *e = &f->entries[i];
-  lstm_status status;
-  if (i >= f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %s is missing", name);
-  if (!lstm__piece_is(e->name, name))
-    return LSTM__BAD(f, FORMAT, "expected tensor %s, the file has %p", name, &e->name);
-  status = lstm__check_shape(f, e, name, rows, columns);
-  if (status) return status;
-  if (e->type != LSTM__F32)
-    return LSTM__BAD(f, UNSUPPORTED, "tensor %s: expected F32, the file has %p", name, &e->type_name);
-  return e->begin == (i ? e[-1].end : 0) ? LSTM_OK : LSTM__BAD(f, FORMAT, "tensor %s: it is not at its place", name);
-}
-
-/* Matches the model's tensors with the first entries; *next is the first entry after them. */
-static lstm_status lstm__match_own(lstm__file *f, const lstm__tensor *tensors, int count, int *next) {
-  lstm_status status = LSTM_OK;
-  char name[LSTM__NAME];
-  int i;
-  *next = 0;
-  for (i = 0; i < 2 * count && !status; ++i) {
-    const lstm__tensor *t = &tensors[i / 2];
-    f->source[i] = -1;
-    if (!lstm__slot(t, i % 2, name)) continue;
-    status = lstm__check_entry(f, *next, name, (size_t)t->rows, (size_t)t->columns);
-    f->source[i] = (*next)++;
+  uint64_t shape[2] = {t->rows, t->columns ? t->columns : 1};
+  int rank = 1 + (t->columns > 0);
+  if (e->rank != rank || e->shape[0] != shape[0] || e->shape[1] != shape[1]) {
+    lstm__put_shape(&w, shape, rank);
+    lstm__put_shape(&o, e->shape, e->rank);
+    return LSTM__BAD(f, SHAPE, "tensor %s: expected %s, the file has %s", t->name, wanted, found);
   }
-  return status;
+  if (e->type <= type) return LSTM_OK;
+  return LSTM__BAD(f, UNSUPPORTED, "tensor %s: expected %s, the file has %p", t->name,
+                   type == LSTM__F32 ? "F32" : "F32, F16 or BF16", &e->type_name);
 }
 
-static lstm_model_desc lstm__file_desc(const lstm__file *f) {
-  lstm_model_desc d;
-  memset(&d, 0, sizeof d);
-  d.input_size = f->input_size;
-  d.layer_count = f->layer_count;
-  d.layers = f->layers;
-  d.output = f->output;
-  d.init = LSTM_INIT_ZERO;
-  d.isa = f->desc.isa;
-  d.numerics = f->desc.numerics ? f->desc.numerics : f->numerics;
-  d.allocator = f->desc.allocator;
-  d.error = f->error;
-  return d;
+/* Entry n must be item n: F32, and right behind the entry before. Where only a model is asked for, a checkpoint's
+   tensors may follow. */
+static lstm_status lstm__match_ours(lstm__file *f, const lstm__content *c) {
+  lstm_status status = LSTM_OK;
+  lstm__item t;
+  int at, n, i;
+  for (at = n = 0; !status && lstm__next_item(c, &at, &t); ++n) {
+    lstm__entry *e = f->entries + n;
+    if (n == f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %s is missing", t.name);
+    if (!lstm__piece_is(e->name, t.name))
+      return LSTM__BAD(f, FORMAT, "expected tensor %s, the file has %p", t.name, &e->name);
+    status = lstm__check_entry(f, e, &t, LSTM__F32);
+    if (!status && e->begin != (n ? e[-1].end : 0))
+      return LSTM__BAD(f, FORMAT, "tensor %s: it is not at its place", t.name);
+    f->source[n] = e;
+  }
+  if (status) return status;
+  for (i = 0; i < LSTM__RUN_TENSORS && n < f->entry_count && !c->trainer; ++i)
+    n += lstm__piece_is(f->entries[n].name, lstm__run_tensors[i]);
+  return n == f->entry_count ? LSTM_OK : LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[n].name);
 }
 
 /* The tensors that the layers make. Where the file is to blame for senseless layers, it has a bad format. */
-static lstm_status lstm__plan_file(lstm__file *f) {
-  lstm_model_desc d = lstm__file_desc(f);
+static lstm_status lstm__plan_file(lstm__file *f, lstm__content *c) {
   lstm__plan plan;
-  lstm_status status = lstm__make_plan(&d, &plan, NULL, NULL);
+  lstm_status status = lstm__make_plan(&f->model, &plan, NULL, NULL);
   if (!status && plan.tensors > f->tensor_capacity)
     return LSTM__BAD(f, FORMAT, "the layers have %d tensors, the file has %d", plan.tensors, f->entry_count);
-  f->tensor_count = plan.tensors;
-  if (!status) status = lstm__make_plan(&d, &plan, NULL, f->tensors);
+  if (!status) status = lstm__make_plan(&f->model, &plan, NULL, f->tensors);
+  memset(c, 0, sizeof *c);
+  c->tensors = f->tensors;
+  c->count = plan.tensors;
   if (status == LSTM_ERR_ARGUMENT && !f->desc.layer_count) status = LSTM_ERR_FORMAT;
-  if (status && f->error) f->error->status = status;
+  if (status && f->desc.error) f->desc.error->status = status;
   return status;
-}
-
-/* What a checkpoint adds comes after the model's tensors, in this order, each at most once. */
-static const char *const lstm__run_tensors[] = {"trainer.weights", "trainer.moment1", "trainer.moment2",
-                                                "trainer.carry", "trainer.anew"};
-enum { LSTM__RUN_TENSORS = sizeof lstm__run_tensors / sizeof lstm__run_tensors[0] };
-
-static lstm_status lstm__match_ours(lstm__file *f) {
-  int i, next;
-  lstm_status status = lstm__check_version(f);
-  if (!status) status = lstm__read_layers(f);
-  if (!status) status = lstm__plan_file(f);
-  if (!status) status = lstm__match_own(f, f->tensors, f->tensor_count, &next);
-  if (status) return status;
-  for (i = 0; i < LSTM__RUN_TENSORS && next < f->entry_count; ++i)
-    next += lstm__piece_is(f->entries[next].name, lstm__run_tensors[i]);
-  if (next == f->entry_count) return LSTM_OK;
-  return LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[next].name);
 }
 
 /* --- foreign files: PyTorch state dicts -------------------------------------------------------------------------- */
@@ -6482,37 +6611,49 @@ static void lstm__call(lstm__entry *e, const char *to, lstm__piece rest) {
   if (n + rest.size >= LSTM__CALLED) n = rest.size = 0;
   memmove(e->called + n, rest.at, rest.size);
   memcpy(e->called, to, n);
-  e->called[n + rest.size] = 0;
+  n += rest.size;
+  e->called[n] = 0;
+  while (n > 0 && e->called[n - 1] != '.') --n;
+  e->prefix = n;
 }
 
 static void lstm__call_all(lstm__file *f) {
   const lstm_load_desc *d = &f->desc;
   int i, k;
   for (i = 0; i < f->entry_count; ++i) {
-    lstm__entry *e = &f->entries[i];
-    lstm__call(e, "", e->name);
+    lstm__piece name = f->entries[i].name;
+    const char *to = "";
     for (k = 0; d->prefixes && k < d->prefix_count; ++k) {
       const lstm_prefix *p = &d->prefixes[k];
-      if (!p->from || !lstm__begins(e->name, p->from)) continue;
-      lstm__call(e, p->to ? p->to : "", lstm__piece_from(e->name, strlen(p->from)));
+      if (!p->from || !lstm__begins(name, p->from)) continue;
+      name = lstm__piece_from(name, strlen(p->from));
+      to = p->to ? p->to : "";
       break;
     }
+    lstm__call(&f->entries[i], to, name);
   }
 }
 
-static int lstm__find_entry(const lstm__file *f, const char *name) {
+static lstm__entry *lstm__find_entry(const lstm__file *f, const char *name) {
   int i = f->entry_count - 1;
   while (i >= 0 && strcmp(f->entries[i].called, name)) --i;
-  return i;
+  return i < 0 ? NULL : f->entries + i;
+}
+
+/* The entry of e's module that is called by this word, and a number where it is not negative; NULL: there is none. */
+static const lstm__entry *lstm__beside(const lstm__file *f, const lstm__entry *e, const char *word, int number) {
+  char name[LSTM__CALLED + 32];
+  lstm__text t = lstm__text_in(name, sizeof name);
+  lstm__put(&t, e->called, e->prefix);
+  lstm__print(&t, number < 0 ? "%s" : "%s%d", word, number);
+  return lstm__find_entry(f, name);
 }
 
 /* "tensor X is WHAT; the file has a [4][2], b [4], ...": as much of the list as fits. */
 static lstm_status lstm__refuse_foreign(const lstm__file *f, lstm__piece name, const char *what) {
-  lstm__text t;
+  lstm_error *error = f->desc.error;
+  lstm__text t = lstm__text_in(error ? error->message : NULL, sizeof error->message);
   int i;
-  if (!f->error) return LSTM_ERR_UNSUPPORTED;
-  f->error->status = LSTM_ERR_UNSUPPORTED;
-  t = lstm__text_in(f->error->message, sizeof f->error->message);
   lstm__print(&t, "tensor %p %s; the file has", &name, what);
   for (i = 0; i < f->entry_count && t.length + 100 < t.capacity; ++i) {
     const lstm__entry *e = &f->entries[i];
@@ -6520,222 +6661,158 @@ static lstm_status lstm__refuse_foreign(const lstm__file *f, lstm__piece name, c
     lstm__put_shape(&t, e->shape, e->rank);
   }
   if (i < f->entry_count) lstm__put_string(&t, ", ...");
+  if (error) error->status = LSTM_ERR_UNSUPPORTED;
   return LSTM_ERR_UNSUPPORTED;
 }
 
-/* A recurrent module's tensor: PREFIX.weight_ih_l0, also without a prefix. */
-typedef struct lstm__part {
-  size_t prefix; /* length, with its point */
-  int kind;      /* index into the words; -1: not of a recurrent module */
-  int layer, reverse;
-} lstm__part;
-
-static lstm__part lstm__part_of(const char *called) {
-  static const char *const words[] = {"weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l", "weight_hr_l"};
-  const char *point = strrchr(called, '.');
-  lstm__part part = {0, -1, 0, 0};
-  lstm__piece rest;
-  uint64_t layer;
-  int k;
-  if (point) part.prefix = (size_t)(point + 1 - called);
-  rest = lstm__piece_of(called + part.prefix);
-  part.reverse = rest.size > 8 && !memcmp(rest.at + rest.size - 8, "_reverse", 8);
-  if (part.reverse) rest.size -= 8;
-  for (k = 0; k < 5; ++k) {
-    if (!lstm__begins(rest, words[k]) || !lstm__parse_uint(lstm__piece_from(rest, strlen(words[k])), &layer) ||
-        layer >= LSTM_MAX_TENSORS)
-      continue;
-    part.kind = k;
-    part.layer = (int)layer;
-  }
-  return part;
-}
-
-/* The one recurrent module of a state dict. */
-typedef struct lstm__module {
-  const lstm__entry *any;      /* one of its entries */
-  const lstm__entry *first[5]; /* of its first layer, by kind */
-  lstm_layer layer;            /* all layers of a module are alike */
-  size_t prefix;
-  int layers, reverse, projected, in, out;
-} lstm__module;
-
-static lstm_status lstm__find_module(lstm__file *f, lstm__module *m) {
+/* weight_ih_l0 of the one recurrent module of a state dict. */
+static lstm_status lstm__find_module(const lstm__file *f, const lstm__entry **ih) {
   int i;
-  memset(m, 0, sizeof *m);
+  *ih = NULL;
   for (i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[i];
-    lstm__part part = lstm__part_of(e->called);
-    if (part.kind < 0) continue;
-    if (m->any && (part.prefix != m->prefix || memcmp(e->called, m->any->called, m->prefix)))
+    if (strcmp(e->called + e->prefix, "weight_ih_l0")) continue;
+    if (*ih)
       return lstm__refuse_foreign(f, e->name, "is of a second recurrent module: describe the layers in lstm_load_desc");
-    m->any = e;
-    m->prefix = part.prefix;
-    m->reverse |= part.reverse;
-    m->projected |= part.kind == 4;
-    if (part.layer >= m->layers) m->layers = part.layer + 1;
-    if (part.layer == 0 && !part.reverse) m->first[part.kind] = e;
+    *ih = e;
   }
-  return m->any ? LSTM_OK : lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
+  return *ih ? LSTM_OK : lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
 }
 
-/* weight_hh has [4H][H], with a projection [4H][P], a GRU's [3H][H]. */
-static lstm_status lstm__infer_module(lstm__file *f, lstm__module *m) {
-  const lstm__entry *ih = m->first[0], *hh = m->first[1], *cell = m->projected ? m->first[4] : hh;
-  uint64_t units;
-  if (!ih || !hh || !cell || ih->rank != 2 || hh->rank != 2 || cell->rank != 2)
-    return lstm__refuse_foreign(f, m->any->name,
+/* All layers of a module are alike: weight_hh has [4H][H], with a projection [4H][P], a GRU's [3H][H]. */
+static lstm_status lstm__infer_module(lstm__file *f, const lstm__entry *ih, lstm_layer *layer, int *count) {
+  const lstm__entry *hh = lstm__beside(f, ih, "weight_hh_l", 0), *cell = hh;
+  int i, units, out;
+  for (i = *count = 0; i <= f->layer_capacity; ++i) {
+    if (lstm__beside(f, ih, "weight_ih_l", i)) *count = i + 1;
+    if (lstm__beside(f, ih, "weight_hr_l", i)) cell = lstm__beside(f, ih, "weight_hr_l", 0);
+  }
+  if (!hh || !cell || ih->rank != 2 || hh->rank != 2 || cell->rank != 2)
+    return lstm__refuse_foreign(f, ih->name,
                                 "is of a module whose first layer lacks weight_ih, weight_hh or weight_hr");
-  units = cell->shape[1];
-  if (lstm__check_size(f, "hidden_size", units) || lstm__check_size(f, "input_size", ih->shape[1]) ||
-      lstm__check_size(f, "proj_size", hh->shape[1]))
+  if (lstm__read_size(f, "hidden_size", cell->shape[1], &units) ||
+      lstm__read_size(f, "proj_size", hh->shape[1], &out))
     return LSTM_ERR_LIMIT;
-  if (hh->shape[0] == units)
+  if (hh->shape[0] == cell->shape[1])
     return LSTM__BAD(f, UNSUPPORTED, "tensor %p: plain recurrent layers (nn.RNN) are not supported", &hh->name);
-  m->layer = hh->shape[0] == 3 * units ? lstm_gru((int)units) : lstm_lstm((int)units);
-  m->layer.projection = m->projected ? (int)hh->shape[1] : 0;
-  m->layer.bidirectional = m->reverse;
-  m->in = (int)ih->shape[1];
-  m->out = (int)hh->shape[1] * (1 + m->reverse);
+  *layer = hh->shape[0] == 3 * cell->shape[1] ? lstm_gru(units) : lstm_lstm(units);
+  layer->projection = cell != hh ? out : 0;
+  layer->bidirectional = lstm__beside(f, ih, "weight_ih_l0_reverse", -1) != NULL;
   return LSTM_OK;
 }
 
-/* Which matrix is before the recurrent layers (embedding: I columns, no bias) and which after (linear). */
-static lstm_status lstm__find_matrices(lstm__file *f, const lstm__module *m, const lstm__entry **embedding,
+/* Which matrix is before the recurrent layers (embedding: `in` columns, no bias) and which after (linear). */
+static lstm_status lstm__find_matrices(lstm__file *f, int in, int out, const lstm__entry **embedding,
                                        const lstm__entry **linear) {
   int i;
   *embedding = *linear = NULL;
   for (i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[i], **slot;
-    lstm__part part = lstm__part_of(e->called);
-    char bias[LSTM__CALLED];
-    int before, after;
-    if (e->rank != 2 || part.prefix == 0 || strcmp(e->called + part.prefix, "weight")) continue;
-    memcpy(bias, e->called, part.prefix);
-    memcpy(bias + part.prefix, "bias", 5);
-    before = e->shape[1] == (uint64_t)m->in && lstm__find_entry(f, bias) < 0;
-    after = e->shape[1] == (uint64_t)m->out;
+    int before, after = e->shape[1] == (uint64_t)out;
+    if (e->rank != 2 || !e->prefix || strcmp(e->called + e->prefix, "weight")) continue;
+    before = e->shape[1] == (uint64_t)in && !lstm__beside(f, e, "bias", -1);
     if (before && after) after = !strstr(e->called, "emb") && !strstr(e->called, "enc") && !strstr(e->called, "tok");
     slot = after ? linear : embedding;
     if ((!before && !after) || *slot)
       return lstm__refuse_foreign(f, e->name,
                                   "is neither the one embedding nor the one linear layer: describe the layers");
-    if (lstm__check_size(f, "the number of tokens or outputs", e->shape[0])) return LSTM_ERR_LIMIT;
     *slot = e;
   }
   return LSTM_OK;
 }
 
-/* Appends a layer. It is named as in the file, so that what is saved fits the PyTorch module again; where the prefix
+/* Appends a layer. It is named as in the file, so that what is saved fits the PyTorch module again; where that name
    will not do, its entries get the standard one. */
-static lstm_status lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *e, const char *standard) {
-  char prefix[LSTM__CALLED], *name = f->names[f->layer_count];
-  size_t n = lstm__part_of(e->called).prefix;
+static void lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *e, const char *standard) {
+  char prefix[LSTM__CALLED], *name = f->names[f->model.layer_count];
+  lstm__text t = lstm__text_in(name, LSTM__NAME);
+  size_t n = e->prefix;
   int i;
-  if (f->layer_count == f->layer_capacity)
-    return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
   memcpy(prefix, e->called, n);
-  prefix[n] = name[0] = 0;
-  if (n > 0 && n < LSTM__NAME && strcmp(prefix, standard)) {
-    memcpy(name, prefix, n - 1);
-    name[n - 1] = 0;
-  }
-  layer.name = lstm__name_ok(name) ? name : NULL;
+  prefix[n] = 0;
+  lstm__put(&t, prefix, n ? n - 1 : 0);
+  if (lstm__name_ok(name) && strcmp(prefix, standard)) layer.name = name;
   for (i = 0; i < f->entry_count && !layer.name; ++i) {
     lstm__entry *other = &f->entries[i];
-    if (strncmp(other->called, prefix, n) || (n == 0 && lstm__part_of(other->called).kind < 0)) continue;
-    lstm__call(other, standard, lstm__piece_of(other->called + n));
+    if (other->prefix == n && !memcmp(other->called, prefix, n))
+      lstm__call(other, standard, lstm__piece_of(other->called + n));
   }
-  f->layers[f->layer_count++] = layer;
-  return LSTM_OK;
+  f->layers[f->model.layer_count++] = layer;
 }
 
 /* Embedding (if there is one), recurrent layers, linear (if there is one), from names and shapes. */
 static lstm_status lstm__infer_layers(lstm__file *f) {
-  const lstm__entry *embedding = NULL, *linear = NULL;
-  lstm__module m;
-  int i;
-  lstm_status status = lstm__find_module(f, &m);
-  if (!status) status = lstm__infer_module(f, &m);
-  if (!status) status = lstm__find_matrices(f, &m, &embedding, &linear);
-  f->input_size = embedding ? (int)embedding->shape[0] : m.in;
-  if (!status && embedding) status = lstm__add_layer(f, lstm_embedding(m.in), embedding, "embed.");
-  for (i = 0; i < m.layers && !status; ++i) {
-    status = lstm__add_layer(f, m.layer, m.any, "rnn.");
-    if (!status && i > 0) f->layers[f->layer_count - 1].name = NULL; /* a name begins a module */
-  }
-  if (!status && linear) status = lstm__add_layer(f, lstm_dense((int)linear->shape[0]), linear, "head.");
-  return status;
+  const lstm__entry *ih, *embedding, *linear;
+  lstm_layer cell;
+  int i, in, out, tokens, outputs, count;
+  lstm_status status = lstm__find_module(f, &ih);
+  if (!status) status = lstm__infer_module(f, ih, &cell, &count);
+  if (!status) status = lstm__read_size(f, "input_size", ih->shape[1], &in);
+  if (status) return status;
+  out = (cell.projection ? cell.projection : cell.size) * (1 + cell.bidirectional);
+  status = lstm__find_matrices(f, in, out, &embedding, &linear);
+  if (!status) status = lstm__read_size(f, "outputs", linear ? linear->shape[0] : 1, &outputs);
+  if (!status) status = lstm__read_size(f, "tokens", embedding ? embedding->shape[0] : 1, &tokens);
+  if (!status && count + (embedding != NULL) + (linear != NULL) > f->layer_capacity)
+    status = LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
+  if (status) return status;
+  f->model.input_size = embedding ? tokens : in;
+  if (embedding) lstm__add_layer(f, lstm_embedding(in), embedding, "embed.");
+  lstm__add_layer(f, cell, ih, "rnn.");
+  for (i = 1; i < count; ++i) f->layers[f->model.layer_count++] = cell; /* a name begins a module */
+  if (linear) lstm__add_layer(f, lstm_dense(outputs), linear, "head.");
+  return LSTM_OK;
 }
 
 /* The layers that the caller described; the input's size is in the shape of the first tensor. */
 static lstm_status lstm__described_layers(lstm__file *f) {
   const lstm_load_desc *d = &f->desc;
+  const lstm__entry *first;
+  lstm__content c;
   lstm_status status;
-  uint64_t input;
-  int i;
   if (!d->layers || d->layer_count < 0) return LSTM__BAD(f, ARGUMENT, "lstm_load_desc.layers is missing");
   if (d->layer_count > f->layer_capacity) return LSTM__BAD(f, LIMIT, "more than %d layers", f->layer_capacity);
-  for (i = 0; i < d->layer_count; ++i) f->layers[i] = d->layers[i];
-  f->layer_count = d->layer_count;
+  memcpy(f->layers, d->layers, (size_t)d->layer_count * sizeof *d->layers);
   f->layers[0].tied = 0; /* as long as the number of tokens is not known */
-  f->input_size = 1;
-  status = lstm__plan_file(f);
+  f->model.layer_count = d->layer_count;
+  f->model.input_size = 1;
+  status = lstm__plan_file(f, &c);
   if (status) return status;
-  i = lstm__find_entry(f, f->tensors[0].name);
-  if (i < 0) return lstm__refuse_foreign(f, lstm__piece_of(f->tensors[0].name), "is missing");
-  input = f->entries[i].shape[f->tensors[0].kind != LSTM__T_TABLE];
-  if (lstm__check_size(f, "input_size", input)) return LSTM_ERR_LIMIT;
-  f->input_size = (int)input;
+  first = lstm__find_entry(f, c.tensors->name);
+  if (!first) return lstm__refuse_foreign(f, lstm__piece_of(c.tensors->name), "is missing");
   f->layers[0].tied = d->layers[0].tied;
-  return LSTM_OK;
-}
-
-static lstm_status lstm__match_foreign_tensor(lstm__file *f, const lstm__tensor *t, const char *name, int k) {
-  lstm__entry *e;
-  lstm_status status;
-  if (k < 0 && (t->kind == LSTM__T_BIAS || t->kind == LSTM__T_DENSE_BIAS)) {
-    lstm__print(&f->assumed, "%s is not there: zeros\n", name);
-    return LSTM_OK;
-  }
-  if (k < 0) return lstm__refuse_foreign(f, lstm__piece_of(name), "is missing");
-  e = &f->entries[k];
-  status = lstm__check_shape(f, e, name, (size_t)t->rows, (size_t)t->columns);
-  if (status) return status;
-  if (e->type >= LSTM__OTHER_TYPE)
-    return LSTM__BAD(f, UNSUPPORTED, "tensor %s: expected F32, F16 or BF16, the file has %p", name, &e->type_name);
-  e->used = 1;
-  return LSTM_OK;
+  return lstm__read_size(f, "input_size", first->shape[c.tensors->kind != LSTM__T_TABLE], &f->model.input_size);
 }
 
 static void lstm__tell_assumed(lstm__file *f) {
   int i;
   lstm__print(&f->assumed, "layers %s:\ninput=%d",
-              f->desc.layer_count ? "as described" : "inferred from names and shapes", f->input_size);
-  for (i = 0; i < f->layer_count; ++i) {
+              f->desc.layer_count ? "as described" : "inferred from names and shapes", f->model.input_size);
+  for (i = 0; i < f->model.layer_count; ++i) {
     lstm__put_char(&f->assumed, '\n');
     lstm__put_layer(&f->assumed, &f->layers[i]);
   }
   lstm__put_string(&f->assumed, "\ngates in PyTorch's order; outputs without softmax or sigmoid\n");
 }
 
-static lstm_status lstm__match_theirs(lstm__file *f) {
-  char name[LSTM__NAME];
-  lstm_status status;
-  int i;
-  lstm__call_all(f);
-  status = f->desc.layer_count ? lstm__described_layers(f) : lstm__infer_layers(f);
-  if (!status) status = lstm__plan_file(f);
-  if (status) return status;
-  lstm__tell_assumed(f);
-  for (i = 0; i < 2 * f->tensor_count && !status; ++i) {
-    f->source[i] = -1;
-    if (!lstm__slot(&f->tensors[i / 2], i % 2, name)) continue;
-    f->source[i] = lstm__find_entry(f, name);
-    status = lstm__match_foreign_tensor(f, &f->tensors[i / 2], name, f->source[i]);
+/* Every tensor must be found by its name, but for biases, and every entry be used. */
+static lstm_status lstm__match_theirs(lstm__file *f, const lstm__content *c) {
+  lstm_status status = LSTM_OK;
+  lstm__item t;
+  int at, n;
+  for (at = n = 0; !status && lstm__next_item(c, &at, &t); ++n) {
+    lstm__entry *e = f->source[n] = lstm__find_entry(f, t.name);
+    if (e) {
+      status = lstm__check_entry(f, e, &t, LSTM__BF16);
+      e->used = 1;
+    } else if (t.bias) {
+      lstm__print(&f->assumed, "%s is not there: zeros\n", t.name);
+    } else {
+      status = lstm__refuse_foreign(f, lstm__piece_of(t.name), "is missing");
+    }
   }
-  for (i = 0; i < f->entry_count && !status; ++i)
-    if (!f->entries[i].used) status = lstm__refuse_foreign(f, f->entries[i].name, "is left over");
+  for (n = 0; n < f->entry_count && !status; ++n)
+    if (!f->entries[n].used) status = lstm__refuse_foreign(f, f->entries[n].name, "is left over");
   return status;
 }
 
@@ -6769,21 +6846,15 @@ static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, size_t 
   }
 }
 
-/* params are the model's, or the best ones of its trainer. What has no entry stays as it is, zeros. */
-static lstm_status lstm__fill_params(const lstm__file *f, const lstm_model *m, float *params) {
-  int i;
-  for (i = 0; i < 2 * m->plan.tensors; ++i) {
-    const lstm__tensor *t = m->tensors + i / 2;
-    float *to = params + t->offset;
-    size_t end = lstm__slot_end(m, t, i % 2);
-    if (f->source[i] >= 0) {
-      lstm__read_floats(f, f->entries + f->source[i], 0, t->count - end, i % 2, to);
-      lstm__read_floats(f, f->entries + f->source[i], t->count - end, end, 0, to + t->count);
-    }
-    if (i % 2 && !f->desc.allow_not_finite && !lstm__all_finite(to, t->count))
-      return LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", t->name);
+/* What has no entry stays as it is, zeros. */
+static void lstm__fill(const lstm__file *f, const lstm__content *c) {
+  lstm__item t;
+  int at = 0, n;
+  for (n = 0; lstm__next_item(c, &at, &t); ++n) {
+    if (!f->source[n]) continue;
+    lstm__read_floats(f, f->source[n], 0, t.count, t.added, t.data);
+    lstm__read_floats(f, f->source[n], t.count, t.ends, 0, t.end);
   }
-  return LSTM_OK;
 }
 
 /* Copies the pairs that are not the library's, decoded, as KEY 0 VALUE 0. Returns the bytes; `to` NULL: only counts. */
@@ -6806,14 +6877,13 @@ static size_t lstm__copy_meta(const lstm__file *f, char *to, size_t capacity, in
 
 /* The tables' memory. No table is larger than the header can fill. */
 static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
-  size_t entries = (size_t)f->entry_capacity, pairs = (size_t)f->pair_capacity, layers = (size_t)f->layer_capacity,
-         tensors = (size_t)f->tensor_capacity;
-  f->entries = (lstm__entry *)lstm__carve(a, entries, sizeof(lstm__entry));
-  f->pairs = (lstm__pair *)lstm__carve(a, pairs, sizeof(lstm__pair));
+  size_t layers = (size_t)f->layer_capacity, tensors = (size_t)f->tensor_capacity;
+  f->entries = (lstm__entry *)lstm__carve(a, (size_t)f->entry_capacity, sizeof(lstm__entry));
+  f->pairs = (lstm__pair *)lstm__carve(a, (size_t)f->pair_capacity, sizeof(lstm__pair));
   f->layers = (lstm_layer *)lstm__carve(a, layers, sizeof(lstm_layer));
   f->names = (char(*)[LSTM__NAME])lstm__carve(a, layers, LSTM__NAME);
   f->tensors = (lstm__tensor *)lstm__carve(a, tensors, sizeof(lstm__tensor));
-  f->source = (int *)lstm__carve(a, 2 * tensors, sizeof(int));
+  f->source = (lstm__entry **)lstm__carve(a, 2 * tensors, sizeof(lstm__entry *));
 }
 
 /* 0 or less: no limit but the library's. */
@@ -6832,8 +6902,8 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   lstm__arena arena;
   lstm_status status;
   memset(f, 0, sizeof *f);
+  memset(&arena, 0, sizeof arena);
   f->desc = *desc;
-  f->error = desc->error;
   f->assumed = lstm__text_in(desc->assumed, desc->assumed_capacity);
   f->max_size = lstm__limit(desc->max_size, LSTM_MAX_SIZE);
   if (size > (desc->max_bytes ? desc->max_bytes : LSTM_MAX_FILE_BYTES))
@@ -6847,31 +6917,59 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   f->pair_capacity = lstm__limit((int64_t)(header / 6 + 1), LSTM_MAX_META);
   f->layer_capacity = lstm__limit(desc->max_layers, LSTM_MAX_LAYERS);
   f->tensor_capacity = 2 * f->entry_capacity + 64; /* biases may be missing, and a sentence wants the first name */
-  memset(&arena, 0, sizeof arena);
   lstm__carve_tables(f, &arena);
-  status = lstm__place(&desc->allocator, arena.used, NULL, 0, &arena, work, f->error);
-  if (status != LSTM_OK) return status;
+  status = lstm__place(&desc->allocator, arena.used, NULL, 0, &arena, work, desc->error);
+  if (status) return status;
   lstm__carve_tables(f, &arena);
+  f->model.layers = f->layers;
+  f->model.init = LSTM_INIT_ZERO;
+  f->model.isa = desc->isa;
+  f->model.numerics = desc->numerics;
+  f->model.allocator = desc->allocator;
+  f->model.error = desc->error;
   status = lstm__read_header(f, (const char *)(bytes + 8), (size_t)header);
   return status ? status : lstm__check_tables(f);
 }
 
 /* Everything is checked: only now is memory taken for a model. */
 static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
-  lstm_model_desc d = lstm__file_desc(f);
-  int meta_count;
+  int meta_count, i;
   size_t meta_size = lstm__copy_meta(f, NULL, 0, &meta_count);
-  lstm_status status = lstm__build_model(&d, meta_size, NULL, 0, out);
+  lstm__content c;
+  lstm_status status = lstm__build_model(&f->model, meta_size, NULL, 0, out);
   if (status) return status;
   (void)lstm__copy_meta(f, (*out)->meta, meta_size, &(*out)->meta_count);
-  status = lstm__fill_params(f, *out, (*out)->params);
-  if (status) {
-    lstm_model_destroy(*out);
-    *out = NULL;
-  } else {
+  c = lstm__content_of(*out);
+  lstm__fill(f, &c);
+  for (i = 0; i < c.count && !status && !f->desc.allow_not_finite; ++i)
+    if (!lstm__all_finite(c.params + c.tensors[i].offset, c.tensors[i].count))
+      status = LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", c.tensors[i].name);
+  if (!status) {
     lstm_model_refresh(*out);
+    return LSTM_OK;
   }
+  lstm_model_destroy(*out);
+  *out = NULL;
   return status;
+}
+
+static lstm_status lstm__load_ours(lstm__file *f) {
+  lstm__content c;
+  lstm_status status = lstm__check_version(f);
+  if (!status) status = lstm__read_layers(f);
+  if (!status) status = lstm__plan_file(f, &c);
+  return status ? status : lstm__match_ours(f, &c);
+}
+
+static lstm_status lstm__load_theirs(lstm__file *f) {
+  lstm__content c;
+  lstm_status status;
+  lstm__call_all(f);
+  status = f->desc.layer_count ? lstm__described_layers(f) : lstm__infer_layers(f);
+  if (!status) status = lstm__plan_file(f, &c);
+  if (status) return status;
+  lstm__tell_assumed(f);
+  return lstm__match_theirs(f, &c);
 }
 
 LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out) {
@@ -6885,7 +6983,7 @@ LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_
   if (!data) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load_memory: data is NULL");
   status = lstm__open(&f, data, size, &d, &work);
   for (i = 0; i < f.pair_count; ++i) ours |= lstm__begins(f.pairs[i].key, "lstm.");
-  if (!status) status = ours ? lstm__match_ours(&f) : lstm__match_theirs(&f);
+  if (!status) status = ours ? lstm__load_ours(&f) : lstm__load_theirs(&f);
   if (!status) status = lstm__build_from_file(&f, out);
   lstm__free(&d.allocator, work);
   return status;
@@ -6929,87 +7027,6 @@ LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *
   lstm__free(&d.allocator, buffer);
   return status;
 }
-
-/* --- what a run adds to a model ---------------------------------------------------------------------------------- */
-
-#ifndef LSTM_NO_TRAINING
-
-enum { LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_COUNT, LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER, LSTM__RUN_SCHEDULE,
-       LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
-
-static const char *const lstm__run_words[][6] = {
-    {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"},
-    {"default", "sgd", "rmsprop", "adam", "adamw"},
-    {"none", "step", "exponential", "cosine"}};
-
-/* The parts of a trainer's description that decide a run's bits: another value is another run. Then, what a run has
-   reached. */
-#define LSTM__X(kind, field, otherwise) \
-  {"trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer, desc.field), otherwise}
-#define LSTM__Y(kind, key, field) {"trainer." key, LSTM__RUN_##kind, offsetof(lstm_trainer, field), NULL}
-static const struct {
-  const char *key;
-  int kind;
-  size_t at;
-  const char *otherwise; /* what is left out, as in checkpoints from before the option; NULL: never left out */
-} lstm__run_values[] = {
-    LSTM__X(INT, batch_size, NULL), LSTM__X(INT, seq_len, NULL), LSTM__X(LOSS, loss, NULL),
-    LSTM__X(OPTIMIZER, optimizer, NULL), LSTM__X(INT, carry_state, NULL), LSTM__X(FLOAT, learning_rate, NULL),
-    LSTM__X(FLOAT, momentum, NULL), LSTM__X(FLOAT, beta1, NULL), LSTM__X(FLOAT, beta2, NULL),
-    LSTM__X(FLOAT, alpha, NULL), LSTM__X(FLOAT, epsilon, NULL), LSTM__X(FLOAT, weight_decay, NULL),
-    LSTM__X(FLOAT, clip_norm, NULL), LSTM__X(FLOAT, clip_value, NULL), LSTM__X(COUNT, seed, NULL),
-    LSTM__X(FLOAT, huber_delta, "1"), LSTM__X(FLOAT, label_smoothing, "0"), LSTM__X(CLASSES, class_weights, "none"),
-    LSTM__X(INT, nesterov, "0"), LSTM__X(SCHEDULE, schedule, "none"), LSTM__X(INT, schedule_steps, "0"),
-    LSTM__X(FLOAT, schedule_factor, "0"), LSTM__X(INT, warmup, "0"), LSTM__X(LAYERS, layer_rates, "none"),
-    LSTM__Y(COUNT, "steps", steps), LSTM__Y(COUNT, "windows", windows), LSTM__Y(FLOAT, "rate", rate),
-    LSTM__Y(INT, "best", has_best)};
-#undef LSTM__X
-#undef LSTM__Y
-enum {
-  LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0],
-  LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4
-};
-
-/* Of a list there is a hash. */
-static void lstm__run_value(const lstm_trainer *t, int i, char value[LSTM__LINE]) {
-  const unsigned char *at = (const unsigned char *)t + lstm__run_values[i].at;
-  int kind = lstm__run_values[i].kind, classes = kind == LSTM__RUN_CLASSES, n;
-  const float *list = classes ? t->class_weights : kind == LSTM__RUN_LAYERS ? t->layer_rates : NULL;
-  int listed = classes ? lstm_model_output_size(t->model) : t->model->desc.layer_count;
-  lstm__text text = lstm__text_in(value, LSTM__LINE);
-  unsigned char bits[4];
-  uint64_t count;
-  float x;
-  int k;
-  memcpy(&n, at, sizeof n);
-  memcpy(&x, at, sizeof x);
-  memcpy(&count, at, sizeof count);
-  if (list) count = 14695981039346656037u;
-  for (k = 0; list && k < listed; ++k) {
-    lstm__to_le(bits, lstm__bits_of_float(list[k]), 4);
-    count = lstm__hash(count, bits, 4);
-  }
-  if (kind == LSTM__RUN_INT) lstm__print(&text, "%d", n);
-  if (kind == LSTM__RUN_FLOAT) lstm__put_float(&text, x);
-  if (kind >= LSTM__RUN_LOSS && kind <= LSTM__RUN_SCHEDULE)
-    lstm__put_string(&text, lstm__run_words[kind - LSTM__RUN_LOSS][n]);
-  if (kind >= LSTM__RUN_CLASSES && !list) lstm__put_string(&text, "none");
-  if (kind == LSTM__RUN_COUNT || list) lstm__put_number(&text, count);
-}
-
-/* The tensors of lstm__run_tensors that this run has: NULL, or where they are. With learned states it matters which
-   lanes have not yet carried anything. */
-static float *lstm__run_data(const lstm_trainer *t, int i, size_t *rows, size_t *columns) {
-  const lstm_model_desc *d = &t->model->desc;
-  int k, learns = 0;
-  *rows = i < 3 ? t->model->plan.params : (size_t)t->desc.batch_size;
-  *columns = i == 3 ? (size_t)t->model->plan.state_size : 0;
-  if (i < 3) return i == 0 ? t->model->params : i == 1 ? t->m1 : t->m2;
-  for (k = 0; k < d->layer_count; ++k) learns |= d->layers[k].learned_state;
-  return !t->desc.carry_state ? NULL : i == 3 ? t->carry : learns ? t->anew : NULL;
-}
-
-#endif /* LSTM_NO_TRAINING */
 
 /* --- saving ------------------------------------------------------------------------------------------------------ */
 
@@ -7068,42 +7085,6 @@ static void lstm__write_string(lstm__sink *s, const char *text) {
   lstm__write(s, "\"", 1);
 }
 
-/* What is to be written. */
-typedef struct lstm__save {
-  const lstm_model *model;
-  const float *params;         /* under the model's names */
-  const lstm_trainer *trainer; /* NULL: only the model */
-  const lstm_save_desc *desc;  /* may be NULL */
-} lstm__save;
-
-/* Pair i of the library's own metadata: the model's, then the run's. Returns 0 behind the last, 2 for one that is left
-   out. */
-static int lstm__own_pair(const lstm__save *w, int i, char key[LSTM__LINE], char value[LSTM__LINE]) {
-  static const char *const keys[] = {"lstm.version", "lstm.input", "lstm.output", "lstm.numerics"};
-  const lstm_model_desc *d = &w->model->desc;
-  lstm__text k = lstm__text_in(key, LSTM__LINE), v = lstm__text_in(value, LSTM__LINE);
-  if (i < 4) lstm__put_string(&k, keys[i]);
-  if (i < 2) lstm__print(&v, "%d", i ? d->input_size : LSTM_FILE_VERSION);
-  if (i == 2) lstm__put_string(&v, lstm__output_words[d->output]);
-  if (i == 3) lstm__put_string(&v, lstm__numerics_words[d->numerics]);
-  if (i < 4) return 1 + (i == 3 && d->numerics == LSTM_FUSED);
-  i -= 4;
-  if (i < d->layer_count) {
-    (void)lstm__layer_key(i, key);
-    lstm__put_layer(&v, &d->layers[i]);
-    return 1;
-  }
-#ifndef LSTM_NO_TRAINING
-  i -= d->layer_count;
-  if (w->trainer && i < LSTM__RUN_VALUES) {
-    lstm__put_string(&k, lstm__run_values[i].key);
-    lstm__run_value(w->trainer, i, value);
-    return 1 + (lstm__run_values[i].otherwise && !strcmp(value, lstm__run_values[i].otherwise));
-  }
-#endif
-  return 0;
-}
-
 static void lstm__write_pair(lstm__sink *s, const char *before, const char *key, const char *value) {
   lstm__write_text(s, before);
   lstm__write_string(s, key);
@@ -7111,76 +7092,38 @@ static void lstm__write_pair(lstm__sink *s, const char *before, const char *key,
   lstm__write_string(s, value);
 }
 
-static void lstm__write_metadata(lstm__sink *s, const lstm__save *w) {
+static void lstm__write_metadata(lstm__sink *s, const lstm__content *c, const lstm_save_desc *d) {
   char key[LSTM__LINE], value[LSTM__LINE];
+  const lstm_model *m = c->model;
   int i, have;
-  for (i = 0; (have = lstm__own_pair(w, i, key, value)) != 0; ++i)
+  for (i = 0; (have = lstm__own_pair(c, i, key, value)) != 0; ++i)
     if (have == 1) lstm__write_pair(s, i ? "," : "{\"__metadata__\":{", key, value);
-  if (w->desc && w->desc->meta)
-    for (i = 0; i < w->desc->meta_count; ++i) lstm__write_pair(s, ",", w->desc->meta[i].key, w->desc->meta[i].value);
-  else
-    for (i = 0; i < w->model->meta_count; ++i)
-      lstm__write_pair(s, ",", lstm_model_meta_key(w->model, i), lstm_model_meta_value(w->model, i));
-  lstm__write(s, "}", 1);
+  for (i = 0; d->meta && i < d->meta_count; ++i) lstm__write_pair(s, ",", d->meta[i].key, d->meta[i].value);
+  for (i = 0; !d->meta && i < m->meta_count; ++i)
+    lstm__write_pair(s, ",", lstm_model_meta_key(m, i), lstm_model_meta_value(m, i));
 }
 
-static void lstm__write_entry(lstm__sink *s, const char *name, size_t rows, size_t columns, size_t *place) {
+static void lstm__write_entry(lstm__sink *s, const lstm__item *t, size_t *place) {
   char text[128];
-  lstm__text t = lstm__text_in(text, sizeof text);
-  size_t end = *place + rows * (columns ? columns : 1) * sizeof(float);
-  lstm__print(&t, ":{\"dtype\":\"F32\",\"shape\":[%z", rows);
-  if (columns) lstm__print(&t, ",%z", columns);
-  lstm__print(&t, "],\"data_offsets\":[%z,%z]}", *place, end);
+  lstm__text o = lstm__text_in(text, sizeof text);
+  size_t end = *place + (t->count + t->ends) * sizeof(float);
+  lstm__print(&o, ":{\"dtype\":\"F32\",\"shape\":[%z", t->rows);
+  if (t->columns) lstm__print(&o, ",%z", t->columns);
+  lstm__print(&o, "],\"data_offsets\":[%z,%z]}", *place, end);
   lstm__write(s, ",", 1);
-  lstm__write_string(s, name);
+  lstm__write_string(s, t->name);
   lstm__write_text(s, text);
   *place = end;
 }
 
-/* The tensors' entries in the header, or their data. */
-static void lstm__write_tensors(lstm__sink *s, const lstm__save *w, int data) {
-  const lstm_model *m = w->model;
-  char name[LSTM__NAME];
+static void lstm__write_header(lstm__sink *s, const lstm__content *c, const lstm_save_desc *d) {
+  lstm__item t;
   size_t place = 0;
-  int i;
-  for (i = 0; i < 2 * m->plan.tensors; ++i) {
-    const lstm__tensor *t = &m->tensors[i / 2];
-    size_t end = lstm__slot_end(m, t, i % 2);
-    if (!lstm__slot(t, i % 2, name)) continue;
-    if (!data) lstm__write_entry(s, name, (size_t)t->rows, (size_t)t->columns, &place);
-    if (data) lstm__write_floats(s, i % 2 ? NULL : w->params + t->offset, t->count - end);
-    if (data) lstm__write_floats(s, w->params + t->offset + t->count, end);
-  }
-#ifndef LSTM_NO_TRAINING
-  for (i = 0; w->trainer && i < LSTM__RUN_TENSORS; ++i) {
-    size_t rows, columns;
-    const float *p = lstm__run_data(w->trainer, i, &rows, &columns);
-    if (p && !data) lstm__write_entry(s, lstm__run_tensors[i], rows, columns, &place);
-    if (p && data) lstm__write_floats(s, p, rows * (columns ? columns : 1));
-  }
-#endif
-}
-
-static void lstm__write_header(lstm__sink *s, const lstm__save *w) {
-  lstm__write_metadata(s, w);
-  lstm__write_tensors(s, w, 0);
-  lstm__write(s, "}", 1);
-}
-
-/* The whole file; the header is padded with spaces so that the data begin at a multiple of 64. */
-static void lstm__write_file(lstm__sink *s, const lstm__save *w) {
-  unsigned char length[8];
-  lstm__sink counter;
-  memset(&counter, 0, sizeof counter);
-  counter.size = 8;
-  lstm__write_header(&counter, w);
-  counter.size = (counter.size + 63) & ~(size_t)63;
-  lstm__to_le(length, counter.size - 8, 8);
-  lstm__write(s, length, 8);
-  lstm__write_header(s, w);
-  while (s->size < counter.size) lstm__write(s, " ", 1);
-  lstm__write_tensors(s, w, 1);
-  lstm__flush(s);
+  int at = 0;
+  lstm__write_metadata(s, c, d);
+  lstm__write_text(s, "}");
+  while (lstm__next_item(c, &at, &t)) lstm__write_entry(s, &t, &place);
+  lstm__write_text(s, "}");
 }
 
 static int lstm__plain_key(lstm__piece key) {
@@ -7192,60 +7135,85 @@ static int lstm__plain_key(lstm__piece key) {
 
 static lstm_status lstm__check_meta(const lstm_save_desc *d) {
   int i, k;
-  if (!d || !d->meta) return LSTM_OK;
+  if (!d->meta) return LSTM_OK;
   if (d->meta_count < 0 || d->meta_count > LSTM_MAX_META / 2)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "%d metadata pairs, the limit is %d", d->meta_count,
                       LSTM_MAX_META / 2);
   for (i = 0; i < d->meta_count; ++i) {
     const lstm_meta *m = &d->meta[i];
+    const char *bad = NULL;
     if (!m->key || !m->value) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata pair %d: NULL", i);
-    if (!lstm__plain_key(lstm__piece_of(m->key)))
-      return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata pair %d: the key \"%s\" will not do", i, m->key);
-    if (!lstm__decode(lstm__piece_of(m->value), 0, NULL))
-      return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata %s: the value is not UTF-8", m->key);
     for (k = 0; k < i; ++k)
-      if (!strcmp(d->meta[k].key, m->key))
-        return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata %s is there twice", m->key);
+      if (!strcmp(d->meta[k].key, m->key)) bad = "is there twice";
+    if (!lstm__decode(lstm__piece_of(m->value), 0, NULL)) bad = "has a value that is not UTF-8";
+    if (!lstm__plain_key(lstm__piece_of(m->key))) bad = "will not do as a key";
+    if (bad) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata pair %d: %s %s", i, m->key, bad);
   }
   return LSTM_OK;
 }
 
-/* A model, or a checkpoint. */
-static lstm_status lstm__save_to(lstm__sink *s, const lstm_model *model, const lstm_trainer *trainer,
-                                 const float *params, const lstm_save_desc *desc) {
-  lstm_status status = lstm__check_meta(desc);
-  lstm__save w = {model, params, trainer, desc};
+/* The whole file: a model, or a checkpoint. The header is padded with spaces so that the data begin at a multiple of
+   64. */
+static lstm_status lstm__save(lstm__sink *s, const lstm__content *c, const lstm_save_desc *d) {
+  unsigned char length[8];
+  lstm__sink counter;
+  lstm__item t;
+  int at = 0;
+  lstm_status status = lstm__check_meta(d);
   if (status) return status;
-  lstm__write_file(s, &w);
-  return s->failed ? lstm__fail(desc ? desc->error : NULL, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
+  memset(&counter, 0, sizeof counter);
+  counter.size = 8;
+  lstm__write_header(&counter, c, d);
+  counter.size = (counter.size + 63) & ~(size_t)63;
+  lstm__to_le(length, counter.size - 8, 8);
+  lstm__write(s, length, 8);
+  lstm__write_header(s, c, d);
+  while (s->size < counter.size) lstm__write(s, " ", 1);
+  while (lstm__next_item(c, &at, &t)) {
+    lstm__write_floats(s, t.added ? NULL : t.data, t.count);
+    lstm__write_floats(s, t.end, t.ends);
+  }
+  lstm__flush(s);
+  return s->failed ? lstm__fail(d->error, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
 }
 
-static lstm_status lstm__save_with(const lstm_writer *writer, const lstm_model *model, const lstm_trainer *trainer,
-                                   const float *params, const lstm_save_desc *desc) {
+static lstm_save_desc lstm__save_desc_of(const lstm_save_desc *desc) {
+  lstm_save_desc none;
+  memset(&none, 0, sizeof none);
+  return desc ? *desc : none;
+}
+
+static lstm_status lstm__save_with(const lstm_writer *writer, const lstm__content *c, const lstm_save_desc *desc) {
+  lstm_save_desc d = lstm__save_desc_of(desc);
   lstm__sink s;
   memset(&s, 0, sizeof s);
   s.writer = writer;
-  if (writer && writer->write) return lstm__save_to(&s, model, trainer, params, desc);
-  return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_ARGUMENT, "there is no writer");
+  if (writer && writer->write) return lstm__save(&s, c, &d);
+  return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "there is no writer");
 }
 
 LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
                                       size_t capacity, size_t *size) {
+  lstm_save_desc d = lstm__save_desc_of(desc);
+  lstm__content c;
   lstm__sink s;
   lstm_status status;
   if (!model || !size) return LSTM_ERR_ARGUMENT;
+  c = lstm__content_of(model);
   memset(&s, 0, sizeof s);
   s.buffer = (unsigned char *)buffer;
   s.capacity = capacity;
-  status = lstm__save_to(&s, model, NULL, model->params, desc);
+  status = lstm__save(&s, &c, &d);
   *size = s.size;
   if (status || !buffer || s.size <= capacity) return status;
-  return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity,
-                    s.size);
+  return lstm__fail(d.error, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity, s.size);
 }
 
 LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer) {
-  return model ? lstm__save_with(writer, model, NULL, model->params, desc) : LSTM_ERR_ARGUMENT;
+  lstm__content c;
+  if (!model) return LSTM_ERR_ARGUMENT;
+  c = lstm__content_of(model);
+  return lstm__save_with(writer, &c, desc);
 }
 
 /* --- files by name ----------------------------------------------------------------------------------------------- */
@@ -7369,22 +7337,30 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 
 #ifndef LSTM_NO_TRAINING
 
+/* The best weights under the model's names, the current ones if none were kept. */
+static lstm__content lstm__checkpoint_of(const lstm_trainer *t) {
+  lstm__content c = lstm__content_of(t->model);
+  c.trainer = t;
+  if (t->has_best) c.params = t->best;
+  return c;
+}
+
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer) {
-  const lstm_trainer *t = trainer;
-  if (!t) return LSTM_ERR_ARGUMENT;
-  return lstm__save_with(writer, t->model, t, t->has_best ? t->best : t->model->params, desc);
+  lstm__content c;
+  if (!trainer) return LSTM_ERR_ARGUMENT;
+  c = lstm__checkpoint_of(trainer);
+  return lstm__save_with(writer, &c, desc);
 }
 
 /* The checkpoint is of this architecture and this description: its metadata are what this trainer would write, but for
    what the run has reached. */
-static lstm_status lstm__match_run(lstm__file *f, const lstm_trainer *t) {
+static lstm_status lstm__match_run(lstm__file *f, const lstm__content *c) {
   char key[LSTM__LINE], here[LSTM__LINE], value[LSTM__LINE];
-  int reached = 4 + t->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
+  int reached = 4 + c->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
   const lstm__pair *p;
   lstm_status status = LSTM_OK;
-  lstm__save w = {t->model, NULL, t, NULL};
-  for (i = 0; !status && (have = lstm__own_pair(&w, i, key, here)) != 0; ++i) {
+  for (i = 0; !status && (have = lstm__own_pair(c, i, key, here)) != 0; ++i) {
     p = lstm__find_pair(f, key);
     if (i == 0 || i >= reached || (!p && have == 2)) continue;
     if (p) status = lstm__own_value(f, key, value);
@@ -7413,46 +7389,24 @@ static lstm_status lstm__read_progress(lstm__file *f, lstm_trainer *t) {
   return LSTM_OK;
 }
 
-/* The model's tensors, then the run's, exactly, all finite. *first: the first of the run's. */
-static lstm_status lstm__match_run_entries(lstm__file *f, const lstm_trainer *t, int *first) {
-  const lstm_model *m = t->model;
-  size_t rows, columns, k;
-  int i, next;
-  lstm_status status = lstm__match_own(f, m->tensors, m->plan.tensors, first);
-  for (i = 0, next = *first; i < LSTM__RUN_TENSORS && !status; ++i)
-    if (lstm__run_data(t, i, &rows, &columns))
-      status = lstm__check_entry(f, next++, lstm__run_tensors[i], rows, columns);
-  if (status) return status;
-  if (next < f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[next].name);
-  for (i = 0; i < f->entry_count; ++i)
+/* The tensors, exactly, all finite. */
+static lstm_status lstm__check_run(lstm__file *f, const lstm__content *c) {
+  lstm_status status = lstm__match_ours(f, c);
+  size_t k;
+  int i;
+  for (i = 0; i < f->entry_count && !status; ++i)
     for (k = f->entries[i].begin; k < f->entries[i].end; k += 4)
       if (!lstm__finite((double)lstm__read_float(f->data + k, LSTM__F32)))
         return LSTM__BAD(f, NOT_FINITE, "tensor %p: a value is NaN or infinite", &f->entries[i].name);
-  return LSTM_OK;
-}
-
-/* Cannot fail any more: everything was checked. */
-static void lstm__take_run(lstm__file *f, lstm_trainer *t, int next) {
-  size_t rows, columns;
-  int i;
-  f->desc.allow_not_finite = 1; /* two finite biases may add up to more than a float holds */
-  if (t->has_best) (void)lstm__fill_params(f, t->model, t->best);
-  memset(t->anew, 0, (size_t)t->desc.batch_size * sizeof(float));
-  for (i = 0; i < LSTM__RUN_TENSORS; ++i) {
-    float *to = lstm__run_data(t, i, &rows, &columns);
-    if (to) lstm__read_floats(f, &f->entries[next++], 0, rows * (columns ? columns : 1), 0, to);
-  }
-  t->has_forward = t->has_loss = 0;
-  lstm_trainer_zero_gradients(t);
-  lstm_model_refresh(t->model);
+  return status;
 }
 
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error) {
   lstm_load_desc d = lstm__load_desc_of(NULL);
   lstm__file f;
   lstm_trainer after; /* the same tables, other counters */
+  lstm__content c;
   void *work = NULL;
-  int first = 0;
   lstm_status status;
   if (!trainer || !data) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_trainer_resume: trainer or data is NULL");
   d.allocator = trainer->desc.allocator;
@@ -7462,12 +7416,18 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
   if (!status) status = lstm__check_version(&f);
   if (!status && !lstm__find_pair(&f, "trainer.steps"))
     status = lstm__fail(error, LSTM_ERR_FORMAT, "this file is a model, not a checkpoint");
-  if (!status) status = lstm__match_run(&f, trainer);
+  c = lstm__checkpoint_of(&after);
+  if (!status) status = lstm__match_run(&f, &c);
   if (!status) status = lstm__read_progress(&f, &after);
-  if (!status) status = lstm__match_run_entries(&f, trainer, &first);
-  if (!status) {
+  c = lstm__checkpoint_of(&after);
+  if (!status) status = lstm__check_run(&f, &c);
+  if (!status) { /* nothing can fail any more */
     *trainer = after;
-    lstm__take_run(&f, trainer, first);
+    memset(trainer->anew, 0, (size_t)trainer->desc.batch_size * sizeof(float));
+    lstm__fill(&f, &c);
+    trainer->has_forward = trainer->has_loss = 0;
+    lstm_trainer_zero_gradients(trainer);
+    lstm_model_refresh(trainer->model);
   }
   lstm__free(&d.allocator, work);
   return status;
