@@ -1658,6 +1658,15 @@ LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
   return LSTM_ISA_COUNT;
 }
 
+/* A loop whose variables are in registers only if it is unrolled. */
+#if defined(__clang__)
+#define LSTM__UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define LSTM__UNROLL _Pragma("GCC unroll 6")
+#else
+#define LSTM__UNROLL
+#endif
+
 /* [SECTION] Kernel table
    ================================================================================================================ */
 
@@ -1684,12 +1693,13 @@ typedef struct lstm__cell_job {
   lstm__out_rows h_out, c_out, tape; /* tape: [blocks][4][16] i, f, g, o */
 } lstm__cell_job;
 
-/* c [rows][columns] = start + a [rows][k] * w. w: panels of at most 64 columns, [panel][(1 +) k][width of the
-   panel]. */
+/* c [rows][columns] = start + a [rows][k] * w. The elements of a row of a are `step` apart. w: panels of at most 64
+   columns, [panel][(1 +) k][width of the panel], or, with a stride, plain rows. */
 typedef struct lstm__gemm_job {
   int rows, k, columns; /* columns: a multiple of 16 */
   int bias;             /* 1: each panel begins with a row of start values; else the chain starts at 0, or at c */
   int accumulate;       /* 1: the chain starts at c */
+  size_t step, stride;
   const float *w;
   lstm__rows a;
   lstm__out_rows c;
@@ -1724,8 +1734,6 @@ typedef struct lstm__kernels {
   int rows; /* the tile that suits the registers */
   void (*cell)(const lstm__cell_job *job);
   void (*gemm)(const lstm__gemm_job *job);
-  /* g [k][64] += sum over n rows of a [n][k] (stride lda), d [n][64] */
-  void (*outer)(int n, const float *a, size_t lda, int k, const float *d, float *g);
   /* One row of the backward cell, n units padded: gates [n/16][4][16] in, their pre-activations' gradients out. */
   void (*cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc);
   void (*gate_forward)(const lstm__gate_job *job);
@@ -2613,7 +2621,7 @@ static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *inde
 /* c [rows][columns] = start + a [rows][k] w */
 static void lstm__gemm(const lstm_model *m, int rows, int k, int columns, int from, const float *w, lstm__rows a,
                        lstm__out_rows c) {
-  lstm__gemm_job job = {rows, k, columns, from == LSTM__FROM_BIAS, from == LSTM__FROM_OUTPUT, w, a, c};
+  lstm__gemm_job job = {rows, k, columns, from == LSTM__FROM_BIAS, from == LSTM__FROM_OUTPUT, 1, 0, w, a, c};
   m->kernels->gemm(&job);
 }
 
@@ -3902,8 +3910,8 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
    ================================================================================================================ */
 
 #define LSTM__CHUNK 4096    /* floats of the parameter vector in a tile */
-#define LSTM__GRADIENT_K 96 /* rows of a weight gradient's tile */
-#define LSTM__GRADIENT_N 64 /* rows of a window that it takes at a time */
+#define LSTM__GRADIENT_K 64  /* inputs of a weight gradient's tile */
+#define LSTM__GRADIENT_N 128 /* rows of a window that it takes at a time */
 
 /* What a node leaves for its backward pass. Slot k of a cell's out and cell is what lies between steps k - 1 and k; the
    forward direction begins at slot 0, the backward one at each lane's length. */
@@ -4816,8 +4824,12 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
   return 1;
 }
 
+static int lstm__product_slices(const lstm__product *p) {
+  return p->k < 16 ? 1 : lstm__tiles(p->k / 16 * 16, LSTM__GRADIENT_K);
+}
+
 static int lstm__product_tiles(const lstm__product *p) {
-  return lstm__panels((int)p->ldd) * lstm__tiles(p->k, LSTM__GRADIENT_K);
+  return lstm__panels((int)p->ldd) * lstm__product_slices(p);
 }
 
 static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
@@ -4828,38 +4840,48 @@ static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
   return count;
 }
 
-/* Moves a tile between the gradient tensor [outputs][k] and g [count][64]. */
-static void lstm__move_gradient(const lstm__product *p, float *grad, int panel, int k0, int count, float *g,
-                                int store) {
-  int column, i;
-  for (column = 0; column < 64; column++) {
-    int row = lstm__row_of(p->l, p->kind, panel * 64 + column);
-    float *line = grad + (size_t)(row < 0 ? 0 : row) * (size_t)p->k + (size_t)k0, *at = g + column;
-    if (row < 0)
-      for (i = 0; !store && i < count; i++) at[i * 64] = 0;
-    else if (store)
-      for (i = 0; i < count; i++) line[i] = at[i * 64];
-    else
-      for (i = 0; i < count; i++) at[i * 64] = line[i];
+/* c [rows][columns] += x^T y over n rows of x and y. */
+static void lstm__outer(const lstm_model *m, int n, int rows, int columns, const float *x, size_t ldx, const float *y,
+                        size_t ldy, float *c, size_t ldc) {
+  lstm__rows rows_of_a = lstm__rows_at(x, 1, NULL);
+  lstm__gemm_job job = {rows, n, columns, 0, 1, ldx, ldy, y, rows_of_a, lstm__out_rows_at(c, ldc, NULL)};
+  m->kernels->gemm(&job);
+}
+
+/* The last k % 16 inputs of a panel of outputs: these are the lanes, so the sums come and go transposed. */
+static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, float *grad, int panel, int k0) {
+  float g[15 * 64];
+  int count = p->k - k0, width = lstm__int_min(64, (int)p->ldd - panel * 64), column, i, pass;
+  for (pass = 0; pass < 2; pass++) {
+    for (column = 0; column < width; column++) {
+      int row = lstm__row_of(p->l, p->kind, panel * 64 + column);
+      float *line = grad + (size_t)(row < 0 ? 0 : row) * (size_t)p->k + (size_t)k0, *at = g + column;
+      for (i = 0; i < count; i++)
+        if (!pass)
+          at[i * 64] = row < 0 ? 0 : line[i];
+        else if (row >= 0)
+          line[i] = at[i * 64];
+    }
+    if (pass) break;
+    lstm__outer(t->model, p->n, count, width, p->a + k0, p->lda, p->d + (size_t)panel * 64, p->ldd, g, 64);
   }
 }
 
+/* Tile `index` of a gradient: a panel of outputs and up to LSTM__GRADIENT_K inputs, whole vectors of them in place. */
 static void lstm__product_tile(lstm_trainer *t, const lstm__product *p, int index) {
-  float g[LSTM__GRADIENT_K * 64], d[LSTM__GRADIENT_N * 64];
-  int slices = lstm__tiles(p->k, LSTM__GRADIENT_K), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K;
-  int count = lstm__int_min(LSTM__GRADIENT_K, p->k - k0), n, r;
-  size_t width = (size_t)lstm__int_min(64, (int)p->ldd - panel * 64);
+  int slices = lstm__product_slices(p), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K, n, column;
+  int whole = p->k / 16 * 16, width = lstm__int_min(LSTM__GRADIENT_K, whole - k0), end = (int)p->ldd;
   float *grad = t->grad + t->model->tensors[p->l->tensor[p->kind]].offset;
-  LSTM_ASSERT(count > 0 && width > 0);
-  lstm__move_gradient(p, grad, panel, k0, count, g, 0);
-  if (width < 64) memset(d, 0, sizeof d);
-  for (n = 0; n < p->n; n += LSTM__GRADIENT_N) {
-    int rows = lstm__int_min(LSTM__GRADIENT_N, p->n - n);
-    for (r = 0; r < rows; r++)
-      memcpy(d + r * 64, p->d + (size_t)(n + r) * p->ldd + (size_t)panel * 64, width * sizeof(float));
-    t->model->kernels->outer(rows, p->a + (size_t)n * p->lda + (p->lda ? k0 : 0), p->lda, count, d, g);
-  }
-  lstm__move_gradient(p, grad, panel, k0, count, g, 1);
+  for (n = 0; width && n < p->n; n += LSTM__GRADIENT_N)
+    for (column = panel * 64; column < lstm__int_min(end, panel * 64 + 64); column += 16) {
+      int row = lstm__row_of(p->l, p->kind, column), live = 0;
+      while (live < 16 && lstm__row_of(p->l, p->kind, column + live) >= 0) live++;
+      if (live)
+        lstm__outer(t->model, lstm__int_min(LSTM__GRADIENT_N, p->n - n), live, width,
+                    p->d + (size_t)n * p->ldd + (size_t)column, p->ldd, p->a + (size_t)n * p->lda + (size_t)k0, p->lda,
+                    grad + (size_t)row * (size_t)p->k + (size_t)k0, (size_t)p->k);
+    }
+  if (whole < p->k && index % slices == slices - 1) lstm__product_rest(t, p, grad, panel, whole);
 }
 
 static void lstm__weight_tile(lstm_trainer *t, int layer, int index) {
@@ -8146,22 +8168,23 @@ FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float
 IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const float *w, int p, int r0) {
   const float *a[6];
   float *c[6];
+  size_t stride = job->stride ? job->stride : (size_t)nw * 16;
   int r, j;
-  for (r = 0; r < R; r++) {
+  LSTM__UNROLL for (r = 0; r < R; r++) {
     a[r] = lstm__row(&job->a, r0 + r);
     c[r] = lstm__out_row(&job->c, r0 + r) + (size_t)p * 64;
   }
   for (j = 0; j < 16; j += VL) {
     K(quad) acc[6];
     const float *wj = w + j;
-    for (r = 0; r < R; r++) {
+    LSTM__UNROLL for (r = 0; r < R; r++) {
       K(quad) zero;
       zero.a = zero.b = zero.c = zero.d = V_SET(0.0f);
       acc[r] = job->bias ? K(load4)(nw, wj) : job->accumulate ? K(load4)(nw, c[r] + j) : zero;
     }
     if (job->bias) wj += nw * 16;
-    K(chains)(R, nw, a, 1, job->k, wj, (size_t)nw * 16, acc);
-    for (r = 0; r < R; r++) K(store4)(nw, c[r] + j, acc[r]);
+    K(chains)(R, nw, a, job->step, job->k, wj, stride, acc);
+    LSTM__UNROLL for (r = 0; r < R; r++) K(store4)(nw, c[r] + j, acc[r]);
   }
 }
 
@@ -8172,27 +8195,11 @@ IN void K(gemm_panel)(const int nw, const lstm__gemm_job *job, const float *w, i
 FN void K(gemm)(const lstm__gemm_job *job) {
   int p, panels = job->columns / 64, rest = job->columns / 16 % 4;
   const float *w = job->w;
-  for (p = 0; p < panels; p++, w += (size_t)(job->k + job->bias) * 64) K(gemm_panel)(4, job, w, p);
+  size_t panel = job->stride ? 64 : (size_t)(job->bias + job->k) * 64;
+  for (p = 0; p < panels; p++, w += panel) K(gemm_panel)(4, job, w, p);
   if (rest == 1) K(gemm_panel)(1, job, w, p);
   if (rest == 2) K(gemm_panel)(2, job, w, p);
   if (rest == 3) K(gemm_panel)(3, job, w, p);
-}
-
-/* R consecutive k: g[k][64] += sum over n of a[n][k] d[n][64]. */
-IN void K(outer_tile)(const int R, int n, const float *a, size_t lda, const float *d, float *g) {
-  const float *column[6];
-  int r, j;
-  for (r = 0; r < R; r++) column[r] = a + r;
-  for (j = 0; j < 16; j += VL) {
-    K(quad) acc[6];
-    for (r = 0; r < R; r++) acc[r] = K(load4)(4, g + r * 64 + j);
-    K(chains)(R, 4, column, lda, n, d + j, 64, acc);
-    for (r = 0; r < R; r++) K(store4)(4, g + r * 64 + j, acc[r]);
-  }
-}
-
-FN void K(outer)(int n, const float *a, size_t lda, int k, const float *d, float *g) {
-  LSTM__EACH_TILE(k, K(outer_tile)(R, n, a + r, lda, d, g + (size_t)r * 64));
 }
 
 /* --- element by element ------------------------------------------------------------------------------------------ */
@@ -8289,7 +8296,7 @@ FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lst
 
 static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
     LSTM__PASS % 10 <= 2 ? LSTM_ISA_SCALAR : (lstm_isa)(LSTM__PASS % 10 - 1),
-    LSTM__TILE_ROWS, K(cell), K(gemm), K(outer), K(cell_backward), K(gate_forward), K(gate_backward),
+    LSTM__TILE_ROWS, K(cell), K(gemm), K(cell_backward), K(gate_forward), K(gate_backward),
     K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
     K(scale), K(clip), K(add), K(axpy), K(dot), K(update)};
 
