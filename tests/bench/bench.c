@@ -3,8 +3,9 @@
    bench [--quick] [--only TEXT] [--isa NAME|all] [--numerics portable] [--threads N] [--json PATH] [--serve]
 
    --only: works whose name contains TEXT. --isa all: every set that this machine has. --numerics portable and
-   --threads N: a second row for each work, timed in turns with the first. --serve: times one slice of the first work
-   for each line of the input and prints its seconds; so a script can let two programs take turns.
+   --threads N: a second row for each work, timed in turns with the first; a portable row has the fused one's floor.
+   --serve: times one slice of the work TEXT for each line of the input and prints its seconds; so a script can let two
+   programs take turns.
 
    A row's time is the least of many short slices, as what disturbs only adds; the file has their median, too. Its floor
    is the least that this machine needs, of parts that take turns with it: the multiply-adds that the work needs (no
@@ -282,7 +283,7 @@ static void bench_options(void) {
 
 /* --- output ------------------------------------------------------------------------------------------------------- */
 
-/* The times of every set side by side. */
+/* The times of every set side by side: portable ones, if they were asked for, and of one thread. */
 static void print_sets(void) {
   int i, s, k;
   printf("\n%-36s", "time");
@@ -296,7 +297,8 @@ static void print_sets(void) {
       const row *r = NULL;
       if (k == LSTM_ISA_AUTO || !lstm_isa_usable((lstm_isa)k)) continue;
       for (i = row_count - 1; i >= 0; i--)
-        if (!strcmp(rows[i].work, shapes[s].name) && (int)rows[i].isa == k && rows[i].threads == 1) r = &rows[i];
+        if (!strcmp(rows[i].work, shapes[s].name) && (int)rows[i].isa == k && rows[i].portable == portable)
+          r = &rows[i];
       printf(" %10s", r ? time_text(r->time) : "-");
     }
     printf("\n");

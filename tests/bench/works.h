@@ -77,7 +77,7 @@ static lstm_model *make_model(const shape *s, lstm_isa isa, int portable) {
   if (s->output == 1 && s->steps) layers[n - 1].read = LSTM_READ_LAST;
   if (s->output) layers[n++] = lstm_dense(s->output);
   desc.input_size = s->input, desc.layers = layers, desc.layer_count = n, desc.isa = isa;
-  if (portable) check(LSTM_ERR_UNSUPPORTED, "portable numerics");
+  desc.numerics = portable ? LSTM_PORTABLE : LSTM_FUSED;
   check(lstm_model_create(&desc, &model), s->name);
   return model;
 }
