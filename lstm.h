@@ -302,22 +302,23 @@
    allocates: not a step, not a forward pass, not a training step. Loading needs working memory besides, in proportion
    to the file, and returns it; so does lstm_gradcheck, 8 bytes for each parameter and for each unit, step and lane.
 
-   In floats of 4 bytes: n' is n rounded up to a multiple of 16, Q the width of a cell's h (its projection, else H), D
-   that of what its layer gives, W the widest row. A bidirectional layer has two cells.
+   In floats of 4 bytes: n' is n rounded up to a multiple of 16, G a cell's gates: 4H with H rounded up to a multiple of
+   8, of a GRU and a cell with options 4H'; Q the width of a cell's h (its projection, else H), D that of what its layer
+   gives, W the widest row. A bidirectional layer has two cells.
 
-     model      P (the parameters); packed for the kernels: 4H'(1 + I + Q) for each cell, O'(1 + I) for each dense
+     model      P (the parameters); packed for the kernels: G(1 + I + Q) for each cell, O'(1 + I) for each dense
                 layer, 3H' for peepholes, 10H' for layer_norm, Q'H for a projection; for an LSTM layer after an
-                embedding of V tokens another 4H'V, if that is at most LSTM_MAX_TOKEN_TABLE bytes
-     state      Q' + H' for each cell and lane (GRU: Q'); scratch for min(N, 48) rows, for each task: 2W, 4H' of the
+                embedding of V tokens another GV, if that is at most LSTM_MAX_TOKEN_TABLE bytes
+     state      Q' + H' for each cell and lane (GRU: Q'); scratch for min(N, 48) rows, for each task: 2W, G of the
                 widest cell, another H' with a projection, W where the model reads last, mean or max, and 3TW in a
                 bidirectional model, T = state_desc.seq_len
-     trainer    3P gradients and moments (2P with SGD), another P with keep_best; for each cell a tape of 4H'TB + (Q' +
-                H')(T + 1)B (GRU: without this H') and transposed weights of 4H'(I' + Q'), 3H'TB for peepholes, 10H'TB
+     trainer    3P gradients and moments (2P with SGD), another P with keep_best; for each cell a tape of GTB + (Q' +
+                H')(T + 1)B (GRU: without this H') and transposed weights of G(I' + Q'), 3H'TB for peepholes, 10H'TB
                 for layer_norm, H'TB + H'Q' for a projection, Q'(T + 1)B for recurrent_dropout, 3H'B for zoneout or
                 noise, Q'TB for each of two directions; for each dense layer O'TB and O'I'; for each dropout its width'
                 times TB; for reading or merging D'(T + 1)B, or 2D'B where the model reads once; 2(T + 1)BW for
                 gradients on their way, and 2WB where a cell is not the plain one; ITB inputs and SB carried states; for
-                an LSTM layer after an embedding (4H' + E') min(V, TB), E the embedding's columns
+                an LSTM layer after an embedding (G + E') min(V, TB), E the embedding's columns
 
    and per object a few hundred bytes for its tables. What lstm_state_saved_size counts comes first in a state, holds no
    pointer, and is these floats for each lane and 64 bytes; its layout belongs to this version of the library and kind
@@ -1670,6 +1671,8 @@ LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
 /* [SECTION] Kernel table
    ================================================================================================================ */
 
+#define LSTM__NEAR 1500 /* columns of four gates that surely stay in a first-level cache: 24 KB */
+
 /* Rows of a matrix: row r is at p + (index ? index[r] : r) * stride. */
 typedef struct lstm__rows {
   const float *p;
@@ -1683,14 +1686,15 @@ typedef struct lstm__out_rows {
   const int *index;
 } lstm__out_rows;
 
-/* One timestep of an LSTM layer for `rows` rows. Packed weights: w [blocks][1 + nx + nh][4 gates][16 units], the first
-   row the bias. Without x, `start` holds the chain's value after bias and x. h and h_out must not overlap. tape.p may
-   be NULL. raw: only the weighted sums are made, and go to the tape. */
+/* One timestep of an LSTM layer for `rows` rows. Packed weights: w [block][1 + nx + nh][4 gates][16 units], the first
+   row the bias; the last block has 8 units where that is enough. Without x, `start` holds the chain's value after bias
+   and x. h and h_out must not overlap. tape.p may be NULL. raw: only the weighted sums are made, and go to the tape.
+   flip: last block first. A stream whose steps alternate finds in the cache what the step before read last. */
 typedef struct lstm__cell_job {
-  int rows, blocks, nx, nh, raw;
+  int rows, units, nx, nh, raw, flip; /* units: padded to 8; raw: to 16 */
   const float *w;
   lstm__rows x, start, h, c;
-  lstm__out_rows h_out, c_out, tape; /* tape: [blocks][4][16] i, f, g, o */
+  lstm__out_rows h_out, c_out, tape; /* start, tape: i, f, g, o, see lstm__gate_at */
 } lstm__cell_job;
 
 /* c [rows][columns] = start + a [rows][k] * w. The elements of a row of a are `step` apart. w: panels of at most 64
@@ -1734,7 +1738,7 @@ typedef struct lstm__kernels {
   int rows; /* the tile that suits the registers */
   void (*cell)(const lstm__cell_job *job);
   void (*gemm)(const lstm__gemm_job *job);
-  /* One row of the backward cell, n units padded: gates [n/16][4][16] in, their pre-activations' gradients out. */
+  /* One row of the backward cell, n units padded to 8: gates in, their pre-activations' gradients out. */
   void (*cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc);
   void (*gate_forward)(const lstm__gate_job *job);
   void (*gate_backward)(const lstm__gate_job *job);
@@ -1953,6 +1957,7 @@ typedef struct lstm__layer {
   int out_pad;              /* out rounded up to 16: the stride of its rows in memory */
   int units, units_pad;     /* a cell's c; else out */
   int gates;                /* columns of weights for a unit: cells 4, dense 1; 0: no weights to multiply by */
+  int columns;              /* of its weights, padded; of a cell: see lstm__gate_at */
   int from_ids;             /* 1: when dropout is off, its input is the embedding's row of a token */
   int recurrent;            /* 1: has a state, and weights from h as well */
   int generic;              /* 1: an lstm whose gates take the generic pass */
@@ -2310,14 +2315,14 @@ static int lstm__plan_packed(lstm__plan *p, lstm__layer *l) {
   size_t n = (size_t)l->units_pad, end;
   l->packed = p->packed;
   l->project =
-      l->packed + n * (size_t)l->gates * ((size_t)1 + (size_t)l->in + (size_t)(l->recurrent ? l->out : 0));
+      l->packed + (size_t)l->columns * ((size_t)1 + (size_t)l->in + (size_t)(l->recurrent ? l->out : 0));
   l->vector = l->project + (l->o.projection && l->recurrent ? (size_t)l->out_pad * (size_t)l->units : 0);
   end = l->vector + (size_t)l->vectors * n;
   return lstm__add_ok(p->packed, end - l->packed, &p->packed) && p->packed / 64 <= LSTM_MAX_PARAMETERS;
 }
 
 static void lstm__plan_state(lstm__plan *p, lstm__layer *l, int tokens) {
-  int c = l->type == LSTM_LAYER_LSTM, row = l->units_pad * 4 + (l->o.projection ? l->units_pad : 0);
+  int c = l->type == LSTM_LAYER_LSTM, row = l->columns + (l->o.projection ? l->units_pad : 0);
   l->state = p->lane;
   l->values = p->state_size;
   p->lane += (size_t)l->out_pad + (c ? (size_t)l->units_pad : 0);
@@ -2325,9 +2330,9 @@ static void lstm__plan_state(lstm__plan *p, lstm__layer *l, int tokens) {
   p->last_recurrent = p->layers;
   p->bidirectional |= l->branch;
   if (row > p->gate_row) p->gate_row = row;
-  if (l->from_ids && (size_t)tokens <= LSTM_MAX_TOKEN_TABLE / (4 * sizeof(float)) / (size_t)l->units_pad) {
+  if (l->from_ids && (size_t)tokens <= LSTM_MAX_TOKEN_TABLE / sizeof(float) / (size_t)l->columns) {
     p->table_layer = p->layers;
-    p->table = (size_t)tokens * (size_t)l->units_pad * 4;
+    p->table = (size_t)tokens * (size_t)l->columns;
   }
 }
 
@@ -2364,6 +2369,7 @@ static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   now.from_ids = w->ids && !now.branch;
   now.generic = lstm__is_generic(&now.o);
   now.vectors = now.generic && now.recurrent ? (now.o.peephole ? 3 : 0) + (now.o.layer_norm ? 10 : 0) : 0;
+  now.columns = now.gates * (type == LSTM_LAYER_LSTM && !now.generic ? (now.units + 7) / 8 * 8 : now.units_pad);
   if (kind->plan && !kind->plan(w, &now)) return 0;
   if (!lstm__plan_packed(p, &now)) return 0;
   if (now.recurrent) lstm__plan_state(p, &now, w->d->input_size);
@@ -2517,11 +2523,23 @@ LSTM_API lstm_layer lstm_gru(int hidden_size) { return lstm__layer_of(LSTM_LAYER
 LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_DENSE, outputs, 0); }
 LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
 
+/* The units of a block of a cell's gates, `column` among its columns: 16; a plain cell's last block has 8 where that is
+   enough. */
+LSTM__FORCE_INLINE int lstm__block_of(const lstm__layer *l, int column) {
+  return lstm__int_min(64, l->columns - column / 64 * 64) / 4;
+}
+
+/* Where a unit's gate is in a row of gates [units / 16][4][16]; the last block may be [4][8]. */
+LSTM__FORCE_INLINE int lstm__gate_at(const lstm__layer *l, int gate, int unit) {
+  return unit / 16 * 64 + gate * lstm__block_of(l, unit / 16 * 64) + unit % 16;
+}
+
 /* Where column `column` of a node's packed panels is in a tensor of kind `kind`: its row, or -1. Panels have 64
-   columns: of four gates, 16 units each; of one, up to 64 units. A GRU's four are r, z, and n's from x and from h. */
+   columns: a block of four gates; of one, up to 64 units. A GRU's four are r, z, and n's from x and from h. */
 LSTM__FORCE_INLINE int lstm__row_of(const lstm__layer *l, int kind, int column) {
-  int unit = l->gates == 1 ? column : column / 64 * 16 + column % 16, gate = l->gates == 1 ? 0 : column % 64 / 16;
-  if (unit >= l->units) return -1;
+  int block = l->gates == 1 ? 64 : lstm__block_of(l, column), unit = column % 64 % block, gate = column % 64 / block;
+  unit += l->gates == 1 ? column / 64 * 64 : column / 64 * 16;
+  if (column >= l->columns || unit >= l->units) return -1;
   if (l->type == LSTM_LAYER_GRU) {
     if (kind == LSTM__T_BIAS_HN) return gate == 3 ? unit : -1;
     if (gate == (kind == LSTM__T_WEIGHT_HH ? 2 : 3)) return -1;
@@ -2538,7 +2556,7 @@ static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int k
 static void lstm__pack(const lstm_model *m, float *packed, const lstm__layer *l, size_t panel_rows, size_t at, int kind,
                        int k) {
   const float *w = lstm__param(m, l, kind);
-  int columns = l->units_pad * l->gates, column, i;
+  int columns = l->columns, column, i;
   for (column = 0; column < columns; column++) {
     int panel = column / 64, row = lstm__row_of(l, kind, column);
     size_t width = (size_t)lstm__int_min(64, columns - panel * 64);
@@ -2560,7 +2578,7 @@ static lstm__layer lstm__projection_of(const lstm__layer *l) {
   r.gates = 1;
   r.in = l->units;
   r.out = r.units = l->out;
-  r.out_pad = r.units_pad = l->out_pad;
+  r.out_pad = r.units_pad = r.columns = l->out_pad;
   memcpy(r.tensor, l->tensor, sizeof r.tensor);
   return r;
 }
@@ -2629,11 +2647,11 @@ static void lstm__gemm(const lstm_model *m, int rows, int k, int columns, int fr
    without a table. */
 static void lstm__fill_table(lstm_model *m, int from, int to) {
   const lstm__layer *l = m->layers + m->plan.table_layer;
-  size_t row = (size_t)l->units_pad * 4;
-  int b, blocks = l->units_pad / 16;
-  size_t panel = ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
-  for (b = 0; b < blocks; b++)
-    lstm__gemm(m, to - from, l->in, 64, LSTM__FROM_BIAS, m->packed + l->packed + (size_t)b * panel,
+  size_t row = (size_t)l->columns, panel = ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
+  int b;
+  for (b = 0; b * 64 < l->columns; b++)
+    lstm__gemm(m, to - from, l->in, lstm__block_of(l, b * 64) * 4, LSTM__FROM_BIAS,
+               m->packed + l->packed + (size_t)b * panel,
                lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE) + (size_t)from * (size_t)l->in, (size_t)l->in,
                              NULL),
                lstm__out_rows_at(m->table + (size_t)from * row + (size_t)b * 64, row, NULL));
@@ -2969,6 +2987,7 @@ typedef struct lstm__state_tail {
   lstm_trace *traces;
   int trace_count;
   uint64_t traced; /* lstm__description_hash of the model that they were made for */
+  int turn;        /* see lstm__inference */
   lstm__state_layout at;
 } lstm__state_tail;
 
@@ -3190,6 +3209,12 @@ static void lstm__add_row(float *to, const float *from, int n) {
   for (i = 0; i < n; i++) to[i] = to[i] + from[i];
 }
 
+/* Copies n floats and the padding up to a multiple of 8; short rows cost less so than with memcpy. */
+LSTM__FORCE_INLINE void lstm__copy_row(float *to, const float *from, int n) {
+  int i;
+  for (i = 0; i < n; i += 8) memcpy(to + i, from + i, 8 * sizeof(float));
+}
+
 /* One timestep of a cell for some rows: what inference and training share. p NULL: not there. Nothing is set that is
    not needed: a small cell's step is short. */
 typedef struct lstm__cell_step {
@@ -3225,7 +3250,7 @@ static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lst
 static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, lstm__cell_step *s) {
   lstm__out_rows h_out = s->job.h_out;
   int r;
-  s->job.blocks = l->units_pad / 16;
+  s->job.units = l->columns / 4;
   s->job.nx = l->in;
   s->job.nh = l->out;
   s->job.raw = l->generic || l->type == LSTM_LAYER_GRU;
@@ -3247,8 +3272,9 @@ struct lstm__inference {
   const lstm_model *m;
   lstm_state *s;
   float *scratch[2]; /* the rows of a node's output lie in neither or one of them; the next writes to the other */
-  float *gates;      /* [group][4 units_pad], then rows before a projection */
+  float *gates;      /* [group][columns], then rows before a projection */
   int n, first, flip;
+  int turn;          /* grows with every step: blocks of weights are walked to and fro */
   int step;          /* in a sequence that is walked node by node; else 0 */
   int traces;        /* how many to fill: none while another description's model runs */
   const int *lanes;  /* [n]; NULL: lanes first, first + 1, ... */
@@ -3269,7 +3295,7 @@ static lstm__rows lstm__infer_embedding(lstm__inference *run, const lstm__layer 
 static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
   const lstm__state_tail *tail = lstm__tail(run->s);
   int lane = run->lanes ? run->lanes[r] : run->first + r, H = l->units, lstm = l->type == LSTM_LAYER_LSTM, j, k, u;
-  const float *gates = run->gates + (size_t)r * (size_t)l->units_pad * 4, *h = lstm__lane(run->s, lane) + l->state;
+  const float *gates = run->gates + (size_t)r * (size_t)l->columns, *h = lstm__lane(run->s, lane) + l->state;
   for (j = 0; j < run->traces; j++) {
     lstm_trace *t = tail->traces + j;
     float *to;
@@ -3279,7 +3305,7 @@ static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
     if (at >= t->capacity) continue;
     to = t->values + ((size_t)at * (l->branch ? 2 : 1) + (size_t)l->reverse) * 6 * (size_t)H;
     for (k = 0; k < 4; k++)
-      for (u = 0; u < H; u++) to[k * H + u] = k < 3 || lstm ? gates[u / 16 * 64 + k * 16 + u % 16] : 0;
+      for (u = 0; u < H; u++) to[k * H + u] = k < 3 || lstm ? gates[lstm__gate_at(l, k, u)] : 0;
     for (u = 0; u < H; u++) {
       to[4 * H + u] = lstm ? h[l->out_pad + u] : 0;
       to[5 * H + u] = u < l->out ? h[u] : 0;
@@ -3291,26 +3317,27 @@ static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
 static lstm__rows lstm__infer_cell(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
   const lstm_model *m = run->m;
   const lstm__state_tail *tail = lstm__tail(run->s);
-  size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
+  size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, columns = (size_t)l->columns;
   float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
   int stored = m->table_valid && l == m->layers + m->plan.table_layer,
       gates = l->generic || l->type == LSTM_LAYER_GRU || run->traces;
   lstm__cell_step s;
   int r;
   s.job.rows = run->n;
+  s.job.flip = run->turn & 1;
   s.job.x = in;
-  s.job.start = lstm__rows_at(stored ? m->table : NULL, wide * 4, run->tokens);
+  s.job.start = lstm__rows_at(stored ? m->table : NULL, columns, run->tokens);
   s.job.h = s.h_prev = lstm__rows_at(h, stride, run->lanes);
   s.job.c = lstm__rows_at(h + width, stride, run->lanes);
   s.job.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
   s.job.h_out = lstm__out_rows_at(out, width, NULL);
-  s.job.tape = lstm__out_rows_at(gates ? run->gates : NULL, wide * 4, NULL);
-  s.wide = lstm__out_rows_at(run->gates + (size_t)tail->at.group * wide * 4, wide, NULL);
+  s.job.tape = lstm__out_rows_at(gates ? run->gates : NULL, columns, NULL);
+  s.wide = lstm__out_rows_at(run->gates + (size_t)tail->at.group * columns, (size_t)l->units_pad, NULL);
   s.keep.p = NULL;
   s.chance.p = NULL;
   lstm__step_cell(m, l, &s);
   for (r = 0; r < run->n; r++)
-    memcpy(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, width * sizeof(float));
+    lstm__copy_row(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, l->out);
   for (r = 0; run->traces && r < run->n; r++) lstm__record(run, l, r);
   return lstm__rows_at(h, stride, run->lanes);
 }
@@ -3354,6 +3381,7 @@ static void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lst
 static lstm__rows lstm__infer(lstm__inference *run, lstm__rows in, int from, int to) {
   int i;
   LSTM_ASSERT(run->n <= lstm__tail(run->s)->at.group);
+  run->turn++;
   for (i = from; i < to; i++) {
     const lstm__kind *kind = lstm__kind_of(run->m->layers[i].type);
     if (kind->infer) in = kind->infer(run, run->m->layers + i, in);
@@ -3398,6 +3426,7 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
     run.n = lstm__int_min(n - base, group);
     run.lanes = lanes ? lanes + base : NULL;
     run.first = base;
+    run.turn = lstm__tail(s)->turn++ & 1;
     run.tokens = ids ? lstm__as_ints(ids) + base : NULL;
     z = lstm__infer(&run, lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL), 0,
                     y ? m->plan.layers : m->plan.last_recurrent + 1);
@@ -3917,7 +3946,7 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
    forward direction begins at slot 0, the backward one at each lane's length. */
 typedef struct lstm__tape {
   float *out;       /* [rows][out_pad]; cells: [T + 1][B][out_pad] */
-  float *gates;     /* cells: [T][B][4 units_pad]: i, f, g, o, then the gradients of their sums */
+  float *gates;     /* cells: [T][B][columns]: i, f, g, o, then the gradients of their sums */
   float *cell;      /* lstm: [T + 1][B][units_pad] */
   float *wide;      /* with a projection: [T][B][units_pad], h before it */
   float *keep;      /* generic: [T][B][vectors][units_pad], see lstm__gate_job */
@@ -3948,7 +3977,7 @@ struct lstm_trainer {
   float *flow[2];                     /* gradients of outputs and inputs: [T][B][widest] */
   float *dc, *dh;                     /* [B][widest]: gradients of the cell, and of the initial h */
   float *spare, *lift;   /* [B][widest]: a gradient on its way to h'; one of h before a projection, or of c */
-  float *token_sum;      /* [min(tokens, T B)][4 H padded]: gate gradients added up by token */
+  float *token_sum;      /* [min(tokens, T B)][columns of its cell]: gate gradients added up by token */
   float *token_rows;     /* [min(tokens, T B)][embedding columns] */
   float *chunk_sums;     /* [chunks] */
   double *row_losses;    /* [T B] */
@@ -4075,13 +4104,13 @@ static int lstm__needs_rows(const lstm_model *m, int i) {
 
 /* Floats of transposed weights: panels of up to 64 columns over the input, a row for each (padded) output. */
 static size_t lstm__back_count(const lstm__layer *l, int columns) {
-  return (size_t)lstm__pad16(columns) * (size_t)l->units_pad * (size_t)l->gates;
+  return (size_t)lstm__pad16(columns) * (size_t)l->columns;
 }
 
 static void lstm__carve_cell_tape(lstm__arena *a, const lstm__layer *l, size_t T, size_t B, lstm__tape *tape) {
   size_t width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
   tape->out = lstm__carve_floats(a, (T + 1) * B * width);
-  tape->gates = lstm__carve_floats(a, T * B * wide * 4);
+  tape->gates = lstm__carve_floats(a, T * B * (size_t)l->columns);
   if (l->type == LSTM_LAYER_LSTM) tape->cell = lstm__carve_floats(a, (T + 1) * B * wide);
   tape->back_h = lstm__carve_floats(a, lstm__back_count(l, l->out));
   if (l->branch) tape->own_dh = lstm__carve_floats(a, T * B * width);
@@ -4142,7 +4171,7 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   to->tapes = (lstm__tape *)lstm__carve(a, (size_t)m->plan.layers, sizeof(lstm__tape));
   for (i = 0; i < m->plan.layers; i++) {
     lstm__carve_tape(a, m, i, T, B, &tape);
-    if (tape.ids) gates = m->layers[i].units_pad * 4;
+    if (tape.ids) gates = m->layers[i].columns;
     if (t) t->tapes[i] = tape;
   }
   to->grad = lstm__carve_floats(a, P);
@@ -4194,7 +4223,7 @@ static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc 
 /* Transposes weights [.. rows of outputs ..][k] for the backward products: panels of up to 64 of the k columns, in each
    a row for every output in the order in which gradients lie in memory (lstm: [block][gate][16]; padding is zero). */
 static void lstm__pack_back(float *to, const lstm__layer *l, int kind, const float *w, int k, int panel) {
-  int rows = l->units_pad * l->gates, j;
+  int rows = l->columns, j;
   int width = lstm__int_min(64, lstm__pad16(k) - panel * 64), count = lstm__int_min(width, k - panel * 64);
   to += (size_t)panel * 64 * (size_t)rows;
   for (j = 0; j < rows; j++, to += width) {
@@ -4480,7 +4509,8 @@ static void lstm__set_step(const lstm_trainer *t, int layer, int step, const int
   const lstm_model *m = t->model;
   const lstm__layer *l = m->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
-  size_t stride = 0, width = (size_t)l->out_pad, wide = (size_t)l->units_pad, B = (size_t)t->B, at = (size_t)step * B;
+  size_t stride = 0, width = (size_t)l->out_pad, wide = (size_t)l->units_pad, columns = (size_t)l->columns;
+  size_t B = (size_t)t->B, at = (size_t)step * B;
   size_t in = lstm__slot_in(l, step) * B, out = lstm__slot_out(l, step) * B, row = wide * (size_t)l->vectors;
   const float *x = tape->ids ? NULL : lstm__source(t, layer, &stride);
   int stored = tape->ids && m->table_valid;
@@ -4488,11 +4518,11 @@ static void lstm__set_step(const lstm_trainer *t, int layer, int step, const int
     s->job.x = lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE), (size_t)m->layers[0].out, tokens);
   else
     s->job.x = lstm__rows_at(x + at * stride, stride, lanes);
-  s->job.start = lstm__rows_at(stored ? m->table : NULL, wide * 4, tokens);
+  s->job.start = lstm__rows_at(stored ? m->table : NULL, columns, tokens);
   s->job.h = s->h_prev = lstm__rows_at(tape->out + in * width, width, lanes);
   if (tape->masked) s->job.h = lstm__rows_at(tape->masked + at * width, width, lanes);
   s->job.h_out = lstm__out_rows_at(tape->out + out * width, width, lanes);
-  s->job.tape = lstm__out_rows_at(tape->gates + at * wide * 4, wide * 4, lanes);
+  s->job.tape = lstm__out_rows_at(tape->gates + at * columns, columns, lanes);
   s->job.c = lstm__rows_at(tape->cell ? tape->cell + in * wide : NULL, wide, lanes);
   s->job.c_out = lstm__out_rows_at(tape->cell ? tape->cell + out * wide : NULL, wide, lanes);
   s->wide = lstm__out_rows_at(tape->wide ? tape->wide + at * wide : NULL, wide, lanes);
@@ -4511,6 +4541,7 @@ static void lstm__cell_tile(lstm_trainer *t, int layer, int index) {
     const int *lanes = t->order + first;
     lstm__cell_step s;
     s.job.rows = n;
+    s.job.flip = k & 1;
     for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[(size_t)step * (size_t)t->B + (size_t)lanes[r]];
     lstm__set_step(t, layer, step, lanes, tokens, &s);
     if (tape->masked) lstm__mask_rows(l, tape, &s, (size_t)step * (size_t)t->B, lanes);
@@ -4607,7 +4638,7 @@ static void lstm__copy_live(const lstm_trainer *t, int rows, size_t n, const flo
 static void lstm__clear_tape(const lstm_trainer *t, const lstm__layer *l, const lstm__tape *tape) {
   size_t n = (size_t)t->T * (size_t)t->B, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
   memset(tape->out, 0, (n + (size_t)t->B) * width * sizeof(float));
-  memset(tape->gates, 0, n * wide * 4 * sizeof(float));
+  memset(tape->gates, 0, n * (size_t)l->columns * sizeof(float));
   if (tape->wide) memset(tape->wide, 0, n * wide * sizeof(float));
   if (tape->keep) memset(tape->keep, 0, n * wide * (size_t)l->vectors * sizeof(float));
   if (tape->masked) memset(tape->masked, 0, n * width * sizeof(float));
@@ -4820,7 +4851,7 @@ static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lst
     p->lda = (size_t)l->units_pad;
     p->a = tape->wide;
   }
-  p->ldd = (size_t)p->l->units_pad * (size_t)p->l->gates;
+  p->ldd = (size_t)p->l->columns;
   return 1;
 }
 
@@ -4871,11 +4902,12 @@ static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, fl
 static void lstm__product_tile(lstm_trainer *t, const lstm__product *p, int index) {
   int slices = lstm__product_slices(p), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K, n, column;
   int whole = p->k / 16 * 16, width = lstm__int_min(LSTM__GRADIENT_K, whole - k0), end = (int)p->ldd;
+  int block = p->l->gates == 1 ? 16 : lstm__block_of(p->l, panel * 64);
   float *grad = t->grad + t->model->tensors[p->l->tensor[p->kind]].offset;
   for (n = 0; width && n < p->n; n += LSTM__GRADIENT_N)
-    for (column = panel * 64; column < lstm__int_min(end, panel * 64 + 64); column += 16) {
+    for (column = panel * 64; column < lstm__int_min(end, panel * 64 + 64); column += block) {
       int row = lstm__row_of(p->l, p->kind, column), live = 0;
-      while (live < 16 && lstm__row_of(p->l, p->kind, column + live) >= 0) live++;
+      while (live < block && lstm__row_of(p->l, p->kind, column + live) >= 0) live++;
       if (live)
         lstm__outer(t->model, lstm__int_min(LSTM__GRADIENT_N, p->n - n), live, width,
                     p->d + (size_t)n * p->ldd + (size_t)column, p->ldd, p->a + (size_t)n * p->lda + (size_t)k0, p->lda,
@@ -4902,7 +4934,7 @@ static void lstm__weight_tile(lstm_trainer *t, int layer, int index) {
 /* dX = dZ W for rows of a layer: gate gradients (cells) or output gradients; added where `more` is 1. */
 static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float *w, const float *dz, int rows,
                              float *dx, int more) {
-  size_t width = (size_t)l->units_pad * (size_t)l->gates, in = (size_t)lstm__pad16(l->in);
+  size_t width = (size_t)l->columns, in = (size_t)lstm__pad16(l->in);
   lstm__gemm(t->model, rows, (int)width, (int)in, more ? LSTM__FROM_OUTPUT : LSTM__FROM_ZERO, w,
              lstm__rows_at(dz, width, NULL), lstm__out_rows_at(dx, in, NULL));
 }
@@ -4913,7 +4945,7 @@ static void lstm__input_tile(lstm_trainer *t, int layer, int index) {
   int from = index * LSTM__GROUP, rows = lstm__rows_after(t, layer) - from;
   const float *dz = lstm__output_gradients(t, layer);
   float *dx = lstm__other_flow(t);
-  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * (size_t)l->units_pad * (size_t)l->gates,
+  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * (size_t)l->columns,
                    lstm__int_min(LSTM__GROUP, rows), dx + (size_t)from * (size_t)lstm__pad16(l->in),
                    l->branch && !l->reverse); /* the backward direction was first */
 }
@@ -4960,12 +4992,12 @@ static void lstm__gates_back_row(lstm_trainer *t, int layer, int step, int lane,
   const lstm__kernels *k = t->model->kernels;
   size_t wide = (size_t)l->units_pad, B = (size_t)t->B, row = (size_t)step * B + (size_t)lane;
   size_t in = lstm__slot_in(l, step) * B + (size_t)lane, out = lstm__slot_out(l, step) * B + (size_t)lane;
-  float *dc = t->dc + (size_t)lane * wide, *gates = tape->gates + row * wide * 4;
+  float *dc = t->dc + (size_t)lane * wide, *gates = tape->gates + row * (size_t)l->columns;
   const float *chance = tape->chance ? tape->chance + (size_t)lane * 3 * wide : NULL;
   int gru = l->type == LSTM_LAYER_GRU;
   lstm__gate_job job;
   if (!l->generic && l->type == LSTM_LAYER_LSTM) {
-    k->cell_backward(l->units_pad, gates, tape->cell + out * wide, tape->cell + in * wide, dh, dc);
+    k->cell_backward(l->columns / 4, gates, tape->cell + out * wide, tape->cell + in * wide, dh, dc);
     return;
   }
   memset(&job, 0, sizeof job);
@@ -4988,7 +5020,7 @@ static void lstm__gates_back_row(lstm_trainer *t, int layer, int step, int lane,
 static void lstm__recurrent_back(lstm_trainer *t, int layer, int step, const int *lanes, int n) {
   const lstm__layer *l = t->model->layers + layer;
   const lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad, gates = (size_t)l->units_pad * 4, B = (size_t)t->B, at = (size_t)step * B;
+  size_t width = (size_t)l->out_pad, gates = (size_t)l->columns, B = (size_t)t->B, at = (size_t)step * B;
   size_t spare = (size_t)t->model->plan.widest;
   int plain = !l->reverse && !tape->mask, r, u;
   lstm__gemm(t->model, n, (int)gates, l->out_pad, plain ? LSTM__FROM_OUTPUT : LSTM__FROM_ZERO, tape->back_h,
@@ -5043,13 +5075,13 @@ static void lstm__vector_tile(lstm_trainer *t, int layer, int index) {
 
 /* Gate gradients added up by token, 64 columns a tile. */
 static void lstm__token_tile(lstm_trainer *t, int layer, int index) {
-  size_t width = (size_t)t->model->layers[layer].units_pad * 4, at = (size_t)index * 64;
+  size_t width = (size_t)t->model->layers[layer].columns, at = (size_t)index * 64;
   const float *gates = t->tapes[layer].gates;
-  int i;
-  for (i = 0; i < t->unique_count; i++) memset(t->token_sum + (size_t)i * width + at, 0, 64 * sizeof(float));
+  int i, n = lstm__int_min(64, (int)(width - at));
+  for (i = 0; i < t->unique_count; i++) memset(t->token_sum + (size_t)i * width + at, 0, (size_t)n * sizeof(float));
   for (i = 0; i < t->T * t->B; i++)
     if (t->slots[i] >= 0)
-      t->model->kernels->add(64, t->token_sum + (size_t)t->slots[i] * width + at, gates + (size_t)i * width + at);
+      t->model->kernels->add(n, t->token_sum + (size_t)t->slots[i] * width + at, gates + (size_t)i * width + at);
 }
 
 /* The embedding's gradient, from gate gradients by token. Tokens are different, so rows do not meet. */
@@ -5059,7 +5091,7 @@ static void lstm__token_row_tile(lstm_trainer *t, int layer, int index) {
   size_t width = (size_t)lstm__pad16(l->in);
   float *dx = lstm__other_flow(t) + (size_t)from * width;
   float *grad = t->grad + t->model->tensors[embedding->tensor[LSTM__T_TABLE]].offset;
-  lstm__input_rows(t, l, t->tapes[layer].back_in, t->token_sum + (size_t)from * (size_t)l->units_pad * 4, rows, dx, 0);
+  lstm__input_rows(t, l, t->tapes[layer].back_in, t->token_sum + (size_t)from * (size_t)l->columns, rows, dx, 0);
   for (r = 0; r < rows; r++)
     lstm__add_row(grad + (size_t)t->unique[from + r] * (size_t)embedding->out, dx + (size_t)r * width, embedding->out);
 }
@@ -5189,7 +5221,7 @@ static int lstm__backward_cell(lstm_trainer *t, int layer, int wants_input) {
     for (i = 0; i < t->unique_count; i++)
       memcpy(t->token_rows + (size_t)i * in,
              lstm__param(t->model, t->model->layers, LSTM__T_TABLE) + (size_t)t->unique[i] * in, in * sizeof(float));
-    lstm__run(t, lstm__token_tile, layer, l->units_pad / 16);
+    lstm__run(t, lstm__token_tile, layer, lstm__panels(l->columns));
     lstm__run(t, lstm__token_row_tile, layer, lstm__tiles(t->unique_count, LSTM__GROUP));
   }
   lstm__run(t, lstm__weight_tile, layer, lstm__weight_tiles(t, layer));
@@ -5277,7 +5309,7 @@ static void lstm__count_saturated(const lstm__layer *l, const float *gates, lstm
   out->count += (size_t)l->units;
   for (k = 0; k < (l->type == LSTM_LAYER_GRU ? 3 : 4); k++)
     for (u = 0; u < l->units; u++) {
-      float v = gates[u / 16 * 64 + k * 16 + u % 16];
+      float v = gates[lstm__gate_at(l, k, u)];
       out->low[k] += v < (k == 2 ? -0.9f : 0.1f);
       out->high[k] += v > 0.9f;
     }
@@ -5292,10 +5324,10 @@ static int lstm__read_gates(const lstm_trainer *t, int layer, lstm_saturation *o
     const float *gates = t->tapes[i].gates;
     if (l->described != layer || !l->recurrent) continue;
     found = 1;
-    for (r = 0; r < t->T * t->B; r++, gates += l->units_pad * 4) {
+    for (r = 0; r < t->T * t->B; r++, gates += l->columns) {
       if (!lstm__is_live(t, r)) continue;
       if (out) lstm__count_saturated(l, gates, out);
-      if (squares) squares[r / t->B] = squares[r / t->B] + t->model->kernels->dot(l->units_pad * 4, gates, gates);
+      if (squares) squares[r / t->B] = squares[r / t->B] + t->model->kernels->dot(l->columns, gates, gates);
     }
   }
   return found;
@@ -7463,7 +7495,8 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 /* [SECTION] Vector vocabulary
    One block per instruction set. V is a vector of VL floats; all loads and stores are unaligned. V_MIN and V_MAX return
    their second operand where one is NaN. V_POW2(t) makes 2^n from t = n + 1.5 * 2^23 + 127. V_POS(d, y) is d where y >
-   0, else 0. A pass without V_FMA, and a portable one, multiplies and adds.
+   0, else 0. V_LD8 and V_ST8 move the lower 8 floats of 16, V_LOW and V_HIGH keep half of them; the rest is 0. A pass
+   without V_FMA, and a portable one, multiplies and adds.
    ================================================================================================================ */
 #if LSTM__PASS > 10
 #define LSTM__SUFFIX_OF(name) LSTM__JOIN(name, _portable)
@@ -7573,6 +7606,10 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_SIGN(a, s) _mm512_or_ps(a, _mm512_and_ps(s, _mm512_set1_ps(-0.0f)))
 #define V_POW2(t) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23))
 #define V_POS(d, y) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), d)
+#define V_LD8(p) _mm512_maskz_loadu_ps(0xff, p)
+#define V_ST8(p, v) _mm512_mask_storeu_ps(p, 0xff, v)
+#define V_LOW(v) _mm512_maskz_mov_ps(0xff, v)
+#define V_HIGH(v) _mm512_maskz_shuffle_f32x4(0xff, v, v, 0x4e)
 #define LSTM__TILE_ROWS 6
 
 #elif LSTM__PASS % 10 == 6
@@ -7618,6 +7655,13 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_POW2(t) wasm_i32x4_shl(t, 23)
 #define V_POS(d, y) wasm_v128_and(d, wasm_f32x4_gt(y, wasm_f32x4_splat(0.0f)))
 #define LSTM__TILE_ROWS 3
+#endif
+
+#if VL <= 8 /* vectors of 16 alone have a use for halves */
+#define V_LD8(p) V_LD(p)
+#define V_ST8(p, v) V_ST(p, v)
+#define V_LOW(v) (v)
+#define V_HIGH(v) (v)
 #endif
 
 #define K(name) LSTM__JOIN(lstm__##name##_, LSTM__SUFFIX)
@@ -7729,21 +7773,21 @@ typedef struct K(quad) {
   V a, b, c, d;
 } K(quad);
 
-/* Columns 0, 16, 32, 48 at p; nw of them. */
-IN K(quad) K(load4)(const int nw, const float *p) {
+/* nw vectors, `apart` floats from each other. */
+IN K(quad) K(load4)(const int nw, size_t apart, const float *p) {
   K(quad) q;
   q.a = V_LD(p);
-  q.b = nw > 1 ? V_LD(p + 16) : q.a;
-  q.c = nw > 2 ? V_LD(p + 32) : q.a;
-  q.d = nw > 3 ? V_LD(p + 48) : q.a;
+  q.b = nw > 1 ? V_LD(p + apart) : q.a;
+  q.c = nw > 2 ? V_LD(p + 2 * apart) : q.a;
+  q.d = nw > 3 ? V_LD(p + 3 * apart) : q.a;
   return q;
 }
 
-IN void K(store4)(const int nw, float *p, K(quad) q) {
+IN void K(store4)(const int nw, size_t apart, float *p, K(quad) q) {
   V_ST(p, q.a);
-  if (nw > 1) V_ST(p + 16, q.b);
-  if (nw > 2) V_ST(p + 32, q.c);
-  if (nw > 3) V_ST(p + 48, q.d);
+  if (nw > 1) V_ST(p + apart, q.b);
+  if (nw > 2) V_ST(p + 2 * apart, q.c);
+  if (nw > 3) V_ST(p + 3 * apart, q.d);
 }
 
 IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
@@ -7755,10 +7799,10 @@ IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
   return q;
 }
 
-/* acc[r] += sum over k < n of a[r][k * step] * w[k], R rows (a constant), nw columns of VL lanes, w's rows `stride`
-   apart. */
-IN void K(chains)(const int R, const int nw, const float *const *a, size_t step, int n, const float *w, size_t stride,
-                  K(quad) * acc) {
+/* acc[r] += sum over k < n of a[r][k * step] * w[k], R rows (a constant), nw vectors `apart` floats from each other,
+   w's rows `stride` apart. */
+IN void K(chains)(const int R, const int nw, const float *const *a, size_t step, int n, const float *w, size_t apart,
+                  size_t stride, K(quad) * acc) {
   const float *a0 = a[0], *a1 = a[R > 1 ? 1 : 0], *a2 = a[R > 2 ? 2 : 0], *a3 = a[R > 3 ? 3 : 0],
               *a4 = a[R > 4 ? 4 : 0], *a5 = a[R > 5 ? 5 : 0];
   K(quad)
@@ -7767,7 +7811,7 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
   size_t k = 0;
   int i;
   for (i = 0; i < n; i++, k += step, w += stride) {
-    K(quad) wk = K(load4)(nw, w);
+    K(quad) wk = K(load4)(nw, apart, w);
     q0 = K(fma4)(nw, a0[k], wk, q0);
     if (R > 1) q1 = K(fma4)(nw, a1[k], wk, q1);
     if (R > 2) q2 = K(fma4)(nw, a2[k], wk, q2);
@@ -7803,9 +7847,34 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
 /* Where unit u has its first gate in gates [units / 16][4][16]. */
 IN float *K(gates_of)(float *gates, int u) { return gates + (size_t)(u / 16) * 64 + (size_t)(u % 16); }
 
+/* How far the gates of unit u of n are apart: the width of its block. */
+IN size_t K(apart)(int u, int n) { return n - u / 16 * 16 < 16 ? 8 : 16; }
+
+/* VL gates of each kind at p; of a block of 8, vectors of 16 take 8 and zeros. */
+IN K(quad) K(load_gates)(size_t apart, const float *p) {
+  K(quad) q;
+  if (VL <= 8 || apart == 16) return K(load4)(4, apart, p);
+  q.a = V_LD8(p);
+  q.b = V_LD8(p + 8);
+  q.c = V_LD8(p + 16);
+  q.d = V_LD8(p + 24);
+  return q;
+}
+
+IN void K(store_gates)(size_t apart, float *p, K(quad) q) {
+  if (VL <= 8 || apart == 16) {
+    K(store4)(4, apart, p, q);
+    return;
+  }
+  V_ST8(p, q.a);
+  V_ST8(p + 8, q.b);
+  V_ST8(p + 16, q.c);
+  V_ST8(p + 24, q.d);
+}
+
 /* i = sigmoid(z.a), f = sigmoid(z.b), g = tanh(z.c), o = sigmoid(z.d); c = f c' + i g; h = o tanh(c). i and g share a
    division, and so do f and o: 1/a = b / (a b). */
-IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape) {
+IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape, size_t apart) {
   const V one = V_SET(1.0f);
   V di = K(one_plus_exp)(z.a, 43.0f), df = K(one_plus_exp)(z.b, 43.0f), dO = K(one_plus_exp)(z.d, 43.0f);
   V eg = K(expm1_of_tanh)(z.c), dg = V_ADD(eg, V_SET(2.0f));
@@ -7820,45 +7889,122 @@ IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, flo
     q.b = f;
     q.c = g;
     q.d = o;
-    K(store4)(4, tape, q);
+    K(store_gates)(apart, tape, q);
   }
 }
 
-/* R rows from r0, block b of 16 units. */
-IN void K(cell_tile)(const int R, const lstm__cell_job *job, int b, int r0) {
-  const float *x[6], *h[6];
-  const float *w = job->w + (size_t)b * (size_t)(1 + job->nx + job->nh) * 64;
-  int r, j;
-  for (r = 0; r < R; r++) {
-    x[r] = job->nx && !job->start.p ? lstm__row(&job->x, r0 + r) : NULL;
+/* What becomes of row r's sums for the units from u on. wide: a vector holds two gates of a block of 8. */
+IN void K(end_cell)(const lstm__cell_job *job, int r, int u, size_t apart, const int wide, K(quad) q) {
+  size_t at = (size_t)(u / 16) * 64 + (size_t)(u % 16);
+  float *tape = job->tape.p ? lstm__out_row(&job->tape, r) + at : NULL;
+  if (wide) {
+    q.d = V_HIGH(q.b);
+    q.c = V_LOW(q.b);
+    q.b = V_HIGH(q.a);
+    q.a = V_LOW(q.a);
+  }
+  if (job->raw) {
+    K(store4)(4, 16, tape, q);
+    return;
+  }
+  K(gates)
+  (q, lstm__row(&job->c, r) + u, lstm__out_row(&job->c_out, r) + u, lstm__out_row(&job->h_out, r) + u, tape, apart);
+}
+
+/* R rows from r0 of the block of W units from unit u. */
+IN void K(cell_tile)(const int R, const int W, const lstm__cell_job *job, int u, int r0) {
+  const float *x[6], *h[6], *w = job->w + (size_t)(u / 16) * (size_t)(1 + job->nx + job->nh) * 64;
+  const int nw = VL > W ? 2 : 4, apart = VL > W ? VL : W;
+  int r, j, nx = job->start.p ? 0 : job->nx;
+  LSTM__UNROLL for (r = 0; r < R; r++) {
+    x[r] = nx ? lstm__row(&job->x, r0 + r) : NULL;
     h[r] = lstm__row(&job->h, r0 + r);
   }
-  for (j = 0; j < 16; j += VL) {
+  for (j = 0; j < W; j += VL) {
     K(quad) acc[6];
     const float *wj = w + j;
-    for (r = 0; r < R; r++)
-      acc[r] = K(load4)(4, job->start.p ? lstm__row(&job->start, r0 + r) + (size_t)b * 64 + j : wj);
-    wj += 64;
-    if (job->nx && !job->start.p) K(chains)(R, 4, x, 1, job->nx, wj, 64, acc);
-    wj += (size_t)job->nx * 64;
-    K(chains)(R, 4, h, 1, job->nh, wj, 64, acc);
-    for (r = 0; r < R; r++) {
-      size_t u = (size_t)b * 16 + (size_t)j;
-      float *tape = job->tape.p ? lstm__out_row(&job->tape, r0 + r) + (size_t)b * 64 + j : NULL;
-      if (job->raw) {
-        K(store4)(4, tape, acc[r]);
-        continue;
-      }
-      K(gates)
-      (acc[r], lstm__row(&job->c, r0 + r) + u, lstm__out_row(&job->c_out, r0 + r) + u,
-       lstm__out_row(&job->h_out, r0 + r) + u, tape);
-    }
+    LSTM__UNROLL for (r = 0; r < R; r++)
+      acc[r] = K(load4)(nw, (size_t)apart, job->start.p ? lstm__row(&job->start, r0 + r) + u * 4 + j : wj);
+    wj += 4 * W;
+    if (nx) K(chains)(R, nw, x, 1, nx, wj, (size_t)apart, 4 * (size_t)W, acc);
+    wj += (size_t)job->nx * 4 * (size_t)W;
+    K(chains)(R, nw, h, 1, job->nh, wj, (size_t)apart, 4 * (size_t)W, acc);
+    LSTM__UNROLL for (r = 0; r < R; r++) K(end_cell)(job, r0 + r, u + j, (size_t)W, VL > W, acc[r]);
+  }
+}
+
+/* A group of VL units of a single row: its weights [k][4 apart], and its sums. */
+typedef struct K(group) {
+  const float *w;
+  size_t apart;
+  K(quad) sum;
+} K(group);
+
+IN K(group) K(begin_group)(const lstm__cell_job *job, int u, const int nw) {
+  K(group) g;
+  g.apart = K(apart)(u, job->units);
+  g.w = job->w + (size_t)(u / 16) * (size_t)(1 + job->nx + job->nh) * 64 + u % 16;
+  g.sum = K(load4)(nw, nw < 4 ? VL : g.apart, job->start.p ? lstm__row(&job->start, 0) + u / 16 * 64 + u % 16 : g.w);
+  g.w += 4 * g.apart;
+  if (job->start.p) g.w += (size_t)job->nx * 4 * g.apart;
+  return g;
+}
+
+/* Both groups at once: the chains of one are too few to keep the FMA units busy. pair 0: only the second. */
+IN void K(row_chains)(const int pair, const int nw, const float *a, int n, K(group) * first, K(group) * second) {
+  const float *v = first->w, *w = second->w;
+  const size_t apart = nw < 4 ? VL : second->apart, step = nw < 4 ? 32 : 4 * second->apart;
+  K(quad) p = first->sum, q = second->sum;
+  int k;
+  for (k = 0; k < n; k++, w += step) {
+    if (pair) p = K(fma4)(4, a[k], K(load4)(4, first->apart, v), p);
+    if (pair) v += 4 * first->apart;
+    q = K(fma4)(nw, a[k], K(load4)(nw, apart, w), q);
+  }
+  first->w = v;
+  second->w = w;
+  first->sum = p;
+  second->sum = q;
+}
+
+/* A single row: the units from u on, and with `pair` the group before them. */
+IN void K(cell_groups)(const int pair, const int nw, const lstm__cell_job *job, int u) {
+  K(group) second = K(begin_group)(job, u, nw), first = pair ? K(begin_group)(job, u - VL, 4) : second;
+  if (!job->start.p && job->nx) K(row_chains)(pair, nw, lstm__row(&job->x, 0), job->nx, &first, &second);
+  K(row_chains)(pair, nw, lstm__row(&job->h, 0), job->nh, &first, &second);
+  if (pair) K(end_cell)(job, 0, u - VL, first.apart, 0, first.sum);
+  K(end_cell)(job, 0, u, second.apart, nw < 4, second.sum);
+}
+
+/* Groups go in pairs where all weights stay in the first cache, and where two share its lines; an odd one of vectors of
+   16, which may be narrow, is first, so that a narrow one has a partner. */
+FN void K(cell_of_row)(const lstm__cell_job *job) {
+  int groups = (job->units + VL - 1) / VL, pairs = VL <= 8 || job->units * (1 + job->nx + job->nh) < LSTM__NEAR;
+  int count = pairs ? (groups + 1) / 2 : groups, i;
+  for (i = 0; i < count; i++) {
+    int at = job->flip ? count - 1 - i : i, last = pairs ? 2 * at + (VL > 8 ? (groups + 1) % 2 : 1) : at;
+    int pair = pairs && last > 0 && last < groups, u = (last < groups ? last : groups - 1) * VL;
+    int narrow = VL > 8 && job->units - u < VL;
+    if (pair && narrow) K(cell_groups)(1, 2, job, u);
+    if (pair && !narrow) K(cell_groups)(1, 4, job, u);
+    if (!pair && narrow) K(cell_groups)(0, 2, job, u);
+    if (!pair && !narrow) K(cell_groups)(0, 4, job, u);
   }
 }
 
 FN void K(cell)(const lstm__cell_job *job) {
-  int b;
-  for (b = 0; b < job->blocks; b++) LSTM__EACH_TILE(job->rows, K(cell_tile)(R, job, b, r));
+  int u, i, blocks = (job->units + 15) / 16;
+  if (job->rows == 1) {
+    K(cell_of_row)(job);
+    return;
+  }
+  for (i = 0; i < blocks; i++) {
+    u = (job->flip ? blocks - 1 - i : i) * 16;
+    if (VL > 8 && job->units - u < 16)
+      LSTM__EACH_TILE(job->rows, K(cell_tile)(R, 8, job, u, r));
+    else
+      LSTM__EACH_TILE(job->rows, K(cell_tile)(R, VL > 8 ? 16 : (int)K(apart)(u, job->units), job, u, r));
+  }
 }
 
 /* Given dh and dc at this step: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc'
@@ -7869,7 +8015,8 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
   int u;
   for (u = 0; u < n; u += VL) {
     float *at = K(gates_of)(gates, u);
-    K(quad) q = K(load4)(4, at);
+    size_t apart = K(apart)(u, n);
+    K(quad) q = K(load_gates)(apart, at);
     V t = K(tanh)(V_LD(c + u)), h = V_LD(dh + u);
     V d = V_FMA(V_MUL(h, q.d), V_FNMA(t, t, one), V_LD(dc + u));
     V_ST(dc + u, V_MUL(d, q.b));
@@ -7878,7 +8025,7 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
     h = V_MUL(V_MUL(V_MUL(d, q.c), q.a), V_SUB(one, q.a));
     q.c = V_MUL(V_MUL(d, q.a), V_FNMA(q.c, q.c, one));
     q.a = h;
-    K(store4)(4, at, q);
+    K(store_gates)(apart, at, q);
   }
 }
 
@@ -8006,7 +8153,7 @@ FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep)
 IN void K(first_gates)(const lstm__gate_job *job, int u, float *gates) {
   const lstm_layer *o = job->o;
   const float *p = o->peephole ? job->vectors + u : NULL;
-  K(quad) q = K(load4)(4, gates);
+  K(quad) q = K(load4)(4, 16, gates);
   V c = V_LD(job->c_prev + u), s, unclipped;
   if (p) { /* Gers, Schraudolph and Schmidhuber, 2002 */
     q.a = V_FMA(V_LD(p), c, q.a);
@@ -8021,7 +8168,7 @@ IN void K(first_gates)(const lstm__gate_job *job, int u, float *gates) {
   s = K(new_cell)(job, u, q, &unclipped);
   if (p) q.d = V_FMA(V_LD(p + 2 * job->units), s, q.d);
   q.d = K(activate)((int)o->gate_activation, q.d);
-  K(store4)(4, gates, q);
+  K(store4)(4, 16, gates, q);
   V_ST(job->h + u, s);
   if (o->zoneout > 0) s = K(mix)(K(zone)(job, u), c, s); /* Krueger et al., 2017 */
   V_ST(job->c + u, s);
@@ -8050,7 +8197,7 @@ FN void K(gate_forward)(const lstm__gate_job *job) {
 IN void K(output_back)(const lstm__gate_job *job, int u, float *gates, const float *norm, const float *xhat,
                        float *dn) {
   V s, a, unclipped, dh = V_LD(job->dh + u), o = V_LD(gates + 48);
-  s = K(new_cell)(job, u, K(load4)(4, gates), &unclipped);
+  s = K(new_cell)(job, u, K(load4)(4, 16, gates), &unclipped);
   if (norm) s = V_FMA(V_LD(norm + 8 * (size_t)job->units + u), V_LD(xhat + u), V_LD(norm + 9 * (size_t)job->units + u));
   a = K(activate)((int)job->o->activation, s);
   V_ST(dn + u, K(through)((int)job->o->activation, V_MUL(dh, o), a));
@@ -8063,7 +8210,7 @@ IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
   const int G = (int)o->gate_activation;
   const float *p = o->peephole ? job->vectors + u : NULL;
   float *dp = p ? job->keep + u : NULL;
-  K(quad) q = K(load4)(4, gates);
+  K(quad) q = K(load4)(4, 16, gates);
   V c = V_LD(job->c_prev + u), d = V_LD(job->dc + u), before = V_SET(0.0f), s, unclipped, di, df;
   s = K(new_cell)(job, u, q, &unclipped);
   if (o->zoneout > 0) {
@@ -8093,7 +8240,7 @@ IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
     V_ST(dp, V_MUL(q.a, c));
     V_ST(dp + job->units, V_MUL(q.b, c));
   }
-  K(store4)(4, gates, q);
+  K(store4)(4, 16, gates, q);
   V_ST(job->dc + u, before);
 }
 
@@ -8123,11 +8270,11 @@ FN void K(gru_forward)(const lstm__gate_job *job) {
   int u;
   for (u = 0; u < job->units; u += VL) {
     float *gates = K(gates_of)(job->gates, u);
-    K(quad) q = K(load4)(4, gates);
+    K(quad) q = K(load4)(4, 16, gates);
     q.a = K(sigmoid)(q.a);
     q.b = K(sigmoid)(q.b);
     q.c = K(tanh)(V_FMA(q.a, q.d, q.c));
-    K(store4)(4, gates, q);
+    K(store4)(4, 16, gates, q);
     V_ST(job->h + u, V_FMA(q.b, V_SUB(V_LD(job->c_prev + u), q.c), q.c));
   }
 }
@@ -8136,7 +8283,7 @@ FN void K(gru_backward)(const lstm__gate_job *job) {
   int u;
   for (u = 0; u < job->units; u += VL) {
     float *gates = K(gates_of)(job->gates, u), *before = job->dc + u;
-    K(quad) q = K(load4)(4, gates);
+    K(quad) q = K(load4)(4, 16, gates);
     V dh = V_LD(job->dh + u), dn = K(through)(LSTM_TANH, V_FNMA(dh, q.b, dh), q.c);
     V_ST(before, V_FMA(dh, q.b, V_LD(before)));
     q.b = K(through)(LSTM_SIGMOID, V_MUL(dh, V_SUB(V_LD(job->c_prev + u), q.c)), q.b);
@@ -8144,7 +8291,7 @@ FN void K(gru_backward)(const lstm__gate_job *job) {
     dh = K(through)(LSTM_SIGMOID, V_MUL(dn, q.d), q.a);
     q.d = V_MUL(dn, q.a);
     q.a = dh;
-    K(store4)(4, gates, q);
+    K(store4)(4, 16, gates, q);
   }
 }
 
@@ -8180,11 +8327,11 @@ IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const
     LSTM__UNROLL for (r = 0; r < R; r++) {
       K(quad) zero;
       zero.a = zero.b = zero.c = zero.d = V_SET(0.0f);
-      acc[r] = job->bias ? K(load4)(nw, wj) : job->accumulate ? K(load4)(nw, c[r] + j) : zero;
+      acc[r] = job->bias ? K(load4)(nw, 16, wj) : job->accumulate ? K(load4)(nw, 16, c[r] + j) : zero;
     }
     if (job->bias) wj += nw * 16;
-    K(chains)(R, nw, a, job->step, job->k, wj, stride, acc);
-    LSTM__UNROLL for (r = 0; r < R; r++) K(store4)(nw, c[r] + j, acc[r]);
+    K(chains)(R, nw, a, job->step, job->k, wj, 16, stride, acc);
+    LSTM__UNROLL for (r = 0; r < R; r++) K(store4)(nw, 16, c[r] + j, acc[r]);
   }
 }
 
@@ -8318,6 +8465,10 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
 #undef V_SIGN
 #undef V_POW2
 #undef V_POS
+#undef V_LD8
+#undef V_ST8
+#undef V_LOW
+#undef V_HIGH
 #undef K
 #undef FN
 #undef IN

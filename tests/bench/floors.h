@@ -37,7 +37,7 @@ static void set_up_gates(gates *g, const lstm__kernels *kernels, int hidden, int
   memset(g, 0, sizeof *g);
   g->kernels = kernels, g->units = (int)units, g->rows = rows;
   g->w = make_floats(8 * all, backward ? 0 : 1), g->c = make_floats(all, 0), g->h = make_floats(all, 0);
-  g->job.rows = rows, g->job.blocks = (int)units / 16, g->job.w = g->w, g->job.nx = rows == 1;
+  g->job.rows = rows, g->job.units = (int)units, g->job.w = g->w, g->job.nx = rows == 1;
   g->job.x.p = g->h + hidden - 1;
   g->job.h.p = g->job.c.p = g->job.c_out.p = g->c, g->job.h_out.p = g->h;
   g->job.h.stride = g->job.c.stride = g->job.c_out.stride = g->job.h_out.stride = units;

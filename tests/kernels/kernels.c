@@ -89,32 +89,37 @@ static void check_agreement(agreement *a, const char *what, int size, int table,
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 typedef struct cell_case {
-  int rows, blocks, nx, nh, with_start, with_index;
+  int rows, units, nx, nh, with_start, with_index; /* units: a multiple of 8 */
 } cell_case;
+
+/* How wide the block of unit u of n is, and where its gate is in a row of gates. */
+static int width_of(int n, int u) { return n - u / 16 * 16 < 16 ? 8 : 16; }
+static size_t place_of(int n, int u, int gate) { return (size_t)(u / 16 * 64 + gate * width_of(n, u) + u % 16); }
 
 /* The weighted sum of a gate of unit u. */
 static double reference_sum(const lstm__cell_job *j, int at, int u, int gate) {
-  const float *w = j->w + (size_t)(u / 16) * (size_t)(1 + j->nx + j->nh) * 64 + gate * 16 + u % 16;
-  size_t in_block = (size_t)u / 16 * 64 + (size_t)gate * 16 + (size_t)u % 16;
+  int width = width_of(j->units, u), row = 4 * width;
+  const float *w = j->w + (size_t)(u / 16) * (size_t)(1 + j->nx + j->nh) * 64 + gate * width + u % 16;
+  size_t in_block = place_of(j->units, u, gate);
   double sum = (double)w[0];
   int k;
   if (j->start.p) sum = (double)j->start.p[(size_t)at * j->start.stride + in_block];
   for (k = 0; k < j->nx && !j->start.p; k++)
-    sum += (double)j->x.p[(size_t)at * j->x.stride + (size_t)k] * (double)w[(1 + k) * 64];
+    sum += (double)j->x.p[(size_t)at * j->x.stride + (size_t)k] * (double)w[(1 + k) * row];
   for (k = 0; k < j->nh; k++)
-    sum += (double)j->h.p[(size_t)at * j->h.stride + (size_t)k] * (double)w[(1 + j->nx + k) * 64];
+    sum += (double)j->h.p[(size_t)at * j->h.stride + (size_t)k] * (double)w[(1 + j->nx + k) * row];
   return sum;
 }
 
 /* One row of the reference: h, c and the four gates of every unit. */
 static void reference_cell(const lstm__cell_job *j, int row, double *h, double *c, double *tape) {
-  int at = j->h.index ? j->h.index[row] : row, units = j->blocks * 16, u, gate;
+  int at = j->h.index ? j->h.index[row] : row, units = j->units, u, gate;
   for (u = 0; u < units; u++) {
     double z[4], cell;
     for (gate = 0; gate < 4; gate++) {
       double sum = reference_sum(j, at, u, gate);
       z[gate] = gate == 2 ? tanh(sum) : sigmoid(sum);
-      tape[u / 16 * 64 + gate * 16 + u % 16] = z[gate];
+      tape[place_of(units, u, gate)] = z[gate];
     }
     cell = z[1] * (double)j->c.p[(size_t)at * j->c.stride + (size_t)u] + z[0] * z[2];
     c[u] = cell;
@@ -124,7 +129,7 @@ static void reference_cell(const lstm__cell_job *j, int row, double *h, double *
 
 /* raw: the sums go to the tape, and neither h nor c is touched. */
 static void check_raw_sums(const lstm__cell_job *job, const cell_case *s, int t, agreement *bits) {
-  size_t R = (size_t)s->rows, units = (size_t)s->blocks * 16, r, u;
+  size_t R = (size_t)s->rows, units = (size_t)s->units, r, u;
   buffer sums = make_buffer(R * units * 4, 0, 0);
   double *wanted = (double *)make_array(4 * units, sizeof(double));
   lstm__cell_job j = *job;
@@ -135,7 +140,7 @@ static void check_raw_sums(const lstm__cell_job *job, const cell_case *s, int t,
     size_t at = s->with_index ? (size_t)j.h.index[r] : r;
     for (u = 0; u < units; u++)
       for (gate = 0; gate < 4; gate++)
-        wanted[u / 16 * 64 + (size_t)gate * 16 + u % 16] = reference_sum(&j, (int)at, (int)u, gate);
+        wanted[place_of(s->units, (int)u, gate)] = reference_sum(&j, (int)at, (int)u, gate);
     check_close("cell, raw sums", s->nh, names[t], sums.p + at * units * 4, wanted, units * 4, 3e-6);
   }
   check_agreement(bits, "cell, raw sums", s->nh, t, sums.p, R * units * 4);
@@ -144,43 +149,47 @@ static void check_raw_sums(const lstm__cell_job *job, const cell_case *s, int t,
 }
 
 static void check_cell(const cell_case *s) {
-  size_t R = (size_t)s->rows, U = (size_t)s->blocks * 16, X = (size_t)s->nx + 1, r;
-  buffer w = make_buffer((size_t)s->blocks * (size_t)(1 + s->nx + s->nh) * 64, 1, .5f), x = make_buffer(R * X, 2, 1);
-  buffer h = make_buffer(R * (U + 3), 3, 1), c = make_buffer(R * U, 4, 2), start = make_buffer(R * U * 4, 5, 1);
+  size_t R = (size_t)s->rows, U = (size_t)(s->units + 15) / 16 * 16, G = (size_t)s->units * 4, X = (size_t)s->nx + 1, r;
+  buffer w = make_buffer((size_t)(1 + s->nx + s->nh) * G, 1, .5f), x = make_buffer(R * X, 2, 1);
+  buffer h = make_buffer(R * (U + 3), 3, 1), c = make_buffer(R * U, 4, 2), start = make_buffer(R * G, 5, 1);
   double *want_h = (double *)make_array(U, sizeof(double)), *want_c = (double *)make_array(U, sizeof(double));
   double *want_tape = (double *)make_array(4 * U, sizeof(double));
   int *index = (int *)make_array(R, sizeof(int)), t;
   agreement bits_h = {0, 0}, bits_c = {0, 0}, bits_tape = {0, 0}, bits_raw = {0, 0};
   for (r = 0; r < R; r++) index[r] = (int)(R - 1 - r);
   for (t = 0; t < table_count; t++) {
-    buffer h_out = make_buffer(R * U, 0, 0), c_out = make_buffer(R * U, 0, 0), tape = make_buffer(R * U * 4, 0, 0);
+    buffer h_out = make_buffer(R * U, 0, 0), c_out = make_buffer(R * U, 0, 0), tape = make_buffer(R * G, 0, 0);
     lstm__cell_job j;
     memset(&j, 0, sizeof j);
-    j.rows = s->rows, j.blocks = s->blocks, j.nx = s->nx, j.nh = s->nh, j.w = w.p;
+    j.rows = s->rows, j.units = s->units, j.flip = s->nx % 2, j.nx = s->nx, j.nh = s->nh, j.w = w.p;
     j.x.p = x.p, j.x.stride = X, j.h.p = h.p, j.h.stride = U + 3, j.c.p = c.p, j.c.stride = U;
-    if (s->with_start) j.start.p = start.p, j.start.stride = U * 4;
+    if (s->with_start) j.start.p = start.p, j.start.stride = G;
     if (s->with_index)
       j.x.index = j.h.index = j.c.index = j.start.index = j.h_out.index = j.c_out.index = j.tape.index = index;
     j.h_out.p = h_out.p, j.h_out.stride = U, j.c_out.p = c_out.p, j.c_out.stride = U;
-    j.tape.p = tape.p, j.tape.stride = U * 4;
+    j.tape.p = tape.p, j.tape.stride = G;
     tables[t]->cell(&j);
     for (r = 0; r < R; r++) {
       size_t at = s->with_index ? (size_t)index[r] : r;
       reference_cell(&j, (int)r, want_h, want_c, want_tape);
-      check_close("cell h", s->nh, names[t], h_out.p + at * U, want_h, U, 3e-6);
-      check_close("cell c", s->nh, names[t], c_out.p + at * U, want_c, U, 3e-6);
-      check_close("cell tape", s->nh, names[t], tape.p + at * U * 4, want_tape, U * 4, 3e-6);
+      check_close("cell h", s->nh, names[t], h_out.p + at * U, want_h, (size_t)s->units, 3e-6);
+      check_close("cell c", s->nh, names[t], c_out.p + at * U, want_c, (size_t)s->units, 3e-6);
+      check_close("cell tape", s->nh, names[t], tape.p + at * G, want_tape, G, 3e-6);
+    }
+    for (r = 0; r < R; r++) { /* what padding holds is nobody's business */
+      memset(h_out.p + r * U + s->units, 0, (U - (size_t)s->units) * sizeof(float));
+      memset(c_out.p + r * U + s->units, 0, (U - (size_t)s->units) * sizeof(float));
     }
     check_agreement(&bits_h, "cell h", s->nh, t, h_out.p, R * U);
     check_agreement(&bits_c, "cell c", s->nh, t, c_out.p, R * U);
-    check_agreement(&bits_tape, "cell tape", s->nh, t, tape.p, R * U * 4);
-    check_raw_sums(&j, s, t, &bits_raw);
+    check_agreement(&bits_tape, "cell tape", s->nh, t, tape.p, R * G);
+    if (s->units % 16 == 0) check_raw_sums(&j, s, t, &bits_raw);
     j.tape.p = NULL; /* the tape is not needed, and in-place cells are allowed */
     {
       buffer same = copy_buffer(&c);
       j.c.p = same.p, j.c_out.p = same.p;
       tables[t]->cell(&j);
-      assert_bits(same.p, c_out.p, R * U);
+      for (r = 0; r < R; r++) assert_bits(same.p + r * U, c_out.p + r * U, (size_t)s->units);
       free_buffer(&same);
     }
     free_buffer(&h_out), free_buffer(&c_out), free_buffer(&tape);
@@ -195,7 +204,7 @@ static void test_cell(void **arg) {
   (void)arg;
   memset(&s, 0, sizeof s);
   for (i = 0; i <= 67; i++) {
-    s.rows = 1 + i % 14, s.nh = i, s.blocks = i ? (i + 15) / 16 : 1, s.nx = i * 7 % 12;
+    s.rows = 1 + i % 14, s.nh = i, s.units = i ? (i + 7) / 8 * 8 : 8, s.nx = i * 7 % 12;
     s.with_start = 0, s.with_index = i % 2;
     check_cell(&s);
     s.with_start = 1, s.with_index = !s.with_index;
@@ -217,7 +226,7 @@ static void test_saturated_cells_stay_finite(void **arg) {
         for (gate = 0; gate < 4; gate++)
           for (u = 0; u < 16; u++) w[gate * 16 + u] = k >> gate & 1 ? ends[i] : -ends[i];
         memset(&j, 0, sizeof j);
-        j.rows = 1, j.blocks = 1, j.w = w, j.h.p = h, j.c.p = c, j.h_out.p = h_out, j.c_out.p = c_out, j.tape.p = tape;
+        j.rows = 1, j.units = 16, j.w = w, j.h.p = h, j.c.p = c, j.h_out.p = h_out, j.c_out.p = c_out, j.tape.p = tape;
         tables[t]->cell(&j);
         for (gate = 0; gate < 4; gate++) {
           double z = (double)w[gate * 16], wanted = gate == 2 ? tanh(z) : sigmoid(z);
@@ -231,13 +240,14 @@ static void reference_cell_backward(int n, const float *gates, const float *c, c
                                     const float *dc, double *dz, double *dc_prev) {
   int u;
   for (u = 0; u < n; u++) {
-    const float *g = gates + u / 16 * 64 + u % 16;
-    double i = (double)g[0], f = (double)g[16], z = (double)g[32], o = (double)g[48], t = tanh((double)c[u]);
-    double d_h = (double)dh[u], d_c = (double)dc[u] + d_h * o * (1 - t * t), *to = dz + u / 16 * 64 + u % 16;
+    const float *g = gates + place_of(n, u, 0);
+    int W = width_of(n, u);
+    double i = (double)g[0], f = (double)g[W], z = (double)g[2 * W], o = (double)g[3 * W], t = tanh((double)c[u]);
+    double d_h = (double)dh[u], d_c = (double)dc[u] + d_h * o * (1 - t * t), *to = dz + place_of(n, u, 0);
     to[0] = d_c * z * i * (1 - i);
-    to[16] = d_c * (double)c_prev[u] * f * (1 - f);
-    to[32] = d_c * i * (1 - z * z);
-    to[48] = d_h * t * o * (1 - o);
+    to[W] = d_c * (double)c_prev[u] * f * (1 - f);
+    to[2 * W] = d_c * i * (1 - z * z);
+    to[3 * W] = d_h * t * o * (1 - o);
     dc_prev[u] = d_c * f;
   }
 }
@@ -245,14 +255,14 @@ static void reference_cell_backward(int n, const float *gates, const float *c, c
 static void test_cell_backward(void **arg) {
   int n, t;
   (void)arg;
-  for (n = 0; n <= 80; n += 16) {
-    size_t N = (size_t)n, i;
-    buffer gates = make_buffer(N * 4, 1, .5f), c = make_buffer(N, 2, 2), c_prev = make_buffer(N, 3, 2);
-    buffer dh = make_buffer(N, 4, 1), dc = make_buffer(N, 5, 1);
+  for (n = 0; n <= 80; n += 8) {
+    size_t N = (size_t)n, padded = (N + 15) / 16 * 16, i;
+    buffer gates = make_buffer(N * 4, 1, .5f), c = make_buffer(padded, 2, 2), c_prev = make_buffer(padded, 3, 2);
+    buffer dh = make_buffer(padded, 4, 1), dc = make_buffer(padded, 5, 1);
     double *dz = (double *)make_array(N * 4, sizeof(double)), *dp = (double *)make_array(N, sizeof(double));
     agreement bits = {0, 0}, bits2 = {0, 0};
     for (i = 0; i < N * 4; i++)
-      if (i / 16 % 4 != 2) gates.p[i] += .5f; /* all but g are sigmoids */
+      if (i % 64 / (size_t)width_of(n, (int)(i / 64 * 16)) != 2) gates.p[i] += .5f; /* all but g are sigmoids */
     reference_cell_backward(n, gates.p, c.p, c_prev.p, dh.p, dc.p, dz, dp);
     for (t = 0; t < table_count; t++) {
       buffer g = copy_buffer(&gates), d = copy_buffer(&dc);

@@ -17,6 +17,7 @@ static const shape shapes[] = {{0, 1, 0, 5, 1, 1},   {0, 3, 0, 16, 1, 2},    {0,
                                {0, 2, 0, 128, 3, 9}, {96, 0, 64, 128, 1, 96}, {300, 0, 20, 33, 2, 300}};
 
 static size_t up(size_t n) { return (n + 15) / 16 * 16; }
+static size_t gates_of(size_t h) { return (h + 7) / 8 * 8 * 4; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -56,8 +57,8 @@ static void test_model(void **unused) {
     lstm_layer layers[8];
     lstm_model_desc desc;
     int i, n = describe(s, layers, &desc);
-    if (s->tokens) floats += 4 * up(h) * (size_t)s->tokens;
-    for (i = 0; i < s->depth; i++, in = h) floats += 4 * up(h) * (1 + in + h);
+    if (s->tokens) floats += gates_of(h) * (size_t)s->tokens;
+    for (i = 0; i < s->depth; i++, in = h) floats += gates_of(h) * (1 + in + h);
     assert_int_equal(lstm_model_size(&desc, &size), LSTM_OK);
     assert_close(size, floats, (size_t)n);
   }
@@ -93,11 +94,12 @@ static void test_state(void **unused) {
 static size_t trainer_floats(const shape *s, size_t T, size_t B, int moments) {
   size_t h = up((size_t)s->hidden), o = up((size_t)s->output), p = parameters(s), depth = (size_t)s->depth;
   size_t in = (size_t)(s->tokens ? s->columns : s->input), widest = larger(h, o), v = (size_t)s->tokens;
-  size_t floats = (size_t)(1 + moments) * p + depth * (6 * h * T * B + 2 * h * B) + o * T * B + o * h;
-  floats += 4 * h * (up(in) + h) + (depth - 1) * 4 * h * 2 * h + B * 2 * (size_t)s->hidden * depth;
+  size_t g = gates_of((size_t)s->hidden);
+  size_t floats = (size_t)(1 + moments) * p + depth * ((g + 2 * h) * T * B + 2 * h * B) + o * T * B + o * h;
+  floats += g * (up(in) + h) + (depth - 1) * g * 2 * h + B * 2 * (size_t)s->hidden * depth;
   widest = larger(widest, up(in));
   floats += 2 * (T + 1) * B * widest;
-  return floats + (v ? (4 * h + up(in)) * smaller(v, T * B) : in * T * B);
+  return floats + (v ? (g + up(in)) * smaller(v, T * B) : in * T * B);
 }
 
 static void test_trainer(void **unused) {
@@ -155,9 +157,9 @@ static lstm_layer cell_number(int which) {
   return l;
 }
 
-/* The sizes in the formulas: H, P (h), D (the layer's output), W (the widest row), each rounded up; directions. */
+/* The sizes in the formulas: H, G, P (h), D (the layer's output), W (the widest row), each rounded up; directions. */
 typedef struct sizes {
-  size_t h, p, d, w, way, vectors, lstm, once, parameters, states;
+  size_t h, g, p, d, w, way, vectors, lstm, once, parameters, states;
   int plain;
 } sizes;
 
@@ -169,6 +171,7 @@ static sizes sizes_of(const lstm_layer *l, const lstm_model *model) {
   s.w = larger(larger(s.h, s.p), larger(s.d, up(OUTPUT)));
   s.vectors = (l->peephole ? 3u : 0u) + (l->layer_norm ? 10u : 0u);
   s.lstm = l->type == LSTM_LAYER_LSTM;
+  s.g = s.lstm && !s.vectors && !l->coupled && l->zoneout == 0 && !l->forget ? gates_of((size_t)l->size) : 4 * s.h;
   s.once = l->read ? 1 : 0;
   s.parameters = lstm_model_parameter_count(model), s.states = (size_t)lstm_model_state_size(model);
   s.plain = s.lstm && !l->bidirectional && !l->projection && !s.vectors && !l->coupled && l->zoneout == 0 &&
@@ -178,13 +181,13 @@ static sizes sizes_of(const lstm_layer *l, const lstm_model *model) {
 
 static size_t cell_model_floats(const lstm_layer *l, const sizes *s) {
   size_t p = (size_t)(l->projection ? l->projection : l->size), d = l->merge ? p : s->way * p;
-  size_t cell = 4 * s->h * (1 + INPUT + p) + (l->projection ? s->p * (size_t)l->size : 0) + s->vectors * s->h;
+  size_t cell = s->g * (1 + INPUT + p) + (l->projection ? s->p * (size_t)l->size : 0) + s->vectors * s->h;
   return s->parameters + s->way * cell + up(OUTPUT) * (1 + d);
 }
 
 static size_t cell_trainer_floats(const lstm_layer *l, const sizes *s, size_t T, size_t B) {
   size_t widest = larger(s->w, up(INPUT)), rows = s->once ? B : T * B;
-  size_t cell = 4 * s->h * T * B + (s->p + s->lstm * s->h) * (T + 1) * B + 4 * s->h * (up(INPUT) + s->p);
+  size_t cell = s->g * T * B + (s->p + s->lstm * s->h) * (T + 1) * B + s->g * (up(INPUT) + s->p);
   cell += s->vectors * s->h * T * B;
   if (l->projection) cell += s->h * T * B + s->h * s->p;
   if (l->recurrent_dropout > 0) cell += s->p * (T + 1) * B;
@@ -199,7 +202,7 @@ static void check_cell_state(const lstm_layer *l, const sizes *s, const lstm_mod
   const size_t N = 100, tasks = 2, T = 20;
   size_t lanes = 4 * N * s->way * (s->p + s->lstm * s->h), size;
   size_t rows = 2 + s->once + (l->bidirectional ? 3 * T : 0);
-  size_t scratch = 4 * tasks * (48 * (rows * s->w + (l->projection ? 5 : 4) * s->h) + s->w);
+  size_t scratch = 4 * tasks * (48 * (rows * s->w + s->g + (l->projection ? s->h : 0)) + s->w);
   lstm_state_desc how;
   lstm_state *state;
   memset(&how, 0, sizeof how);
