@@ -1448,7 +1448,8 @@ static double lstm__log(double x) {
   return lstm__mul(e, 0.69314718055994531) + lstm__mul(lstm__mul(2, s), p);
 }
 
-/* e^x to about 1e-15, the same bits everywhere: 2^k e^r by its series; 0 below -700, and no more than e^700. */
+/* e^x to about 1e-15, or 2e-16 |x| where that is more, the same bits everywhere: 2^k e^r by its series; 0
+   below -700, and no more than e^700. */
 static double lstm__exp(double x) {
   double n = lstm__mul(x, 1.4426950408889634), r, e = 1, scale;
   uint64_t bits;
@@ -7675,7 +7676,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__KEEP(p)
 #elif LSTM__PASS == 15
 #define LSTM__KEEP(p) __asm__("" : "+v"(p))
-#elif defined(__FMA__) || defined(__FMA4__)
+#elif LSTM__PASS == 14 || defined(__FMA__) || defined(__FMA4__)
 #define LSTM__KEEP(p) __asm__("" : "+x"(p))
 #elif defined(__x86_64__) || defined(__i386__) || defined(__wasm__)
 #define LSTM__KEEP(p)

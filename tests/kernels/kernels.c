@@ -1,5 +1,6 @@
 /* Every kernel of every table usable here, the emulated scalar one too, at all sizes and one float off alignment,
-   against double precision; no write beyond its outputs; and equal bits between all tables that fuse. */
+   against double precision; no write beyond its outputs; and equal bits between all tables that fuse, and between all
+   that do not: SSE2's, WASM's and the portable ones. */
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
@@ -7,22 +8,27 @@
 
 #include <math.h>
 
-#define MOST 6
+#define MOST 10
 static const lstm__kernels *tables[MOST];
 static const char *names[MOST];
 static int table_count, fused[MOST];
+
+static void add_table(const lstm__kernels *table, const char *name, int fuses) {
+  tables[table_count] = table, fused[table_count] = fuses, names[table_count++] = name;
+}
 
 static int find_tables(void **arg) {
   int isa;
   (void)arg;
 #if LSTM__HAS_SOFT
-  tables[table_count] = &lstm__kernels_soft, fused[table_count] = 1, names[table_count++] = "scalar, emulated";
+  add_table(&lstm__kernels_soft, "scalar, emulated", 1);
 #endif
-  for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++)
-    if (lstm_isa_usable((lstm_isa)isa)) {
-      tables[table_count] = lstm__kernels_of((lstm_isa)isa, LSTM_FUSED), fused[table_count] = isa_is_fused((lstm_isa)isa);
-      names[table_count++] = lstm_isa_name((lstm_isa)isa);
-    }
+  for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++) {
+    const lstm__kernels *own = lstm__kernels_of((lstm_isa)isa, LSTM_FUSED);
+    const lstm__kernels *portable = lstm__kernels_of((lstm_isa)isa, LSTM_PORTABLE);
+    if (own) add_table(own, lstm_isa_name((lstm_isa)isa), isa_is_fused((lstm_isa)isa));
+    if (portable && portable != own) add_table(portable, "portable", 0);
+  }
   return 0;
 }
 
@@ -71,17 +77,17 @@ static void check_close(const char *what, int size, const char *table, const flo
       fail_msg("%s, size %d, %s, element %d: %.9g, wanted %.9g", what, size, table, (int)i, (double)got[i], wanted[i]);
 }
 
-/* Remembers the first fused table's result and compares the others' with it. */
+/* The hash of the first fused table's result, and of the first other's; the others' are compared with it. 0: not yet. */
 typedef struct agreement {
-  uint64_t hash;
-  int seen;
+  uint64_t fused, unfused;
 } agreement;
 
 static void check_agreement(agreement *a, const char *what, int size, int table, const float *got, size_t count) {
-  uint64_t hash = fnv1a(FNV_BEGIN, got, count * sizeof(float));
-  if (!fused[table]) return;
-  if (!a->seen) a->seen = 1, a->hash = hash;
-  if (hash != a->hash) fail_msg("%s, size %d: the bits of %s are not those of %s", what, size, names[table], names[0]);
+  uint64_t hash = fnv1a(FNV_BEGIN, got, count * sizeof(float)), *first = fused[table] ? &a->fused : &a->unfused;
+  if (!*first) *first = hash;
+  if (hash != *first)
+    fail_msg("%s, size %d: the bits of %s (%s) are not those of the first", what, size, names[table],
+             lstm_isa_name(tables[table]->isa));
 }
 
 /* --- the cell ----------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,348 @@
+/* How exact exp, sigmoid and tanh are, and a cell's gates: the bounds that the manual states, in units in the last place
+   of the exact value. Every table of kernels is compared with libm in double precision; so are the library's own log and
+   exp in double, with libm in long double.
+
+   ulp            each 2039th float of the range that matters, on all tables
+   ulp --full     all of them, on the best set, fused and portable: some minutes */
+#define LSTM_IMPLEMENTATION
+#include "lstm.h"
+
+#include "../helpers.h"
+
+#include <float.h>
+#include <math.h>
+#include <unistd.h>
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+/* --- tables ------------------------------------------------------------------------------------------------------- */
+
+#define MOST 10
+static const lstm__kernels *tables[MOST];
+static char names[MOST][32];
+static int table_count, fused[MOST], full;
+
+static void add_table(const lstm__kernels *table, const char *what, int fuses) {
+  snprintf(names[table_count], sizeof names[0], "%s%s", lstm_isa_name(table->isa), what);
+  tables[table_count] = table, fused[table_count++] = fuses;
+}
+
+static void find_tables(void) {
+  int isa;
+#if LSTM__HAS_SOFT
+  if (!full) add_table(&lstm__kernels_soft, " emulated", 1);
+#endif
+  for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++) {
+    const lstm__kernels *own = lstm__kernels_of((lstm_isa)isa, LSTM_FUSED);
+    const lstm__kernels *portable = lstm__kernels_of((lstm_isa)isa, LSTM_PORTABLE);
+    if (!own || (full && isa != (int)lstm_isa_best())) continue;
+    add_table(own, "", isa_is_fused((lstm_isa)isa));
+    if (portable && portable != own) add_table(portable, " portable", 0);
+  }
+}
+
+/* --- sweeps ------------------------------------------------------------------------------------------------------- */
+
+#define CHUNK 4096
+#define SLICES 64
+
+static float float_of(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+static uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+/* The distance of neighbouring floats at |x|. */
+static double ulp(double x) {
+  uint64_t bits;
+  int e;
+  memcpy(&bits, &x, sizeof bits);
+  e = (int)(bits >> 52 & 2047) - 1023;
+  bits = (uint64_t)((e < -126 ? -126 : e) - 23 + 1023) << 52;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+typedef struct worst {
+  double error;
+  float at;
+} worst;
+
+static void note(worst *w, double got, double wanted, float x) {
+  double error = fabs(got - wanted) / ulp(wanted);
+  if (!(error <= w->error)) w->error = error, w->at = x;
+}
+
+/* What is swept: floats with bits from..to - 1, each `stride`th, of both signs. `values`: how many the chunk gives. */
+#define VALUES 5
+typedef struct sweep {
+  uint32_t from, to, stride;
+  int values;
+  void (*chunk)(const struct sweep *s, const float *x, worst (*worst)[VALUES]);
+  double (*exact)(double);
+  int function;
+  worst found[SLICES][MOST][VALUES], sum[MOST][VALUES];
+} sweep;
+
+/* Slice `index` of the sweep, an executor's task. The last chunk repeats its last float. */
+static void sweep_slice(void *context, int index) {
+  sweep *s = (sweep *)context;
+  uint64_t count = ((uint64_t)(s->to - s->from) + s->stride - 1) / s->stride * 2, i;
+  uint64_t begin = count * (uint64_t)index / SLICES, end = count * (uint64_t)(index + 1) / SLICES;
+  float x[CHUNK];
+  for (i = begin; i < end; i += CHUNK) {
+    int k;
+    for (k = 0; k < CHUNK; k++) {
+      uint64_t n = i + (uint64_t)k < end ? i + (uint64_t)k : end - 1;
+      x[k] = float_of((s->from + (uint32_t)(n / 2) * s->stride) | (uint32_t)(n & 1) << 31);
+    }
+    s->chunk(s, x, s->found[index]);
+  }
+}
+
+static void run_sweep(sweep *s) {
+  int width = full ? (int)sysconf(_SC_NPROCESSORS_ONLN) : 1, i, t, v;
+  memset(s->found, 0, sizeof s->found);
+  memset(s->sum, 0, sizeof s->sum);
+  if (width > 16) width = 16;
+  if (width > 1) run_threads(&width, SLICES, sweep_slice, s);
+  else run_odd_order(NULL, SLICES, sweep_slice, s);
+  for (i = 0; i < SLICES; i++)
+    for (t = 0; t < table_count; t++)
+      for (v = 0; v < s->values; v++)
+        if (s->found[i][t][v].error > s->sum[t][v].error) s->sum[t][v] = s->found[i][t][v];
+}
+
+/* bounds: fused, portable. */
+static void expect_bound(const worst *w, const char *what, int t, const double *bounds) {
+  print_message("%-8s %-16s at most %.3f ulp, at %.9g\n", what, names[t], w->error, (double)w->at);
+  if (!(w->error <= bounds[!fused[t]])) fail_msg("%s: more than %.2f ulp", what, bounds[!fused[t]]);
+}
+
+/* --- functions ---------------------------------------------------------------------------------------------------- */
+
+static double exact_exp(double x) { return exp(x < -87 ? -87 : x > 87 ? 87 : x); }
+static double exact_sigmoid(double x) { return 1 / (1 + exp(-(x < -87 ? -87 : x > 87 ? 87 : x))); }
+static double exact_gate(double x) { return 1 / (1 + exp(-(x < -43 ? -43 : x > 43 ? 43 : x))); }
+
+static void function_chunk(const sweep *s, const float *x, worst (*found)[VALUES]) {
+  double wanted[CHUNK];
+  float y[CHUNK];
+  int t, i;
+  for (i = 0; i < CHUNK; i++) wanted[i] = s->exact((double)x[i]);
+  for (t = 0; t < table_count; t++) {
+    memcpy(y, x, sizeof y);
+    tables[t]->map(s->function, CHUNK, y);
+    for (i = 0; i < CHUNK; i++) note(&found[t][0], (double)y[i], wanted[i], x[i]);
+  }
+}
+
+/* The bounds in the manual. */
+static const double exp_bounds[] = {1.5, 2.5}, sigmoid_bounds[] = {3, 4}, tanh_bounds[] = {3, 4};
+static const double gate_bounds[] = {4, 5}, candidate_bounds[] = {4, 5}, output_bounds[] = {4, 5};
+
+static void check_functions(uint32_t smallest, uint32_t stride) {
+  static const struct {
+    const char *name;
+    int function;
+    double (*exact)(double);
+    const double *bounds;
+    float limit; /* beyond it the function is constant; see test_functions_saturate */
+  } all[] = {{"exp", LSTM__MAP_EXP, exact_exp, exp_bounds, 88},
+             {"sigmoid", LSTM_SIGMOID, exact_sigmoid, sigmoid_bounds, 88},
+             {"tanh", LSTM_TANH, tanh, tanh_bounds, 10}};
+  static sweep s;
+  int i, t;
+  for (i = 0; i < 3; i++) {
+    memset(&s, 0, sizeof s);
+    s.from = smallest, s.to = bits_of(all[i].limit), s.stride = full ? 1 : stride;
+    s.values = 1, s.chunk = function_chunk, s.exact = all[i].exact, s.function = all[i].function;
+    run_sweep(&s);
+    for (t = 0; t < table_count; t++) expect_bound(&s.sum[t][0], all[i].name, t, all[i].bounds);
+  }
+}
+
+/* A cell without inputs: its sums are its biases. i, f, g and o each take all values, the others of a unit being other
+   ones of the chunk; h is compared with what the cell's own o and c give. */
+static void cell_chunk(const sweep *s, const float *x, worst (*found)[VALUES]) {
+  static const int turn[] = {0, 1237, 2503, 3769};
+  float w[4 * CHUNK], tape[4 * CHUNK], zero[CHUNK] = {0}, c_prev[CHUNK], c[CHUNK], h[CHUNK];
+  lstm__cell_job job;
+  int t, i, k;
+  (void)s;
+  for (i = 0; i < CHUNK; i++) {
+    for (k = 0; k < 4; k++) w[i / 16 * 64 + k * 16 + i % 16] = x[(i * 5 + turn[k]) % CHUNK];
+    c_prev[i] = x[(i * 3 + 11) % CHUNK];
+  }
+  memset(&job, 0, sizeof job);
+  job.rows = 1, job.blocks = CHUNK / 16, job.w = w, job.h.p = zero, job.c.p = c_prev;
+  job.h_out.p = h, job.c_out.p = c, job.tape.p = tape;
+  for (t = 0; t < table_count; t++) {
+    tables[t]->cell(&job);
+    for (i = 0; i < CHUNK; i++) {
+      const float *z = w + i / 16 * 64 + i % 16, *y = tape + i / 16 * 64 + i % 16;
+      for (k = 0; k < 4; k++)
+        note(&found[t][k], (double)y[16 * k], k == 2 ? tanh((double)z[16 * k]) : exact_gate((double)z[16 * k]), z[16 * k]);
+      note(&found[t][4], (double)h[i], (double)y[48] * tanh((double)c[i]), c[i]);
+    }
+  }
+}
+
+static void check_cell(uint32_t smallest) {
+  static const char *const value_names[] = {"gate i", "gate f", "gate g", "gate o", "cell h"};
+  static sweep s;
+  int t, v;
+  memset(&s, 0, sizeof s);
+  s.from = smallest, s.to = bits_of(44), s.stride = full ? 16 : 8191, s.values = 5, s.chunk = cell_chunk;
+  run_sweep(&s);
+  for (t = 0; t < table_count; t++)
+    for (v = 0; v < 5; v++)
+      expect_bound(&s.sum[t][v], value_names[v], t, v == 4 ? output_bounds : v == 2 ? candidate_bounds : gate_bounds);
+}
+
+static void test_functions_keep_their_bounds(void **arg) {
+  (void)arg;
+  check_functions(0, 2039);
+}
+
+static void test_gates_keep_their_bounds(void **arg) {
+  (void)arg;
+  check_cell(0);
+}
+
+/* With FTZ and DAZ, where neither the number nor what it gives is subnormal. */
+static void test_bounds_hold_where_subnormals_are_flushed(void **arg) {
+#if defined(__SSE2__)
+  unsigned saved = _mm_getcsr();
+  int was_full = full;
+  (void)arg;
+  full = 0; /* the flags are the thread's */
+  _mm_setcsr(saved | 0x8040u);
+  check_functions(0x00800000u, 8191);
+  check_cell(0x10000000u);
+  _mm_setcsr(saved);
+  full = was_full;
+#else
+  (void)arg;
+  print_message("no FTZ and DAZ on this machine\n");
+  skip();
+#endif
+}
+
+/* --- the ends ----------------------------------------------------------------------------------------------------- */
+
+static float map_one(int t, int function, float x) {
+  float y[16];
+  int i;
+  for (i = 0; i < 16; i++) y[i] = x;
+  tables[t]->map(function, 16, y);
+  for (i = 1; i < 16; i++) assert_bits(y, y + i, 1);
+  return y[0];
+}
+
+/* From a limit on everything is constant, out to infinity: exp and sigmoid from 87, tanh from 9.1, where it is 1. */
+static void test_functions_saturate(void **arg) {
+  static const int functions[] = {LSTM__MAP_EXP, LSTM_SIGMOID, LSTM_TANH};
+  static const float limits[] = {87, 87, 9.1f};
+  int t, k, sign;
+  (void)arg;
+  for (t = 0; t < table_count; t++) {
+    for (k = 0; k < 3; k++)
+      for (sign = -1; sign <= 1; sign += 2) {
+        const uint32_t infinity = 0x7f800000u;
+        float end = map_one(t, functions[k], (float)sign * float_of(infinity));
+        uint32_t bits;
+        for (bits = bits_of(limits[k]); bits < infinity; bits += 65521) {
+          float y = map_one(t, functions[k], (float)sign * float_of(bits));
+          assert_bits(&y, &end, 1);
+        }
+      }
+    assert_true(map_one(t, LSTM_TANH, 9.1f) == 1 && map_one(t, LSTM_TANH, -9.1f) == -1);
+    assert_true(map_one(t, LSTM_SIGMOID, 87) == 1 && map_one(t, LSTM_SIGMOID, -87) < 1.7e-38f);
+    assert_true(map_one(t, LSTM_SIGMOID, -87) >= FLT_MIN && map_one(t, LSTM__MAP_EXP, -87) >= FLT_MIN);
+    assert_true(map_one(t, LSTM__MAP_EXP, 0) == 1 && map_one(t, LSTM_SIGMOID, 0) == .5f);
+    assert_true(bits_of(map_one(t, LSTM_TANH, -0.0f)) == 0x80000000u && bits_of(map_one(t, LSTM_TANH, 0)) == 0);
+  }
+}
+
+static int is_nan(float x) { return (bits_of(x) & 0x7fffffffu) > 0x7f800000u; }
+
+/* Quiet and signalling, of both signs, through every function and each gate of a cell; no other unit sees it. */
+static void test_not_a_number_stays(void **arg) {
+  static const uint32_t nans[] = {0x7fc00000u, 0xffc00000u, 0x7f800001u, 0xff800001u, 0x7fffffffu};
+  static const int functions[] = {LSTM__MAP_EXP, LSTM_SIGMOID, LSTM_TANH, LSTM_RELU, LSTM_HARD_SIGMOID, LSTM_SOFTSIGN};
+  int t, n, k;
+  (void)arg;
+  for (t = 0; t < table_count; t++)
+    for (n = 0; n < HELPERS_COUNT(nans); n++) {
+      for (k = 0; k < HELPERS_COUNT(functions); k++) assert_true(is_nan(map_one(t, functions[k], float_of(nans[n]))));
+      for (k = 0; k < 4; k++) {
+        float w[64] = {0}, h[16], c[16], zero[16] = {0}, tape[64];
+        lstm__cell_job job;
+        memset(&job, 0, sizeof job);
+        w[16 * k + 3] = float_of(nans[n]);
+        job.rows = 1, job.blocks = 1, job.w = w, job.h.p = zero, job.c.p = zero;
+        job.h_out.p = h, job.c_out.p = c, job.tape.p = tape;
+        tables[t]->cell(&job);
+        assert_true(is_nan(h[3]) && (is_nan(c[3]) || k == 3) && is_nan(tape[16 * k + 3]));
+        assert_false(is_nan(h[2]) || is_nan(h[4]) || is_nan(c[2]));
+      }
+    }
+}
+
+/* --- in double ---------------------------------------------------------------------------------------------------- */
+
+#if LDBL_MANT_DIG > DBL_MANT_DIG
+static void note_double(worst *w, double got, long double wanted, float x) {
+  double error = (double)(fabsl((long double)got - wanted) / (long double)(ulp((double)wanted) / 536870912.0));
+  if (!(error <= w->error)) w->error = error, w->at = x;
+}
+
+static void double_chunk(const sweep *s, const float *x, worst (*found)[VALUES]) {
+  int i;
+  (void)s;
+  for (i = 0; i < CHUNK; i++) {
+    double d = (double)x[i];
+    if (x[i] > 0) note_double(&found[0][0], lstm__log(d), logl((long double)d), x[i]);
+    if (d > -80 && d < 80) note_double(&found[0][1], lstm__exp(d), expl((long double)d), x[i]);
+  }
+}
+
+static void test_double_functions_keep_their_bounds(void **arg) {
+  static const double log_bounds[] = {3, 3}, exp_in_double[] = {100, 100}; /* the latter from -80 to 80 */
+  static sweep s;
+  (void)arg;
+  s.from = 0x00800000u, s.to = 0x7f800000u, s.stride = full ? 61 : 8191, s.values = 2, s.chunk = double_chunk;
+  run_sweep(&s);
+  expect_bound(&s.sum[0][0], "log, in double", 0, log_bounds);
+  expect_bound(&s.sum[0][1], "exp, in double", 0, exp_in_double);
+}
+#else
+static void test_double_functions_keep_their_bounds(void **arg) {
+  (void)arg;
+  print_message("long double is double here\n");
+  skip();
+}
+#endif
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_functions_keep_their_bounds),
+      cmocka_unit_test(test_gates_keep_their_bounds),
+      cmocka_unit_test(test_bounds_hold_where_subnormals_are_flushed),
+      cmocka_unit_test(test_functions_saturate),
+      cmocka_unit_test(test_not_a_number_stays),
+      cmocka_unit_test(test_double_functions_keep_their_bounds),
+  };
+  full = argc > 1 && strcmp(argv[1], "--full") == 0;
+  find_tables();
+  return cmocka_run_group_tests_name("kernels/ulp", tests, NULL, NULL);
+}
