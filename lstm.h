@@ -252,29 +252,8 @@
    }
    ```
 
-   An encoder and a decoder are two models whose states have the same values; the decoder begins where the encoder ends.
-   Here b[0] is the encoder's batch, b[1] the decoder's; h and d_h [B][S] are what goes over, and its gradient:
-
-   ```
-   static lstm_status train_pair(lstm_trainer *encoder, lstm_trainer *decoder, lstm_batch *b, float *h, float *d_h) {
-     lstm_flow from = {0}, into = {0};
-     lstm_status s = lstm_trainer_forward(encoder, &b[0], NULL);
-     if (s == LSTM_OK) s = lstm_trainer_final(encoder, h);
-     b[1].initial = h;
-     from.d_initial = d_h;
-     into.d_final = d_h;
-     lstm_trainer_zero_gradients(encoder);
-     lstm_trainer_zero_gradients(decoder);
-     if (s == LSTM_OK) s = lstm_trainer_forward(decoder, &b[1], NULL);
-     if (s == LSTM_OK) s = lstm_trainer_loss(decoder, &b[1], NULL);
-     if (s == LSTM_OK) s = lstm_trainer_backward(decoder, &from);
-     if (s == LSTM_OK) s = lstm_trainer_backward(encoder, &into);
-     if (s == LSTM_OK) s = lstm_trainer_clip(encoder, NULL); // each by its own norm
-     if (s == LSTM_OK) s = lstm_trainer_clip(decoder, NULL);
-     if (s == LSTM_OK) s = lstm_trainer_update(encoder);
-     return s == LSTM_OK ? lstm_trainer_update(decoder) : s;
-   }
-   ```
+   An encoder and a decoder are two models whose states have the same values; the decoder begins where the encoder ends,
+   and the gradient goes back the same way: examples/pair.c.
 
    CONFIGURATION
    -------------
@@ -417,15 +396,10 @@
      return fwrite(data, 1, size, (FILE *)user) == size;
    }
    static lstm_status checkpoint(const lstm_trainer *trainer, FILE *file) {
-     lstm_writer writer;
-     writer.write = write_to;
-     writer.user = file;
+     lstm_writer writer = {write_to, file};
      return lstm_trainer_save(trainer, NULL, &writer);
    }
    ```
-
-   lstm_save_file writes PATH.tmp and renames it, so that a full disk or a crash leaves the old file. It does not sync;
-   the host does.
 
    UNTRUSTED INPUT
    ---------------
@@ -547,8 +521,7 @@ typedef enum lstm_status {
       LSTM_STATUS_COUNT
 } lstm_status;
 
-/* What went wrong, as a sentence for a person. Point a description's or a batch's `error` at one; it is written only
-   when a call fails. */
+/* What went wrong, as a sentence for a person. Point a description's or batch's `error` at one; written on failure. */
 typedef struct lstm_error {
   char message[320]; /* always ends in 0 */
   lstm_status status;
@@ -567,10 +540,9 @@ typedef struct lstm_allocator {
   void *user;
 } lstm_allocator;
 
-/* How to run tasks at the same time; the library starts no thread. `run` calls task(context, 0) ... task(context,
-   count-1), each once, in any order, on any threads, and returns when all have returned; tasks never wait for each
-   other. `width` is how many can run at once. All zero: everything runs in the calling thread. The results do not
-   depend on it. */
+/* How to run tasks at the same time, see THREADS. `run` calls task(context, 0) ... task(context, count - 1), each once,
+   in any order, on any threads, and returns when all have returned. `width`: how many can run at once. All zero:
+   everything runs in the calling thread. */
 typedef struct lstm_executor {
   int width;
   void (*run)(void *user, int count, void (*task)(void *context, int index), void *context);
@@ -650,8 +622,7 @@ typedef enum lstm_activation {
    output: of its own step. */
 typedef enum lstm_read {
   LSTM_READ_ALL,  /* every step: y [T][B][O] */
-  LSTM_READ_LAST, /* the last valid step of each lane: y [B][O]; bidirectional: PyTorch's h_n, so the backward half is
-                     the one that has read all steps */
+  LSTM_READ_LAST, /* the last valid step of each lane: y [B][O]; bidirectional: each direction's last, PyTorch's h_n */
   LSTM_READ_MEAN, /* the mean over the valid steps of each lane: y [B][O] */
   LSTM_READ_MAX,  /* the largest value of each unit over the valid steps of each lane: y [B][O] */
   LSTM_READ_COUNT
@@ -690,8 +661,7 @@ typedef enum lstm_init {
   LSTM_INIT_COUNT
 } lstm_init;
 
-/* One layer. Make it with a helper below, then set what differs. CELLS in the manual has the equations. What does not
-   fit the type of layer is refused. */
+/* One layer: make it with a helper below, then set what differs. See CELLS. What does not fit its type is refused. */
 typedef struct lstm_layer {
   int size; /* embedding: columns; lstm, gru: hidden_size; dense: outputs; dropout: 0 */
   lstm_layer_type type;
@@ -752,8 +722,7 @@ typedef struct lstm_tensor {
   const char *name;  /* PyTorch's: "rnn.weight_ih_l0" [4H][I], gates i, f, g, o */
 } lstm_tensor;
 
-/* Creates a model with random weights. On failure *out is NULL.
-   Errors: ARGUMENT, LIMIT, UNSUPPORTED (isa, numerics), MEMORY. */
+/* Creates a model with random weights. On failure *out is NULL. Errors: ARGUMENT, LIMIT, UNSUPPORTED (isa), MEMORY. */
 LSTM_API lstm_status lstm_model_create(const lstm_model_desc *desc, lstm_model **out);
 /* The same in memory of the caller's, of at least the size that lstm_model_size gives, aligned to LSTM_ALIGNMENT.
    Allocates: never. Errors: as above, and MEMORY where `size` is too small. */
@@ -769,8 +738,7 @@ LSTM_API int lstm_model_output_size(const lstm_model *model); /* O */
 LSTM_API int lstm_model_takes_ids(const lstm_model *model);   /* 1: the first layer is an embedding */
 LSTM_API int lstm_model_reads_last(const lstm_model *model);  /* 1: a sequence gives one output: last, mean or max */
 LSTM_API int lstm_model_bidirectional(const lstm_model *model); /* 1: it takes sequences, but cannot be stepped */
-/* S: floats of a lane. For each recurrent layer, and each direction of it, h [H, or its projection], then c [H] (an
-   LSTM's; a GRU has none). */
+/* S: floats of a lane: for each recurrent layer and direction h [H, or its projection], then c [H] (not of a GRU). */
 LSTM_API int lstm_model_state_size(const lstm_model *model);
 LSTM_API lstm_isa lstm_model_isa(const lstm_model *model); /* the kernels that it runs on */
 LSTM_API lstm_output lstm_model_output(const lstm_model *model);
@@ -793,11 +761,10 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key); 
 
 /* --- running: states and steps ----------------------------------------------------------------------------------- */
 
-/* h and c of N lanes (independent sequences), and scratch. One thread at a time. What persists comes first and holds no
-   pointer: copying lstm_state_saved_size() bytes from or to the lstm_state pointer saves, forks or restores all lanes.
-   Restore only into a state with as many lanes, and check first what comes from elsewhere: its size, and the copied
-   bytes themselves with lstm_state_check (at an 8-byte aligned address). The layout belongs to this version and
-   machine. */
+/* h and c of N lanes (independent sequences), and scratch. One thread at a time. Copying lstm_state_saved_size() bytes
+   from or to the lstm_state pointer saves, forks or restores all lanes. Restore only into a state with as many lanes,
+   and check first what comes from elsewhere: its size, and with lstm_state_check the bytes (8-byte aligned). See
+   MEMORY. */
 typedef struct lstm_state lstm_state;
 
 typedef struct lstm_state_desc {
@@ -844,8 +811,7 @@ typedef struct lstm_trace {
 LSTM_API lstm_status lstm_state_trace(const lstm_model *model, lstm_state *state, lstm_trace *traces, int count);
 
 /* One step of all lanes: x [N][I] -> y [N][O]; y may be NULL. x and y must not overlap. Softmax and sigmoid models
-   return probabilities. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED (a token model, or a bidirectional
-   one). */
+   return probabilities. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED (a token model, or bidirectional). */
 LSTM_API lstm_status lstm_step(const lstm_model *model, lstm_state *state, const float *x, float *y);
 /* The same for the n lanes named in lanes [n], no lane twice: x [n][I] -> y [n][O]. Allocates: never. */
 LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
@@ -889,8 +855,7 @@ typedef struct lstm_batch {
   const unsigned char *reset; /* [B], not 0: this lane begins anew (zero, or learned), not at its carried state */
   const float *initial;       /* [B][S], initial states instead of carried, learned or zero ones */
   lstm_error *error;
-  int burn_in; /* the first steps, which only warm up the state: their targets do not count. Not with read last, mean,
-                  max */
+  int burn_in; /* the first steps only warm up the state: their targets do not count. Not with read last, mean, max */
 } lstm_batch;
 
 /* Forward over a batch, in tasks (state_desc.tasks bounds them; executor NULL: one after the other). The batch's lanes
@@ -907,8 +872,7 @@ typedef struct lstm_metrics {
   double correct; /* cross-entropy: largest output is the target; binary: all outputs on the target's side of 1/2 */
 } lstm_metrics;
 
-/* Evaluates a batch without training: as lstm_forward_batch, and adds to *metrics (begin with {0}).
-   Allocates: never. Errors: as lstm_forward_batch. */
+/* Evaluates without training: as lstm_forward_batch, and adds to *metrics (begin with {0}). Allocates: never. */
 LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, const lstm_batch *batch, lstm_loss loss,
                                    lstm_metrics *metrics, const lstm_executor *executor);
 
@@ -919,8 +883,7 @@ typedef enum lstm_schedule {
   LSTM_SCHEDULE_NONE,
   LSTM_SCHEDULE_STEP,        /* rate * schedule_factor^floor(n / schedule_steps) */
   LSTM_SCHEDULE_EXPONENTIAL, /* rate * schedule_factor^n */
-  LSTM_SCHEDULE_COSINE,      /* from rate to rate * schedule_factor along half a cosine of schedule_steps updates, then
-                                there: Loshchilov and Hutter, 2017 */
+  LSTM_SCHEDULE_COSINE,      /* half a cosine of schedule_steps, to rate * schedule_factor: Loshchilov, Hutter, 2017 */
   LSTM_SCHEDULE_COUNT
 } lstm_schedule;
 
@@ -933,8 +896,7 @@ typedef enum lstm_optimizer {
   LSTM_OPTIMIZER_COUNT
 } lstm_optimizer;
 
-/* Gradients, optimiser moments, the tape of one window, carried lanes. One thread, which may fan out through
-   `executor`. */
+/* Gradients, optimiser moments, the tape of one window, carried lanes. One thread, which may fan out by `executor`. */
 typedef struct lstm_trainer lstm_trainer;
 
 /* 0 means the default in brackets. Where 0 itself is wanted, give a negative number. */
@@ -943,8 +905,7 @@ typedef struct lstm_trainer_desc {
   int seq_len;    /* T, the longest window [1] */
   lstm_loss loss; /* [none] */
   lstm_optimizer optimizer;
-  int carry_state; /* 1: a lane's final state is its next window's initial state; [0]: every window begins at zero, or
-                      at the learned state. Not with bidirectional layers */
+  int carry_state; /* 1: a lane goes on from its last window; [0]: from zero, or the learned state. Not bidirectional */
   int keep_best;   /* 1: memory for lstm_trainer_keep_best [0] */
   float learning_rate; /* [1e-3; SGD and RMSProp 1e-2] */
   float momentum;      /* SGD, RMSProp [0] */
@@ -960,20 +921,17 @@ typedef struct lstm_trainer_desc {
   lstm_error *error;
   float huber_delta;          /* [1] */
   float label_smoothing;      /* cross-entropy: the target has 1 - this + this / O, the others this / O [0] */
-  const float *class_weights; /* [O], cross-entropy: what the weight of each class's targets is multiplied by, copied;
-                                 NULL: 1 */
+  const float *class_weights; /* [O], cross-entropy: factors of the targets' weights by class, copied; NULL: 1 */
   int nesterov;               /* 1: SGD with Nesterov's momentum: w -= rate (g + momentum v) (Sutskever et al., 2013) */
   lstm_schedule schedule;     /* [none] */
   int schedule_steps;         /* updates */
   float schedule_factor;      /* step [0.1], exponential [0.999], cosine [0] */
-  int warmup;                 /* over so many updates the rate first rises to its full value: (n + 1) / warmup of it;
-                                 the schedule's n counts from there [0] */
+  int warmup;                 /* first updates, at (n + 1) / warmup of the rate: the schedule's n begins after [0] */
   const float *layer_rates;   /* [layer_count], copied: what each layer's rate is multiplied by, 0: frozen; NULL: 1 */
 } lstm_trainer_desc;
 
-/* Creates a trainer for a model, which must outlive it and must not be stepped by others during an update. The model's
-   open output becomes what the loss implies. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MISMATCH (output),
-   MEMORY. */
+/* Creates a trainer for a model, which must outlive it, and which nobody else steps during an update. The loss decides
+   an open output of the model. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MISMATCH (output), MEMORY. */
 LSTM_API lstm_status lstm_trainer_create(lstm_model *model, const lstm_trainer_desc *desc, lstm_trainer **out);
 LSTM_API lstm_status lstm_trainer_size(const lstm_model *model, const lstm_trainer_desc *desc, size_t *size);
 LSTM_API lstm_status lstm_trainer_create_in(lstm_model *model, const lstm_trainer_desc *desc, void *memory, size_t size,
@@ -981,23 +939,19 @@ LSTM_API lstm_status lstm_trainer_create_in(lstm_model *model, const lstm_traine
 LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer);       /* NULL is allowed */
 
 /* One training step: forward, loss, backward through the window, clip, update. *loss (may be NULL): the mean over
-   valid, weighted targets, before the update. Allocates: never. Errors: ARGUMENT, SHAPE, NOT_FINITE (loss or gradient;
-   the weights and moments are as before the call). A batch without a valid target has loss 0 and
-   changes nothing but the carried states. */
+   valid, weighted targets, before the update. Without a valid target it is 0, and only the carried states change.
+   Allocates: never. Errors: ARGUMENT, SHAPE, NOT_FINITE (loss or gradient; weights and moments are as before). */
 LSTM_API lstm_status lstm_train(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
 
-/* Evaluates as lstm_evaluate does, with the trainer's own loss: its huber_delta, label_smoothing and class_weights.
-   Allocates: never. */
+/* As lstm_evaluate, with the trainer's own loss: its huber_delta, label_smoothing, class_weights. Allocates: never. */
 LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_state *state, const lstm_batch *batch,
                                            lstm_metrics *metrics, const lstm_executor *executor);
 
 /* Level 3: the parts of lstm_train, in this order. Allocates: never, all of them. */
 
-/* Forward over the window, and the tape. y (may be NULL): [T'][B][O], logits or linear outputs, without softmax or
-   sigmoid. */
+/* Forward over the window, and the tape. y [T'][B][O] or NULL: logits or linear outputs, without softmax or sigmoid. */
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *trainer, const lstm_batch *batch, float *y);
-/* The loss of the outputs of the last forward, and its gradient (kept inside). The batch is the one given to
-   forward. */
+/* The loss of the last forward's outputs, and its gradient (kept inside). The batch is the one given to forward. */
 LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
 
 /* Gradients that enter and leave a backward pass; NULL: zero, or not wanted. */
@@ -1008,11 +962,9 @@ typedef struct lstm_flow {
   float *d_initial;      /* [B][S], out: with respect to the initial states */
 } lstm_flow;
 
-/* Adds the window's gradients to the tensors' (flow may be NULL). Once after each forward. Errors: ARGUMENT (no
-   forward). */
+/* Adds the window's gradients to the tensors'; flow may be NULL. Once after each forward, else ARGUMENT. */
 LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *trainer, const lstm_flow *flow);
-/* Clips by value, then by global norm, as the description says. *norm (may be NULL): the global norm before clipping by
-   norm. Errors: NOT_FINITE. */
+/* Clips by value, then by global norm. *norm (may be NULL): the global norm between the two. Errors: NOT_FINITE. */
 LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *trainer, float *norm);
 LSTM_API lstm_status lstm_trainer_update(lstm_trainer *trainer); /* one optimiser step; the gradients stay */
 LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *trainer);
@@ -1028,11 +980,9 @@ LSTM_API void lstm_trainer_reset(lstm_trainer *trainer);           /* all lanes 
 LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer); /* updates so far */
 LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer); /* before the schedule and the warm-up */
 LSTM_API float lstm_trainer_scheduled_rate(const lstm_trainer *trainer); /* after them: the next update's */
-LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer,
-                                                    float rate); /* ARGUMENT: not finite, negative */
+LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate); /* not negative: ARGUMENT */
 LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer);   /* global gradient norm of the last step */
-/* Keeps a copy of the weights as the best so far; brings it back. Errors: UNSUPPORTED (keep_best is 0), ARGUMENT (none
-   kept). */
+/* Keeps a copy of the weights as the best; brings it back. Errors: UNSUPPORTED (no keep_best), ARGUMENT (none kept). */
 LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer);
 LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer);
 
@@ -1043,8 +993,7 @@ typedef struct lstm_saturation {
   size_t low[4], high[4]; /* of i, f, g, o */
 } lstm_saturation;
 
-/* After a forward and before its backward. `layer` is its place in the description. Allocates: never. Errors: ARGUMENT
-   (no forward, not a recurrent layer). */
+/* After a forward, before its backward. `layer`: its place in the description. Allocates: never. Errors: ARGUMENT. */
 LSTM_API lstm_status lstm_trainer_saturation(const lstm_trainer *trainer, int layer, lstm_saturation *out);
 /* After a backward: the norm, over lanes and units, of the loss's gradient with respect to the layer's gates' weighted
    sums at each step: norms [T]. Shows vanishing and exploding gradients. Allocates: never. Errors: ARGUMENT. */
@@ -1135,19 +1084,17 @@ LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *
 LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc *desc, lstm_model **out);
 
 /* Save a model. desc NULL: defaults. lstm_save_memory: buffer NULL only asks for *size; MEMORY if `capacity` is too
-   small. lstm_save_file writes PATH.tmp and renames it. Errors: ARGUMENT (metadata), IO, MEMORY. */
+   small. lstm_save_file writes PATH.tmp and renames it, so that a full disk or a crash leaves the old file; it does not
+   sync. Errors: ARGUMENT (metadata), IO, MEMORY. */
 LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
                                       size_t capacity, size_t *size); /* allocates: never */
-LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc,
-                               const lstm_writer *writer); /* never */
+LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer);
 LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_desc *desc, const char *path_utf8);
 
-/* Checkpoints: a model file with the best weights under the model's names (the current ones if none were kept) and the
-   run under trainer.*. Resuming gives the bits that the run would have had. lstm_trainer_resume takes a trainer made
-   with the same description for a model loaded from the same bytes; it brings back the current weights, moments,
-   carried lanes and counters, and refuses another description (batch_size, seq_len, loss, optimizer, schedule and their
-   options, clip, seed) by name. Errors: as for models, and MISMATCH; on failure of resume the trainer and model are
-   unchanged. */
+/* Checkpoints, see FILE FORMAT. lstm_trainer_resume takes a trainer made with the same description for a model loaded
+   from the same bytes; it brings back the current weights, moments, carried lanes and counters, and refuses another
+   description (batch_size, seq_len, loss, optimizer, schedule and their options, clip, seed) by name. Errors: as for
+   models, and MISMATCH; on failure of resume the trainer and model are unchanged. */
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer);
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error);
@@ -1259,6 +1206,8 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #ifdef LSTM__X86
 #ifdef _MSC_VER
 #include <intrin.h>
+#else
+#include <cpuid.h>
 #endif
 #include <immintrin.h>
 #if defined(__clang__) && defined(_MSC_VER) /* clang-cl hides these behind -mavx2 and so on */
@@ -1605,27 +1554,10 @@ LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng 
 
 #if defined(LSTM__X86) && !LSTM__ONLY
 static void lstm__cpuid(uint32_t leaf, uint32_t out[4]) {
-#if defined(_MSC_VER)
-  int r[4], i;
-  __cpuidex(r, (int)leaf, 0);
-  for (i = 0; i < 4; i++) out[i] = (uint32_t)r[i];
-#elif defined(__i386__) && defined(__PIC__)
-  __asm__("xchgl %%ebx, %1\n\tcpuid\n\txchgl %%ebx, %1"
-          : "=a"(out[0]), "=&r"(out[1]), "=c"(out[2]), "=d"(out[3])
-          : "0"(leaf), "2"(0));
+#ifdef _MSC_VER
+  __cpuidex((int *)out, (int)leaf, 0);
 #else
-  __asm__("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "0"(leaf), "2"(0));
-#endif
-}
-
-static uint32_t lstm__xcr0(void) {
-#if defined(_MSC_VER)
-  return (uint32_t)_xgetbv(0);
-#else
-  uint32_t low, high;
-  __asm__(".byte 0x0f, 0x01, 0xd0" : "=a"(low), "=d"(high) : "c"(0)); /* xgetbv */
-  (void)high;
-  return low;
+  __cpuid_count(leaf, 0, out[0], out[1], out[2], out[3]);
 #endif
 }
 
@@ -1633,15 +1565,19 @@ static uint32_t lstm__xcr0(void) {
 static int lstm__x86_level(void) {
   const uint32_t fma_osxsave_avx = 1u << 12 | 1u << 27 | 1u << 28, avx2 = 1u << 5;
   const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, ymm = 0x06, zmm = 0xe6;
-  uint32_t r[4], xcr0;
+  uint32_t r[4], saved;
   lstm__cpuid(0, r);
   if (r[0] < 7) return 0;
   lstm__cpuid(1, r);
   if (~r[2] & fma_osxsave_avx) return 0;
-  xcr0 = lstm__xcr0();
+#ifdef _MSC_VER
+  saved = (uint32_t)_xgetbv(0);
+#else
+  __asm__(".byte 0x0f, 0x01, 0xd0" : "=a"(saved) : "c"(0) : "edx"); /* xgetbv */
+#endif
   lstm__cpuid(7, r);
-  if ((~xcr0 & ymm) || (~r[1] & avx2)) return 0;
-  return (~xcr0 & zmm) || (~r[1] & avx512) ? 1 : 2;
+  if ((~saved & ymm) || (~r[1] & avx2)) return 0;
+  return (~saved & zmm) || (~r[1] & avx512) ? 1 : 2;
 }
 #else
 static int lstm__x86_level(void) { return 2; }
@@ -1952,8 +1888,7 @@ typedef struct lstm__layer {
   lstm_layer o;             /* that layer, resolved */
   int source;               /* the node that it reads, -1: the input; a join: the first of its cells */
   int branch, reverse;      /* a cell: 1: one of two directions; 1: the backward one */
-  lstm_activation activation;
-  float rate;
+  float rate;               /* of a node that drops */
   int in, out;              /* widths: in floats, or tokens for an embedding */
   int out_pad;              /* out rounded up to 16: the stride of its rows in memory */
   int units, units_pad;     /* a cell's c; else out */
@@ -2343,7 +2278,8 @@ static int lstm__is_generic(const lstm_layer *o) {
           o->activation != LSTM_TANH || o->gate_activation != LSTM_SIGMOID);
 }
 
-/* Adds a node; `out` is how wide its rows are. Returns 0 where it is over a limit. */
+/* Adds a node, which the next one reads unless it is one of two directions; `out` is how wide its rows are. Returns 0
+   where it is over a limit. */
 static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   const lstm__kind *kind = lstm__kind_of(type);
   lstm__plan *p = w->p;
@@ -2355,14 +2291,13 @@ static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   now.described = w->i;
   now.o = w->d->layers[w->i];
   lstm__resolve_layer(&now.o);
-  now.activation = now.o.activation;
   now.rate = type != LSTM_LAYER_DROPOUT ? 0 : now.o.type == LSTM_LAYER_DROPOUT ? now.o.rate : now.o.dropout;
   now.source = type == LSTM__NODE_JOIN ? p->layers - (now.o.bidirectional ? 2 : 1) : w->source;
   now.recurrent = kind->recurrent;
   now.gates = kind->gates;
   now.branch = now.recurrent && now.o.bidirectional;
   now.reverse = reverse;
-  now.in = w->in;
+  now.in = type == LSTM__NODE_JOIN ? out : w->in;
   now.out = out;
   now.out_pad = lstm__pad16(out);
   now.units = now.recurrent ? now.o.size : out;
@@ -2378,6 +2313,9 @@ static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   if (kind->infer || type == LSTM__NODE_JOIN) /* dropout leaves no rows, so states fit with and without it */
     p->widest = lstm__int_max(p->widest, lstm__int_max(now.out_pad, now.units_pad));
   if (w->layers) w->layers[p->layers] = now;
+  if (kind->sized) w->ids = type == LSTM_LAYER_EMBEDDING;
+  if (!now.branch) w->source = p->layers;
+  if (!now.branch) w->in = out;
   p->layers++;
   return 1;
 }
@@ -2386,24 +2324,12 @@ static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
 static int lstm__add_nodes(lstm__walk *w) {
   const lstm_layer *l = w->d->layers + w->i;
   const lstm__kind *kind = lstm__kind_of((int)l->type);
-  int h = l->projection ? l->projection : l->size;
-  if (!kind->recurrent) {
-    if (!lstm__add_node(w, (int)l->type, kind->sized ? l->size : w->in, 0)) return 0;
-    if (kind->sized) w->ids = l->type == LSTM_LAYER_EMBEDDING;
-    w->in = kind->sized ? l->size : w->in;
-    w->source = w->p->layers - 1;
-    return 1;
-  }
-  if (l->dropout > 0) {
-    if (!lstm__add_node(w, LSTM_LAYER_DROPOUT, w->in, 0)) return 0;
-    w->source = w->p->layers - 1;
-  }
-  if (!lstm__add_node(w, (int)l->type, h, 0) || (l->bidirectional && !lstm__add_node(w, (int)l->type, h, 1))) return 0;
-  w->in = l->bidirectional && l->merge == LSTM_MERGE_CONCAT ? 2 * h : h;
-  w->ids = 0;
-  if ((l->bidirectional || l->read) && !lstm__add_node(w, LSTM__NODE_JOIN, w->in, 0)) return 0;
-  w->source = w->p->layers - 1;
-  return 1;
+  int type = (int)l->type, h = l->projection ? l->projection : l->size, both = l->bidirectional;
+  if (!kind->recurrent) return lstm__add_node(w, type, kind->sized ? l->size : w->in, 0);
+  if (l->dropout > 0 && !lstm__add_node(w, LSTM_LAYER_DROPOUT, w->in, 0)) return 0;
+  if (!lstm__add_node(w, type, h, 0) || (both && !lstm__add_node(w, type, h, 1))) return 0;
+  if (!both && !l->read) return 1;
+  return lstm__add_node(w, LSTM__NODE_JOIN, both && l->merge == LSTM_MERGE_CONCAT ? 2 * h : h, 0);
 }
 
 static lstm_status lstm__check_desc(const lstm_model_desc *d) {
@@ -2698,7 +2624,6 @@ static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, c
   for (i = 0; i < d->layer_count; i++) {
     m->described[i] = d->layers[i];
     lstm__resolve_layer(m->described + i);
-    memset(m->names[i], 0, LSTM__NAME);
     if (d->layers[i].name) {
       lstm__numbered(m->names[i], d->layers[i].name, -1);
       m->described[i].name = m->names[i];
@@ -3347,7 +3272,7 @@ static lstm__rows lstm__infer_dense(lstm__inference *run, const lstm__layer *l, 
   float *out = lstm__next_scratch(run);
   lstm__gemm(run->m, run->n, l->in, l->out_pad, LSTM__FROM_BIAS, run->m->packed + l->packed, in,
              lstm__out_rows_at(out, (size_t)l->out_pad, NULL));
-  run->m->kernels->map((int)l->activation, run->n * l->out_pad, out);
+  run->m->kernels->map((int)l->o.activation, run->n * l->out_pad, out);
   return lstm__rows_at(out, (size_t)l->out_pad, NULL);
 }
 
@@ -4479,7 +4404,7 @@ static void lstm__dense_tile(lstm_trainer *t, int layer, int index) {
   float *y = t->tapes[layer].out + (size_t)from * width;
   lstm__gemm(t->model, rows, l->in, l->out_pad, LSTM__FROM_BIAS, t->model->packed + l->packed,
              lstm__rows_at(x + (size_t)from * stride, stride, NULL), lstm__out_rows_at(y, width, NULL));
-  t->model->kernels->map((int)l->activation, rows * l->out_pad, y);
+  t->model->kernels->map((int)l->o.activation, rows * l->out_pad, y);
 }
 
 /* The lanes of group `index` that have a step t: order[first] and the following. */
@@ -4955,7 +4880,7 @@ static void lstm__dense_back_tile(lstm_trainer *t, int layer, int index) {
   const lstm__layer *l = t->model->layers + layer;
   int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, lstm__rows_after(t, layer) - from);
   size_t at = (size_t)from * (size_t)l->out_pad;
-  t->model->kernels->map_backward((int)l->activation, rows * l->out_pad, t->tapes[layer].out + at,
+  t->model->kernels->map_backward((int)l->o.activation, rows * l->out_pad, t->tapes[layer].out + at,
                                   t->gradients_at + at);
 }
 
@@ -5724,7 +5649,7 @@ static double lstm__exact_unit(const lstm__exact *e, const lstm__layer *l, const
   const double *b = lstm__exact_tensor(e, l, LSTM__T_DENSE_BIAS);
   if (table) return table[(size_t)e->b->ids[row] * (size_t)l->out + j];
   if (!w) return in[row * (size_t)l->in + j];
-  return lstm__exact_map(l->activation, lstm__exact_dot(w, j, (size_t)l->in, in + row * (size_t)l->in, b[j]));
+  return lstm__exact_map(l->o.activation, lstm__exact_dot(w, j, (size_t)l->in, in + row * (size_t)l->in, b[j]));
 }
 
 /* The loss of a pass with the weights w. */
