@@ -77,7 +77,7 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .SUFFIXES:
 FORCE:
 .PHONY: FORCE all setup setup-dev demo test learn check sanitize tsan valgrind fuzz cross golden bench vs-torch \
-        isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-programs test-run
+        vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-programs test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
 ifneq ($(filter setup setup-dev,$(MAKECMDGOALS)),)
@@ -224,8 +224,7 @@ bench: $(BUILD)/bench/bench ## measure; prints a table and writes build/bench.js
 vs-torch: $(BUILD)/bench/bench ## the works of `make bench` in turns with PyTorch; writes build/vs_torch.json
 	@python3 tests/bench/vs_torch.py --bench $(BUILD)/bench/bench --json $(BUILD)/vs_torch.json $(BENCH_ARGS)
 
-ulp: $(BUILD)/tests/kernels_ulp ## how exact exp, sigmoid and tanh are: all floats; some minutes
-	@$(BUILD)/tests/kernels_ulp --full
+        vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-programs test-run
 
 isa-matrix: need-cmocka ## equal bits from gcc and clang, -O1 to -O3 -march=native
 	@sh tests/isa/matrix.sh $(BUILD)/isa-matrix

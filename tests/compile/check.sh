@@ -88,7 +88,20 @@ done
 
 # --- linters --------------------------------------------------------------------------------------------------------
 
-tests_c=$(echo $(ls tests/*/*.c | grep -v '^tests/compile/'))
+tests_c=$(echo $(ls tests/*/*.c | grep -v -e '^tests/compile/' -e '^tests/bench/vs_onednn'))
+for c in gcc clang; do
+  have $c && task "bench.c, $c" "$c -std=c99 -O2 $flags -fsyntax-only tests/bench/bench.c"
+done
+if echo '#include <oneapi/dnnl/dnnl.h>' | gcc -fsyntax-only -x c - 2>/dev/null; then
+  task "vs_onednn.c" "gcc -std=c99 -O2 $flags -fsyntax-only tests/bench/vs_onednn.c"
+  tests_c="$tests_c tests/bench/vs_onednn.c"
+else skip vs_onednn.c "oneDNN is not installed"; fi
+if have python3; then
+  task "python" "python3 -c 'import ast, sys
+for path in sys.argv[1:]: ast.parse(open(path).read(), path)' tests/*/*.py"
+else skip python "no python3"; fi
+if have ruff; then task ruff "ruff check --isolated --quiet --select E9,F --line-length 120 tests/*/*.py"
+else skip ruff "not installed"; fi
 hosts_c=$(echo host/*.c)
 if have luacheck; then
   task luacheck "luacheck --quiet --no-color --std lua54 --max-line-length 120 --ignore 212/self 212/_.* \
