@@ -224,7 +224,15 @@ bench: $(BUILD)/bench/bench ## measure; prints a table and writes build/bench.js
 vs-torch: $(BUILD)/bench/bench ## the works of `make bench` in turns with PyTorch; writes build/vs_torch.json
 	@python3 tests/bench/vs_torch.py --bench $(BUILD)/bench/bench --json $(BUILD)/vs_torch.json $(BENCH_ARGS)
 
-        vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-programs test-run
+vs-onednn: ## oneDNN's LSTM beside ours, one thread (needs libdnnl-dev)
+	@echo '#include <oneapi/dnnl/dnnl.h>' | $(CC) -fsyntax-only -x c - 2>/dev/null || \
+	  { echo "oneDNN was not found: apt-get install libdnnl-dev" >&2; exit 1; }
+	@mkdir -p $(BUILD)/bench
+	$(Q)$(CC) $(CFLAGS) -I. -o $(BUILD)/bench/vs_onednn tests/bench/vs_onednn.c -ldnnl
+	@OMP_NUM_THREADS=1 $(BUILD)/bench/vs_onednn $(BENCH_ARGS)
+
+ulp: $(BUILD)/tests/kernels_ulp ## how exact exp, sigmoid and tanh are: all floats; some minutes
+	@$(BUILD)/tests/kernels_ulp --full
 
 isa-matrix: need-cmocka ## equal bits from gcc and clang, -O1 to -O3 -march=native
 	@sh tests/isa/matrix.sh $(BUILD)/isa-matrix
