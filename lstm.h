@@ -1947,7 +1947,7 @@ typedef struct lstm__kind {
   int gates, recurrent; /* as in lstm__layer */
   int sized;            /* 1: has a size and may have a name; 0: as wide as its input */
   int (*plan)(lstm__walk *w, lstm__layer *l); /* adds its tensors */
-  lstm__rows (*infer)(lstm__inference *run, const lstm__layer *l, lstm__rows in);
+  void (*infer)(lstm__inference *run, const lstm__layer *l); /* reads run->in, and sets it to its output */
 } lstm__kind;
 
 static const lstm__kind *lstm__kind_of(int type);
@@ -3141,8 +3141,8 @@ LSTM__FORCE_INLINE void lstm__copy_row(float *to, const float *from, int n) {
   for (i = 0; i < n; i += 8) memcpy(to + i, from + i, 8 * sizeof(float));
 }
 
-/* One timestep of a cell for some rows: what inference and training share. p NULL: not there. Nothing is set that is
-   not needed: a small cell's step is short. */
+/* One timestep of a cell for some rows: what inference and training share. p NULL: not there. A plain cell needs only
+   the job. */
 typedef struct lstm__cell_step {
   lstm__cell_job job;  /* h: what the recurrent weights see; tape: the gates; the plain cell needs none */
   lstm__rows h_prev;   /* h before its dropout */
@@ -3173,14 +3173,17 @@ static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lst
   }
 }
 
+LSTM__FORCE_INLINE void lstm__set_weights(const lstm_model *m, const lstm__layer *l, lstm__cell_job *job) {
+  job->units = l->columns / 4;
+  job->nx = l->in;
+  job->nh = l->out;
+  job->raw = l->generic || l->type == LSTM_LAYER_GRU;
+  job->w = m->packed + l->packed;
+}
+
 static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, lstm__cell_step *s) {
   lstm__out_rows h_out = s->job.h_out;
   int r;
-  s->job.units = l->columns / 4;
-  s->job.nx = l->in;
-  s->job.nh = l->out;
-  s->job.raw = l->generic || l->type == LSTM_LAYER_GRU;
-  s->job.w = m->packed + l->packed;
   if (l->o.projection) s->job.h_out = s->wide;
   m->kernels->cell(&s->job);
   if (s->job.raw) lstm__gate_rows(m, l, s);
@@ -3197,6 +3200,7 @@ static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, lstm__cel
 struct lstm__inference {
   const lstm_model *m;
   lstm_state *s;
+  lstm__rows in;     /* what the next node reads */
   float *scratch[2]; /* the rows of a node's output lie in neither or one of them; the next writes to the other */
   float *gates;      /* [group][columns], then rows before a projection */
   int n, first, flip;
@@ -3207,14 +3211,26 @@ struct lstm__inference {
   const int *tokens; /* [n], or NULL */
 };
 
+/* Rows one after the other; field by field, since a copy made at once would wait for what it copies. */
+LSTM__FORCE_INLINE void lstm__set_rows(lstm__rows *rows, const float *p, size_t stride, const int *index) {
+  rows->p = p;
+  rows->stride = stride;
+  rows->index = index;
+}
+
+LSTM__FORCE_INLINE void lstm__set_out_rows(lstm__out_rows *rows, float *p, size_t stride, const int *index) {
+  rows->p = p;
+  rows->stride = stride;
+  rows->index = index;
+}
+
 static float *lstm__next_scratch(lstm__inference *run) {
   run->flip = !run->flip;
   return run->scratch[run->flip];
 }
 
-static lstm__rows lstm__infer_embedding(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
-  (void)in;
-  return lstm__rows_at(lstm__param(run->m, l, LSTM__T_TABLE), (size_t)l->out, run->tokens);
+static void lstm__infer_embedding(lstm__inference *run, const lstm__layer *l) {
+  lstm__set_rows(&run->in, lstm__param(run->m, l, LSTM__T_TABLE), (size_t)l->out, run->tokens);
 }
 
 /* Row r of a traced cell: i, f, g, o, c, h. */
@@ -3240,40 +3256,44 @@ static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
   }
 }
 
-static lstm__rows lstm__infer_cell(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
+static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   const lstm_model *m = run->m;
-  const lstm__state_tail *tail = lstm__tail(run->s);
   size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, columns = (size_t)l->columns;
   float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
-  int stored = m->table_valid && l == m->layers + m->plan.table_layer,
-      gates = l->generic || l->type == LSTM_LAYER_GRU || run->traces;
+  int stored = m->table_valid && l == m->layers + m->plan.table_layer, plain = !l->generic && !l->o.projection, r;
   lstm__cell_step s;
-  int r;
+  lstm__set_weights(m, l, &s.job);
   s.job.rows = run->n;
   s.job.flip = run->turn & 1;
-  s.job.x = in;
-  s.job.start = lstm__rows_at(stored ? m->table : NULL, columns, run->tokens);
-  s.job.h = s.h_prev = lstm__rows_at(h, stride, run->lanes);
-  s.job.c = lstm__rows_at(h + width, stride, run->lanes);
-  s.job.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
-  s.job.h_out = lstm__out_rows_at(out, width, NULL);
-  s.job.tape = lstm__out_rows_at(gates ? run->gates : NULL, columns, NULL);
-  s.wide = lstm__out_rows_at(run->gates + (size_t)tail->at.group * columns, (size_t)l->units_pad, NULL);
-  s.keep.p = NULL;
-  s.chance.p = NULL;
-  lstm__step_cell(m, l, &s);
+  lstm__set_rows(&s.job.x, run->in.p, run->in.stride, run->in.index);
+  lstm__set_rows(&s.job.start, stored ? m->table : NULL, columns, run->tokens);
+  lstm__set_rows(&s.job.h, h, stride, run->lanes);
+  lstm__set_rows(&s.job.c, h + width, stride, run->lanes);
+  lstm__set_out_rows(&s.job.c_out, h + width, stride, run->lanes);
+  lstm__set_out_rows(&s.job.h_out, out, width, NULL);
+  lstm__set_out_rows(&s.job.tape, s.job.raw || run->traces ? run->gates : NULL, columns, NULL);
+  if (plain && !s.job.raw) {
+    m->kernels->cell(&s.job);
+  } else {
+    float *wide = run->gates + (size_t)lstm__tail(run->s)->at.group * columns;
+    lstm__set_rows(&s.h_prev, h, stride, run->lanes);
+    lstm__set_out_rows(&s.wide, wide, (size_t)l->units_pad, NULL);
+    s.keep.p = NULL;
+    s.chance.p = NULL;
+    lstm__step_cell(m, l, &s);
+  }
   for (r = 0; r < run->n; r++)
     lstm__copy_row(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, l->out);
   for (r = 0; run->traces && r < run->n; r++) lstm__record(run, l, r);
-  return lstm__rows_at(h, stride, run->lanes);
+  lstm__set_rows(&run->in, h, stride, run->lanes);
 }
 
-static lstm__rows lstm__infer_dense(lstm__inference *run, const lstm__layer *l, lstm__rows in) {
+static void lstm__infer_dense(lstm__inference *run, const lstm__layer *l) {
   float *out = lstm__next_scratch(run);
-  lstm__gemm(run->m, run->n, l->in, l->out_pad, LSTM__FROM_BIAS, run->m->packed + l->packed, in,
+  lstm__gemm(run->m, run->n, l->in, l->out_pad, LSTM__FROM_BIAS, run->m->packed + l->packed, run->in,
              lstm__out_rows_at(out, (size_t)l->out_pad, NULL));
-  run->m->kernels->map((int)l->o.activation, run->n * l->out_pad, out);
-  return lstm__rows_at(out, (size_t)l->out_pad, NULL);
+  if (l->o.activation > LSTM_LINEAR) run->m->kernels->map((int)l->o.activation, run->n * l->out_pad, out);
+  lstm__set_rows(&run->in, out, (size_t)l->out_pad, NULL);
 }
 
 static const lstm__kind *lstm__kind_of(int type) {
@@ -3291,28 +3311,27 @@ static const lstm__kind *lstm__kind_of(int type) {
 }
 
 /* Readies scratch for a task. */
-static void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lstm_state *s, float *scratch) {
+LSTM__FORCE_INLINE void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lstm_state *s, float *scratch) {
   const lstm__state_tail *tail = lstm__tail(s);
   size_t rows = (size_t)tail->at.group * (size_t)m->plan.widest;
-  memset(run, 0, sizeof *run);
   run->m = m;
   run->s = s;
   run->scratch[0] = scratch;
   run->scratch[1] = scratch + rows;
   run->gates = scratch + lstm__scratch_rows(m, tail->at.desc.seq_len) * rows;
+  run->n = run->first = run->flip = run->turn = run->step = run->traces = 0;
   if (tail->trace_count && tail->traced == lstm__description_hash(m)) run->traces = tail->trace_count;
 }
 
-/* One step of run->n <= group rows through nodes from .. to - 1; returns where their outputs are. */
-static lstm__rows lstm__infer(lstm__inference *run, lstm__rows in, int from, int to) {
-  int i;
+/* One step of run->n <= group rows, run->in, through nodes from .. to - 1. */
+LSTM__FORCE_INLINE void lstm__infer(lstm__inference *run, int from, int to) {
+  const lstm__layer *l = run->m->layers + from, *end = run->m->layers + to;
   LSTM_ASSERT(run->n <= lstm__tail(run->s)->at.group);
   run->turn++;
-  for (i = from; i < to; i++) {
-    const lstm__kind *kind = lstm__kind_of(run->m->layers[i].type);
-    if (kind->infer) in = kind->infer(run, run->m->layers + i, in);
+  for (; l < end; l++) {
+    const lstm__kind *kind = lstm__kind_of(l->type);
+    if (kind->infer) kind->infer(run, l);
   }
-  return in;
 }
 
 /* A row of logits or linear outputs into what the user sees: y [O]. row: one padded row of scratch. */
@@ -3330,10 +3349,10 @@ static void lstm__emit(const lstm_model *m, const float *z, float *row, float *y
 
 static const int *lstm__as_ints(const int32_t *ids) { return (const int *)(const void *)ids; }
 
-/* A step of all lanes (lanes NULL, n their number) or of some. */
-static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x,
-                              const int32_t *ids, int wants_ids, float *y) {
-  int base, group, r;
+/* What is wrong with a step of n lanes. */
+LSTM__FORCE_INLINE lstm_status lstm__check_step(const lstm_model *m, const lstm_state *s, const int *lanes, int n,
+                                                const float *x, const int32_t *ids, int wants_ids) {
+  int r;
   if (!m || !s || n < 0) return LSTM_ERR_ARGUMENT;
   if (lstm_state_check(m, s) != LSTM_OK) return LSTM_ERR_MISMATCH;
   if (lstm_model_takes_ids(m) != wants_ids || m->plan.bidirectional) return LSTM_ERR_UNSUPPORTED;
@@ -3342,21 +3361,31 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
     if (lanes[r] < 0 || lanes[r] >= (int)s->lanes) return LSTM_ERR_ARGUMENT;
   for (r = 0; ids && r < n; r++)
     if (ids[r] < 0 || ids[r] >= m->desc.input_size) return LSTM_ERR_ARGUMENT;
-  group = lstm__tail(s)->at.group;
-  for (base = 0; base < n; base += group) {
-    float *scratch = lstm__scratch(s, 0), *row = scratch + lstm__tail(s)->at.slot - (size_t)m->plan.widest;
+  return LSTM_OK;
+}
+
+/* A step of all lanes (lanes NULL, n their number) or of some. */
+static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x,
+                              const int32_t *ids, int wants_ids, float *y) {
+  lstm_status status = lstm__check_step(m, s, lanes, n, x, ids, wants_ids);
+  lstm__state_tail *tail;
+  lstm__inference run;
+  float *row;
+  int r, nodes;
+  if (status != LSTM_OK) return status;
+  tail = lstm__tail(s);
+  lstm__begin_inference(&run, m, s, lstm__scratch(s, 0));
+  run.turn = tail->turn++;
+  row = lstm__scratch(s, 0) + tail->at.slot - (size_t)m->plan.widest;
+  nodes = y ? m->plan.layers : m->plan.last_recurrent + 1;
+  for (; run.first < n; run.first += run.n) {
     size_t in = (size_t)m->desc.input_size, out = (size_t)lstm_model_output_size(m);
-    lstm__inference run;
-    lstm__rows z;
-    lstm__begin_inference(&run, m, s, scratch);
-    run.n = lstm__int_min(n - base, group);
-    run.lanes = lanes ? lanes + base : NULL;
-    run.first = base;
-    run.turn = lstm__tail(s)->turn++ & 1;
-    run.tokens = ids ? lstm__as_ints(ids) + base : NULL;
-    z = lstm__infer(&run, lstm__rows_at(x ? x + (size_t)base * in : NULL, in, NULL), 0,
-                    y ? m->plan.layers : m->plan.last_recurrent + 1);
-    for (r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&z, r), row, y + (size_t)(base + r) * out);
+    run.n = lstm__int_min(n - run.first, tail->at.group);
+    run.lanes = lanes ? lanes + run.first : NULL;
+    run.tokens = ids ? lstm__as_ints(ids) + run.first : NULL;
+    lstm__set_rows(&run.in, x ? x + (size_t)run.first * in : NULL, in, NULL);
+    lstm__infer(&run, 0, nodes);
+    for (r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&run.in, r), row, y + (size_t)(run.first + r) * out);
   }
   return LSTM_OK;
 }
@@ -3661,11 +3690,10 @@ static float *lstm__sequence_row(const lstm__group *g, int which, int t, int r) 
 /* What was read once goes on through the nodes after the join. */
 static void lstm__finish_pool(lstm__group *g) {
   const lstm_model *m = g->run->m;
-  lstm__rows z;
   lstm__gather_step(g, 0);
-  z = lstm__rows_at(g->pool, (size_t)m->plan.widest, g->rows);
-  z = lstm__infer(&g->infer, z, m->plan.pool + 1, m->plan.layers);
-  lstm__take_rows(g, &z, 0);
+  g->infer.in = lstm__rows_at(g->pool, (size_t)m->plan.widest, g->rows);
+  lstm__infer(&g->infer, m->plan.pool + 1, m->plan.layers);
+  lstm__take_rows(g, &g->infer.in, 0);
 }
 
 /* Nodes from .. end - 1 over all steps of a group: from the input (source -1) or from sequence 0, to sequence `to`; to
@@ -3676,19 +3704,19 @@ static void lstm__walk_nodes(lstm__group *g, int from, int end, int source, int 
   int s, r, T = g->run->b.seq_len, pool = m->plan.pool;
   for (s = 0; s < T; s++) {
     int t = l->reverse ? T - 1 - s : s;
-    lstm__rows z;
+    const lstm__rows *z = &g->infer.in;
     lstm__gather_step(g, t);
     if (g->infer.n == 0) continue;
     g->infer.step = l->branch ? t : 0;
-    z = source < 0 ? lstm__inputs_at(g, t)
-                   : lstm__rows_at(lstm__sequence_row(g, 0, t, 0), (size_t)m->plan.widest, g->rows);
-    z = lstm__infer(&g->infer, z, from, end);
-    if (to < 0 && pool < 0) lstm__take_rows(g, &z, t);
+    g->infer.in = source < 0 ? lstm__inputs_at(g, t)
+                             : lstm__rows_at(lstm__sequence_row(g, 0, t, 0), (size_t)m->plan.widest, g->rows);
+    lstm__infer(&g->infer, from, end);
+    if (to < 0 && pool < 0) lstm__take_rows(g, z, t);
     for (r = 0; to < 0 && pool >= 0 && r < g->infer.n; r++)
-      lstm__pool_row(m, m->layers + pool, t, lstm__length(&g->run->b, g->lanes[r]), lstm__row(&z, r),
+      lstm__pool_row(m, m->layers + pool, t, lstm__length(&g->run->b, g->lanes[r]), lstm__row(z, r),
                      lstm__pool_at(g, g->rows[r]));
     for (r = 0; to >= 0 && r < g->infer.n; r++)
-      memcpy(lstm__sequence_row(g, to, t, g->rows[r]), lstm__row(&z, r), (size_t)l->out * sizeof(float));
+      memcpy(lstm__sequence_row(g, to, t, g->rows[r]), lstm__row(z, r), (size_t)l->out * sizeof(float));
   }
   g->infer.step = 0;
 }
@@ -4472,6 +4500,7 @@ static void lstm__cell_tile(lstm_trainer *t, int layer, int index) {
     lstm__set_step(t, layer, step, lanes, tokens, &s);
     if (tape->masked) lstm__mask_rows(l, tape, &s, (size_t)step * (size_t)t->B, lanes);
     for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, l, tape, step * t->B + lanes[r]);
+    lstm__set_weights(t->model, l, &s.job);
     if (n) lstm__step_cell(t->model, l, &s);
   }
 }
