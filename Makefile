@@ -199,8 +199,8 @@ check: $(LSTM) ## zero warnings on every compiler and standard, macros, symbols,
 	@mkdir -p $(BUILD)
 	@LSTM=$(LSTM) BUILD=$(BUILD) WARN="$(WARN)" LUA_CFLAGS="$(LUA_CFLAGS)" JOBS=$(JOBS) sh tests/compile/check.sh
 
-cross: $(LSTM) ## compile for other targets with clang; run on aarch64 where qemu-user is installed
-	@BUILD=$(BUILD) WARN="$(WARN)" sh tests/compile/check_cross.sh
+cross: ## the tests on other machines: emulated, as WebAssembly and for Windows (TARGETS="aarch64 ...": just these)
+	@BUILD=$(BUILD) CC="$(CC)" WARN="$(WARN)" JOBS=$(JOBS) sh tests/cross/cross.sh $(TARGETS)
 
 golden: $(LSTM) ## make the golden numbers again with PyTorch and compare; files to and from PyTorch
 	@mkdir -p $(BUILD)/results

@@ -344,8 +344,9 @@
    sigmoid and tanh are within 3 (tests/kernels sweeps them); in a cell, sigmoid stops at -43 and 43.
 
    The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
-   (FTZ, DAZ) on both sides; the library never changes these modes. The x87 unit of 32-bit PCs (no -msse2) is outside
-   it. SSE2 and WASM have no fused multiply-add: they give the same bits among themselves whatever the batch or
+   (FTZ, DAZ) on both sides; the library never changes these modes. What computes float expressions with more digits is
+   outside it: the x87 unit of 32-bit PCs (they need -msse2 -mfpmath=sse), and gcc for s390x with -std=c99 instead of
+   -std=gnu99. SSE2 and WASM have no fused multiply-add: they give the same bits among themselves whatever the batch or
    thread, but differ from the others in the last places. -ffast-math breaks the promise and the detection of NaN; a
    compiler that is given it warns (#warning).
 
@@ -1194,6 +1195,12 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #else
 #define LSTM__ONLY 0
 #endif
+/* Every CPU that runs this code has a fused multiply-add, which scalar code need not emulate. */
+#if defined(LSTM__ARM64) || (!defined(LSTM__X86) && defined(__FP_FAST_FMAF))
+#define LSTM__ALWAYS_FUSES 1
+#else
+#define LSTM__ALWAYS_FUSES 0
+#endif
 #define LSTM__WANTED(n) (LSTM__ONLY == 0 || LSTM__ONLY == (n))
 
 /* Portable numerics need float arithmetic that rounds to float: not the x87 unit's. (16: _Float16 has its own.) */
@@ -1748,14 +1755,14 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #else
 #define LSTM__TABLES(name) {&lstm__kernels_##name, NULL}
 #endif
-#if LSTM__WANTED(1) && !defined(LSTM__ARM64) && !(LSTM__ONLY && defined(__FMA__))
+#if LSTM__WANTED(1) && !LSTM__ALWAYS_FUSES && !(LSTM__ONLY && defined(__FMA__))
 #define LSTM__PASS 1
 #include LSTM_HEADER
 #define LSTM__HAS_SOFT 1
 #else
 #define LSTM__HAS_SOFT 0
 #endif
-#if LSTM__WANTED(1) && (defined(LSTM__ARM64) || (defined(LSTM__X86) && (!LSTM__ONLY || defined(__FMA__))))
+#if LSTM__WANTED(1) && (LSTM__ALWAYS_FUSES || (defined(LSTM__X86) && (!LSTM__ONLY || defined(__FMA__))))
 #define LSTM__PASS 2
 #include LSTM_HEADER
 #define LSTM__TABLE_HARD &lstm__kernels_hard
@@ -5832,6 +5839,9 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 #ifndef LSTM_NO_STDIO
 #include <errno.h>
 #include <stdio.h>
+#ifdef _WIN32
+#include <wchar.h> /* MinGW declares _wrename here, and not in stdio.h */
+#endif
 #endif
 
 #ifndef LSTM_MAX_TENSORS

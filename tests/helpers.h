@@ -78,13 +78,29 @@ static inline uint64_t fnv1a(uint64_t hash, const void *data, size_t size) {
   return hash;
 }
 
+/* Over a number's lowest bytes: the same on every byte order. */
+static inline uint64_t fnv1a_number(uint64_t hash, uint64_t number, int bytes) {
+  for (; bytes > 0; bytes--, number >>= 8) hash = (hash ^ (number & 255)) * 1099511628211u;
+  return hash;
+}
+
+static inline uint64_t fnv1a_floats(uint64_t hash, const float *x, size_t count) {
+  size_t i;
+  for (i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, &x[i], sizeof bits);
+    hash = fnv1a_number(hash, bits, 4);
+  }
+  return hash;
+}
+
 /* All weights of a model. */
 static inline uint64_t fnv1a_model(uint64_t hash, const lstm_model *model) {
   int i;
   for (i = 0; i < lstm_model_tensor_count(model); i++) {
     lstm_tensor t;
     if (lstm_model_tensor(model, i, &t) != LSTM_OK) abort();
-    hash = fnv1a(hash, t.data, t.count * sizeof(float));
+    hash = fnv1a_floats(hash, t.data, t.count);
   }
   return hash;
 }

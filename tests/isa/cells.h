@@ -363,8 +363,8 @@ static uint64_t digest_cell_forward(const cell_case *c, int isa, int check) {
   if (check) check_cell_run(&r);
   for (length = 0; length <= CELL_STEPS; length++)
     for (b = 0; b < 3; b++) {
-      hash = fnv1a(hash, alone_y(&r, length, b), CELL_STEPS * r.O * sizeof(float));
-      hash = fnv1a(hash, alone_state(&r, length, b), r.S * sizeof(float));
+      hash = fnv1a_floats(hash, alone_y(&r, length, b), CELL_STEPS * r.O);
+      hash = fnv1a_floats(hash, alone_state(&r, length, b), r.S);
     }
   free_cell_run(&r);
   return hash;
@@ -396,7 +396,7 @@ static uint64_t train_cell(const cell_case *c, lstm_trainer *trainer, int number
   int32_t ids[CELL_STEPS * CELL_BATCH], target_ids[CELL_STEPS * CELL_BATCH];
   unsigned char reset[CELL_BATCH];
   int lengths[CELL_BATCH], i;
-  size_t states = CELL_BATCH * (size_t)lstm_model_state_size(lstm_trainer_model(trainer)) * sizeof(float);
+  size_t states = CELL_BATCH * (size_t)lstm_model_state_size(lstm_trainer_model(trainer));
   uint64_t seed = 10 * (uint64_t)number;
   lstm_batch batch = {0};
   fill(x, HELPERS_COUNT(x), seed, 2), fill(targets, HELPERS_COUNT(targets), seed + 1, 1);
@@ -411,9 +411,9 @@ static uint64_t train_cell(const cell_case *c, lstm_trainer *trainer, int number
   else batch.targets = targets;
   assert_ok(lstm_train(trainer, &batch, result));
   result[1] = lstm_trainer_norm(trainer);
-  assert_true(states <= sizeof finals);
+  assert_true(states <= (size_t)HELPERS_COUNT(finals));
   assert_ok(lstm_trainer_final(trainer, finals));
-  return fnv1a(fnv1a(hash, result, sizeof result), finals, states);
+  return fnv1a_floats(fnv1a_floats(hash, result, 2), finals, states);
 }
 
 static uint64_t digest_cell_training(const cell_case *c, int isa, const lstm_executor *executor) {
@@ -461,7 +461,7 @@ static uint64_t walk_cells(int check) {
       if (all) check_cell_tasks(&c, i, isa, got[1], &differences);
       runs++;
     }
-    hash = fnv1a(hash, wanted, sizeof wanted);
+    hash = fnv1a_number(fnv1a_number(hash, wanted[0], 8), wanted[1], 8);
   }
   if (check)
     print_message("%d cells, %d runs, %s, in %s\n", CELL_CASES, runs, numerics == LSTM_FUSED ? "fused" : "portable",

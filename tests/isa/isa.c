@@ -302,8 +302,8 @@ static uint64_t digest_forward(const shape *s, int isa, int tiny, int check) {
   run_single_steps(&r);
   for (i = 0; check && i < HELPERS_COUNT(batches); i++) check_batch_of(&r, batches[i]);
   if (check) check_named_lanes(&r);
-  hash = fnv1a(hash, r.y, STEPS * LANES * r.O * sizeof(float));
-  hash = fnv1a(hash, r.states, (STEPS + 1) * LANES * r.S * sizeof(float));
+  hash = fnv1a_floats(hash, r.y, STEPS * LANES * r.O);
+  hash = fnv1a_floats(hash, r.states, (STEPS + 1) * LANES * r.S);
   free_run(&r);
   return hash;
 }
@@ -436,9 +436,9 @@ static uint64_t digest_training(const course *c, int isa, const lstm_executor *e
     float loss, norm;
     assert_ok(lstm_train(trainer, &w.batch, &loss));
     norm = lstm_trainer_norm(trainer);
-    hash = fnv1a(fnv1a(hash, &loss, sizeof loss), &norm, sizeof norm);
+    hash = fnv1a_floats(fnv1a_floats(hash, &loss, 1), &norm, 1);
     assert_ok(lstm_trainer_final(trainer, finals));
-    hash = fnv1a(hash, finals, states * sizeof(float));
+    hash = fnv1a_floats(hash, finals, states);
     free_window(&w);
   }
   hash = fnv1a_model(hash, model);
@@ -466,7 +466,7 @@ static uint64_t walk_forward(int tiny, int check) {
     for (isa = LSTM_ISA_SCALAR + 1; isa < SETS; isa++)
       if (walks(isa, shapes[i].hidden, tiny))
         compare(scalar, digest_forward(&shapes[i], isa, tiny, check && checks_all_ways(isa)), isa, "shape", i, &differences);
-    hash = fnv1a(hash, &scalar, sizeof scalar);
+    hash = fnv1a_number(hash, scalar, 8);
   }
   if (differences) fail_msg("%d differences between instruction sets", differences);
   return hash;
@@ -494,7 +494,7 @@ static uint64_t walk_training(int tiny, int tasks) {
     for (isa = LSTM_ISA_SCALAR; isa < SETS; isa++)
       if (walks(isa, courses[i].s.hidden, tiny))
         compare_training(scalar, i, isa, tiny, tasks && isa != SOFT, &differences);
-    hash = fnv1a(hash, &scalar, sizeof scalar);
+    hash = fnv1a_number(hash, scalar, 8);
   }
   if (differences) fail_msg("%d differences between instruction sets", differences);
   return hash;
@@ -555,10 +555,10 @@ static void test_stored_start_values_do_not_change_the_bits(void **arg) {
       uint64_t with, without;
       tables++;
       run_single_steps(&r);
-      with = fnv1a(FNV_BEGIN, r.y, STEPS * LANES * r.O * sizeof(float));
+      with = fnv1a_floats(FNV_BEGIN, r.y, STEPS * LANES * r.O);
       r.model->table_valid = 0;
       run_single_steps(&r);
-      without = fnv1a(FNV_BEGIN, r.y, STEPS * LANES * r.O * sizeof(float));
+      without = fnv1a_floats(FNV_BEGIN, r.y, STEPS * LANES * r.O);
       assert_true(with == without);
     }
     free_run(&r);
@@ -619,12 +619,14 @@ static void test_flushing_to_zero_is_the_same_everywhere(void **arg) {
 
 /* Everything once more with portable numerics, in one digest. 0: this build has none. */
 static uint64_t walk_portable(int check) {
-  uint64_t all[4];
+  uint64_t all[4], hash = FNV_BEGIN;
+  int i;
   if (!LSTM__HAS_PORTABLE) return 0;
   numerics = LSTM_PORTABLE;
   all[0] = walk_forward(0, check), all[1] = walk_training(0, 0), all[2] = walk_options(0), all[3] = walk_cells(check);
   numerics = LSTM_FUSED;
-  return fnv1a(FNV_BEGIN, all, sizeof all);
+  for (i = 0; i < 4; i++) hash = fnv1a_number(hash, all[i], 8);
+  return hash;
 }
 
 static void test_portable_numerics_are_the_same_everywhere(void **arg) {

@@ -1,0 +1,139 @@
+# make cross: the header and its tests on other machines, emulated where need be; the bits must be those of x86.
+# usage: sh tests/cross/cross.sh [TARGET...]     (make cross TARGETS="aarch64 wasm")
+# Where a target's tools are missing it is skipped, with the reason. Prints "N passed, N failed" last. The tests are
+# linked with tests/cross/stand-in/cmocka.h: no cmocka for the target is needed.
+set -u
+: "${BUILD:=build}" "${CC:=cc}" "${JOBS:=2}" "${WARN:=-Wall -Wextra}"
+dir=$BUILD/cross
+
+have() { command -v "$1" >/dev/null 2>&1; }
+needs() { # a command, or several names of one
+  for command in $1; do have "$command" && found=$command && return; done
+  echo "skip $target: $1 is not installed"
+  exit 0
+}
+check() { # name, command
+  if said=$(eval "$2" 2>&1); then echo "ok $target: $1"
+  else printf 'not ok %s: %s\n%s\n' "$target" "$1" "$said"; return 1; fi
+}
+
+# --- programs for a target: $cc compiles, $run runs, $exe ends a program's name ------------------------------------------
+# GNU C99, because gcc for s390x computes float expressions in double where it is asked for ISO C.
+
+build() { # source -> $program
+  program=$dir/$target-$(echo "${1%.c}" | tr / -)$exe
+  check "builds $1" "$cc -std=gnu99 -O2 -Itests/cross/stand-in -I. -Itests -o $program $1 -lm"
+}
+tests() { # sources: each a program that passes or fails
+  for source; do build "$source" && check "$source" "$run $program"; done
+}
+digests() { # what x86 computed, bit for bit
+  build tests/isa/isa.c && check "the digests of x86" "$run $program --print | tr -d '\r' | diff tests/isa/digest.txt -"
+}
+train() { # the example's words and its file are those of this machine
+  build examples/train.c || return
+  check "examples/train.c prints the same" "$run $program $dir/$target.safetensors | tr -d '\r' | diff $dir/here.txt -"
+  check "examples/train.c saves the same bytes" "cmp $dir/here.safetensors $dir/$target.safetensors"
+}
+exe='' run=''
+
+linux() { # name in gcc's triplet, name in qemu
+  needs "$1-gcc" && cc="$1-gcc -static -pthread"
+  [ -z "${2:-}" ] || { needs "qemu-$2 qemu-$2-static" && run=$found; }
+}
+
+# --- targets --------------------------------------------------------------------------------------------------------
+
+aarch64() {
+  linux aarch64-linux-gnu aarch64
+  digests
+  tests tests/kernels/kernels.c
+  train
+}
+riscv64() {
+  linux riscv64-linux-gnu riscv64
+  digests
+  train
+}
+s390x() { # big-endian; its kernels once more without the fused multiply-add of the CPU
+  linux s390x-linux-gnu s390x
+  digests
+  tests tests/io/*.c
+  cc="$cc -U__FP_FAST_FMAF"
+  tests tests/kernels/kernels.c
+  train
+}
+i386() { # runs without an emulator
+  [ "$(uname -m)" = x86_64 ] || { echo "skip i386: this is no x86-64 machine"; return; }
+  linux i686-linux-gnu
+  cc="$cc -msse2 -mfpmath=sse"
+  digests
+  tests tests/kernels/kernels.c tests/io/*.c tests/unit/*.c
+  train
+}
+wasm() {
+  needs clang
+  needs "wasm-ld wasm-ld-14 wasm-ld-15 wasm-ld-16 wasm-ld-19"
+  needs node
+  cc="clang --target=wasm32-wasi --sysroot=/usr -msimd128 -Itests/cross/wasi" exe=.wasm
+  run="node --no-warnings tests/cross/wasi/run.mjs"
+  echo 'int main(void){return 0;}' | $cc -x c -o "$dir/wasm-probe" - 2>/dev/null ||
+    { echo "skip wasm: wasi-libc or clang's run-time library for wasm32 is not installed"; return; }
+  digests
+  tests tests/kernels/kernels.c tests/io/*.c
+  train
+}
+windows() {
+  needs x86_64-w64-mingw32-gcc && cc="$found -static -pthread" exe=.exe
+  needs "wine64 wine /usr/lib/wine/wine64" && run=$found
+  export WINEDEBUG=-all WINEPREFIX="$(cd "$dir" && pwd)/wine"
+  check "$run starts" "$run cmd /c exit" || return
+  digests
+  tests tests/kernels/kernels.c tests/io/*.c # tests/io/streams.c: names of files that are not ASCII
+  train
+}
+msvc() { # clang in the place of Microsoft's compiler, its highest level of warnings
+  needs clang
+  for language in TC TP; do
+    check "clang /W4 /WX /$language" "clang --driver-mode=cl --target=x86_64-pc-windows-msvc /W4 /WX /O2 /$language /c \
+      /clang:-ffreestanding /imsvc tests/compile/libc /I. /DLSTM_IMPLEMENTATION /Fo$dir/msvc-$language.obj lstm.h"
+  done
+}
+# Compiled only; the headers in tests/compile/libc stand in for those of the targets.
+compiles() { # name, clang's flags
+  check "$1" "clang --target=$2 -std=c99 -O2 $WARN -Werror -ffreestanding -isystem tests/compile/libc -I. \
+    -DLSTM_IMPLEMENTATION -x c -c -o $dir/compile-$1.o lstm.h"
+}
+compile() {
+  needs clang
+  compiles aarch64 aarch64-linux-gnu
+  compiles aarch64-apple arm64-apple-macos11
+  compiles wasm32 wasm32
+  compiles wasm32-simd "wasm32 -msimd128"
+  compiles i686 i686-linux-gnu
+  compiles i686-nosse "i686-linux-gnu -mno-sse"
+  compiles armv7 armv7-linux-gnueabihf
+  compiles riscv64 riscv64-linux-gnu
+  compiles windows x86_64-pc-windows-msvc
+  compiles windows-arm aarch64-pc-windows-msvc
+  compiles windows-gnu x86_64-w64-mingw32
+  compiles big-endian s390x-linux-gnu
+}
+
+# --- all of them ----------------------------------------------------------------------------------------------------
+
+if [ "${1:-}" = --target ]; then
+  target=$2
+  "$target" >"$dir/$target.txt"
+  exit 0
+fi
+rm -rf "$dir"
+mkdir -p "$dir"
+$CC -O2 -I. -o "$dir/here" examples/train.c && "$dir/here" "$dir/here.safetensors" >"$dir/here.txt" || exit 1
+[ $# -gt 0 ] || set -- s390x aarch64 riscv64 i386 windows wasm compile msvc # the slow ones first
+export BUILD CC WARN
+printf '%s\n' "$@" | xargs -P "$JOBS" -I '{}' sh "$0" --target '{}'
+for target; do cat "$dir/$target.txt"; done | tee "$dir/all.txt"
+passed=$(grep -c '^ok ' "$dir/all.txt") failed=$(grep -c '^not ok ' "$dir/all.txt")
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

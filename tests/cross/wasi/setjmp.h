@@ -1,0 +1,1 @@
+/* WebAssembly has no setjmp; tests/cross/stand-in/cmocka.h does without. */
