@@ -136,17 +136,8 @@
 
    lstm_step takes all lanes, lstm_step_ids tokens, lstm_forward a sequence of steps, which is all that a model with a
    bidirectional layer takes. Softmax and sigmoid models return probabilities. lstm_state_trace records the gates, c and
-   h of chosen layers and lanes. To save, fork or roll back a state, copy its bytes:
-
-   ```
-   size_t size = lstm_state_saved_size(state);
-   void *before = malloc(size);
-   if (!before) return 1;
-   memcpy(before, state, size); // save
-   lstm_step(model, state, x, y);
-   memcpy(state, before, size); // as if the step had not been
-   free(before);
-   ```
+   h of chosen layers and lanes. To save, fork or roll back a state, copy its bytes with memcpy:
+   lstm_state_saved_size(state) of them, from or to the lstm_state pointer.
 
    Text is written by drawing each token from the probabilities of the last:
 
@@ -195,19 +186,13 @@
    lstm_save_file(model, NULL, "text.safetensors");
    ```
 
-   To classify or forecast whole sequences, let the last recurrent layer read only its last step, and give one target a
-   lane: target_ids [B], or targets [B][O]. This is a network of 8 steps of 2 numbers and 3 classes:
-
-   ```
-   lstm_layer reader[] = {lstm_lstm(32), lstm_dense(3)};
-   reader[0].read = LSTM_READ_LAST; // without this line: a target for every step
-   ```
+   To classify or forecast whole sequences, let the last recurrent layer read only its last step, here with
+   layers[1].read = LSTM_READ_LAST, and give one target a lane: target_ids [B], or targets [B][O].
 
    lstm_train does all there is: forward, loss, backward, clipping by the global norm (5, unless told otherwise),
    update; after it the model is ready to be stepped. Not every lane need be full: `lengths` says how many steps each
-   has, a negative target id says that there is no target, `reset` begins a lane anew. lstm_evaluate gives the loss of a
-   batch without training, from a state of its own. lstm_trainer_desc has schedules, smoothing, weights and the other
-   options.
+   has, a negative target id says that there is no target, `reset` begins a lane anew. lstm_trainer_desc has schedules,
+   smoothing, class weights and more. lstm_evaluate gives the loss of a batch without training, from a state of its own.
 
    LEVEL 3: THE PARTS OF A TRAINING STEP
    -------------------------------------
@@ -277,9 +262,8 @@
    MEMORY
    ------
    Every object is one allocation, or none: lstm_model_size, lstm_state_size and lstm_trainer_size say how many bytes
-   the ..._create_in functions need, at an address that is a multiple of LSTM_ALIGNMENT. After creation nothing
-   allocates: not a step, not a forward pass, not a training step. Loading needs working memory besides, in proportion
-   to the file, and returns it; so does lstm_gradcheck, 8 bytes for each parameter and for each unit, step and lane.
+   the ..._create_in functions need, aligned to LSTM_ALIGNMENT. After that nothing allocates but loading, in proportion
+   to the file, and lstm_gradcheck: 8 bytes for each parameter and for each unit, step and lane; both free it again.
 
    In floats of 4 bytes: n' is n rounded up to a multiple of 16, G a cell's gates: 4H with H rounded up to a multiple of
    8, of a GRU and a cell with options 4H'; Q the width of a cell's h (its projection, else H), D that of what its layer
@@ -300,8 +284,7 @@
                 an LSTM layer after an embedding (G + E') min(V, TB), E the embedding's columns
 
    and per object a few hundred bytes for its tables. What lstm_state_saved_size counts comes first in a state, holds no
-   pointer, and is these floats for each lane and 64 bytes; its layout belongs to this version of the library and kind
-   of machine.
+   pointer, and is these floats for each lane and 64 bytes; its layout belongs to this version and this kind of machine.
 
    ERRORS
    ------
@@ -316,20 +299,14 @@
    threads, each with states of its own. A state or a trainer belongs to one thread at a time. Creating a trainer and
    training, lstm_model_refresh and lstm_model_copy_weights change a model: nobody else may use it meanwhile.
 
-   Training and batches run on several threads through an executor, which is a function of yours (host/pool.c is one,
-   with pthreads). The tasks of one call are independent and never wait for each other. The results are the same bits
-   for any `width`:
+   Training and batches run on several threads through an executor, a function of yours (host/pool.c is one, with
+   pthreads): how.executor.run = run_all; how.executor.width = 2. The tasks of one call never wait for each other, and
+   the bits are the same for any `width`.
 
    ```
    static void run_all(void *user, int count, void (*task)(void *context, int index), void *context) {
-     int i;
      (void)user;
-     for (i = 0; i < count; i++) task(context, i); // a real one hands these to its threads and waits for all
-   }
-   static lstm_status on_two_threads(lstm_model *model, lstm_trainer_desc how, lstm_trainer **out) {
-     how.executor.width = 2;
-     how.executor.run = run_all;
-     return lstm_trainer_create(model, &how, out);
+     for (int i = 0; i < count; i++) task(context, i); // a real one hands these to its threads and waits for all
    }
    ```
 
@@ -356,9 +333,8 @@
    DISPATCH
    --------
    A model picks its kernels when it is created or loaded: `isa` in the description, or the best that this CPU has
-   (AVX-512, AVX2 with FMA, NEON, WASM, SSE2, scalar, in this order). lstm_model_isa says which. There is no global
-   switch; models on different sets may live side by side. For AVX code no compiler flag is needed: each function says
-   for which CPU it is. WASM code needs -msimd128.
+   (AVX-512, AVX2 with FMA, NEON, WASM, SSE2, scalar, in this order); lstm_model_isa says which. There is no global
+   switch. AVX code needs no compiler flag: each function says for which CPU it is. WASM code needs -msimd128.
 
    FILE FORMAT
    -----------
@@ -425,8 +401,7 @@
 
    LIMITS
    ------
-   Sizes are int; more than these are refused with LSTM_ERR_LIMIT, before anything is allocated. Each may be defined
-   otherwise:
+   Sizes are int; more than these, or what you define, is refused with LSTM_ERR_LIMIT before anything is allocated:
 
      LSTM_MAX_SIZE            2^20    features, tokens, units or outputs of a layer
      LSTM_MAX_LAYERS          64
@@ -541,17 +516,15 @@ typedef struct lstm_allocator {
   void *user;
 } lstm_allocator;
 
-/* How to run tasks at the same time, see THREADS. `run` calls task(context, 0) ... task(context, count - 1), each once,
-   in any order, on any threads, and returns when all have returned. `width`: how many can run at once. All zero:
-   everything runs in the calling thread. */
+/* How to run tasks at the same time, see THREADS: `run` calls task(context, 0) ... task(context, count - 1), each once,
+   on any threads, and returns when all have. `width`: how many can run at once. {0}: in the calling thread. */
 typedef struct lstm_executor {
   int width;
   void (*run)(void *user, int count, void (*task)(void *context, int index), void *context);
   void *user;
 } lstm_executor;
 
-/* Memory that a caller provides for an object must be aligned to this many bytes. */
-#define LSTM_ALIGNMENT 64
+#define LSTM_ALIGNMENT 64 /* bytes: of memory that a caller provides for an object */
 
 /* --- instruction sets -------------------------------------------------------------------------------------------- */
 
@@ -581,8 +554,7 @@ typedef enum lstm_numerics {
 
 /* --- random numbers ---------------------------------------------------------------------------------------------- */
 
-/* A stream of random numbers made from counters (Philox 4x32-10: Salmon et al., "Parallel random numbers: as easy as
-   1, 2, 3", 2011): number n of a seed is the same on every machine. {0} is valid. */
+/* Random numbers from counters (Philox 4x32-10: Salmon et al., 2011): number n of a seed is the same everywhere. */
 typedef struct lstm_rng {
   uint64_t seed;
   uint64_t counter; /* the next number's index */
@@ -619,8 +591,7 @@ typedef enum lstm_activation {
   LSTM_ACTIVATION_COUNT
 } lstm_activation;
 
-/* Which outputs of the last recurrent layer go on in a forward pass over a sequence. lstm_step always emits an
-   output: of its own step. */
+/* What the last recurrent layer passes on of a sequence. (lstm_step always gives the output of its own step.) */
 typedef enum lstm_read {
   LSTM_READ_ALL,  /* every step: y [T][B][O] */
   LSTM_READ_LAST, /* the last valid step of each lane: y [B][O]; bidirectional: each direction's last, PyTorch's h_n */
@@ -645,8 +616,7 @@ typedef enum lstm_merge {
   LSTM_MERGE_COUNT
 } lstm_merge;
 
-/* How the network's last values become what lstm_step and lstm_forward return. The loss of the first trainer decides
-   when the description leaves it open. */
+/* What lstm_step and lstm_forward make of the last values. Left open, the first trainer's loss decides. */
 typedef enum lstm_output {
   LSTM_OUTPUT_AUTO,
   LSTM_OUTPUT_LINEAR,
@@ -751,8 +721,7 @@ LSTM_API lstm_status lstm_model_tensor(const lstm_model *model, int i, lstm_tens
 LSTM_API void lstm_model_refresh(lstm_model *model);
 /* Copies all weights between models of one architecture. Errors: ARGUMENT, MISMATCH. */
 LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *from);
-/* Writes a table of layers, shapes and parameter counts as text. Returns the length it has without the final 0, as
-   snprintf; writes at most `capacity` bytes. */
+/* Writes a table of layers, shapes and parameter counts, at most `capacity` bytes; returns the length, as snprintf. */
 LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t capacity);
 /* Metadata that came with a loaded file (keys that do not begin with "lstm."). Number, and pair i or NULL. UTF-8. */
 LSTM_API int lstm_model_meta_count(const lstm_model *model);
@@ -764,8 +733,7 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key); 
 
 /* h and c of N lanes (independent sequences), and scratch. One thread at a time. Copying lstm_state_saved_size() bytes
    from or to the lstm_state pointer saves, forks or restores all lanes. Restore only into a state with as many lanes,
-   and check first what comes from elsewhere: its size, and with lstm_state_check the bytes (8-byte aligned). See
-   MEMORY. */
+   and check first what comes from elsewhere: its size, and with lstm_state_check the bytes (8-byte aligned). */
 typedef struct lstm_state lstm_state;
 
 typedef struct lstm_state_desc {
@@ -823,9 +791,8 @@ LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *st
                                          const int32_t *ids, float *y);
 
 /* Sequences: x [T][N][I] or ids [T][N], T = seq_len -> y [T][N][O], or [N][O] where the model reads once. Goes on from
-   the state and leaves it at the end (the backward direction goes on from its part of the state too, as in PyTorch).
-   The bits equal those of T steps. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED, LIMIT (bidirectional:
-   more steps than state_desc.seq_len). */
+   the state and leaves it at the end, in both directions, as PyTorch does. The bits equal those of T steps. Allocates:
+   never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED, LIMIT (bidirectional: more steps than state_desc.seq_len). */
 LSTM_API lstm_status lstm_forward(const lstm_model *model, lstm_state *state, const float *x, int seq_len, float *y);
 LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len,
                                       float *y);
@@ -928,7 +895,7 @@ typedef struct lstm_trainer_desc {
   int schedule_steps;         /* updates */
   float schedule_factor;      /* step [0.1], exponential [0.999], cosine [0] */
   int warmup;                 /* first updates, at (n + 1) / warmup of the rate: the schedule's n begins after [0] */
-  const float *layer_rates;   /* [layer_count], copied: what each layer's rate is multiplied by, 0: frozen; NULL: 1 */
+  const float *layer_rates;   /* [layer_count], copied: each rate's factor; 0: frozen, not in the norm; NULL: 1 */
 } lstm_trainer_desc;
 
 /* Creates a trainer for a model, which must outlive it, and which nobody else steps during an update. The loss decides
@@ -987,11 +954,10 @@ LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer);   /* global gradi
 LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer);
 LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer);
 
-/* How many gate values of the last forward were saturated: i, f, o below 0.1 or above 0.9, g below -0.9 or above 0.9
-   (gru: r, z and n, the last in place 2). */
+/* How many gates of the last forward were saturated: i, f, o below 0.1 or above 0.9, g beyond -0.9 or 0.9. */
 typedef struct lstm_saturation {
   size_t count;           /* values of each gate: valid steps times units, of all directions */
-  size_t low[4], high[4]; /* of i, f, g, o */
+  size_t low[4], high[4]; /* of i, f, g, o; gru: r, z, n */
 } lstm_saturation;
 
 /* After a forward, before its backward. `layer`: its place in the description. Allocates: never. Errors: ARGUMENT. */
@@ -1001,8 +967,7 @@ LSTM_API lstm_status lstm_trainer_saturation(const lstm_trainer *trainer, int la
 LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int layer, float *norms);
 
 typedef struct lstm_gradcheck_desc {
-  /* The loss to check. y [T'][B][O]: logits or linear outputs, 0 in padding. Returns the loss; where d_y is not NULL,
-     fills it with the gradient, of the same shape (it comes as zeros). */
+  /* The loss of y [T'][B][O] (logits or linear outputs, 0 in padding); fills d_y (zeros; or NULL) with its gradient. */
   double (*loss)(void *user, const double *y, float *d_y);
   void *user;
   int directions; /* in which each tensor's gradient is compared [4] */
@@ -1021,12 +986,11 @@ typedef struct lstm_gradcheck_result {
    where float cancels (layer_norm of, or after, fewer than 4 units) or a kink of relu, max or a clip is hit exactly. */
 #define LSTM_GRADCHECK_TOLERANCE 2e-4
 
-/* Checks a window's forward, loss and backward: for each tensor, along random directions, the gradient against the
-   central difference of two forward passes in plain double precision. Errors are relative to the norm of the tensor's
-   gradient (or to 1/1000 of that of all, if it is less). Slow: for small models and batches. The gradients are this
-   window's afterwards, the tape is used up, all else is as before. Allocates: one working memory, from the trainer's
-   allocator. Errors: ARGUMENT, SHAPE, MEMORY, LIMIT, NOT_FINITE, UNSUPPORTED (dropout, recurrent_dropout, zoneout and
-   noise draw random numbers: set them to 0). */
+/* Checks a window's forward, loss and backward: each tensor's gradient, along random directions, against the central
+   difference of two forward passes in double precision. Errors are relative to the norm of the tensor's gradient (or to
+   1/1000 of that of all, if it is less). Slow. Afterwards the gradients are this window's, the tape is used up, all
+   else is as before. Allocates: one working memory, from the trainer's allocator. Errors: ARGUMENT, SHAPE, MEMORY,
+   LIMIT, NOT_FINITE, UNSUPPORTED (dropout, recurrent_dropout, zoneout and noise draw random numbers: set them to 0). */
 LSTM_API lstm_status lstm_gradcheck(lstm_trainer *trainer, const lstm_batch *batch, const lstm_gradcheck_desc *desc,
                                     lstm_gradcheck_result *out);
 
@@ -1077,9 +1041,8 @@ typedef struct lstm_load_desc {
   lstm_numerics numerics; /* instead of what the file says */
 } lstm_load_desc;
 
-/* Load a model: ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format. Any bytes are
-   safe, see UNTRUSTED INPUT. desc NULL: defaults. On failure *out is NULL. Errors: IO, FORMAT, VERSION, LIMIT,
-   UNSUPPORTED, SHAPE, NOT_FINITE, MEMORY. */
+/* Load a model: ours, a checkpoint, or a PyTorch state dict in safetensors format; from any bytes. desc NULL: defaults.
+   On failure *out is NULL. Errors: IO, FORMAT, VERSION, LIMIT, UNSUPPORTED, SHAPE, NOT_FINITE, MEMORY. */
 LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out);
 LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *desc, lstm_model **out);
 LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc *desc, lstm_model **out);
@@ -1441,10 +1404,9 @@ static void *lstm__alloc(const lstm_allocator *a, size_t size) {
 }
 
 static void lstm__free(const lstm_allocator *a, void *p) {
-  if (!p) return;
-  if (a && a->alloc) {
+  if (p && a && a->alloc) {
     if (a->free) a->free(a->user, p);
-  } else {
+  } else if (p) {
     LSTM_FREE(p);
   }
 }
@@ -1497,22 +1459,19 @@ static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, voi
 /* Philox 4x32-10. Four numbers of a stream: block `index` of (seed, purpose). Streams of different purposes do not
    meet. */
 static void lstm__random_block(uint64_t seed, uint64_t purpose, uint64_t index, uint32_t out[4]) {
-  uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = (uint32_t)purpose, c3 = (uint32_t)(purpose >> 32);
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   int round;
-  for (round = 0; round < 10; round++) {
-    uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-    c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-    c1 = (uint32_t)p1;
-    c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-    c3 = (uint32_t)p0;
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+  out[0] = (uint32_t)index;
+  out[1] = (uint32_t)(index >> 32);
+  out[2] = (uint32_t)purpose;
+  out[3] = (uint32_t)(purpose >> 32);
+  for (round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+    uint64_t p0 = (uint64_t)0xD2511F53u * out[0], p1 = (uint64_t)0xCD9E8D57u * out[2];
+    out[0] = (uint32_t)(p1 >> 32) ^ out[1] ^ k0;
+    out[1] = (uint32_t)p1;
+    out[2] = (uint32_t)(p0 >> 32) ^ out[3] ^ k1;
+    out[3] = (uint32_t)p0;
   }
-  out[0] = c0;
-  out[1] = c1;
-  out[2] = c2;
-  out[3] = c3;
 }
 
 LSTM_API uint32_t lstm_random_bits(lstm_rng *rng) {
@@ -1524,13 +1483,12 @@ LSTM_API uint32_t lstm_random_bits(lstm_rng *rng) {
 LSTM_API float lstm_random(lstm_rng *rng) { return (float)(lstm_random_bits(rng) >> 8) * (1.0f / 16777216.0f); }
 
 LSTM_API int lstm_random_index(lstm_rng *rng, int count) {
-  uint32_t n = (uint32_t)count, limit;
+  uint32_t n = (uint32_t)count, limit, bits;
   if (count < 1) return 0;
   limit = (uint32_t)-1 - ((uint32_t)-1 % n + 1) % n; /* the largest multiple of n, less one: no index is favoured */
-  for (;;) {
-    uint32_t bits = lstm_random_bits(rng);
-    if (bits <= limit) return (int)(bits % n);
-  }
+  do bits = lstm_random_bits(rng);
+  while (bits > limit);
+  return (int)(bits % n);
 }
 
 /* (p / top)^(1 / temperature); plain p at temperature 1; 0 for what is no probability. */
@@ -1872,7 +1830,7 @@ LSTM_API lstm_isa lstm_isa_best(void) {
 
 #define LSTM__NAME 80
 
-/* What a tensor is to its node. */
+/* What a tensor is to its node. From LSTM__T_NORM on, they begin as if they were not there. */
 enum {
   LSTM__T_TABLE, LSTM__T_WEIGHT, LSTM__T_DENSE_BIAS,
   LSTM__T_WEIGHT_IH, LSTM__T_WEIGHT_HH, LSTM__T_BIAS, LSTM__T_BIAS_HN, LSTM__T_PROJECTION, LSTM__T_PEEPHOLE,
@@ -2029,6 +1987,15 @@ static double lstm__option_value(const lstm_layer *l, const lstm__option *o) {
   return lstm__is_float(o) ? (double)number : whole;
 }
 
+static lstm_layer lstm__layer_of(lstm_layer_type type, int size, float rate) {
+  lstm_layer l;
+  memset(&l, 0, sizeof l);
+  l.type = type;
+  l.size = size;
+  l.rate = rate;
+  return l;
+}
+
 /* Defaults become what they stand for. */
 static void lstm__resolve_layer(lstm_layer *l) {
   if (l->type == LSTM_LAYER_LSTM && !l->activation) l->activation = LSTM_TANH;
@@ -2081,10 +2048,8 @@ static void lstm__put_float(lstm__text *t, float f) {
 
 /* "lstm hidden=128 peephole read=last": what is at its default is left out. */
 static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
-  lstm_layer plain;
+  lstm_layer plain = lstm__layer_of(l->type, 0, 0);
   int j;
-  memset(&plain, 0, sizeof plain);
-  plain.type = l->type;
   lstm__resolve_layer(&plain);
   lstm__put_string(t, lstm__kind_of((int)l->type)->name);
   for (j = 0; j < LSTM__OPTIONS; ++j) {
@@ -2359,12 +2324,12 @@ static lstm_status lstm__check_desc(const lstm_model_desc *d) {
 /* A tied table must fit the last dense layer, whose input is `in` wide. */
 static lstm_status lstm__check_tied(const lstm__walk *w, int in) {
   const lstm_model_desc *d = w->d;
-  if (!d->layers[0].tied || w->denses < w->heads || d->layers[w->i].type != LSTM_LAYER_DENSE) return LSTM_OK;
-  if (d->layers[w->i].size != d->input_size || in != d->layers[0].size)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT,
-                      "layer %d: tied to a table of %d tokens and %d columns, but it has %d outputs and %d inputs",
-                      w->i, d->input_size, d->layers[0].size, d->layers[w->i].size, in);
-  return LSTM_OK;
+  const lstm_layer *table = d->layers, *l = d->layers + w->i;
+  if (!table->tied || w->denses < w->heads || l->type != LSTM_LAYER_DENSE) return LSTM_OK;
+  if (l->size == d->input_size && in == table->size) return LSTM_OK;
+  return lstm__fail(d->error, LSTM_ERR_ARGUMENT,
+                    "layer %d: tied to a table of %d tokens and %d columns, but it has %d outputs and %d inputs", w->i,
+                    d->input_size, table->size, l->size, in);
 }
 
 static lstm_status lstm__check_names(const lstm_model_desc *d, const lstm__tensor *tensors, int count) {
@@ -2441,15 +2406,6 @@ static uint64_t lstm__description_hash(const lstm_model *m) {
 
 /* [SECTION] Model
    ================================================================================================================ */
-
-static lstm_layer lstm__layer_of(lstm_layer_type type, int size, float rate) {
-  lstm_layer l;
-  memset(&l, 0, sizeof l);
-  l.type = type;
-  l.size = size;
-  l.rate = rate;
-  return l;
-}
 
 LSTM_API lstm_layer lstm_embedding(int columns) { return lstm__layer_of(LSTM_LAYER_EMBEDDING, columns, 0); }
 LSTM_API lstm_layer lstm_lstm(int hidden_size) { return lstm__layer_of(LSTM_LAYER_LSTM, hidden_size, 0); }
@@ -2619,7 +2575,6 @@ static lstm_model *lstm__carve_model(lstm__arena *a, const lstm__plan *p, size_t
 
 /* Fills a carved model from its description, all weights zero. */
 static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, const lstm__kernels *kernels) {
-  lstm__plan again;
   lstm_status status;
   int i;
   m->desc = *d;
@@ -2636,7 +2591,7 @@ static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, c
       m->described[i].name = m->names[i];
     }
   }
-  status = lstm__make_plan(d, &again, m->layers, m->tensors); /* now that there are names, they are compared */
+  status = lstm__make_plan(d, &m->plan, m->layers, m->tensors); /* now that there are names, they are compared */
   if (status != LSTM_OK) return status;
   memset(m->params, 0, (m->plan.params + 16) * sizeof(float));
   m->fingerprint = lstm__fingerprint(m);
@@ -2687,9 +2642,8 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
 
 LSTM_API lstm_status lstm_model_size(const lstm_model_desc *desc, size_t *size) {
   lstm__plan plan;
-  if (!size) return LSTM_ERR_ARGUMENT;
-  *size = 0;
-  return desc ? lstm__measure_model(desc, 0, &plan, size) : LSTM_ERR_ARGUMENT;
+  if (size) *size = 0;
+  return desc && size ? lstm__measure_model(desc, 0, &plan, size) : LSTM_ERR_ARGUMENT;
 }
 
 /* Uniform in -limit..limit. Each tensor is a stream of its own, so that adding a layer leaves the others' weights
@@ -2743,16 +2697,6 @@ static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, in
   }
 }
 
-/* What begins as if it were not there: gains at 1, shifts and states at 0. Returns 1 if t is such a tensor. */
-static int lstm__init_vector(lstm_model *m, const lstm__tensor *t) {
-  size_t i;
-  if (t->kind == LSTM__T_NORM || t->kind == LSTM__T_NORM_CELL) {
-    for (i = 0; i < t->count; i++) m->params[t->offset + i] = 1.0f;
-    return 1;
-  }
-  return t->kind == LSTM__T_NORM_CELL_BIAS || t->kind == LSTM__T_H0 || t->kind == LSTM__T_C0;
-}
-
 static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
   const lstm__layer *l = m->layers + t->node;
   float *w = m->params + t->offset, limit = (float)lstm__sqrt(1.0 / (l->recurrent ? l->units : l->in));
@@ -2783,6 +2727,7 @@ static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t st
 static lstm_status lstm__create_model(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out) {
   lstm_status status;
   lstm_model *m;
+  size_t j;
   int i;
   if (out) *out = NULL;
   if (!desc || !out) return LSTM_ERR_ARGUMENT;
@@ -2793,8 +2738,10 @@ static lstm_status lstm__create_model(const lstm_model_desc *desc, void *memory,
     const lstm__tensor *t = m->tensors + i;
     if (t->kind == LSTM__T_TABLE)
       lstm__init_normal(m->params + t->offset, t->count, desc->seed, (uint64_t)(i + 1));
-    else if (!lstm__init_vector(m, t))
+    else if (t->kind < LSTM__T_NORM)
       (desc->init == LSTM_INIT_PYTORCH ? lstm__init_pytorch : lstm__init_default)(m, t, (uint64_t)(i + 1));
+    else /* as if it were not there: gains 1, all others 0 */
+      for (j = 0; j < t->count && t->kind <= LSTM__T_NORM_CELL; j++) m->params[t->offset + j] = 1.0f;
   }
   lstm_model_refresh(m);
   return LSTM_OK;
@@ -2826,9 +2773,8 @@ LSTM_API int lstm_model_bidirectional(const lstm_model *model) { return model->p
 
 static lstm_status lstm__tensor_view(const lstm_model *m, int i, float *base, lstm_tensor *out) {
   const lstm__tensor *t;
-  if (!out) return LSTM_ERR_ARGUMENT;
-  memset(out, 0, sizeof *out);
-  if (i < 0 || i >= m->plan.tensors) return LSTM_ERR_ARGUMENT;
+  if (out) memset(out, 0, sizeof *out);
+  if (!out || i < 0 || i >= m->plan.tensors) return LSTM_ERR_ARGUMENT;
   t = m->tensors + i;
   out->rows = t->rows;
   out->columns = t->columns;
@@ -3567,24 +3513,19 @@ static lstm_status lstm__check_target(const lstm_model *m, const lstm_batch *b, 
 }
 
 static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b, const lstm__loss *loss) {
-  int t, lane, last = lstm_model_reads_last(m), steps = last ? 1 : b->seq_len;
+  int t, lane, last = lstm_model_reads_last(m), ids = loss->kind == LSTM_CROSS_ENTROPY;
   lstm_status status;
-  int ids = loss->kind == LSTM_CROSS_ENTROPY;
   if ((int)loss->kind <= LSTM_LOSS_NONE || loss->kind >= LSTM_LOSS_COUNT)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
   if (ids ? !b->target_ids : !b->targets)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "this loss needs batch.%s", ids ? "target_ids" : "targets");
-  if (b->burn_in < 0 || b->burn_in > b->seq_len)
-    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "burn_in is %d, wanted 0 to %d", b->burn_in, b->seq_len);
   if (b->burn_in && last)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "burn_in is %d, but this model reads a sequence once", b->burn_in);
-  for (t = 0; t < steps; t++)
-    for (lane = 0; lane < b->batch_size; lane++) {
-      if (t >= lstm__length(b, lane)) continue; /* padding: anything */
-      status = lstm__check_target(m, b, loss, t, lane);
-      if (status != LSTM_OK) return status;
-    }
-  return LSTM_OK;
+  status = lstm__within(b->error, "burn_in", b->burn_in, 0, b->seq_len, LSTM_ERR_ARGUMENT);
+  for (t = 0; t < (last ? 1 : b->seq_len); t++)
+    for (lane = 0; status == LSTM_OK && lane < b->batch_size; lane++)
+      if (t < lstm__length(b, lane)) status = lstm__check_target(m, b, loss, t, lane); /* padding: anything */
+  return status;
 }
 
 /* [SECTION] Batches
@@ -3606,23 +3547,6 @@ static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *
     e->run(e->user, count, task, context);
   else
     for (i = 0; i < count; i++) task(context, i);
-}
-
-/* What a row of outputs is for: y, or the loss. */
-static void lstm__take_row(lstm__batch_run *run, const float *z, float *row, int t, int lane) {
-  size_t o = (size_t)lstm_model_output_size(run->m), at = lstm__row_at(&run->b, t, lane);
-  if (run->y) lstm__emit(run->m, z, row, run->y + at * o);
-  if (run->loss) {
-    double weight = lstm__row_weight(&run->b, run->loss, t, lane);
-    lstm_metrics *sums = lstm__state_sums(run->s) + lane;
-    int correct = 0;
-    if (!(weight > 0)) return;
-    memcpy(row, z, o * sizeof(float));
-    sums->loss += lstm__mul(weight, lstm__row_loss(run->m->kernels, run->loss, (int)o, row, &run->b, at, &correct));
-    sums->weight += weight;
-    sums->targets += 1;
-    sums->correct += correct;
-  }
 }
 
 /* --- reading a sequence: joining directions, and last, mean or max over time ------------------------------------- */
@@ -3680,9 +3604,25 @@ static lstm__rows lstm__inputs_at(const lstm__group *g, int t) {
   return lstm__rows_at(g->infer.tokens ? NULL : b->x + (size_t)t * (size_t)b->batch_size * in, in, g->lanes);
 }
 
+/* What rows of outputs are for: y, or the loss. */
 static void lstm__take_rows(lstm__group *g, const lstm__rows *z, int t) {
+  const lstm__batch_run *run = g->run;
+  size_t o = (size_t)lstm_model_output_size(run->m);
   int r;
-  for (r = 0; r < g->infer.n; r++) lstm__take_row(g->run, lstm__row(z, r), g->row, t, g->lanes[r]);
+  for (r = 0; r < g->infer.n; r++) {
+    int lane = g->lanes[r], correct = 0;
+    size_t at = lstm__row_at(&run->b, t, lane);
+    double weight = run->loss ? lstm__row_weight(&run->b, run->loss, t, lane) : 0;
+    lstm_metrics *sums = lstm__state_sums(run->s) + lane;
+    if (run->y) lstm__emit(run->m, lstm__row(z, r), g->row, run->y + at * o);
+    if (!(weight > 0)) continue;
+    memcpy(g->row, lstm__row(z, r), o * sizeof(float));
+    sums->loss +=
+        lstm__mul(weight, lstm__row_loss(run->m->kernels, run->loss, (int)o, g->row, &run->b, at, &correct));
+    sums->weight += weight;
+    sums->targets += 1;
+    sums->correct += correct;
+  }
 }
 
 static float *lstm__pool_at(const lstm__group *g, int r) {
@@ -3976,35 +3916,29 @@ static int lstm__factors_ok(const float *values, int count) {
 
 /* Fills in the numbers of a description that is sound otherwise; returns what is wrong with them, or NULL. */
 static const char *lstm__resolve_numbers(const lstm_model *m, lstm_trainer_desc *d) {
-  static const float factors[] = {0, 0.1f, 0.999f, 0};
-  const float *number[] = {&d->learning_rate, &d->momentum,    &d->beta1,           &d->beta2,
-                           &d->alpha,         &d->epsilon,     &d->weight_decay,    &d->clip_norm,
-                           &d->clip_value,    &d->huber_delta, &d->label_smoothing, &d->schedule_factor};
-  int adam = d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW;
+  static const float factors[] = {0, 0.1f, 0.999f, 0}; /* of the schedules */
+  int adam = d->optimizer == LSTM_ADAM || d->optimizer == LSTM_ADAMW, unclipped = d->clip_norm < 0;
+  struct {
+    float *at, otherwise;
+  } numbers[] = {{&d->learning_rate, adam ? 1e-3f : 1e-2f}, {&d->momentum, 0}, {&d->beta1, 0.9f}, {&d->beta2, 0.999f},
+                 {&d->weight_decay, d->optimizer == LSTM_ADAMW ? 0.01f : 0}, {&d->alpha, 0.99f}, {&d->epsilon, 1e-8f},
+                 {&d->clip_norm, 5}, {&d->clip_value, 0}, {&d->huber_delta, 1}, {&d->label_smoothing, 0},
+                 {&d->schedule_factor, factors[d->schedule]}};
   size_t i;
-  for (i = 0; i < sizeof number / sizeof *number; i++)
-    if (!lstm__finite((double)*number[i])) return "a number of the trainer's is not finite";
-  d->huber_delta = lstm__choose(d->huber_delta, 1);
-  d->label_smoothing = lstm__choose(d->label_smoothing, 0);
+  if (d->epsilon < 0) return "epsilon must be above 0";
+  for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    if (!lstm__finite((double)*numbers[i].at)) return "a number of the trainer's is not finite";
+    *numbers[i].at = lstm__choose(*numbers[i].at, numbers[i].otherwise);
+  }
+  if (unclipped) d->clip_norm = -1;
   if (!(d->huber_delta > 0)) return "huber_delta must be above 0";
   if (d->label_smoothing > 1) return "label_smoothing must be within 0 and 1";
   if (d->loss != LSTM_CROSS_ENTROPY && (d->label_smoothing > 0 || d->class_weights))
     return "label_smoothing and class_weights need the loss cross-entropy";
   if (d->class_weights && !lstm__factors_ok(d->class_weights, lstm_model_output_size(m)))
     return "one of the class_weights is negative or not finite";
-  if (d->epsilon < 0) return "epsilon must be above 0";
-  d->learning_rate = lstm__choose(d->learning_rate, adam ? 1e-3f : 1e-2f);
-  d->momentum = lstm__choose(d->momentum, 0);
-  d->beta1 = lstm__choose(d->beta1, 0.9f);
-  d->beta2 = lstm__choose(d->beta2, 0.999f);
-  d->alpha = lstm__choose(d->alpha, 0.99f);
-  d->epsilon = lstm__choose(d->epsilon, 1e-8f);
-  d->weight_decay = lstm__choose(d->weight_decay, d->optimizer == LSTM_ADAMW ? 0.01f : 0);
-  d->clip_norm = d->clip_norm < 0 ? -1 : lstm__choose(d->clip_norm, 5);
-  d->clip_value = lstm__choose(d->clip_value, 0);
   if (d->momentum >= 1 || d->beta1 >= 1 || d->beta2 >= 1 || d->alpha >= 1)
     return "momentum, beta1, beta2 and alpha must be below 1";
-  d->schedule_factor = lstm__choose(d->schedule_factor, factors[d->schedule]);
   if (d->schedule_steps < 0) d->schedule_steps = 0;
   if (d->warmup < 0) d->warmup = 0;
   if ((d->schedule == LSTM_SCHEDULE_STEP || d->schedule == LSTM_SCHEDULE_COSINE) && d->schedule_steps < 1)
@@ -4312,9 +4246,8 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
 
 LSTM_API lstm_status lstm_trainer_size(const lstm_model *model, const lstm_trainer_desc *desc, size_t *size) {
   lstm_trainer_desc d;
-  if (!size) return LSTM_ERR_ARGUMENT;
-  *size = 0;
-  if (!model || !desc) return LSTM_ERR_ARGUMENT;
+  if (size) *size = 0;
+  if (!model || !desc || !size) return LSTM_ERR_ARGUMENT;
   d = *desc;
   return lstm__measure_trainer(model, &d, size);
 }
@@ -7634,8 +7567,8 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define IN LSTM__TARGET LSTM__FORCE_INLINE
 
 #if !defined(V_FMA) || LSTM__PASS > 10
-/* Compilers fuse a product and a sum where the CPU or a flag such as -march=native lets them; these bits must not depend
-   on that. The empty assembly costs nothing: the product stays in its register. */
+/* Compilers fuse a product and a sum where the CPU or a flag such as -march=native lets them; these bits must not
+   depend on that. The empty assembly costs nothing: the product stays in its register. */
 #if !defined(__GNUC__)
 #define LSTM__KEEP(p)
 #elif LSTM__PASS == 15
