@@ -5501,8 +5501,10 @@ typedef struct lstm__exact {
   size_t room;
 } lstm__exact;
 
+static double lstm__exact_size(double x) { return x < 0 ? -x : x; }
+
 static double lstm__exact_map(lstm_activation f, double x) {
-  double size = x < 0 ? -x : x, e = f == LSTM_TANH ? lstm__exp(-2 * size) : 0;
+  double size = lstm__exact_size(x), e = f == LSTM_TANH ? lstm__exp(-2 * size) : 0;
   if (f == LSTM_TANH) return (x < 0 ? -1 : 1) * ((1 - e) / (1 + e));
   if (f == LSTM_SIGMOID) return 1 / (1 + lstm__exp(-x));
   if (f == LSTM_RELU) return x > 0 ? x : 0;
@@ -5573,74 +5575,68 @@ static void lstm__exact_gru(const lstm__exact *e, const lstm__layer *l, const do
   }
 }
 
-static void lstm__exact_cell(const lstm__exact *e, const lstm__layer *l, const double *in, double *out) {
+/* Step t of n of a lane: merges the directions a and b, each p wide, and reads as the layer says. */
+static void lstm__exact_join(const lstm__exact *e, const lstm__layer *l, const double *a, double *out, int lane, int t,
+                             int n) {
+  size_t p = (size_t)e->t->model->layers[l->source].out, width = (size_t)l->out, u;
+  size_t row = (size_t)(t * e->t->B + lane), to = l->o.read == LSTM_READ_ALL ? row : (size_t)lane;
+  const double *b = a + e->room;
+  int sum = l->o.bidirectional && l->o.merge == LSTM_MERGE_SUM;
+  for (u = 0; u < width; u++) {
+    double x = u < p ? a[row * p + u] : b[row * p + u - p], z = sum ? b[row * p + u] : 0, *y = out + to * width + u;
+    if (l->o.read == LSTM_READ_ALL) *y = x + z;
+    if (l->o.read == LSTM_READ_MEAN) *y += (x + z) / n;
+    if (l->o.read == LSTM_READ_MAX && (t == 0 || x + z > *y)) *y = x + z;
+    if (l->o.read == LSTM_READ_LAST) /* the backward direction ends at step 0 */
+      *y += (t == (u < p ? n - 1 : 0) ? x : 0) + (t == 0 ? z : 0);
+  }
+}
+
+/* A lane's h and c before its first step. */
+static void lstm__exact_begin(const lstm__exact *e, const lstm__layer *l, int lane) {
   const lstm_trainer *t = e->t;
   const double *rest = lstm__exact_tensor(e, l, LSTM__T_H0); /* c0 follows */
-  size_t n = (size_t)l->out, values = n + (l->type == LSTM_LAYER_LSTM ? (size_t)l->units : 0), row, j;
-  int lane, s;
-  for (lane = 0; lane < t->B; lane++) {
-    const float *from = e->b->initial ? e->b->initial : t->carry;
-    from += (size_t)lane * (size_t)t->model->plan.state_size + (size_t)l->values;
-    for (j = 0; j < values; j++) e->lane[j] = !t->fresh[lane] ? (double)from[j] : rest ? rest[j] : 0;
-    for (s = 0; s < t->lengths[lane]; s++) {
-      row = (size_t)((l->reverse ? t->lengths[lane] - 1 - s : s) * t->B + lane);
-      if (l->type == LSTM_LAYER_LSTM)
-        lstm__exact_lstm(e, l, in + row * (size_t)l->in, e->lane, e->lane + n);
-      else
-        lstm__exact_gru(e, l, in + row * (size_t)l->in, e->lane, e->lane + n);
-      memcpy(out + row * n, e->lane, n * sizeof(double));
-    }
-  }
+  const float *from = (e->b->initial ? e->b->initial : t->carry) + (size_t)lane * (size_t)t->model->plan.state_size;
+  int j, values = l->out + (l->type == LSTM_LAYER_LSTM ? l->units : 0);
+  for (j = 0; j < values; j++) e->lane[j] = !t->fresh[lane] ? (double)from[l->values + j] : rest ? rest[j] : 0;
 }
 
-/* Unit u of a lane: merges the directions a and b, each p wide, and reads as the layer says. */
-static void lstm__exact_join(const lstm__exact *e, const lstm__layer *l, const double *a, double *out, int lane,
-                             size_t u) {
-  size_t p = (size_t)e->t->model->layers[l->source].out, width = (size_t)l->out;
-  const double *b = a + e->room;
-  double *to = out + (size_t)lane * width + u, x, z;
-  int t, n = e->t->lengths[lane], sum = l->o.bidirectional && l->o.merge == LSTM_MERGE_SUM;
-  for (t = 0; t < n; t++) {
-    size_t row = (size_t)(t * e->t->B + lane);
-    x = u < p ? a[row * p + u] : b[row * p + u - p];
-    z = sum ? b[row * p + u] : 0;
-    if (l->o.read == LSTM_READ_ALL) out[row * width + u] = x + z;
-    if (l->o.read == LSTM_READ_MEAN) *to += (x + z) / n;
-    if (l->o.read == LSTM_READ_MAX && (t == 0 || x + z > *to)) *to = x + z;
-    if (l->o.read == LSTM_READ_LAST) /* the backward direction ends at step 0 */
-      *to += (t == (u < p ? n - 1 : 0) ? x : 0) + (t == 0 ? z : 0);
-  }
-}
-
-/* Unit j of a row of an embedding, a dense layer, or a dropout layer, which does nothing here. */
-static double lstm__exact_unit(const lstm__exact *e, const lstm__layer *l, const double *in, size_t row, size_t j) {
+/* One lane through a node; dropout does nothing here. */
+static void lstm__exact_lane(const lstm__exact *e, const lstm__layer *l, const double *in, double *out, int lane,
+                             int steps) {
   const double *table = lstm__exact_tensor(e, l, LSTM__T_TABLE), *w = lstm__exact_tensor(e, l, LSTM__T_WEIGHT);
-  const double *b = lstm__exact_tensor(e, l, LSTM__T_DENSE_BIAS);
-  if (table) return table[(size_t)e->b->ids[row] * (size_t)l->out + j];
-  if (!w) return in[row * (size_t)l->in + j];
-  return lstm__exact_map(l->o.activation, lstm__exact_dot(w, j, (size_t)l->in, in + row * (size_t)l->in, b[j]));
+  const double *b = lstm__exact_tensor(e, l, LSTM__T_DENSE_BIAS), *x;
+  size_t n = (size_t)l->out, k = (size_t)l->in, row, j;
+  int s;
+  if (l->recurrent) lstm__exact_begin(e, l, lane);
+  for (s = 0; s < steps; s++) {
+    row = (size_t)((l->reverse ? steps - 1 - s : s) * e->t->B + lane);
+    x = in + row * k;
+    if (l->type == LSTM_LAYER_LSTM) lstm__exact_lstm(e, l, x, e->lane, e->lane + n);
+    if (l->type == LSTM_LAYER_GRU) lstm__exact_gru(e, l, x, e->lane, e->lane + n);
+    if (l->type == LSTM__NODE_JOIN) lstm__exact_join(e, l, in, out, lane, s, steps);
+    for (j = 0; j < n && l->type != LSTM__NODE_JOIN; j++)
+      out[row * n + j] = l->recurrent ? e->lane[j]
+                         : table      ? table[(size_t)e->b->ids[row] * n + j]
+                         : w          ? lstm__exact_map(l->o.activation, lstm__exact_dot(w, j, k, x, b[j]))
+                                      : x[j];
+  }
 }
 
 /* The loss of a pass with the weights w. */
 static double lstm__exact_loss(lstm__exact *e) {
   const lstm_trainer *t = e->t;
   const lstm_model *m = t->model;
-  size_t in = (size_t)m->desc.input_size, r, j, rows = (size_t)(t->T * t->B);
-  int k, lane;
+  size_t inputs = (size_t)(t->T * t->B) * (size_t)m->desc.input_size, i;
+  int k, lane, read = 0;
   memset(e->rows, 0, (size_t)(m->plan.layers + 1) * e->room * sizeof(double));
-  for (r = 0; e->b->x && r < rows; r++)
-    for (j = 0; j < in && lstm__is_live(t, (int)r); j++) e->rows[r * in + j] = (double)e->b->x[r * in + j];
+  for (i = 0; e->b->x && i < inputs; i++) e->rows[i] = (double)e->b->x[i];
   for (k = 0; k < m->plan.layers; k++) {
     const lstm__layer *l = m->layers + k;
-    double *from = e->rows + (size_t)(l->source + 1) * e->room, *to = e->rows + (size_t)(k + 1) * e->room;
-    size_t n = (size_t)l->out;
-    if (l->recurrent) lstm__exact_cell(e, l, from, to);
-    for (j = 0; l->type == LSTM__NODE_JOIN && j < n; j++)
-      for (lane = 0; lane < t->B; lane++) lstm__exact_join(e, l, from, to, lane, j);
-    if (l->type == LSTM__NODE_JOIN && l->o.read) rows = (size_t)t->B;
-    if (l->recurrent || l->type == LSTM__NODE_JOIN) continue;
-    for (r = 0; r < rows; r++)
-      for (j = 0; j < n && lstm__is_live(t, (int)r); j++) to[r * n + j] = lstm__exact_unit(e, l, from, r, j);
+    for (lane = 0; lane < t->B; lane++)
+      lstm__exact_lane(e, l, e->rows + (size_t)(l->source + 1) * e->room, e->rows + (size_t)(k + 1) * e->room, lane,
+                       read ? t->lengths[lane] > 0 : t->lengths[lane]);
+    read |= l->type == LSTM__NODE_JOIN && l->o.read;
   }
   return e->desc->loss(e->desc->user, e->rows + (size_t)m->plan.layers * e->room, NULL);
 }
@@ -5669,8 +5665,8 @@ static lstm_gradcheck_result lstm__exact_compare(lstm__exact *e, int tensor, int
       }
       now.numeric += lstm__mul(side / (2 * step), lstm__exact_loss(e));
     }
-    now.error = now.analytic < now.numeric ? now.numeric - now.analytic : now.analytic - now.numeric;
-    size = now.numeric < 0 ? -now.numeric : now.numeric;
+    now.error = lstm__exact_size(now.numeric - now.analytic);
+    size = lstm__exact_size(now.numeric);
     if (now.error != 0) now.error /= size > scale ? size : scale;
     if (!(best.error <= now.error)) best = now;
   }
@@ -5712,7 +5708,7 @@ static lstm_status lstm__exact_run(lstm__exact *e, size_t outputs, lstm_gradchec
 
 static void lstm__carve_exact(lstm__arena *a, lstm__exact *e, size_t outputs) {
   const lstm_model *m = e->t->model;
-  size_t widest = (size_t)(m->plan.widest > m->desc.input_size || !e->b->x ? m->plan.widest : m->desc.input_size);
+  size_t widest = (size_t)lstm__int_max(m->plan.widest, e->b->x ? m->desc.input_size : 0);
   e->room = (size_t)(e->b->seq_len * e->b->batch_size) * widest;
   e->w = (double *)lstm__carve(a, m->plan.params, sizeof(double));
   e->rows = (double *)lstm__carve(a, e->room, (size_t)(m->plan.layers + 1) * sizeof(double));
@@ -5720,41 +5716,44 @@ static void lstm__carve_exact(lstm__arena *a, lstm__exact *e, size_t outputs) {
   e->y = lstm__carve_floats(a, outputs);
 }
 
+/* The check sees a model that computes the same twice. */
+static lstm_status lstm__refuse_random(const lstm_model *m, lstm_error *error) {
+  int i, j;
+  for (i = 0; i < m->desc.layer_count; i++)
+    for (j = 0; j < LSTM__OPTIONS; j++) {
+      const lstm__option *o = lstm__options() + j;
+      int random = o->what == LSTM__RATE || o->at == offsetof(lstm_layer, noise);
+      if (random && lstm__option_value(m->desc.layers + i, o) > 0)
+        return lstm__fail(error, LSTM_ERR_UNSUPPORTED,
+                          "layer %d draws random numbers in training: set its %s to 0 for the check", i, o->name);
+    }
+  return LSTM_OK;
+}
+
 LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, const lstm_gradcheck_desc *desc,
                                     lstm_gradcheck_result *out) {
-  lstm__exact e;
+  lstm__exact e = {t, desc, NULL, NULL, NULL, NULL, NULL, 0};
   lstm__arena arena;
   lstm_batch b;
   void *block;
   size_t outputs;
-  int i;
   lstm_status status;
   if (!t || !batch || !desc || !desc->loss || !out || desc->directions < 0) return LSTM_ERR_ARGUMENT;
   memset(out, 0, sizeof *out);
-  for (i = 0; i < t->model->desc.layer_count; i++) {
-    const lstm_layer *l = t->model->desc.layers + i;
-    const char *chance = l->rate > 0 ? "rate" : l->dropout > 0 ? "dropout" : l->zoneout > 0 ? "zoneout" : "noise";
-    if (l->recurrent_dropout > 0) chance = "recurrent_dropout";
-    if (l->rate > 0 || l->dropout > 0 || l->recurrent_dropout > 0 || l->zoneout > 0 || l->noise > 0)
-      return lstm__fail(desc->error, LSTM_ERR_UNSUPPORTED,
-                        "layer %d draws random numbers in training: set its %s to 0 for the check", i, chance);
-  }
+  status = lstm__refuse_random(t->model, desc->error);
   b = *batch;
   if (b.ids && lstm_model_takes_ids(t->model)) b.x = NULL;
   if (!b.error) b.error = desc->error;
-  status = lstm__check_batch(t->model, &b, t->desc.batch_size, t->desc.seq_len, &b);
-  if (status != LSTM_OK) return status;
-  memset(&e, 0, sizeof e);
+  if (!status) status = lstm__check_batch(t->model, &b, t->desc.batch_size, t->desc.seq_len, &b);
+  if (status) return status;
   memset(&arena, 0, sizeof arena);
-  e.t = t;
-  e.desc = desc;
   e.b = &b;
   outputs = (size_t)((lstm_model_reads_last(t->model) ? 1 : b.seq_len) * b.batch_size);
   outputs *= (size_t)lstm_model_output_size(t->model);
   lstm__carve_exact(&arena, &e, outputs);
   if (arena.overflow) return lstm__fail(desc->error, LSTM_ERR_LIMIT, "too large for this machine");
   status = lstm__place(&t->desc.allocator, arena.used, NULL, 0, &arena, &block, desc->error);
-  if (status != LSTM_OK) return status;
+  if (status) return status;
   lstm__carve_exact(&arena, &e, outputs);
   status = lstm__exact_run(&e, outputs, out);
   lstm__free(&t->desc.allocator, block);
