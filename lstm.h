@@ -5815,12 +5815,14 @@ static lstm__piece lstm__piece_of(const char *text) {
   return p;
 }
 
+static int lstm__same(lstm__piece a, lstm__piece b) { return a.size == b.size && !memcmp(a.at, b.at, a.size); }
+
+static int lstm__piece_is(lstm__piece p, const char *text) { return lstm__same(p, lstm__piece_of(text)); }
+
 static int lstm__begins(lstm__piece p, const char *text) {
   size_t n = strlen(text);
   return p.size >= n && !memcmp(p.at, text, n);
 }
-
-static int lstm__piece_is(lstm__piece p, const char *text) { return p.size == strlen(text) && lstm__begins(p, text); }
 
 /* Takes n bytes off the beginning. */
 static lstm__piece lstm__piece_from(lstm__piece p, size_t n) {
@@ -5927,12 +5929,14 @@ static uint32_t lstm__json_hex(const char *at, const char *end) {
   return v;
 }
 
+/* What has an escape by a letter: the slash need not be escaped. */
+static const char lstm__escapes[] = "\"\\/bfnrt", lstm__escaped[] = "\"\\/\b\f\n\r\t";
+
 /* An escape, from its backslash. Returns the bytes used, 0 where it is malformed. */
 static size_t lstm__json_escape(const char *at, const char *end, uint32_t *out) {
-  static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-  const char *name = end - at > 1 ? (const char *)memchr(names, at[1], 8) : NULL;
+  const char *name = end - at > 1 ? (const char *)memchr(lstm__escapes, at[1], 8) : NULL;
   uint32_t low;
-  *out = name ? (unsigned char)values[name - names] : 0;
+  *out = name ? (unsigned char)lstm__escaped[name - lstm__escapes] : 0;
   if (name) return 2;
   if (end - at < 6 || at[1] != 'u' || (*out = lstm__json_hex(at + 2, end)) == 0) return 0;
   if (*out < 0xd800 || *out >= 0xe000) return 6;
@@ -6110,37 +6114,29 @@ static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t siz
 
 /* --- no duplicates, no holes, no overlap ------------------------------------------------------------------------- */
 
-static int lstm__same(lstm__piece a, lstm__piece b) { return a.size == b.size && !memcmp(a.at, b.at, a.size); }
-
-/* Entry i must have a name of its own, begin where another ends (or at 0), and overlap none. */
-static lstm_status lstm__check_place(const lstm__file *f, int i) {
-  const lstm__entry *e = &f->entries[i], *other = f->entries;
-  int good = e->begin == 0, overlaps = 0;
-  for (; other < f->entries + f->entry_count; ++other) {
-    if (other == e) continue;
-    if (lstm__same(e->name, other->name)) return LSTM__BAD(f, FORMAT, "tensor %p is there twice", &e->name);
-    good |= e->begin == other->end;
-    overlaps |= e->begin < other->end && other->begin < e->end;
-  }
-  if (good && !overlaps) return LSTM_OK;
-  return LSTM__BAD(f, FORMAT, "tensor %p: its place leaves a hole or overlaps another tensor", &e->name);
-}
-
-/* The tables are bounded, so that each row may be compared with each. */
+/* No two of a name, no overlap, no hole: each entry begins at 0 or where another ends. The tables are bounded, so that
+   each row may be compared with each. */
 static lstm_status lstm__check_tables(const lstm__file *f) {
-  lstm_status status = LSTM_OK;
   size_t bytes = 0;
   int i, k;
   for (i = 0; i < f->pair_count; ++i)
     for (k = 0; k < i; ++k)
       if (lstm__same(f->pairs[i].key, f->pairs[k].key))
         return LSTM__BAD(f, FORMAT, "metadata %p is there twice", &f->pairs[i].key);
-  for (i = 0; i < f->entry_count && !status; ++i) {
-    status = lstm__check_place(f, i);
-    bytes += f->entries[i].end - f->entries[i].begin;
+  for (i = 0; i < f->entry_count; ++i) {
+    const lstm__entry *e = &f->entries[i], *other = f->entries;
+    int good = e->begin == 0, overlaps = 0;
+    for (; other < f->entries + f->entry_count; ++other) {
+      if (other == e) continue;
+      if (lstm__same(e->name, other->name)) return LSTM__BAD(f, FORMAT, "tensor %p is there twice", &e->name);
+      good |= e->begin == other->end;
+      overlaps |= e->begin < other->end && other->begin < e->end;
+    }
+    if (!good || overlaps)
+      return LSTM__BAD(f, FORMAT, "tensor %p: its place leaves a hole or overlaps another tensor", &e->name);
+    bytes += e->end - e->begin;
   }
-  if (status || bytes == f->size) return status;
-  return LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", bytes, f->size);
+  return bytes == f->size ? LSTM_OK : LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", bytes, f->size);
 }
 
 /* --- metadata ---------------------------------------------------------------------------------------------------- */
@@ -6203,6 +6199,7 @@ typedef struct lstm__content {
   int count;
   float *params;               /* of these tensors; NULL: there are none yet */
   const lstm_trainer *trainer; /* NULL: only a model */
+  lstm_save_desc desc;
 } lstm__content;
 
 /* A tensor in a file. A bias comes in two: bias_ih, and bias_hh, which is zeros, but ends with a GRU's bias_hn. */
@@ -6214,17 +6211,22 @@ typedef struct lstm__item {
   int bias, added;      /* 1: a bias; 1: bias_hh, which is added to data */
 } lstm__item;
 
-static lstm__content lstm__content_of(const lstm_model *m) {
-  lstm__content c = {m, m->tensors, m->plan.tensors, m->params, NULL};
+static lstm__content lstm__content_of(const lstm_model *m, const lstm_save_desc *desc) {
+  lstm__content c;
+  memset(&c, 0, sizeof c);
+  c.model = m;
+  c.tensors = m->tensors;
+  c.count = m->plan.tensors;
+  c.params = m->params;
+  if (desc) c.desc = *desc;
   return c;
 }
 
 /* Entry 0 or 1 of tensor i in a file; returns 0 where it has none. */
 static int lstm__tensor_item(const lstm__content *c, int i, int second, lstm__item *out) {
   const lstm__tensor *t = c->tensors + i;
-  size_t n = strlen(t->name);
   if (second ? t->kind != LSTM__T_BIAS : t->kind == LSTM__T_BIAS_HN) return 0;
-  memcpy(out->name, t->name, n + 1);
+  memcpy(out->name, t->name, LSTM__NAME);
   out->rows = (size_t)t->rows;
   out->columns = (size_t)t->columns;
   out->count = t->count;
@@ -6232,8 +6234,7 @@ static int lstm__tensor_item(const lstm__content *c, int i, int second, lstm__it
   out->bias = t->kind == LSTM__T_BIAS || t->kind == LSTM__T_DENSE_BIAS;
   out->added = second;
   if (!second) return 1;
-  while (memcmp(out->name + n - 7, "bias_ih", 7)) --n;
-  out->name[n - 2] = 'h';
+  memcpy(strrchr(out->name, '.'), ".bias_hh", 8);
   if (i + 1 < c->count && t[1].kind == LSTM__T_BIAS_HN) {
     out->ends = t[1].count;
     out->count -= out->ends;
@@ -6517,9 +6518,24 @@ static lstm_status lstm__check_entry(const lstm__file *f, const lstm__entry *e, 
                    type == LSTM__F32 ? "F32" : "F32, F16 or BF16", &e->type_name);
 }
 
+/* The tensors that the layers make. Where the file is to blame for senseless layers, it has a bad format. */
+static lstm_status lstm__plan_file(lstm__file *f, lstm__content *c) {
+  lstm__plan plan;
+  lstm_status status = lstm__make_plan(&f->model, &plan, NULL, NULL);
+  if (!status && plan.tensors > f->tensor_capacity)
+    return LSTM__BAD(f, FORMAT, "the layers have %d tensors, the file has %d", plan.tensors, f->entry_count);
+  if (!status) status = lstm__make_plan(&f->model, &plan, NULL, f->tensors);
+  memset(c, 0, sizeof *c);
+  c->tensors = f->tensors;
+  c->count = plan.tensors;
+  if (status == LSTM_ERR_ARGUMENT && !f->desc.layer_count) status = LSTM_ERR_FORMAT;
+  if (status && f->desc.error) f->desc.error->status = status;
+  return status;
+}
+
 /* Entry n must be item n: F32, and right behind the entry before. Where only a model is asked for, a checkpoint's
    tensors may follow. */
-static lstm_status lstm__match_ours(lstm__file *f, const lstm__content *c) {
+static lstm_status lstm__match_items(lstm__file *f, const lstm__content *c) {
   lstm_status status = LSTM_OK;
   lstm__item t;
   int at, n, i;
@@ -6539,19 +6555,12 @@ static lstm_status lstm__match_ours(lstm__file *f, const lstm__content *c) {
   return n == f->entry_count ? LSTM_OK : LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[n].name);
 }
 
-/* The tensors that the layers make. Where the file is to blame for senseless layers, it has a bad format. */
-static lstm_status lstm__plan_file(lstm__file *f, lstm__content *c) {
-  lstm__plan plan;
-  lstm_status status = lstm__make_plan(&f->model, &plan, NULL, NULL);
-  if (!status && plan.tensors > f->tensor_capacity)
-    return LSTM__BAD(f, FORMAT, "the layers have %d tensors, the file has %d", plan.tensors, f->entry_count);
-  if (!status) status = lstm__make_plan(&f->model, &plan, NULL, f->tensors);
-  memset(c, 0, sizeof *c);
-  c->tensors = f->tensors;
-  c->count = plan.tensors;
-  if (status == LSTM_ERR_ARGUMENT && !f->desc.layer_count) status = LSTM_ERR_FORMAT;
-  if (status && f->desc.error) f->desc.error->status = status;
-  return status;
+static lstm_status lstm__match_ours(lstm__file *f) {
+  lstm__content c;
+  lstm_status status = lstm__check_version(f);
+  if (!status) status = lstm__read_layers(f);
+  if (!status) status = lstm__plan_file(f, &c);
+  return status ? status : lstm__match_items(f, &c);
 }
 
 /* --- foreign files: PyTorch state dicts -------------------------------------------------------------------------- */
@@ -6747,11 +6756,17 @@ static void lstm__tell_assumed(lstm__file *f) {
 }
 
 /* Every tensor must be found by its name, but for biases, and every entry be used. */
-static lstm_status lstm__match_theirs(lstm__file *f, const lstm__content *c) {
-  lstm_status status = LSTM_OK;
+static lstm_status lstm__match_theirs(lstm__file *f) {
+  lstm__content c;
   lstm__item t;
-  int at, n;
-  for (at = n = 0; !status && lstm__next_item(c, &at, &t); ++n) {
+  int at = 0, n;
+  lstm_status status;
+  lstm__call_all(f);
+  status = f->desc.layer_count ? lstm__described_layers(f) : lstm__infer_layers(f);
+  if (!status) status = lstm__plan_file(f, &c);
+  if (status) return status;
+  lstm__tell_assumed(f);
+  for (n = 0; !status && lstm__next_item(&c, &at, &t); ++n) {
     lstm__entry *e = f->source[n] = lstm__find_entry(f, t.name);
     if (e) {
       status = lstm__check_entry(f, e, &t, LSTM__BF16);
@@ -6890,7 +6905,7 @@ static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
   lstm_status status = lstm__build_model(&f->model, meta_size, NULL, 0, out);
   if (status) return status;
   (void)lstm__copy_meta(f, (*out)->meta, meta_size, &(*out)->meta_count);
-  c = lstm__content_of(*out);
+  c = lstm__content_of(*out, NULL);
   lstm__fill(f, &c);
   for (i = 0; i < c.count && !status && !f->desc.allow_not_finite; ++i)
     if (!lstm__all_finite(c.params + c.tensors[i].offset, c.tensors[i].count))
@@ -6904,37 +6919,16 @@ static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
   return status;
 }
 
-static lstm_status lstm__load_ours(lstm__file *f) {
-  lstm__content c;
-  lstm_status status = lstm__check_version(f);
-  if (!status) status = lstm__read_layers(f);
-  if (!status) status = lstm__plan_file(f, &c);
-  return status ? status : lstm__match_ours(f, &c);
-}
-
-static lstm_status lstm__load_theirs(lstm__file *f) {
-  lstm__content c;
-  lstm_status status;
-  lstm__call_all(f);
-  status = f->desc.layer_count ? lstm__described_layers(f) : lstm__infer_layers(f);
-  if (!status) status = lstm__plan_file(f, &c);
-  if (status) return status;
-  lstm__tell_assumed(f);
-  return lstm__match_theirs(f, &c);
-}
-
 LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out) {
   lstm_load_desc d = lstm__load_desc_of(desc);
   lstm__file f;
   void *work = NULL;
   lstm_status status;
-  int i, ours = 0;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
   if (!data) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load_memory: data is NULL");
   status = lstm__open(&f, data, size, &d, &work);
-  for (i = 0; i < f.pair_count; ++i) ours |= lstm__begins(f.pairs[i].key, "lstm.");
-  if (!status) status = ours ? lstm__load_ours(&f) : lstm__load_theirs(&f);
+  if (!status) status = lstm__unknown_pair(&f, "lstm.") ? lstm__match_ours(&f) : lstm__match_theirs(&f);
   if (!status) status = lstm__build_from_file(&f, out);
   lstm__free(&d.allocator, work);
   return status;
@@ -7019,15 +7013,14 @@ static void lstm__write_floats(lstm__sink *s, const float *p, size_t count) {
 
 /* A JSON string, with the fewest escapes. */
 static void lstm__write_string(lstm__sink *s, const char *text) {
-  static const char hex[] = "0123456789abcdef";
   lstm__write(s, "\"", 1);
   for (; *text; ++text) {
-    unsigned char c = (unsigned char)*text;
-    char escape[6] = {'\\', 'u', '0', '0', 0, 0};
-    const char *found = c < 0x20 || c == '"' || c == '\\' ? strchr("\"\"\\\\\bb\ff\nn\rr\tt", c) : NULL;
-    escape[4] = hex[c >> 4];
-    escape[5] = hex[c & 15];
-    if (found) escape[1] = found[1];
+    unsigned c = (unsigned char)*text;
+    const char *found = c == '/' ? NULL : strchr(lstm__escaped, *text);
+    char escape[] = "\\u0000";
+    if (found) escape[1] = lstm__escapes[found - lstm__escaped];
+    escape[4] = (char)('0' + c / 16);
+    escape[5] = "0123456789abcdef"[c % 16];
     if (found || c < 0x20)
       lstm__write(s, escape, found ? 2 : 6);
     else
@@ -7043,15 +7036,15 @@ static void lstm__write_pair(lstm__sink *s, const char *before, const char *key,
   lstm__write_string(s, value);
 }
 
-static void lstm__write_metadata(lstm__sink *s, const lstm__content *c, const lstm_save_desc *d) {
+static void lstm__write_metadata(lstm__sink *s, const lstm__content *c) {
   char key[LSTM__LINE], value[LSTM__LINE];
-  const lstm_model *m = c->model;
+  const lstm_save_desc *d = &c->desc;
   int i, have;
   for (i = 0; (have = lstm__own_pair(c, i, key, value)) != 0; ++i)
     if (have == 1) lstm__write_pair(s, i ? "," : "{\"__metadata__\":{", key, value);
   for (i = 0; d->meta && i < d->meta_count; ++i) lstm__write_pair(s, ",", d->meta[i].key, d->meta[i].value);
-  for (i = 0; !d->meta && i < m->meta_count; ++i)
-    lstm__write_pair(s, ",", lstm_model_meta_key(m, i), lstm_model_meta_value(m, i));
+  for (i = 0; !d->meta && i < c->model->meta_count; ++i)
+    lstm__write_pair(s, ",", lstm_model_meta_key(c->model, i), lstm_model_meta_value(c->model, i));
 }
 
 static void lstm__write_entry(lstm__sink *s, const lstm__item *t, size_t *place) {
@@ -7067,11 +7060,11 @@ static void lstm__write_entry(lstm__sink *s, const lstm__item *t, size_t *place)
   *place = end;
 }
 
-static void lstm__write_header(lstm__sink *s, const lstm__content *c, const lstm_save_desc *d) {
+static void lstm__write_header(lstm__sink *s, const lstm__content *c) {
   lstm__item t;
   size_t place = 0;
   int at = 0;
-  lstm__write_metadata(s, c, d);
+  lstm__write_metadata(s, c);
   lstm__write_text(s, "}");
   while (lstm__next_item(c, &at, &t)) lstm__write_entry(s, &t, &place);
   lstm__write_text(s, "}");
@@ -7105,66 +7098,58 @@ static lstm_status lstm__check_meta(const lstm_save_desc *d) {
 
 /* The whole file: a model, or a checkpoint. The header is padded with spaces so that the data begin at a multiple of
    64. */
-static lstm_status lstm__save(lstm__sink *s, const lstm__content *c, const lstm_save_desc *d) {
+static lstm_status lstm__save(lstm__sink *s, const lstm__content *c) {
   unsigned char length[8];
   lstm__sink counter;
   lstm__item t;
   int at = 0;
-  lstm_status status = lstm__check_meta(d);
+  lstm_status status = lstm__check_meta(&c->desc);
   if (status) return status;
   memset(&counter, 0, sizeof counter);
   counter.size = 8;
-  lstm__write_header(&counter, c, d);
+  lstm__write_header(&counter, c);
   counter.size = (counter.size + 63) & ~(size_t)63;
   lstm__to_le(length, counter.size - 8, 8);
   lstm__write(s, length, 8);
-  lstm__write_header(s, c, d);
+  lstm__write_header(s, c);
   while (s->size < counter.size) lstm__write(s, " ", 1);
   while (lstm__next_item(c, &at, &t)) {
     lstm__write_floats(s, t.added ? NULL : t.data, t.count);
     lstm__write_floats(s, t.end, t.ends);
   }
   lstm__flush(s);
-  return s->failed ? lstm__fail(d->error, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
+  return s->failed ? lstm__fail(c->desc.error, LSTM_ERR_IO, "the file could not be written") : LSTM_OK;
 }
 
-static lstm_save_desc lstm__save_desc_of(const lstm_save_desc *desc) {
-  lstm_save_desc none;
-  memset(&none, 0, sizeof none);
-  return desc ? *desc : none;
-}
-
-static lstm_status lstm__save_with(const lstm_writer *writer, const lstm__content *c, const lstm_save_desc *desc) {
-  lstm_save_desc d = lstm__save_desc_of(desc);
+static lstm_status lstm__save_with(const lstm_writer *writer, const lstm__content *c) {
   lstm__sink s;
   memset(&s, 0, sizeof s);
   s.writer = writer;
-  if (writer && writer->write) return lstm__save(&s, c, &d);
-  return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "there is no writer");
+  if (writer && writer->write) return lstm__save(&s, c);
+  return lstm__fail(c->desc.error, LSTM_ERR_ARGUMENT, "there is no writer");
 }
 
 LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
                                       size_t capacity, size_t *size) {
-  lstm_save_desc d = lstm__save_desc_of(desc);
   lstm__content c;
   lstm__sink s;
   lstm_status status;
   if (!model || !size) return LSTM_ERR_ARGUMENT;
-  c = lstm__content_of(model);
+  c = lstm__content_of(model, desc);
   memset(&s, 0, sizeof s);
   s.buffer = (unsigned char *)buffer;
   s.capacity = capacity;
-  status = lstm__save(&s, &c, &d);
+  status = lstm__save(&s, &c);
   *size = s.size;
   if (status || !buffer || s.size <= capacity) return status;
-  return lstm__fail(d.error, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity, s.size);
+  return lstm__fail(c.desc.error, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity, s.size);
 }
 
 LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer) {
   lstm__content c;
   if (!model) return LSTM_ERR_ARGUMENT;
-  c = lstm__content_of(model);
-  return lstm__save_with(writer, &c, desc);
+  c = lstm__content_of(model, desc);
+  return lstm__save_with(writer, &c);
 }
 
 /* --- files by name ----------------------------------------------------------------------------------------------- */
@@ -7289,8 +7274,8 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 #ifndef LSTM_NO_TRAINING
 
 /* The best weights under the model's names, the current ones if none were kept. */
-static lstm__content lstm__checkpoint_of(const lstm_trainer *t) {
-  lstm__content c = lstm__content_of(t->model);
+static lstm__content lstm__checkpoint_of(const lstm_trainer *t, const lstm_save_desc *desc) {
+  lstm__content c = lstm__content_of(t->model, desc);
   c.trainer = t;
   if (t->has_best) c.params = t->best;
   return c;
@@ -7300,8 +7285,8 @@ LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_s
                                        const lstm_writer *writer) {
   lstm__content c;
   if (!trainer) return LSTM_ERR_ARGUMENT;
-  c = lstm__checkpoint_of(trainer);
-  return lstm__save_with(writer, &c, desc);
+  c = lstm__checkpoint_of(trainer, desc);
+  return lstm__save_with(writer, &c);
 }
 
 /* The checkpoint is of this architecture and this description: its metadata are what this trainer would write, but for
@@ -7342,7 +7327,7 @@ static lstm_status lstm__read_progress(lstm__file *f, lstm_trainer *t) {
 
 /* The tensors, exactly, all finite. */
 static lstm_status lstm__check_run(lstm__file *f, const lstm__content *c) {
-  lstm_status status = lstm__match_ours(f, c);
+  lstm_status status = lstm__match_items(f, c);
   size_t k;
   int i;
   for (i = 0; i < f->entry_count && !status; ++i)
@@ -7367,10 +7352,10 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
   if (!status) status = lstm__check_version(&f);
   if (!status && !lstm__find_pair(&f, "trainer.steps"))
     status = lstm__fail(error, LSTM_ERR_FORMAT, "this file is a model, not a checkpoint");
-  c = lstm__checkpoint_of(&after);
+  c = lstm__checkpoint_of(&after, NULL);
   if (!status) status = lstm__match_run(&f, &c);
   if (!status) status = lstm__read_progress(&f, &after);
-  c = lstm__checkpoint_of(&after);
+  c = lstm__checkpoint_of(&after, NULL);
   if (!status) status = lstm__check_run(&f, &c);
   if (!status) { /* nothing can fail any more */
     *trainer = after;
