@@ -5592,23 +5592,18 @@ static void lstm__exact_join(const lstm__exact *e, const lstm__layer *l, const d
   }
 }
 
-/* A lane's h and c before its first step. */
-static void lstm__exact_begin(const lstm__exact *e, const lstm__layer *l, int lane) {
-  const lstm_trainer *t = e->t;
-  const double *rest = lstm__exact_tensor(e, l, LSTM__T_H0); /* c0 follows */
-  const float *from = (e->b->initial ? e->b->initial : t->carry) + (size_t)lane * (size_t)t->model->plan.state_size;
-  int j, values = l->out + (l->type == LSTM_LAYER_LSTM ? l->units : 0);
-  for (j = 0; j < values; j++) e->lane[j] = !t->fresh[lane] ? (double)from[l->values + j] : rest ? rest[j] : 0;
-}
-
 /* One lane through a node; dropout does nothing here. */
 static void lstm__exact_lane(const lstm__exact *e, const lstm__layer *l, const double *in, double *out, int lane,
                              int steps) {
-  const double *table = lstm__exact_tensor(e, l, LSTM__T_TABLE), *w = lstm__exact_tensor(e, l, LSTM__T_WEIGHT);
-  const double *b = lstm__exact_tensor(e, l, LSTM__T_DENSE_BIAS), *x;
-  size_t n = (size_t)l->out, k = (size_t)l->in, row, j;
+  const double *table = lstm__exact_tensor(e, l, LSTM__T_TABLE), *w = lstm__exact_tensor(e, l, LSTM__T_WEIGHT), *x;
+  const double *b = lstm__exact_tensor(e, l, LSTM__T_DENSE_BIAS);
+  const double *rest = lstm__exact_tensor(e, l, LSTM__T_H0); /* c0 follows */
+  const float *carried = e->b->initial ? e->b->initial : e->t->carry;
+  size_t n = (size_t)l->out, k = (size_t)l->in, values = n + (l->type == LSTM_LAYER_LSTM ? (size_t)l->units : 0);
+  size_t at = (size_t)lane * (size_t)e->t->model->plan.state_size + (size_t)l->values, row, j;
   int s;
-  if (l->recurrent) lstm__exact_begin(e, l, lane);
+  for (j = 0; l->recurrent && j < values; j++)
+    e->lane[j] = !e->t->fresh[lane] ? (double)carried[at + j] : rest ? rest[j] : 0;
   for (s = 0; s < steps; s++) {
     row = (size_t)((l->reverse ? steps - 1 - s : s) * e->t->B + lane);
     x = in + row * k;
@@ -5655,9 +5650,7 @@ static lstm_gradcheck_result lstm__exact_compare(lstm__exact *e, int tensor, int
   for (step = 1.0 / 131072; step > 1e-8 && !(best.error < LSTM_GRADCHECK_TOLERANCE / 4); step /= 16) {
     now.analytic = now.numeric = 0;
     for (side = -1; side <= 1; side += 2) {
-      lstm_rng rng;
-      rng.seed = e->desc->seed;
-      rng.counter = ((uint64_t)tensor << 48) + ((uint64_t)direction << 32);
+      lstm_rng rng = {e->desc->seed, ((uint64_t)tensor << 48) + ((uint64_t)direction << 32)};
       for (i = 0; i < count; i++) {
         double sign = lstm_random_bits(&rng) & 1 ? 1 : -1;
         e->w[at + i] = (double)params[i] + lstm__mul(sign * side, step);
@@ -6319,15 +6312,14 @@ static void lstm__put_hash(lstm__text *t, const float *list, int count) {
   uint64_t h = 14695981039346656037u;
   unsigned char bits[4];
   int i;
-  if (!list) {
-    lstm__put_string(t, "none");
-    return;
-  }
-  for (i = 0; i < count; ++i) {
+  for (i = 0; list && i < count; ++i) {
     lstm__to_le(bits, lstm__bits_of_float(list[i]), 4);
     h = lstm__hash(h, bits, 4);
   }
-  lstm__put_number(t, h);
+  if (list)
+    lstm__put_number(t, h);
+  else
+    lstm__put_string(t, "none");
 }
 
 static void lstm__run_value(const lstm_trainer *t, int i, lstm__text *value) {
@@ -6363,8 +6355,8 @@ static int lstm__own_pair(const lstm__content *c, int i, char key[LSTM__LINE], c
   if (i < 4) return 1 + (i == 3 && d->numerics == LSTM_FUSED);
   i -= 4;
   if (i < d->layer_count) {
-    (void)lstm__layer_key(i, key);
     lstm__put_layer(&v, &d->layers[i]);
+    (void)lstm__layer_key(i, key);
     return 1;
   }
 #ifndef LSTM_NO_TRAINING
@@ -6797,18 +6789,17 @@ static float lstm__read_float(const unsigned char *p, int type) {
   return lstm__half_to_float((uint32_t)lstm__from_le(p, 2));
 }
 
-/* Elements of an entry, to replace or to be added. Zero addends are skipped, so that a -0 survives: bias_hh is zeros in
-   our files. */
-static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, size_t from, size_t count, int add,
-                              float *to) {
+/* A tensor, which its entry replaces or is added to. Zero addends are skipped, so that a -0 survives: bias_hh is zeros
+   in our files. */
+static void lstm__read_item(const lstm__file *f, const lstm__entry *e, const lstm__item *t) {
   size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
-  const unsigned char *p = f->data + e->begin + from * bytes;
-  for (i = 0; i < count; ++i, p += bytes) {
-    float v = lstm__read_float(p, e->type);
-    if (!add)
-      to[i] = v;
+  const unsigned char *p = f->data + e->begin;
+  for (i = 0; i < t->count + t->ends; ++i, p += bytes) {
+    float v = lstm__read_float(p, e->type), *to = i < t->count ? t->data + i : t->end + (i - t->count);
+    if (!t->added || i >= t->count)
+      *to = v;
     else if (v != 0)
-      to[i] = to[i] == 0 ? v : to[i] + v;
+      *to = *to == 0 ? v : *to + v;
   }
 }
 
@@ -6816,11 +6807,8 @@ static void lstm__read_floats(const lstm__file *f, const lstm__entry *e, size_t 
 static void lstm__fill(const lstm__file *f, const lstm__content *c) {
   lstm__item t;
   int at = 0, n;
-  for (n = 0; lstm__next_item(c, &at, &t); ++n) {
-    if (!f->source[n]) continue;
-    lstm__read_floats(f, f->source[n], 0, t.count, t.added, t.data);
-    lstm__read_floats(f, f->source[n], t.count, t.ends, 0, t.end);
-  }
+  for (n = 0; lstm__next_item(c, &at, &t); ++n)
+    if (f->source[n]) lstm__read_item(f, f->source[n], &t);
 }
 
 /* Copies the pairs that are not the library's, decoded, as KEY 0 VALUE 0. Returns the bytes; `to` NULL: only counts. */
@@ -6910,12 +6898,9 @@ static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
   for (i = 0; i < c.count && !status && !f->desc.allow_not_finite; ++i)
     if (!lstm__all_finite(c.params + c.tensors[i].offset, c.tensors[i].count))
       status = LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", c.tensors[i].name);
-  if (!status) {
-    lstm_model_refresh(*out);
-    return LSTM_OK;
-  }
-  lstm_model_destroy(*out);
-  *out = NULL;
+  if (!status) lstm_model_refresh(*out);
+  if (status) lstm_model_destroy(*out);
+  if (status) *out = NULL;
   return status;
 }
 
@@ -7036,17 +7021,6 @@ static void lstm__write_pair(lstm__sink *s, const char *before, const char *key,
   lstm__write_string(s, value);
 }
 
-static void lstm__write_metadata(lstm__sink *s, const lstm__content *c) {
-  char key[LSTM__LINE], value[LSTM__LINE];
-  const lstm_save_desc *d = &c->desc;
-  int i, have;
-  for (i = 0; (have = lstm__own_pair(c, i, key, value)) != 0; ++i)
-    if (have == 1) lstm__write_pair(s, i ? "," : "{\"__metadata__\":{", key, value);
-  for (i = 0; d->meta && i < d->meta_count; ++i) lstm__write_pair(s, ",", d->meta[i].key, d->meta[i].value);
-  for (i = 0; !d->meta && i < c->model->meta_count; ++i)
-    lstm__write_pair(s, ",", lstm_model_meta_key(c->model, i), lstm_model_meta_value(c->model, i));
-}
-
 static void lstm__write_entry(lstm__sink *s, const lstm__item *t, size_t *place) {
   char text[128];
   lstm__text o = lstm__text_in(text, sizeof text);
@@ -7061,10 +7035,16 @@ static void lstm__write_entry(lstm__sink *s, const lstm__item *t, size_t *place)
 }
 
 static void lstm__write_header(lstm__sink *s, const lstm__content *c) {
+  const lstm_save_desc *d = &c->desc;
+  char key[LSTM__LINE], value[LSTM__LINE];
   lstm__item t;
   size_t place = 0;
-  int at = 0;
-  lstm__write_metadata(s, c);
+  int i, have, at = 0;
+  for (i = 0; (have = lstm__own_pair(c, i, key, value)) != 0; ++i)
+    if (have == 1) lstm__write_pair(s, i ? "," : "{\"__metadata__\":{", key, value);
+  for (i = 0; d->meta && i < d->meta_count; ++i) lstm__write_pair(s, ",", d->meta[i].key, d->meta[i].value);
+  for (i = 0; !d->meta && i < c->model->meta_count; ++i)
+    lstm__write_pair(s, ",", lstm_model_meta_key(c->model, i), lstm_model_meta_value(c->model, i));
   lstm__write_text(s, "}");
   while (lstm__next_item(c, &at, &t)) lstm__write_entry(s, &t, &place);
   lstm__write_text(s, "}");
