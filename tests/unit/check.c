@@ -282,10 +282,12 @@ static int wrong_gate;
 
 /* The derivative of one gate is off by 1 %. */
 static void wrong_backward(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
-  int i, j;
+  int u;
   right_backward(n, gates, c, c_prev, dh, dc);
-  for (i = 0; i < n / 16; i++)
-    for (j = 0; j < 16; j++) gates[i * 64 + wrong_gate * 16 + j] *= 1.01f;
+  for (u = 0; u < n; u++) { /* the last block may have 8 units */
+    int block = n - u / 16 * 16 < 16 ? 8 : 16;
+    gates[u / 16 * 64 + wrong_gate * block + u % 16] *= 1.01f;
+  }
 }
 
 static void test_a_wrong_derivative_is_found(void **arg) {
