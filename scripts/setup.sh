@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what building and testing need and what is not there yet; does nothing when everything is there.
 # usage: sh scripts/setup.sh [--dev]      (make setup, make setup-dev)
-# A C compiler and make are assumed. --dev adds what `make check`, sanitize, fuzz, cross and valgrind use.
+# A C compiler and make are assumed. --dev adds what `make check`, sanitize, fuzz, cross and valgrind use; the parts of
+# these that miss something skip, so nothing of it makes this script fail.
 set -u
 
 say() { echo "setup: $*"; }
@@ -45,7 +46,18 @@ has_cppcheck() { have cppcheck; }
 has_luacheck() { have luacheck; }
 has_valgrind() { have valgrind; }
 has_qemu() { have qemu-aarch64 || have qemu-aarch64-static; }
-has_cross() { have aarch64-linux-gnu-gcc; }
+has_gcc_aarch64() { have aarch64-linux-gnu-gcc; }
+has_gcc_riscv64() { have riscv64-linux-gnu-gcc; }
+has_gcc_s390x() { have s390x-linux-gnu-gcc; }
+has_gcc_i386() { have i686-linux-gnu-gcc; }
+has_mingw() { have x86_64-w64-mingw32-gcc; }
+has_wine() { have wine64 || have wine || have /usr/lib/wine/wine64; }
+has_wasi() {
+  echo '#include <stdio.h>
+    int main(void) { return puts(""); }' |
+    clang --target=wasm32-wasi --sysroot="${WASI_SYSROOT:-/usr}" -x c -o /dev/null - 2>/dev/null
+}
+has_node() { have node; }
 
 # --- what are they called? ------------------------------------------------------------------------------------------
 
@@ -61,7 +73,14 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
     apt-get:clang_tidy) echo clang-tidy ;;
     apt-get:luacheck) echo lua-check ;;
     apt-get:qemu) echo qemu-user ;;
-    apt-get:cross) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+    apt-get:gcc_aarch64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+    apt-get:gcc_riscv64) echo gcc-riscv64-linux-gnu libc6-dev-riscv64-cross ;;
+    apt-get:gcc_s390x) echo gcc-s390x-linux-gnu libc6-dev-s390x-cross ;;
+    apt-get:gcc_i386) echo gcc-i686-linux-gnu libc6-dev-i386-cross ;;
+    apt-get:mingw) echo gcc-mingw-w64-x86-64-posix ;;
+    apt-get:wine) echo wine64 ;;
+    apt-get:wasi) echo wasi-libc lld libclang-rt-dev-wasm32 ;;
+    apt-get:node) echo nodejs ;;
     dnf:libc) echo glibc-devel ;;
     dnf:pkgconfig) echo pkgconf-pkg-config ;;
     dnf:lua) echo lua-devel ;;
@@ -72,7 +91,11 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
     dnf:clang_tidy) echo clang-tools-extra ;;
     dnf:luacheck) ;;
     dnf:qemu) echo qemu-user ;;
-    dnf:cross) echo gcc-aarch64-linux-gnu ;;
+    dnf:gcc_*) ;; # Fedora's cross compilers come without a C library
+    dnf:mingw) echo mingw64-gcc mingw64-winpthreads-static ;;
+    dnf:wine) echo wine-core ;;
+    dnf:wasi) echo wasi-libc-static lld ;;
+    dnf:node) echo nodejs ;;
     pacman:libc) echo glibc ;;
     pacman:pkgconfig) echo pkgconf ;;
     pacman:lua) echo lua54 ;;
@@ -81,7 +104,11 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
     pacman:clang_tidy) echo clang ;;
     pacman:luacheck) echo luacheck ;;
     pacman:qemu) echo qemu-user ;;
-    pacman:cross) echo aarch64-linux-gnu-gcc ;;
+    pacman:gcc_aarch64) echo aarch64-linux-gnu-gcc ;;
+    pacman:gcc_riscv64) echo riscv64-linux-gnu-gcc ;;
+    pacman:mingw) echo mingw-w64-gcc ;;
+    pacman:wasi) echo wasi-libc wasi-compiler-rt lld ;;
+    pacman:node | apk:node) echo nodejs ;;
     apk:libc) echo musl-dev ;;
     apk:pkgconfig) echo pkgconf ;;
     apk:lua) echo lua5.4-dev ;;
@@ -89,11 +116,15 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
     apk:luaunit) echo luarocks5.4 ;;
     apk:clang) echo clang compiler-rt ;;
     apk:clang_tidy) echo clang-extra-tools ;;
-    apk:luacheck | apk:cross) ;;
-    apk:qemu) echo qemu-aarch64 ;;
+    apk:luacheck | apk:wasi) ;;
+    apk:mingw) echo mingw-w64-gcc ;;
+    apk:qemu) echo qemu-aarch64 qemu-riscv64 qemu-s390x ;;
     brew:pkgconfig) echo pkgconf ;;
     brew:lua) echo lua@5.4 ;;
-    brew:libc | brew:clang | brew:gxx | brew:clang_tidy | brew:valgrind | brew:qemu | brew:cross) ;;
+    brew:libc | brew:clang | brew:gxx | brew:clang_tidy | brew:valgrind) ;;
+    brew:qemu | brew:wine | brew:wasi) ;;
+    brew:mingw) echo mingw-w64 ;;
+    *:gcc_*) ;;
     *:gxx) echo g++ ;;
     *) echo "$2" ;;
   esac
@@ -130,7 +161,8 @@ missing() {
 }
 
 things="libc pkgconfig lua cmocka luaunit"
-[ "${1:-}" = "--dev" ] && things="$things gxx clang clang_tidy cppcheck luacheck valgrind qemu cross"
+[ "${1:-}" = "--dev" ] && things="$things gxx clang clang_tidy cppcheck luacheck valgrind qemu
+  gcc_aarch64 gcc_riscv64 gcc_s390x gcc_i386 mingw wine wasi node"
 
 todo=$(missing $things)
 if [ -z "$todo" ]; then

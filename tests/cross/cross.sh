@@ -17,7 +17,7 @@ check() { # name, command
   else printf 'not ok %s: %s\n%s\n' "$target" "$1" "$said"; return 1; fi
 }
 
-# --- programs for a target: $cc compiles, $run runs, $exe ends a program's name ------------------------------------------
+# --- programs for a target: $cc compiles, $run runs, $exe ends a program's name --------------------------------------
 # GNU C99, because gcc for s390x computes float expressions in double where it is asked for ISO C.
 
 build() { # source -> $program
@@ -75,7 +75,7 @@ wasm() {
   needs clang
   needs "wasm-ld wasm-ld-14 wasm-ld-15 wasm-ld-16 wasm-ld-19"
   needs node
-  cc="clang --target=wasm32-wasi --sysroot=/usr -msimd128 -Itests/cross/wasi" exe=.wasm
+  cc="clang --target=wasm32-wasi --sysroot=${WASI_SYSROOT:-/usr} -msimd128 -Itests/cross/wasi" exe=.wasm
   run="node --no-warnings tests/cross/wasi/run.mjs"
   echo 'int main(void){return 0;}' | $cc -x c -o "$dir/wasm-probe" - 2>/dev/null ||
     { echo "skip wasm: wasi-libc or clang's run-time library for wasm32 is not installed"; return; }

@@ -465,7 +465,8 @@ static uint64_t walk_forward(int tiny, int check) {
     uint64_t scalar = digest_forward(&shapes[i], LSTM_ISA_SCALAR, tiny, check);
     for (isa = LSTM_ISA_SCALAR + 1; isa < SETS; isa++)
       if (walks(isa, shapes[i].hidden, tiny))
-        compare(scalar, digest_forward(&shapes[i], isa, tiny, check && checks_all_ways(isa)), isa, "shape", i, &differences);
+        compare(scalar, digest_forward(&shapes[i], isa, tiny, check && checks_all_ways(isa)), isa, "shape", i,
+                &differences);
     hash = fnv1a_number(hash, scalar, 8);
   }
   if (differences) fail_msg("%d differences between instruction sets", differences);
