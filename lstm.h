@@ -256,6 +256,7 @@
      LSTM_NO_TRAINING           without trainers
      LSTM_NO_SIMD               scalar code only
      LSTM_NO_SSE2, LSTM_NO_AVX2, LSTM_NO_AVX512, LSTM_NO_NEON, LSTM_NO_WASM    without that instruction set
+     LSTM_NO_PORTABLE           without LSTM_PORTABLE, which is a quarter of the compiled code; see NUMERICS
      LSTM_ONLY_ISA              SCALAR, SSE2, AVX2, AVX512, NEON or WASM: only that one, and the CPU is not asked for it
      LSTM_MAX_...               limits, see LIMITS
 
@@ -312,20 +313,32 @@
 
    NUMERICS
    --------
-   One model and one input give the same bits: as single steps or as a sequence; alone, in a batch, or among other
-   lanes; on one thread or many; on scalar, AVX2, AVX-512 and NEON code; with gcc and clang at any level of
-   optimisation. So does training: the same seed and the same batches give the same weights. What makes it so: each
-   output is one chain of fused multiply-adds, which starts at the bias and takes the inputs in order; sums that cross
-   lanes go in a fixed order; exp, log, tanh and sigmoid are the library's own; random numbers come from counters;
-   scalar code without a fused multiply-add in hardware computes it exactly. exp is within 1.5 units in the last place,
-   sigmoid and tanh are within 3 (tests/kernels sweeps them); in a cell, sigmoid stops at -43 and 43.
+   A model calculates in one of two ways (`numerics` in its description), which its file records. LSTM_FUSED, the
+   default, is the faster one where the CPU has a fused multiply-add; LSTM_PORTABLE fuses nothing, so that every machine
+   can do the same. One model and one input give the same bits: as single steps or as a sequence; alone, in a batch, or
+   among other lanes; on one thread or many; with gcc and clang at any level of optimisation; and
+
+     fused       on scalar, AVX2, AVX-512 and NEON code. SSE2 and WASM cannot fuse: they give the bits of LSTM_PORTABLE
+     portable    on scalar, SSE2, AVX2, AVX-512, NEON and WASM code
+
+   So does training: the same seed and the same batches give the same weights. The two ways differ in the last places;
+   so do initial weights, which the kernels make orthogonal, and weights that were trained. What makes it so: each
+   output is one chain of multiply-adds, which starts at the bias and takes the inputs in order; sums that cross lanes
+   go in a fixed order; exp, log, tanh and sigmoid are the library's own; random numbers come from counters; whether a
+   product and a sum are fused is written down, so that no compiler can choose; scalar code without a fused multiply-add
+   in hardware computes it exactly.
+
+   In units in the last place of the exact value (tests/kernels/ulp.c compares all floats), in both ways: exp is within
+   1, sigmoid and tanh are within 2.5; a cell's gates, which share divisions, within 4.5, and its h = o tanh(c) within
+   3.5 of what its o and c give. exp and sigmoid are constant beyond -87 and 87, a cell's sigmoid beyond -43 and 43;
+   tanh is 1 beyond 9.1. They take infinite numbers; NaN gives NaN.
 
    The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
-   (FTZ, DAZ) on both sides; the library never changes these modes. What computes float expressions with more digits is
-   outside it: the x87 unit of 32-bit PCs (they need -msse2 -mfpmath=sse), and gcc for s390x with -std=c99 instead of
-   -std=gnu99. SSE2 and WASM have no fused multiply-add: they give the same bits among themselves whatever the batch or
-   thread, but differ from the others in the last places. -ffast-math breaks the promise and the detection of NaN; a
-   compiler that is given it warns (#warning).
+   (FTZ, DAZ) on both sides; the library never changes these modes. -ffast-math and its like (/fp:fast) void it, and the
+   detection of NaN; a compiler that is given it warns (#warning). What computes float expressions with more digits is
+   outside it: the x87 unit of 32-bit PCs (gcc and clang for i386 need -msse2 -mfpmath=sse), and gcc for s390x with
+   -std=c99 instead of -std=gnu99. There, where the compiler says so (FLT_EVAL_METHOD), and with LSTM_NO_PORTABLE,
+   LSTM_PORTABLE is refused with LSTM_ERR_UNSUPPORTED.
 
    The random numbers (lstm_rng, initial weights, dropout) are Philox 4x32-10, keyed by the seed: number n of a seed is
    the same everywhere. Initial weights of a tensor depend on the seed and its place among the tensors.
@@ -344,6 +357,7 @@
      lstm.version   "1", of the layer lines
      lstm.input     "96"
      lstm.output    "auto", "linear", "softmax" or "sigmoid"
+     lstm.numerics  "portable"; not there: fused
      lstm.layer.0   "embedding size=64"
      lstm.layer.1   "lstm hidden=128 peephole projection=32 zoneout=0.1 bidirectional merge=sum read=last name=encoder"
      lstm.layer.2   "dropout rate=0.5"
@@ -2602,6 +2616,8 @@ static lstm_status lstm__measure_model(const lstm_model_desc *d, size_t meta_siz
   lstm__arena arena;
   lstm_status status = lstm__make_plan(d, plan, NULL, NULL);
   if (status != LSTM_OK) return status;
+  if ((int)d->numerics < 0 || d->numerics >= LSTM_NUMERICS_COUNT)
+    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "numerics: there is no value %d", (int)d->numerics);
   memset(&arena, 0, sizeof arena);
   (void)lstm__carve_model(&arena, plan, meta_size);
   *size = arena.used;
@@ -2621,8 +2637,6 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
   *out = NULL;
   status = lstm__measure_model(d, meta_size, &plan, &size);
   if (status != LSTM_OK) return status;
-  if ((int)d->numerics < 0 || d->numerics >= LSTM_NUMERICS_COUNT)
-    return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "numerics: there is no value %d", (int)d->numerics);
   if (d->numerics == LSTM_PORTABLE && !LSTM__HAS_PORTABLE)
     return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "this build has no portable numerics");
   kernels = (int)d->isa >= 0 && d->isa < LSTM_ISA_COUNT ? lstm__kernels_of(d->isa, d->numerics) : NULL;
@@ -7598,7 +7612,7 @@ IN V K(reduce)(V x, V *scale) {
   return V_FMA(q, V_MUL(r, r), r);
 }
 
-/* Within 1.5 ulp on -87..87, constant beyond; NaN stays NaN. */
+/* Within 1 ulp on -87..87, constant beyond; NaN stays NaN. */
 IN V K(exp)(V x) {
   V scale, e;
   x = V_MIN(V_SET(87.0f), V_MAX(V_SET(-87.0f), x));
@@ -7621,7 +7635,7 @@ IN V K(expm1_of_tanh)(V x) {
   return V_FMA(e, scale, V_SUB(scale, V_SET(1.0f)));
 }
 
-/* Within 3 ulp, as tanh below. */
+/* Within 2.5 ulp, as tanh below. */
 IN V K(sigmoid)(V x) { return V_DIV(V_SET(1.0f), K(one_plus_exp)(x, 87.0f)); }
 
 IN V K(tanh)(V x) {

@@ -317,6 +317,7 @@ function lstm.sequences(options) end
 ---@field init? "default"|"pytorch"|"zero"|lstm.Model how weights begin (default "default"), or a model to copy them from
 ---@field seed? integer of the weights; default: the next one after lstm.seed
 ---@field isa? string instruction set (default: the best that lstm.isa allows)
+---@field numerics? "fused"|"portable" portable: the same bits on every machine, also without fused operations; slower
 ---@field meta? table what travels in the file: strings, numbers, booleans, vocabularies, scalers, tables of these
 ---@field [integer] lstm.Layer explicit form: the layers
 
@@ -431,6 +432,8 @@ function Model:tensors() end
 function Model:tensor(name, value) end
 ---@return string
 function Model:isa() end
+---@return "fused"|"portable"
+function Model:numerics() end
 ---@param label string
 ---@return integer?
 function Model:index(label) end
@@ -693,8 +696,16 @@ function History:judge(i, value) end
 ---@param options lstm.ModelOptions
 ---@return lstm.Model
 function lstm.model(options) end
+---@class lstm.LoadOptions
+---@field data? string the file's bytes, instead of a path
+---@field layers? lstm.Layer[] of a foreign file
+---@field prefixes? table<string, string> names in a foreign file, and what they are here
+---@field isa? string
+---@field numerics? "fused"|"portable" default: what the file says
+---@field allow_not_finite? boolean
+
 ---@param path string|table
----@param options? {data: string, layers: lstm.Layer[], prefixes: table, isa: string, allow_not_finite: boolean}
+---@param options? lstm.LoadOptions
 ---@return lstm.Model?, string? message, string? status
 function lstm.load(path, options) end
 ---@class lstm.EmbeddingOptions

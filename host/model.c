@@ -17,6 +17,7 @@ static const char *const read_names[] = {"all", "last", "mean", "max", NULL};
 static const char *const forget_names[] = {"learned", "zero", "one", "noise", NULL};
 static const char *const merge_names[] = {"concat", "sum", NULL};
 static const char *const init_names[] = {"default", "pytorch", "zero", NULL};
+static const char *const numerics_names[] = {"", "fused", "portable", NULL};
 const char *const host_output_names[] = {"auto", "linear", "softmax", "sigmoid", NULL};
 
 host_model *host_checkmodel(lua_State *L, int arg) {
@@ -137,6 +138,10 @@ static int read_layers(lua_State *L, int table, lstm_layer *layers) {
   return n;
 }
 
+static lstm_numerics read_numerics(lua_State *L, int table) {
+  return (lstm_numerics)host_field_choice(L, table, "numerics", LSTM_NUMERICS_DEFAULT, numerics_names);
+}
+
 static lstm_isa read_isa(lua_State *L, int table) {
   lstm_isa isa;
   lua_getfield(L, table, "isa");
@@ -162,7 +167,7 @@ void host_raise_layers(lua_State *L, const char *what, const lstm_error *error) 
   host_raise(L, "%s: %s", what, message[0] ? message : lstm_status_text(error->status));
 }
 
-/* model{input =, layers =, output =, init =, seed =, isa =} */
+/* model{input =, layers =, output =, init =, seed =, isa =, numerics =} */
 static int model_new(lua_State *L) {
   lstm_layer layers[MAX_LAYERS];
   lstm_error error = host_no_error();
@@ -177,6 +182,7 @@ static int model_new(lua_State *L) {
   desc.output = (lstm_output)host_field_choice(L, 1, "output", LSTM_OUTPUT_AUTO, host_output_names);
   desc.init = (lstm_init)host_field_choice(L, 1, "init", LSTM_INIT_DEFAULT, init_names);
   desc.isa = read_isa(L, 1);
+  desc.numerics = read_numerics(L, 1);
   desc.seed = host_field_seed(L, 1, "seed");
   desc.error = &error;
   box = push_box(L);
@@ -249,7 +255,7 @@ const char *const *host_gates(const lstm_model *model, int layer) {
   return lstm_model_desc_of(model)->layers[layer].type == LSTM_LAYER_GRU ? gru_gates : lstm_gates;
 }
 
-/* describe() -> {input =, layers =, output =, isa =}: what model() takes. */
+/* describe() -> {input =, layers =, output =, isa =, numerics =}: what model() takes. */
 static int model_describe(lua_State *L) {
   const lstm_model *model = host_checkmodel(L, 1)->model;
   const lstm_model_desc *desc = lstm_model_desc_of(model);
@@ -267,6 +273,8 @@ static int model_describe(lua_State *L) {
   lua_setfield(L, -2, "output");
   lua_pushstring(L, lstm_isa_name(lstm_model_isa(model)));
   lua_setfield(L, -2, "isa");
+  lua_pushstring(L, numerics_names[desc->numerics]);
+  lua_setfield(L, -2, "numerics");
   return 1;
 }
 
@@ -500,8 +508,8 @@ static int read_prefixes(lua_State *L, int table, lstm_prefix *prefixes) {
   return n;
 }
 
-/* load(path or nil, {data =, layers =, prefixes =, isa =, allow_not_finite =}) -> model, what was assumed of a foreign
-   file; or nil, message, status */
+/* load(path or nil, {data =, layers =, prefixes =, isa =, numerics =, allow_not_finite =}) -> model, what was assumed
+   of a foreign file; or nil, message, status */
 static int model_load(lua_State *L) {
   const char *path = luaL_optstring(L, 1, NULL);
   lstm_layer layers[MAX_LAYERS];
@@ -526,6 +534,7 @@ static int model_load(lua_State *L) {
   desc.prefixes = prefixes;
   desc.allow_not_finite = host_field_bool(L, 2, "allow_not_finite", 0);
   desc.isa = read_isa(L, 2);
+  desc.numerics = read_numerics(L, 2);
   desc.assumed = assumed;
   desc.assumed_capacity = sizeof assumed;
   desc.error = &error;

@@ -22,6 +22,7 @@ Model.__name = "lstm.model"
 
 local LOSSES = {"mse", "mae", "huber", "cross_entropy", "binary_cross_entropy"}
 local READS = {"all", "last", "mean", "max"}
+local NUMERICS = {"fused", "portable"}
 local output_of = {
   mse = "linear", mae = "linear", huber = "linear", cross_entropy = "softmax", binary_cross_entropy = "sigmoid",
 }
@@ -114,7 +115,8 @@ local spec = {
   layers = {type = "integer", min = 1}, dropout = {type = "number", min = 0, below = 1},
   embedding = {type = "integer", min = 1}, output = {type = {"integer", "table"}, min = 1},
   read = {choices = READS}, loss = {choices = LOSSES}, init = {type = {"string", "table"}},
-  seed = {type = "integer"}, isa = {type = "string"}, meta = {type = "table"}, ["#"] = true,
+  seed = {type = "integer"}, isa = {type = "string"}, numerics = {choices = NUMERICS},
+  meta = {type = "table"}, ["#"] = true,
 }
 
 local function wrap(fields) return setmetatable(fields, Model) end
@@ -138,6 +140,7 @@ local function is_model(value) return getmetatable(value) == Model end
 -- loss: "mse", "mae", "huber", "cross_entropy" (default for a vocabulary or labels), "binary_cross_entropy".
 -- read: "all" (default for a vocabulary), "last", "mean" or "max".
 -- init: "default", "pytorch", "zero", or a model of the same layers.
+-- numerics: "fused" (default), or "portable": the same bits also on SSE2 and WASM, a little slower.
 -- seed; isa; meta: a table that travels in the file.
 -- Raises for unknown options and for what no model can be.
 function module.new(given)
@@ -157,7 +160,7 @@ function module.new(given)
   local self = wrap{
     core = core.model{
       input = inputs, layers = list, output = output_of[loss], init = from and "zero" or opts.init,
-      seed = opts.seed or seeds.next(), isa = opts.isa,
+      seed = opts.seed or seeds.next(), isa = opts.isa, numerics = opts.numerics,
     },
     loss = loss, vocab = vocab, output_vocab = output_vocab, labels = labels, meta = opts.meta or {},
   }
@@ -220,13 +223,14 @@ end
 
 --- Loads a model: one of ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format.
 -- opts: data (the file's bytes, instead of a path), layers (a list, for foreign files), prefixes = {["encoder."] =
---   "rnn."}, isa, allow_not_finite. `model.assumed` says what was assumed of a foreign file.
+--   "rnn."}, isa, numerics (default: what the file says), allow_not_finite. `model.assumed` says what was assumed of a
+--   foreign file.
 -- Returns the model, or nil, message, status. Raises for unknown options.
 function module.load(path, opts)
   if type(path) == "table" and opts == nil then path, opts = nil, path end
   opts = options.check(opts, {
     data = {type = "string"}, layers = {type = "table"}, prefixes = {type = "table"}, isa = {type = "string"},
-    allow_not_finite = {type = "boolean"},
+    numerics = {choices = NUMERICS}, allow_not_finite = {type = "boolean"},
   }, "load")
   if path == nil and not opts.data then core.raise("load: give a path") end
   if path ~= nil and type(path) ~= "string" then core.raise("load: the path must be a string") end
@@ -273,6 +277,9 @@ end
 
 --- The instruction set that it runs on.
 function Model:isa() return self.core:describe().isa end
+
+--- "fused" or "portable".
+function Model:numerics() return self.core:describe().numerics end
 
 function Model:__tostring()
   local text = self.core:summary():gsub("\n+$", "")

@@ -343,10 +343,22 @@ static void another_model_and_plain_models_are_refused(void **unused) {
   assert_int_equal(lstm_trainer_resume(r.trainer, plain.data, plain.size, &error), LSTM_ERR_FORMAT);
   assert_non_null(strstr(error.message, "not a checkpoint"));
   assert_int_equal(lstm_trainer_resume(NULL, file.data, file.size, &error), LSTM_ERR_ARGUMENT);
+  end_run(&other);
+#if LSTM__HAS_PORTABLE
+  {
+    lstm_load_desc how;
+    memset(&how, 0, sizeof how);
+    how.numerics = LSTM_PORTABLE;
+    assert_int_equal(lstm_load_memory(plain.data, plain.size, &how, &model), LSTM_OK);
+    other = run_of(model, &d);
+    assert_int_equal(lstm_trainer_resume(other.trainer, file.data, file.size, &error), LSTM_ERR_MISMATCH);
+    assert_non_null(strstr(error.message, "lstm.numerics: the checkpoint has no value, this trainer portable"));
+    end_run(&other);
+  }
+#endif
   bytes_free(&file);
   bytes_free(&plain);
   end_run(&r);
-  end_run(&other);
 }
 
 /* For any bytes: resumed and able to train, or refused with a sentence and unchanged. Loading them is safe too. */

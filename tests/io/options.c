@@ -322,6 +322,46 @@ static void fixture_of_format_1_loads(void **unused) {
   bytes_free(&file);
 }
 
+/* The file says "portable", and nothing of what is the default; the caller may decide otherwise. */
+static void numerics_are_in_the_file(void **unused) {
+  static const lstm_numerics asked[] = {LSTM_NUMERICS_DEFAULT, LSTM_FUSED, LSTM_PORTABLE};
+  size_t i;
+  int written;
+  (void)unused;
+  if (!LSTM__HAS_PORTABLE) skip();
+  for (written = LSTM_FUSED; written <= LSTM_PORTABLE; ++written)
+    for (i = 0; i < sizeof asked / sizeof asked[0]; ++i) {
+      lstm_layer layer = lstm_lstm(2);
+      lstm_model_desc desc;
+      lstm_load_desc how;
+      lstm_model *model, *copy;
+      bytes file;
+      memset(&desc, 0, sizeof desc);
+      memset(&how, 0, sizeof how);
+      desc.input_size = desc.layer_count = 1;
+      desc.layers = &layer;
+      desc.numerics = written == LSTM_FUSED && i == 0 ? LSTM_NUMERICS_DEFAULT : (lstm_numerics)written;
+      assert_int_equal(lstm_model_create(&desc, &model), LSTM_OK);
+      assert_int_equal(lstm_model_desc_of(model)->numerics, written);
+      file = written == LSTM_PORTABLE ? saved_as(model) : saved(model);
+      assert_int_equal(holds(&file, "\"lstm.numerics\":\"portable\""), written == LSTM_PORTABLE);
+      assert_int_equal(holds(&file, "numerics"), written == LSTM_PORTABLE);
+      how.numerics = asked[i];
+      assert_int_equal(lstm_load_memory(file.data, file.size, &how, &copy), LSTM_OK);
+      assert_int_equal(lstm_model_desc_of(copy)->numerics, asked[i] ? (int)asked[i] : written);
+      lstm_model_destroy(copy);
+      if (written == LSTM_PORTABLE) {
+        bytes other = patched(&file, "\"portable\"", "\"portably\"");
+        assert_refused(&other, &how, LSTM_ERR_FORMAT, "lstm.numerics: unknown numerics portably");
+        bytes_free(&other);
+      }
+      how.numerics = (lstm_numerics)9;
+      assert_refused(&file, &how, LSTM_ERR_ARGUMENT, "numerics: there is no value 9");
+      bytes_free(&file);
+      lstm_model_destroy(model);
+    }
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_option_alone_and_every_two),
                                      cmocka_unit_test(all_options_at_once),
@@ -329,6 +369,7 @@ int main(int argc, char **argv) {
                                      cmocka_unit_test(tensors_have_pytorchs_names_shapes_and_order),
                                      cmocka_unit_test(a_gru_has_pytorchs_second_bias),
                                      cmocka_unit_test(lines_without_sense_are_refused),
+                                     cmocka_unit_test(numerics_are_in_the_file),
                                      cmocka_unit_test(more_tensors_than_entries),
                                      cmocka_unit_test(the_largest_number_of_tensors),
                                      cmocka_unit_test(fixture_of_format_1_loads)};

@@ -77,7 +77,7 @@ static void check_close(const char *what, int size, const char *table, const flo
       fail_msg("%s, size %d, %s, element %d: %.9g, wanted %.9g", what, size, table, (int)i, (double)got[i], wanted[i]);
 }
 
-/* The hash of the first fused table's result, and of the first other's; the others' are compared with it. 0: not yet. */
+/* The hash of the first fused table's result, and of the first other's, for the rest to be compared with. 0: none. */
 typedef struct agreement {
   uint64_t fused, unfused;
 } agreement;

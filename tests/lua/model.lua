@@ -145,6 +145,30 @@ function TestLooking.testIsa()
   end
 end
 
+function TestLooking.testNumerics()
+  local x = lstm.zeros{4, 2} + 0.3
+  local function make(isa)
+    return lstm.model{input = 2, hidden = 20, output = 2, seed = 3, isa = isa, numerics = "portable"}
+  end
+  local m = make()
+  local reference = m:predict(x)
+  lu.assertEquals(m:numerics(), "portable")
+  lu.assertStrContains(tostring(m), ", portable numerics")
+  for _, isa in ipairs(lstm.isas()) do lu.assertEquals(make(isa):predict(x), reference) end    -- sse2 as well
+  lu.assertEquals(m:clone():numerics(), "portable")
+  lu.assertEquals(lstm.load{data = m:bytes()}:numerics(), "portable")
+  lu.assertEquals(lstm.load{data = m:bytes()}:predict(x), reference)
+  local fused = lstm.load{data = m:bytes(), numerics = "fused"}
+  lu.assertEquals(fused:numerics(), "fused")
+  lu.assertEquals(lstm.load{data = fused:bytes(), numerics = "portable"}:predict(x), reference)
+  local plain = lstm.model{input = 2, hidden = 20, output = 2, seed = 3}
+  lu.assertEquals(plain:numerics(), "fused")
+  lu.assertNil(tostring(plain):find "numerics")
+  lu.assertNil(plain:bytes():find "numerics")
+  fails('option "numerics" must be one of "fused" and "portable"', lstm.model, {input = 1, hidden = 2, numerics = "portabel"})
+  fails('option "numerics" must be one of "fused" and "portable"', lstm.load, {data = m:bytes(), numerics = "fussed"})
+end
+
 local TestFiles = {}
 local path = os.tmpname()
 

@@ -197,6 +197,7 @@ static lstm_status break_desc(lstm_model_desc *d, int way) {
   case 20: d->init = (lstm_init)55; return LSTM_ERR_ARGUMENT;
   case 21: d->output = (lstm_output)55; return LSTM_ERR_ARGUMENT;
   case 22: d->isa = (lstm_isa)55; return LSTM_ERR_UNSUPPORTED;
+  case 23: d->numerics = (lstm_numerics)55; return LSTM_ERR_ARGUMENT;
   default: return LSTM_OK;
   }
 }
