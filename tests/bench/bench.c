@@ -1,11 +1,12 @@
 /* bench: times the library; prints a table and writes build/bench.json. Nothing is asserted: times belong to a machine.
 
-   bench [--quick] [--only TEXT] [--isa NAME|all] [--numerics portable] [--threads N] [--json PATH] [--serve]
+   bench [--quick] [--cpu] [--only TEXT] [--isa NAME|all] [--numerics portable] [--threads N] [--json PATH] [--serve]
 
    --only: works whose name contains TEXT. --isa all: every set that this machine has. --numerics portable and
    --threads N: a second row for each work, timed in turns with the first; a portable row has the fused one's floor.
-   --serve: times one slice of the work TEXT for each line of the input and prints its seconds; so a script can let two
-   programs take turns.
+   --cpu: the thread's processor time instead of the wall clock's, for a machine with other work to do (not for several
+   threads). --serve: times one slice of the work TEXT for each line of the input and prints its seconds; so a script
+   can let two programs take turns.
 
    A row's time is the least of many short slices, as what disturbs only adds; the file has their median, too. Its floor
    is the least that this machine needs, of parts that take turns with it: the multiply-adds that the work needs (no
@@ -327,7 +328,8 @@ static void write_row(FILE *file, const row *r, const char *machine) {
   write_number(file, "cost", r->cost);
   write_number(file, "scaling", r->scaling);
   write_number(file, "scaling_share", r->scaling_share);
-  fprintf(file, ", \"machine\": \"%s\", \"version\": \"%s\"}", machine, LSTM_VERSION_STRING);
+  fprintf(file, ", \"clock\": \"%s\", \"machine\": \"%s\", \"version\": \"%s\"}", own_clock ? "cpu" : "wall", machine,
+          LSTM_VERSION_STRING);
 }
 
 static void write_json(const char *machine) {
@@ -344,8 +346,8 @@ static void write_json(const char *machine) {
 }
 
 static void usage(const char *message) {
-  fprintf(stderr, "bench: %s\nusage: bench [--quick] [--only TEXT] [--isa NAME|all] [--numerics portable] ", message);
-  fprintf(stderr, "[--threads N] [--json PATH] [--serve]\n");
+  fprintf(stderr, "bench: %s\nusage: bench [--quick] [--cpu] [--only TEXT] [--isa NAME|all] ", message);
+  fprintf(stderr, "[--numerics portable] [--threads N] [--json PATH] [--serve]\n");
   exit(2);
 }
 
@@ -363,6 +365,7 @@ static void parse(int argc, char **argv) {
   int i;
   for (i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "--quick")) slice_seconds = .0005, slice_count = 41, budget_seconds = .2, fewest_slices = 1;
+    else if (!strcmp(argv[i], "--cpu")) own_clock = 1;
     else if (!strcmp(argv[i], "--serve")) serve = 1;
     else if (i + 1 < argc) set_option(argv[i], argv[i + 1]), i++;
     else usage(argv[i]);

@@ -1,6 +1,6 @@
 /* vs_onednn: the LSTM primitive of oneDNN (libdnnl-dev, its C interface) in turns with lstm.h, on one thread.
 
-   vs_onednn [--quick]      make vs-onednn; OMP_NUM_THREADS must be 1
+   vs_onednn [--quick] [--cpu]      make vs-onednn; OMP_NUM_THREADS must be 1. --cpu: see bench.c
 
    Both have the same weights and inputs, and their results are compared first. oneDNN chooses its own format for the
    weights, and its packing is not timed. Inference: steps of one lane and sequences of 32; training: forward, gradients
@@ -300,7 +300,9 @@ int main(int argc, char **argv) {
   const dnnl_version_t *v = dnnl_version();
   char machine[256];
   size_t i;
-  if (argc > 1 && !strcmp(argv[1], "--quick")) budget_seconds = .5;
+  for (; argc > 1; argc--)
+    if (!strcmp(argv[argc - 1], "--quick")) budget_seconds = .5;
+    else if (!strcmp(argv[argc - 1], "--cpu")) own_clock = 1;
   machine_name(machine, sizeof machine);
   dnnl_check(dnnl_engine_create(&engine, dnnl_cpu, 0), "engine");
   dnnl_check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "stream");

@@ -1,6 +1,8 @@
 """The works of tests/bench/bench.c in PyTorch (and three steps in ONNX Runtime), in turns with lstm.h.
 
-    python3 tests/bench/vs_torch.py [--quick] [--only TEXT] [--bench build/bench/bench] [--json build/vs_torch.json]
+    python3 tests/bench/vs_torch.py [--quick] [--cpu] [--only TEXT] [--bench PROGRAM] [--json PATH]
+
+--cpu: processor time instead of the wall clock's, for a machine with other work to do; rows of one thread only.
 
 Each round times a slice of ours and then one of theirs; the times are medians of the rounds, a ratio is the median of
 the rounds' ratios: above 1, lstm.h is faster. Each work has PyTorch in several forms, of which the fastest takes part;
@@ -222,9 +224,9 @@ def onnx_forms(*shape):
 class Ours:
     """build/bench/bench, which times a slice when it is asked for one."""
 
-    def __init__(self, bench, work, threads):
-        self.process = subprocess.Popen([bench, "--serve", "--only", work, "--threads", str(threads)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, options, work, threads):
+        command = [options.bench, "--serve", "--only", work, "--threads", str(threads)] + ["--cpu"] * options.cpu
+        self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.hello = self.process.stdout.readline().strip()
 
     def slice(self):
@@ -240,25 +242,25 @@ class Ours:
 class Theirs:
     """A function, timed in slices."""
 
-    def __init__(self, work, seconds=0.01):
-        self.work, self.count = work, 1
-        for _ in range(3):  # profiling executors of torch.jit need some calls
-            work()
-        once = min(self.slice() for _ in range(3))
+    def __init__(self, work, clock, seconds=0.01):
+        self.work, self.clock, self.count = work, clock, 1
+        once, calls = self.slice(), 1
+        while once * calls < 0.5 and calls < 6:  # torch.jit's executors need some calls
+            once, calls = min(once, self.slice()), calls + 1
         self.count = max(1, int(seconds / once))
 
     def slice(self):
-        start = time.perf_counter()
+        start = self.clock()
         for _ in range(self.count):
             self.work()
-        return (time.perf_counter() - start) / self.count
+        return (self.clock() - start) / self.count
 
 
-def fastest(forms):
+def fastest(forms, clock):
     """Name and work of the form with the shortest slice."""
     best = None
     for name, work in forms:
-        theirs = Theirs(work)
+        theirs = Theirs(work, clock)
         seconds = min(theirs.slice() for _ in range(3 if theirs.count > 1 else 1))
         if best is None or seconds < best[0]:
             best = seconds, name, theirs
@@ -277,11 +279,11 @@ def take_turns(ours, theirs, seconds):
 
 def compare(options, work, forms, threads=1):
     torch.set_num_threads(threads)
-    name, theirs = fastest(forms)
+    name, theirs = fastest(forms, time.process_time if options.cpu else time.perf_counter)
     if theirs is None:
         return None
-    ours = Ours(options.bench, work, threads)
-    mine, other, ratio = take_turns(ours, theirs, 0.4 if options.quick else 4)
+    ours = Ours(options, work, threads)
+    mine, other, ratio = take_turns(ours, theirs, 0.4 if options.quick else 3)
     ours.close()
     print(f"{work:37}{threads:3}{mine * 1e6:13.2f}{other * 1e6:13.2f}{ratio:10.2f}  {name}", flush=True)
     return {"work": work, "threads": threads, "unit": "ns", "ours": mine * 1e9, "torch": other * 1e9, "ratio": ratio,
@@ -311,7 +313,7 @@ def memory_of_torch():
 
 
 def compare_memory(options):
-    ours = Ours(options.bench, MEMORY_OF, 1)
+    ours = Ours(options, MEMORY_OF, 1)
     before = memory(ours.process.pid, "VmRSS")
     for _ in range(5):
         ours.slice()
@@ -351,6 +353,7 @@ def add_onnx(options, results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--bench", default="build/bench/bench")
     parser.add_argument("--json", default="build/vs_torch.json")
@@ -358,12 +361,12 @@ def main():
     options = parser.parse_args()
     if options.memory_of_torch:
         return memory_of_torch()
-    hello = Ours(options.bench, "step I=1 H=8", 1)
+    hello = Ours(options, "step I=1 H=8", 1)
     hello.close()
     print(f"{hello.hello}; PyTorch {torch.__version__}; medians of turns, microseconds")
     print(f"{'':37}thr{'lstm.h':>13}{'PyTorch':>13}{'ratio':>10}  fastest form")
     results = [compare(options, work, forms(), threads) for work, threads, forms in works()
-               if options.only in work and threads <= os.cpu_count()]
+               if options.only in work and threads <= (1 if options.cpu else os.cpu_count())]
     add_onnx(options, results)
     if options.only in "memory " + MEMORY_OF:
         results.append(compare_memory(options))
