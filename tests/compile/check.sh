@@ -55,7 +55,7 @@ macro LSTM_HEADER "-I$dir '-DLSTM_HEADER=\"renamed.h\"' '-DSMOKE_HEADER=\"rename
 for m in NO_STDIO NO_FILES NO_TRAINING NO_SIMD NO_SSE2 NO_AVX2 NO_AVX512 NO_NEON NO_WASM; do
   macro LSTM_$m "-DLSTM_$m"
 done
-macro LSTM_NO_everything "-DLSTM_NO_STDIO -DLSTM_NO_FILES -DLSTM_NO_TRAINING -DLSTM_NO_SIMD"
+macro LSTM_NO_everything "-DLSTM_NO_STDIO -DLSTM_NO_FILES -DLSTM_NO_TRAINING -DLSTM_NO_SIMD -DLSTM_NO_PORTABLE"
 for m in $(grep -o '^#ifndef LSTM_MAX_[A-Z_]*' lstm.h | awk '{print $2}'); do # every limit, at a low value
   case $m in
     LSTM_MAX_LAYERS) macro $m -D$m=4 ;;
