@@ -52,7 +52,7 @@ macro LSTM_ASSERT "$custom '-DLSTM_ASSERT(x)=custom_assert((x)?1:0)' -Wno-unused
 macro NDEBUG "-DNDEBUG"
 cp lstm.h "$dir/renamed.h"
 macro LSTM_HEADER "-I$dir '-DLSTM_HEADER=\"renamed.h\"' '-DSMOKE_HEADER=\"renamed.h\"'"
-for m in NO_STDIO NO_FILES NO_TRAINING NO_SIMD NO_SSE2 NO_AVX2 NO_AVX512 NO_NEON NO_WASM; do
+for m in NO_STDIO NO_FILES NO_TRAINING NO_SIMD NO_SSE2 NO_AVX2 NO_AVX512 NO_NEON NO_WASM NO_PORTABLE; do
   macro LSTM_$m "-DLSTM_$m"
 done
 macro LSTM_NO_everything "-DLSTM_NO_STDIO -DLSTM_NO_FILES -DLSTM_NO_TRAINING -DLSTM_NO_SIMD -DLSTM_NO_PORTABLE"
