@@ -1587,7 +1587,7 @@ LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
 /* [SECTION] Kernel table
    ================================================================================================================ */
 
-#define LSTM__NEAR 1500 /* columns of four gates that surely stay in a first-level cache: 24 KB */
+#define LSTM__NEAR 1792 /* columns of four gates that stay in a first-level cache: 28 KB */
 
 /* Rows of a matrix: row r is at p + (index ? index[r] : r) * stride. */
 typedef struct lstm__rows {
@@ -1651,7 +1651,8 @@ enum { LSTM__MAP_EXP = LSTM_ACTIVATION_COUNT, LSTM__MAP_COUNT };
 /* Every array of a kernel has a multiple of 16 floats where n is said to be padded; no alignment is needed. */
 typedef struct lstm__kernels {
   lstm_isa isa;
-  int rows; /* the tile that suits the registers */
+  int rows;  /* the tile that suits the registers */
+  int whole; /* so many units of a single row are read before the first is written: h_out may be h */
   void (*cell)(const lstm__cell_job *job);
   void (*gemm)(const lstm__gemm_job *job);
   /* One row of the backward cell, n units padded to 8: gates in, their pre-activations' gradients out. */
@@ -3228,6 +3229,7 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, columns = (size_t)l->columns;
   float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
   int stored = m->table_valid && l == m->layers + m->plan.table_layer, plain = !l->generic && !l->o.projection, r;
+  int direct = plain && run->n == 1 && l->units <= m->kernels->whole && l->type == LSTM_LAYER_LSTM;
   lstm__cell_step s;
   lstm__set_weights(m, l, &s.job);
   s.job.rows = run->n;
@@ -3237,7 +3239,7 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   lstm__set_rows(&s.job.h, h, stride, run->lanes);
   lstm__set_rows(&s.job.c, h + width, stride, run->lanes);
   lstm__set_out_rows(&s.job.c_out, h + width, stride, run->lanes);
-  lstm__set_out_rows(&s.job.h_out, out, width, NULL);
+  lstm__set_out_rows(&s.job.h_out, direct ? h : out, direct ? stride : width, direct ? run->lanes : NULL);
   lstm__set_out_rows(&s.job.tape, s.job.raw || run->traces ? run->gates : NULL, columns, NULL);
   if (plain && !s.job.raw) {
     m->kernels->cell(&s.job);
@@ -3249,7 +3251,7 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
     s.chance.p = NULL;
     lstm__step_cell(m, l, &s);
   }
-  for (r = 0; r < run->n; r++)
+  for (r = 0; !direct && r < run->n; r++)
     lstm__copy_row(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, l->out);
   for (r = 0; run->traces && r < run->n; r++) lstm__record(run, l, r);
   lstm__set_rows(&run->in, h, stride, run->lanes);
@@ -8319,7 +8321,7 @@ FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lst
 
 static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
     LSTM__PASS % 10 <= 2 ? LSTM_ISA_SCALAR : (lstm_isa)(LSTM__PASS % 10 - 1),
-    LSTM__TILE_ROWS, K(cell), K(gemm), K(cell_backward), K(gate_forward), K(gate_backward),
+    LSTM__TILE_ROWS, VL > 8 ? 2 * VL : VL, K(cell), K(gemm), K(cell_backward), K(gate_forward), K(gate_backward),
     K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
     K(scale), K(clip), K(add), K(axpy), K(dot), K(update)};
 
