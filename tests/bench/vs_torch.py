@@ -18,7 +18,10 @@ import sys
 import time
 import warnings
 
-import torch
+try:
+    import torch
+except ImportError:
+    sys.exit("PyTorch is not installed: pip install torch==2.13.0")
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)  # torch.jit says so of itself
 
