@@ -1651,7 +1651,6 @@ enum { LSTM__MAP_EXP = LSTM_ACTIVATION_COUNT, LSTM__MAP_COUNT };
 /* Every array of a kernel has a multiple of 16 floats where n is said to be padded; no alignment is needed. */
 typedef struct lstm__kernels {
   lstm_isa isa;
-  int rows;  /* the tile that suits the registers */
   int whole; /* so many units of a single row are read before the first is written: h_out may be h */
   void (*cell)(const lstm__cell_job *job);
   void (*gemm)(const lstm__gemm_job *job);
@@ -2453,6 +2452,14 @@ LSTM__FORCE_INLINE int lstm__row_of(const lstm__layer *l, int kind, int column) 
   return gate * l->units + unit;
 }
 
+/* How many of the *block columns from `column`, the first of a gate, are rows, and which is the first of these. */
+static int lstm__run_of(const lstm__layer *l, int kind, int column, int *row, int *block) {
+  int first = lstm__row_of(l, kind, column);
+  *block = l->gates == 1 ? 16 : lstm__block_of(l, column);
+  *row = first < 0 ? 0 : first;
+  return first < 0 ? 0 : lstm__int_min(*block, l->units - first % l->units);
+}
+
 static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int kind) {
   return m->params + m->tensors[l->tensor[kind]].offset;
 }
@@ -2461,17 +2468,17 @@ static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int k
 static void lstm__pack(const lstm_model *m, float *packed, const lstm__layer *l, size_t panel_rows, size_t at, int kind,
                        int k) {
   const float *w = lstm__param(m, l, kind);
-  int columns = l->columns, column, i;
-  for (column = 0; column < columns; column++) {
-    int panel = column / 64, row = lstm__row_of(l, kind, column);
+  int columns = l->columns, column, block, row, i, j;
+  for (column = 0; column < columns; column += block) {
+    int panel = column / 64, live = lstm__run_of(l, kind, column, &row, &block);
     size_t width = (size_t)lstm__int_min(64, columns - panel * 64);
     float *to = packed + (size_t)panel * panel_rows * 64 + at * width + (size_t)(column % 64);
-    const float *from = w + (size_t)(row < 0 ? 0 : row) * (size_t)k;
-    if (row < 0 && kind == LSTM__T_BIAS_HN) continue; /* beside the other bias */
-    if (row < 0)
-      for (i = 0; i < k; i++) to[(size_t)i * width] = 0;
-    else
-      for (i = 0; i < k; i++) to[(size_t)i * width] = from[i];
+    const float *from = w + (size_t)row * (size_t)k;
+    if (!live && kind == LSTM__T_BIAS_HN) continue; /* beside the other bias */
+    for (i = 0; i < k; i++, from++, to += width) {
+      for (j = 0; j < live; j++) to[j] = from[(size_t)j * (size_t)k];
+      for (; j < block; j++) to[j] = 0;
+    }
   }
 }
 
@@ -4227,7 +4234,7 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
   lstm_trainer *t;
   size_t needed, i;
   void *block;
-  int rows, width;
+  int width;
   lstm_status status;
   if (out) *out = NULL;
   if (!m || !desc || !out) return LSTM_ERR_ARGUMENT;
@@ -4250,9 +4257,8 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
   t->block = block;
   t->rate = d.learning_rate;
   t->one = 1;
-  rows = m->kernels->rows;
   width = d.executor.run && d.executor.width > 1 ? lstm__int_min(d.executor.width, d.batch_size) : 1;
-  t->group = lstm__int_min(LSTM__GROUP, ((d.batch_size + width - 1) / width + rows - 1) / rows * rows);
+  t->group = lstm__int_min(LSTM__GROUP, lstm__tiles(d.batch_size, width));
   for (i = 0; lstm_model_takes_ids(m) && i < (size_t)m->desc.input_size; i++) t->slot_of[i] = -1;
   lstm_trainer_reset(t);
   if (d.loss != LSTM_LOSS_NONE) m->desc.output = lstm__loss_output[d.loss];
@@ -4793,16 +4799,15 @@ static void lstm__outer(const lstm_model *m, int n, int rows, int columns, const
 /* The last k % 16 inputs of a panel of outputs: these are the lanes, so the sums come and go transposed. */
 static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, float *grad, int panel, int k0) {
   float g[15 * 64];
-  int count = p->k - k0, width = lstm__int_min(64, (int)p->ldd - panel * 64), column, i, pass;
+  int count = p->k - k0, width = lstm__int_min(64, (int)p->ldd - panel * 64), column, row, block, i, j, pass;
+  memset(g, 0, sizeof g);
   for (pass = 0; pass < 2; pass++) {
-    for (column = 0; column < width; column++) {
-      int row = lstm__row_of(p->l, p->kind, panel * 64 + column);
-      float *line = grad + (size_t)(row < 0 ? 0 : row) * (size_t)p->k + (size_t)k0, *at = g + column;
-      for (i = 0; i < count; i++)
-        if (!pass)
-          at[i * 64] = row < 0 ? 0 : line[i];
-        else if (row >= 0)
-          line[i] = at[i * 64];
+    for (column = 0; column < width; column += block) {
+      int live = lstm__run_of(p->l, p->kind, panel * 64 + column, &row, &block);
+      for (j = 0; j < live; j++) {
+        float *line = grad + (size_t)(row + j) * (size_t)p->k + (size_t)k0, *at = g + column + j;
+        for (i = 0; i < count; i++) *(pass ? line + i : at + i * 64) = *(pass ? at + i * 64 : line + i);
+      }
     }
     if (pass) break;
     lstm__outer(t->model, p->n, count, width, p->a + k0, p->lda, p->d + (size_t)panel * 64, p->ldd, g, 64);
@@ -4812,13 +4817,11 @@ static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, fl
 /* Tile `index` of a gradient: a panel of outputs and up to LSTM__GRADIENT_K inputs, whole vectors of them in place. */
 static void lstm__product_tile(lstm_trainer *t, const lstm__product *p, int index) {
   int slices = lstm__product_slices(p), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K, n, column;
-  int whole = p->k / 16 * 16, width = lstm__int_min(LSTM__GRADIENT_K, whole - k0), end = (int)p->ldd;
-  int block = p->l->gates == 1 ? 16 : lstm__block_of(p->l, panel * 64);
+  int whole = p->k / 16 * 16, width = lstm__int_min(LSTM__GRADIENT_K, whole - k0), end = (int)p->ldd, row, block;
   float *grad = t->grad + t->model->tensors[p->l->tensor[p->kind]].offset;
   for (n = 0; width && n < p->n; n += LSTM__GRADIENT_N)
     for (column = panel * 64; column < lstm__int_min(end, panel * 64 + 64); column += block) {
-      int row = lstm__row_of(p->l, p->kind, column), live = 0;
-      while (live < block && lstm__row_of(p->l, p->kind, column + live) >= 0) live++;
+      int live = lstm__run_of(p->l, p->kind, column, &row, &block);
       if (live)
         lstm__outer(t->model, lstm__int_min(LSTM__GRADIENT_N, p->n - n), live, width,
                     p->d + (size_t)n * p->ldd + (size_t)column, p->ldd, p->a + (size_t)n * p->lda + (size_t)k0, p->lda,
@@ -8321,7 +8324,7 @@ FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lst
 
 static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
     LSTM__PASS % 10 <= 2 ? LSTM_ISA_SCALAR : (lstm_isa)(LSTM__PASS % 10 - 1),
-    LSTM__TILE_ROWS, VL > 8 ? 2 * VL : VL, K(cell), K(gemm), K(cell_backward), K(gate_forward), K(gate_backward),
+    VL > 8 ? 2 * VL : VL, K(cell), K(gemm), K(cell_backward), K(gate_forward), K(gate_backward),
     K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
     K(scale), K(clip), K(add), K(axpy), K(dot), K(update)};
 
