@@ -12,7 +12,7 @@
 #include "host.h"
 
 #define POOL "lstm.pool"
-enum { MAX_THREADS = 256, SPINS = 2000 };
+enum { MAX_THREADS = 256, SPINS = 8000 };
 
 typedef void (*task_function)(void *context, int index);
 
@@ -23,7 +23,7 @@ typedef struct pool {
   pthread_cond_t work, idle;
   pthread_t threads[MAX_THREADS];
   int width, started, stopping;
-  unsigned job;
+  unsigned job, waiting; /* waiting: 1 while the caller has no more tasks to take and others are inside */
   int open, inside, next, count;
   task_function task;
   void *context;
@@ -34,10 +34,11 @@ static void take_tasks(pool *p) {
   while ((i = __atomic_fetch_add(&p->next, 1, __ATOMIC_RELAXED)) < p->count) p->task(p->context, i);
 }
 
-/* Jobs follow each other within microseconds in training: look for a while before going to sleep. */
-static void spin_for_job(pool *p, unsigned seen) {
+/* In training, jobs follow each other, and threads end, within microseconds, and to be woken takes tens of them: look
+   for a while, some 200 us on x86, before going to sleep. */
+static void spin_while(const unsigned *word, unsigned value) {
   int i;
-  for (i = 0; i < SPINS && __atomic_load_n(&p->job, __ATOMIC_RELAXED) == seen; i++) {
+  for (i = 0; i < SPINS && __atomic_load_n(word, __ATOMIC_RELAXED) == value; i++) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #endif
@@ -52,17 +53,20 @@ static void *work(void *argument) {
     if (p->job == seen || !p->open) {
       seen = p->job;
       pthread_mutex_unlock(&p->lock);
-      spin_for_job(p, seen);
+      spin_while(&p->job, seen);
       pthread_mutex_lock(&p->lock);
       if (p->job == seen && !p->stopping) pthread_cond_wait(&p->work, &p->lock);
       continue;
     }
     seen = p->job;
-    __atomic_add_fetch(&p->inside, 1, __ATOMIC_RELAXED);
+    p->inside++;
     pthread_mutex_unlock(&p->lock);
     take_tasks(p);
     pthread_mutex_lock(&p->lock);
-    if (__atomic_sub_fetch(&p->inside, 1, __ATOMIC_RELAXED) == 0) pthread_cond_signal(&p->idle);
+    if (--p->inside == 0) {
+      __atomic_store_n(&p->waiting, 0, __ATOMIC_RELAXED);
+      pthread_cond_signal(&p->idle);
+    }
   }
   pthread_mutex_unlock(&p->lock);
   return NULL;
@@ -109,9 +113,12 @@ static void run(void *user, int count, task_function task, void *context) {
   pthread_cond_broadcast(&p->work);
   pthread_mutex_unlock(&p->lock);
   take_tasks(p);
-  for (i = 0; i < SPINS && __atomic_load_n(&p->inside, __ATOMIC_RELAXED) > 0; i++) continue;
   pthread_mutex_lock(&p->lock);
   p->open = 0;
+  __atomic_store_n(&p->waiting, p->inside > 0, __ATOMIC_RELAXED);
+  pthread_mutex_unlock(&p->lock);
+  spin_while(&p->waiting, 1);
+  pthread_mutex_lock(&p->lock);
   while (p->inside > 0) pthread_cond_wait(&p->idle, &p->lock);
   pthread_mutex_unlock(&p->lock);
 }
