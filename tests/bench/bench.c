@@ -153,6 +153,7 @@ static void bench_shape(const shape *s) {
   if (more && !portable && loop.fma) {
     add_contender(&c[PURE], run_team_loop, &loop);
     c[PURE].begin = begin_team_loop, c[PURE].end = end_team_loop;
+    c[FMA].slice = c[PURE].slice = 10 * slice_seconds; /* long works have few rounds */
   }
   take_turns(c, CONTENDERS);
   print_row(fill_row(s, c, &c[WORK], &floor));

@@ -21,7 +21,8 @@ typedef struct contender {
   void (*run)(void *context, long n);
   void (*begin)(void *context), (*end)(void *context);
   void *context;
-  long n;                   /* calls in a slice */
+  double slice;             /* seconds of a slice; 0: slice_seconds */
+  long n;                   /* calls in it */
   double times[MAX_SLICES]; /* seconds of a call, of each slice */
   double time, median;      /* the least, as what disturbs only adds; and the median */
 } contender;
@@ -61,20 +62,20 @@ static double time_slice(contender *c) {
   return t / (double)c->n;
 }
 
-/* So many calls that a slice lasts slice_seconds. They warm up, too; the least of three was not interrupted. */
+/* So many calls that a slice is as long as it should be. They warm up, too; the least of three was not interrupted. */
 static void calibrate(contender *c) {
-  double t;
+  double t, length = c->slice > 0 ? c->slice : slice_seconds;
   for (c->n = 1;; c->n *= 4) {
     int i;
-    t = slice_seconds * 2;
-    for (i = 0; i < 3 && t > slice_seconds / 4; i++) {
+    t = length * 2;
+    for (i = 0; i < 3 && t > length / 4; i++) {
       double again = time_slice(c) * (double)c->n;
       if (again < t || i == 0) t = again;
-      if (t > slice_seconds * 4) break;
+      if (t > length * 4) break;
     }
-    if (t >= slice_seconds / 4) break;
+    if (t >= length / 4) break;
   }
-  c->n = (long)((double)c->n * slice_seconds / t);
+  c->n = (long)((double)c->n * length / t);
   if (c->n < 1) c->n = 1;
 }
 
