@@ -7912,10 +7912,12 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
 
 /* --- activations ------------------------------------------------------------------------------------------------- */
 
+/* relu(-0) is 0: the sum makes it so whichever zero the larger one is. Clang 14 takes C's 0 > x ? 0 : x for an
+   instruction that says 0 for x = -0 (WASM, aarch64); the vectors say -0. */
 IN V K(activate)(int f, V x) {
   if (f == LSTM_TANH) return K(tanh)(x);
   if (f == LSTM_SIGMOID) return K(sigmoid)(x);
-  if (f == LSTM_RELU) return V_MAX(V_SET(0.0f), x);
+  if (f == LSTM_RELU) return V_ADD(V_MAX(V_SET(0.0f), x), V_SET(0.0f));
   if (f == LSTM_HARD_SIGMOID) return V_MIN(V_SET(1.0f), V_MAX(V_SET(0.0f), V_FMA(x, V_SET(1.0f / 6), V_SET(0.5f))));
   if (f == LSTM_SOFTSIGN) return V_DIV(x, V_ADD(V_SET(1.0f), V_ABS(x)));
   return f == LSTM__MAP_EXP ? K(exp)(x) : x;

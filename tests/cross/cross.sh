@@ -78,7 +78,7 @@ wasm() {
   echo 'int main(void){return 0;}' | $cc -x c -o "$dir/wasm-probe" - 2>/dev/null ||
     { echo "skip wasm: wasi-libc or clang's run-time library for wasm32 is not installed"; return; }
   digests
-  tests tests/io/streams.c
+  tests tests/kernels/kernels.c tests/io/streams.c
   train
 }
 windows() {
