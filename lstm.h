@@ -437,27 +437,13 @@
    -----
    Search for the tag to get there.
 
-     [SECTION] Public API
-     [SECTION] Platform
-     [SECTION] Errors
-     [SECTION] Checked arithmetic
-     [SECTION] Memory
-     [SECTION] Random numbers
-     [SECTION] CPU detection
-     [SECTION] Kernel table
-     [SECTION] Model layout
-     [SECTION] Model
-     [SECTION] State
-     [SECTION] Forward
-     [SECTION] Losses
-     [SECTION] Batches
-     [SECTION] Trainer
-     [SECTION] Backward
-     [SECTION] Optimisers
-     [SECTION] Gradient check
-     [SECTION] File format
-     [SECTION] Vector vocabulary
-     [SECTION] Kernels
+     [SECTION] Public API             [SECTION] Platform               [SECTION] Errors
+     [SECTION] Checked arithmetic     [SECTION] Memory                 [SECTION] Random numbers
+     [SECTION] CPU detection          [SECTION] Kernel table           [SECTION] Model layout
+     [SECTION] Model                  [SECTION] State                  [SECTION] Forward
+     [SECTION] Losses                 [SECTION] Batches                [SECTION] Trainer
+     [SECTION] Backward               [SECTION] Optimisers             [SECTION] Gradient check
+     [SECTION] File format            [SECTION] Vector vocabulary      [SECTION] Kernels
 */
 
 /* [SECTION] Public API
@@ -1172,13 +1158,19 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #else
 #define LSTM__ONLY 0
 #endif
-/* Every CPU that runs this code has a fused multiply-add, which scalar code need not emulate. */
-#if defined(LSTM__ARM64) || (!defined(LSTM__X86) && defined(__FP_FAST_FMAF))
-#define LSTM__ALWAYS_FUSES 1
-#else
-#define LSTM__ALWAYS_FUSES 0
-#endif
 #define LSTM__WANTED(n) (LSTM__ONLY == 0 || LSTM__ONLY == (n))
+
+/* Scalar code takes the hardware's fused multiply-add, emulates it, or has both where only the CPU can tell. */
+#if defined(LSTM__ARM64) || (!defined(LSTM__X86) && defined(__FP_FAST_FMAF)) || (LSTM__ONLY && defined(__FMA__))
+#define LSTM__HAS_HARD LSTM__WANTED(1)
+#define LSTM__HAS_SOFT 0
+#elif defined(LSTM__X86) && !LSTM__ONLY
+#define LSTM__HAS_HARD 1
+#define LSTM__HAS_SOFT 1
+#else
+#define LSTM__HAS_HARD 0
+#define LSTM__HAS_SOFT LSTM__WANTED(1)
+#endif
 
 /* Portable numerics need float arithmetic that rounds to float: not the x87 unit's. (16: _Float16 has its own.) */
 #if !defined(LSTM_NO_PORTABLE) && (!defined(FLT_EVAL_METHOD) || FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16)
@@ -1703,8 +1695,10 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #define LSTM__TARGET_OF(features) __attribute__((target(features)))
 #endif
 
-/* The passes: this file includes itself, once for each instruction set, and again, as 10 more, for portable numerics
-   where the set fuses. Their short names give way to the user's; each ends the definition of LSTM__PASS. */
+/* The passes: this file includes itself for each instruction set. LSTM__PASS is its number in lstm_isa; 10 more for
+   portable numerics, 20 more for scalar code with an emulated fused multiply-add. A pass makes one table,
+   lstm__table_SUFFIX, NULL where this build does not have it, and undefines what it was given. Its short names give
+   way to the user's. */
 #pragma push_macro("K")
 #pragma push_macro("V")
 #pragma push_macro("VL")
@@ -1722,79 +1716,39 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #elif defined(_MSC_VER) && !defined(__clang__)
 #pragma fp_contract(off)
 #endif
-#if LSTM__HAS_PORTABLE
-#define LSTM__TABLES(name) {&lstm__kernels_##name, &lstm__kernels_##name##_portable}
-#else
-#define LSTM__TABLES(name) {&lstm__kernels_##name, NULL}
-#endif
-#if LSTM__WANTED(1) && !LSTM__ALWAYS_FUSES && !(LSTM__ONLY && defined(__FMA__))
+#define LSTM__PASS 21
+#define LSTM__SUFFIX soft
+#include LSTM_HEADER
 #define LSTM__PASS 1
+#define LSTM__SUFFIX hard
 #include LSTM_HEADER
-#define LSTM__HAS_SOFT 1
-#else
-#define LSTM__HAS_SOFT 0
-#endif
-#if LSTM__WANTED(1) && (LSTM__ALWAYS_FUSES || (defined(LSTM__X86) && (!LSTM__ONLY || defined(__FMA__))))
-#define LSTM__PASS 2
-#include LSTM_HEADER
-#define LSTM__TABLE_HARD &lstm__kernels_hard
-#else
-#define LSTM__TABLE_HARD NULL
-#endif
-#if LSTM__WANTED(1) && LSTM__HAS_PORTABLE
 #define LSTM__PASS 11
+#define LSTM__SUFFIX scalar_portable
 #include LSTM_HEADER
-#define LSTM__TABLE_PORTABLE &lstm__kernels_scalar_portable
-#else
-#define LSTM__TABLE_PORTABLE NULL
-#endif
-#if defined(LSTM__X86) && !defined(LSTM_NO_SSE2) && LSTM__WANTED(2)
+#define LSTM__PASS 2
+#define LSTM__SUFFIX sse2
+#include LSTM_HEADER
 #define LSTM__PASS 3
+#define LSTM__SUFFIX avx2
 #include LSTM_HEADER
-#define LSTM__TABLE_SSE2 {&lstm__kernels_sse2, &lstm__kernels_sse2} /* it never fuses, nor does WASM */
-#else
-#define LSTM__TABLE_SSE2 {NULL, NULL}
-#endif
-#if defined(LSTM__X86) && !defined(LSTM_NO_AVX2) && LSTM__WANTED(3)
+#define LSTM__PASS 13
+#define LSTM__SUFFIX avx2_portable
+#include LSTM_HEADER
 #define LSTM__PASS 4
+#define LSTM__SUFFIX avx512
 #include LSTM_HEADER
-#if LSTM__HAS_PORTABLE
 #define LSTM__PASS 14
+#define LSTM__SUFFIX avx512_portable
 #include LSTM_HEADER
-#endif
-#define LSTM__TABLE_AVX2 LSTM__TABLES(avx2)
-#else
-#define LSTM__TABLE_AVX2 {NULL, NULL}
-#endif
-#if defined(LSTM__X86) && !defined(LSTM_NO_AVX512) && LSTM__WANTED(4)
 #define LSTM__PASS 5
+#define LSTM__SUFFIX neon
 #include LSTM_HEADER
-#if LSTM__HAS_PORTABLE
 #define LSTM__PASS 15
+#define LSTM__SUFFIX neon_portable
 #include LSTM_HEADER
-#endif
-#define LSTM__TABLE_AVX512 LSTM__TABLES(avx512)
-#else
-#define LSTM__TABLE_AVX512 {NULL, NULL}
-#endif
-#if defined(LSTM__ARM64) && !defined(LSTM_NO_NEON) && LSTM__WANTED(5)
 #define LSTM__PASS 6
+#define LSTM__SUFFIX wasm
 #include LSTM_HEADER
-#if LSTM__HAS_PORTABLE
-#define LSTM__PASS 16
-#include LSTM_HEADER
-#endif
-#define LSTM__TABLE_NEON LSTM__TABLES(neon)
-#else
-#define LSTM__TABLE_NEON {NULL, NULL}
-#endif
-#if defined(LSTM__WASM32) && !defined(LSTM_NO_WASM) && LSTM__WANTED(6)
-#define LSTM__PASS 7
-#include LSTM_HEADER
-#define LSTM__TABLE_WASM {&lstm__kernels_wasm, &lstm__kernels_wasm}
-#else
-#define LSTM__TABLE_WASM {NULL, NULL}
-#endif
 #ifndef LSTM__HAS_KERNELS
 #error "lstm.h: LSTM_ONLY_ISA names an instruction set that this compiler cannot produce here"
 #endif
@@ -1808,23 +1762,23 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #pragma pop_macro("FN")
 #pragma pop_macro("IN")
 
-/* The table of a usable instruction set, or NULL. Scalar code takes the hardware's fused multiply-add where there is
-   one. */
+/* The table of a usable instruction set, or NULL. */
 static const lstm__kernels *lstm__kernels_of(lstm_isa isa, lstm_numerics numerics) {
-  static const lstm__kernels *const tables[][2] = {
-      {NULL, NULL},       {LSTM__TABLE_HARD, LSTM__TABLE_PORTABLE}, LSTM__TABLE_SSE2, LSTM__TABLE_AVX2,
-      LSTM__TABLE_AVX512, LSTM__TABLE_NEON,                         LSTM__TABLE_WASM};
-  const lstm__kernels *table;
+  const lstm__kernels *const tables[][2] = {
+      {NULL, NULL},
+      {lstm__table_hard, lstm__table_scalar_portable},
+      {lstm__table_sse2, lstm__table_sse2}, /* it never fuses, nor does WASM */
+      {lstm__table_avx2, lstm__table_avx2_portable},
+      {lstm__table_avx512, lstm__table_avx512_portable},
+      {lstm__table_neon, lstm__table_neon_portable},
+      {lstm__table_wasm, lstm__table_wasm}};
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
   if ((int)isa < 0 || isa >= LSTM_ISA_COUNT) return NULL;
+  if (isa == LSTM_ISA_SCALAR && numerics != LSTM_PORTABLE && (!LSTM__HAS_HARD || lstm__x86_level() < 1))
+    return lstm__table_soft;
   if (isa == LSTM_ISA_AVX2 && lstm__x86_level() < 1) return NULL;
   if (isa == LSTM_ISA_AVX512 && lstm__x86_level() < 2) return NULL;
-  table = tables[isa][numerics == LSTM_PORTABLE];
-#if LSTM__HAS_SOFT
-  if (isa == LSTM_ISA_SCALAR && numerics != LSTM_PORTABLE && (!table || lstm__x86_level() < 1))
-    return &lstm__kernels_soft;
-#endif
-  return table;
+  return tables[isa][numerics == LSTM_PORTABLE];
 }
 
 LSTM_API int lstm_isa_usable(lstm_isa isa) { return lstm__kernels_of(isa, LSTM_FUSED) != NULL; }
@@ -3287,7 +3241,8 @@ static const lstm__kind *lstm__kind_of(int type) {
 }
 
 /* Readies scratch for a task. */
-LSTM__FORCE_INLINE void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lstm_state *s, float *scratch) {
+LSTM__FORCE_INLINE void lstm__begin_inference(lstm__inference *run, const lstm_model *m, lstm_state *s,
+                                              float *scratch) {
   const lstm__state_tail *tail = lstm__tail(s);
   size_t rows = (size_t)tail->at.group * (size_t)m->plan.widest;
   run->m = m;
@@ -7379,14 +7334,11 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
    0, else 0. V_LD8 and V_ST8 move the lower 8 floats of 16, V_LOW and V_HIGH keep half of them; the rest is 0. A pass
    without V_FMA, and a portable one, multiplies and adds.
    ================================================================================================================ */
-#if LSTM__PASS > 10
-#define LSTM__SUFFIX_OF(name) LSTM__JOIN(name, _portable)
-#else
-#define LSTM__SUFFIX_OF(name) name
-#endif
+#if !LSTM__WANTED(LSTM__PASS % 10) || (LSTM__PASS / 10 == 1 && !LSTM__HAS_PORTABLE) || \
+    (LSTM__PASS == 1 && !LSTM__HAS_HARD) || (LSTM__PASS == 21 && !LSTM__HAS_SOFT)
+/* not in this build */
 
-/* Scalar: 1 emulates the fused multiply-add, 2 has it in hardware. */
-#if LSTM__PASS % 10 == 1 || LSTM__PASS == 2
+#elif LSTM__PASS % 10 == 1
 #define VL 1
 #define V float
 #define V_LD(p) (*(p))
@@ -7405,86 +7357,38 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_POW2(t) lstm__float_of_bits(lstm__bits_of_float(t) << 23)
 #define V_POS(d, y) ((y) > 0 ? (d) : 0.0f)
 #define LSTM__TILE_ROWS 2
-#if LSTM__PASS == 11
-#define LSTM__SUFFIX scalar_portable
-#define LSTM__TARGET
-#elif LSTM__PASS == 1
-#define LSTM__SUFFIX soft
-#define LSTM__TARGET
+#if LSTM__PASS == 21
 #define V_FMA(a, b, c) lstm__soft_fma(a, b, c)
-#elif defined(LSTM__X86)
-#define LSTM__SUFFIX hard
+#elif LSTM__PASS == 1 && defined(LSTM__X86)
 #define LSTM__TARGET LSTM__TARGET_OF("fma")
 #define V_FMA(a, b, c) _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)))
-#else
-#define LSTM__SUFFIX hard
-#define LSTM__TARGET
+#elif LSTM__PASS == 1
 #define V_FMA(a, b, c) __builtin_fmaf(a, b, c)
 #endif
 
-#elif LSTM__PASS == 3
-#define LSTM__SUFFIX sse2
+#elif LSTM__PASS == 2 && defined(LSTM__X86) && !defined(LSTM_NO_SSE2)
 #define LSTM__TARGET LSTM__TARGET_OF("sse2")
 #define VL 4
 #define V __m128
-#define V_LD(p) _mm_loadu_ps(p)
-#define V_ST(p, v) _mm_storeu_ps(p, v)
-#define V_SET(x) _mm_set1_ps(x)
-#define V_ADD(a, b) _mm_add_ps(a, b)
-#define V_SUB(a, b) _mm_sub_ps(a, b)
-#define V_MUL(a, b) _mm_mul_ps(a, b)
-#define V_DIV(a, b) _mm_div_ps(a, b)
-#define V_MIN(a, b) _mm_min_ps(a, b)
-#define V_MAX(a, b) _mm_max_ps(a, b)
-#define V_SQRT(a) _mm_sqrt_ps(a)
-#define V_ABS(a) _mm_andnot_ps(_mm_set1_ps(-0.0f), a)
-#define V_SIGN(a, s) _mm_or_ps(a, _mm_and_ps(s, _mm_set1_ps(-0.0f)))
+#define LSTM__MM(name) _mm_##name
 #define V_POW2(t) _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(t), 23))
 #define V_POS(d, y) _mm_and_ps(d, _mm_cmpgt_ps(y, _mm_setzero_ps()))
 #define LSTM__TILE_ROWS 3
 
-#elif LSTM__PASS % 10 == 4
-#define LSTM__SUFFIX LSTM__SUFFIX_OF(avx2)
+#elif LSTM__PASS % 10 == 3 && defined(LSTM__X86) && !defined(LSTM_NO_AVX2)
 #define LSTM__TARGET LSTM__TARGET_OF("avx2,fma")
 #define VL 8
 #define V __m256
-#define V_LD(p) _mm256_loadu_ps(p)
-#define V_ST(p, v) _mm256_storeu_ps(p, v)
-#define V_SET(x) _mm256_set1_ps(x)
-#define V_ADD(a, b) _mm256_add_ps(a, b)
-#define V_SUB(a, b) _mm256_sub_ps(a, b)
-#define V_MUL(a, b) _mm256_mul_ps(a, b)
-#define V_DIV(a, b) _mm256_div_ps(a, b)
-#define V_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define V_FNMA(a, b, c) _mm256_fnmadd_ps(a, b, c)
-#define V_MIN(a, b) _mm256_min_ps(a, b)
-#define V_MAX(a, b) _mm256_max_ps(a, b)
-#define V_SQRT(a) _mm256_sqrt_ps(a)
-#define V_ABS(a) _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a)
-#define V_SIGN(a, s) _mm256_or_ps(a, _mm256_and_ps(s, _mm256_set1_ps(-0.0f)))
+#define LSTM__MM(name) _mm256_##name
 #define V_POW2(t) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23))
 #define V_POS(d, y) _mm256_and_ps(d, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ))
 #define LSTM__TILE_ROWS 3
 
-#elif LSTM__PASS % 10 == 5
-#define LSTM__SUFFIX LSTM__SUFFIX_OF(avx512)
+#elif LSTM__PASS % 10 == 4 && defined(LSTM__X86) && !defined(LSTM_NO_AVX512)
 #define LSTM__TARGET LSTM__TARGET_OF("avx512f,avx512vl,avx512dq,avx512bw")
 #define VL 16
 #define V __m512
-#define V_LD(p) _mm512_loadu_ps(p)
-#define V_ST(p, v) _mm512_storeu_ps(p, v)
-#define V_SET(x) _mm512_set1_ps(x)
-#define V_ADD(a, b) _mm512_add_ps(a, b)
-#define V_SUB(a, b) _mm512_sub_ps(a, b)
-#define V_MUL(a, b) _mm512_mul_ps(a, b)
-#define V_DIV(a, b) _mm512_div_ps(a, b)
-#define V_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define V_FNMA(a, b, c) _mm512_fnmadd_ps(a, b, c)
-#define V_MIN(a, b) _mm512_min_ps(a, b)
-#define V_MAX(a, b) _mm512_max_ps(a, b)
-#define V_SQRT(a) _mm512_sqrt_ps(a)
-#define V_ABS(a) _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a)
-#define V_SIGN(a, s) _mm512_or_ps(a, _mm512_and_ps(s, _mm512_set1_ps(-0.0f)))
+#define LSTM__MM(name) _mm512_##name
 #define V_POW2(t) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23))
 #define V_POS(d, y) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), d)
 #define V_LD8(p) _mm512_maskz_loadu_ps(0xff, p)
@@ -7493,9 +7397,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_HIGH(v) _mm512_maskz_shuffle_f32x4(0xff, v, v, 0x4e)
 #define LSTM__TILE_ROWS 6
 
-#elif LSTM__PASS % 10 == 6
-#define LSTM__SUFFIX LSTM__SUFFIX_OF(neon)
-#define LSTM__TARGET
+#elif LSTM__PASS % 10 == 5 && defined(LSTM__ARM64) && !defined(LSTM_NO_NEON)
 #define VL 4
 #define V float32x4_t
 #define V_LD(p) vld1q_f32(p)
@@ -7516,9 +7418,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_POS(d, y) vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(d), vcgtq_f32(y, vdupq_n_f32(0.0f))))
 #define LSTM__TILE_ROWS 6
 
-#elif LSTM__PASS == 7
-#define LSTM__SUFFIX wasm
-#define LSTM__TARGET
+#elif LSTM__PASS == 6 && defined(LSTM__WASM32) && !defined(LSTM_NO_WASM)
 #define VL 4
 #define V v128_t
 #define V_LD(p) wasm_v128_load(p)
@@ -7538,6 +7438,29 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__TILE_ROWS 3
 #endif
 
+#ifdef LSTM__MM /* the instructions of x86, in names that differ by their prefix */
+#define V_LD(p) LSTM__MM(loadu_ps)(p)
+#define V_ST(p, v) LSTM__MM(storeu_ps)(p, v)
+#define V_SET(x) LSTM__MM(set1_ps)(x)
+#define V_ADD(a, b) LSTM__MM(add_ps)(a, b)
+#define V_SUB(a, b) LSTM__MM(sub_ps)(a, b)
+#define V_MUL(a, b) LSTM__MM(mul_ps)(a, b)
+#define V_DIV(a, b) LSTM__MM(div_ps)(a, b)
+#define V_MIN(a, b) LSTM__MM(min_ps)(a, b)
+#define V_MAX(a, b) LSTM__MM(max_ps)(a, b)
+#define V_SQRT(a) LSTM__MM(sqrt_ps)(a)
+#define V_ABS(a) LSTM__MM(andnot_ps)(V_SET(-0.0f), a)
+#define V_SIGN(a, s) LSTM__MM(or_ps)(a, LSTM__MM(and_ps)(s, V_SET(-0.0f)))
+#if VL > 4
+#define V_FMA(a, b, c) LSTM__MM(fmadd_ps)(a, b, c)
+#define V_FNMA(a, b, c) LSTM__MM(fnmadd_ps)(a, b, c)
+#endif
+#endif
+
+#ifdef VL
+#ifndef LSTM__TARGET
+#define LSTM__TARGET
+#endif
 #if VL <= 8 /* vectors of 16 alone have a use for halves */
 #define V_LD8(p) V_LD(p)
 #define V_ST8(p, v) V_ST(p, v)
@@ -7549,14 +7472,14 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define FN LSTM__TARGET static
 #define IN LSTM__TARGET LSTM__FORCE_INLINE
 
-#if !defined(V_FMA) || LSTM__PASS > 10
+#if !defined(V_FMA) || LSTM__PASS / 10 == 1
 /* Compilers fuse a product and a sum where the CPU or a flag such as -march=native lets them; these bits must not
    depend on that. The empty assembly costs nothing: the product stays in its register. */
 #if !defined(__GNUC__)
 #define LSTM__KEEP(p)
-#elif LSTM__PASS == 15
+#elif LSTM__PASS == 14
 #define LSTM__KEEP(p) __asm__("" : "+v"(p))
-#elif LSTM__PASS == 14 || defined(__FMA__) || defined(__FMA4__)
+#elif LSTM__PASS == 13 || defined(__FMA__) || defined(__FMA4__)
 #define LSTM__KEEP(p) __asm__("" : "+x"(p))
 #elif defined(__x86_64__) || defined(__i386__) || defined(__wasm__)
 #define LSTM__KEEP(p)
@@ -8325,10 +8248,16 @@ FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lst
 }
 
 static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
-    LSTM__PASS % 10 <= 2 ? LSTM_ISA_SCALAR : (lstm_isa)(LSTM__PASS % 10 - 1),
+    (lstm_isa)(LSTM__PASS % 10),
     VL > 8 ? 2 * VL : VL, K(cell), K(gemm), K(cell_backward), K(gate_forward), K(gate_backward),
     K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
     K(scale), K(clip), K(add), K(axpy), K(dot), K(update)};
+#define LSTM__TABLE &LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX)
+#define LSTM__HAS_KERNELS
+#else
+#define LSTM__TABLE NULL
+#endif /* VL */
+static const lstm__kernels *const LSTM__JOIN(lstm__table_, LSTM__SUFFIX) = LSTM__TABLE;
 
 #undef VL
 #undef V
@@ -8359,9 +8288,9 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
 #undef LSTM__EACH_TILE_OF
 #undef LSTM__EACH_TILE
 #undef LSTM__SUFFIX
-#undef LSTM__SUFFIX_OF
+#undef LSTM__MM
 #undef LSTM__TARGET
+#undef LSTM__TABLE
 #undef LSTM__PASS
-#define LSTM__HAS_KERNELS
 
 #endif /* LSTM__PASS */

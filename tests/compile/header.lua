@@ -27,10 +27,9 @@ local function sections()
   for n, line in ipairs(header) do
     if line:find "^ *INDEX" then inside = true end
     if line:find "%*/" then inside = false end
-    local name = line:match "^/?%*?%s*%[SECTION%] ([%w].-)%s*%*?/?$"
-    if name and line:find "^/%*" then body[#body + 1] = name
-    elseif name and inside then index[#index + 1] = name
-    elseif name and not line:find "%.%.%." then add(problems, "lstm.h:%d: a tag that is neither index nor body", n) end
+    local name = line:match "^/%* %[SECTION%] ([%w].-)%s*%*?/?$"
+    if name then body[#body + 1] = name end
+    for tag in (inside and line .. "  " or ""):gmatch "%[SECTION%] (.-)  " do index[#index + 1] = tag end
   end
   for i = 1, math.max(#index, #body) do
     if index[i] ~= body[i] then
