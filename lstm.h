@@ -1343,12 +1343,11 @@ static int lstm__finite(double x) { return x - x == 0; }
 static double lstm__sqrt(double x) {
   uint64_t bits;
   double y;
-  int i;
   if (!(x > 0) || !lstm__finite(x)) return x > 0 || x == 0 ? x : (x - x) / (x - x);
   memcpy(&bits, &x, sizeof bits);
   bits = (bits >> 1) + ((uint64_t)0x1ff8 << 48);
   memcpy(&y, &bits, sizeof y);
-  for (i = 0; i < 6; i++) y = 0.5 * (y + x / y);
+  for (int i = 0; i < 6; i++) y = 0.5 * (y + x / y);
   return y;
 }
 
@@ -1357,7 +1356,7 @@ static double lstm__sqrt(double x) {
 static double lstm__log(double x) {
   uint64_t bits;
   double m, s, s2, p = 0;
-  int e, i;
+  int e;
   if (!(x > 0) || !lstm__finite(x)) return x == 0 ? -1e300 * 1e10 : (x - x) / (x - x);
   memcpy(&bits, &x, sizeof bits);
   e = (int)(bits >> 52) - 1023;
@@ -1369,7 +1368,7 @@ static double lstm__log(double x) {
   }
   s = (m - 1) / (m + 1);
   s2 = lstm__mul(s, s);
-  for (i = 21; i >= 1; i -= 2) p = lstm__mul(p, s2) + 1.0 / i;
+  for (int i = 21; i >= 1; i -= 2) p = lstm__mul(p, s2) + 1.0 / i;
   return lstm__mul(e, 0.69314718055994531) + lstm__mul(lstm__mul(2, s), p);
 }
 
@@ -1378,13 +1377,13 @@ static double lstm__log(double x) {
 static double lstm__exp(double x) {
   double n = lstm__mul(x, 1.4426950408889634), r, e = 1, scale;
   uint64_t bits;
-  int k, i;
+  int k;
   if (!(x >= -700 && x <= 700)) return x < 0 ? 0 : x > 0 ? lstm__exp(700) : x;
   k = (int)(n < 0 ? n - 0.5 : n + 0.5);
   bits = (uint64_t)(1023 + k) << 52;
   memcpy(&scale, &bits, sizeof scale);
   r = x - lstm__mul(k, 0.69314718055994531);
-  for (i = 14; i >= 1; i--) e = 1 + lstm__mul(r / i, e);
+  for (int i = 14; i >= 1; i--) e = 1 + lstm__mul(r / i, e);
   return lstm__mul(scale, e);
 }
 
@@ -1466,12 +1465,11 @@ static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, voi
    meet. */
 static void lstm__random_block(uint64_t seed, uint64_t purpose, uint64_t index, uint32_t out[4]) {
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-  int round;
   out[0] = (uint32_t)index;
   out[1] = (uint32_t)(index >> 32);
   out[2] = (uint32_t)purpose;
   out[3] = (uint32_t)(purpose >> 32);
-  for (round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+  for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
     uint64_t p0 = (uint64_t)0xD2511F53u * out[0], p1 = (uint64_t)0xCD9E8D57u * out[2];
     out[0] = (uint32_t)(p1 >> 32) ^ out[1] ^ k0;
     out[1] = (uint32_t)p1;
@@ -1506,13 +1504,13 @@ static double lstm__tempered(float p, float top, float temperature) {
 
 LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng *rng) {
   double sum = 0, place;
-  int i, best = -1;
-  for (i = 0; i < count; i++)
+  int best = -1;
+  for (int i = 0; i < count; i++)
     if (p[i] > 0 && lstm__finite((double)p[i]) && (best < 0 || p[i] > p[best])) best = i;
   if (best < 0 || !(temperature > 0)) return best;
-  for (i = 0; i < count; i++) sum += lstm__tempered(p[i], p[best], temperature);
+  for (int i = 0; i < count; i++) sum += lstm__tempered(p[i], p[best], temperature);
   place = lstm__mul((double)lstm_random(rng), sum);
-  for (i = 0; i < count; i++) {
+  for (int i = 0; i < count; i++) {
     double w = lstm__tempered(p[i], p[best], temperature);
     if (w > 0 && place < w) return i;
     place -= w;
@@ -1561,8 +1559,7 @@ LSTM_API const char *lstm_isa_name(lstm_isa isa) {
 }
 
 LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
-  int i;
-  for (i = 0; i < LSTM_ISA_COUNT; i++)
+  for (int i = 0; i < LSTM_ISA_COUNT; i++)
     if (name && strcmp(name, lstm__isa_names[i]) == 0) return (lstm_isa)i;
   return LSTM_ISA_COUNT;
 }
@@ -1991,7 +1988,7 @@ static void lstm__put_float(lstm__text *t, float f) {
   double size = f < 0 ? -(double)f : (double)f, digits;
   char text[16];
   lstm__text all = lstm__text_in(text, sizeof text);
-  int power = 45, n, point, i;
+  int power = 45, n, point;
   if (lstm__bits_of_float(f) >> 31) lstm__put_char(t, '-');
   if (!lstm__finite((double)f) || f == 0) {
     lstm__put_string(t, f == 0 ? "0" : f != f ? "nan" : "inf");
@@ -2007,7 +2004,7 @@ static void lstm__put_float(lstm__text *t, float f) {
   point = n - power; /* the value is 0.DIGITS * 10^point */
   if (point < -4 || point > 9) point = 1;
   if (point <= 0) lstm__put(t, "0.0000", (size_t)(2 - point));
-  for (i = 0; i < n || i < point; ++i) {
+  for (int i = 0; i < n || i < point; ++i) {
     if (i > 0 && i == point) lstm__put_char(t, '.');
     lstm__put_char(t, i < n ? text[i] : '0');
   }
@@ -2017,10 +2014,9 @@ static void lstm__put_float(lstm__text *t, float f) {
 /* "lstm hidden=128 peephole read=last": what is at its default is left out. */
 static void lstm__put_layer(lstm__text *t, const lstm_layer *l) {
   lstm_layer plain = lstm__layer_of(l->type, 0, 0);
-  int j;
   lstm__resolve_layer(&plain);
   lstm__put_string(t, lstm__kind_of((int)l->type)->name);
-  for (j = 0; j < LSTM__OPTIONS; ++j) {
+  for (int j = 0; j < LSTM__OPTIONS; ++j) {
     const lstm__option *o = lstm__options() + j;
     double value = lstm__option_value(l, o);
     if (!(o->types >> (int)l->type & 1u)) continue;
@@ -2060,13 +2056,12 @@ static lstm_status lstm__check_option(const lstm_layer *l, int i, const lstm__op
 static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurrent, lstm_error *error) {
   const lstm__kind *kind = l->type < LSTM_LAYER_TYPE_COUNT ? lstm__kind_of((int)l->type) : NULL;
   const char *what = NULL;
-  int j;
   if (!kind) return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: unknown type %d", i, (int)l->type);
   if (kind->sized && l->size < 1)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: size is %d, wanted 1 to %d", i, l->size, LSTM_MAX_SIZE);
   if (!kind->sized && l->size != 0)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: %s has no size", i, kind->name);
-  for (j = 0; j < LSTM__OPTIONS; j++) {
+  for (int j = 0; j < LSTM__OPTIONS; j++) {
     lstm_status status = lstm__check_option(l, i, lstm__options() + j, error);
     if (status != LSTM_OK) return status;
   }
@@ -2224,9 +2219,8 @@ static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   const lstm__kind *kind = lstm__kind_of(type);
   lstm__plan *p = w->p;
   lstm__layer now;
-  int j;
   memset(&now, 0, sizeof now);
-  for (j = 0; j < LSTM__T_COUNT; j++) now.tensor[j] = -1;
+  for (int j = 0; j < LSTM__T_COUNT; j++) now.tensor[j] = -1;
   now.type = type;
   now.described = w->i;
   now.o = w->d->layers[w->i];
@@ -2273,16 +2267,16 @@ static int lstm__add_nodes(lstm__walk *w) {
 }
 
 static lstm_status lstm__check_desc(const lstm_model_desc *d) {
-  int i, last_recurrent = -1;
+  int last_recurrent = -1;
   lstm_status s = lstm__within(d->error, "layer_count", d->layers ? d->layer_count : 0, 1, LSTM_MAX_LAYERS,
                                LSTM_ERR_LIMIT);
   if (s == LSTM_OK) s = lstm__within(d->error, "input_size", d->input_size, 1, LSTM_MAX_SIZE, LSTM_ERR_LIMIT);
   if (s == LSTM_OK) s = lstm__within(d->error, "output", (int)d->output, 0, LSTM_OUTPUT_COUNT - 1, LSTM_ERR_ARGUMENT);
   if (s == LSTM_OK) s = lstm__within(d->error, "init", (int)d->init, 0, LSTM_INIT_COUNT - 1, LSTM_ERR_ARGUMENT);
   if (s != LSTM_OK) return s;
-  for (i = 0; i < d->layer_count; i++)
+  for (int i = 0; i < d->layer_count; i++)
     if (d->layers[i].type == LSTM_LAYER_LSTM || d->layers[i].type == LSTM_LAYER_GRU) last_recurrent = i;
-  for (i = 0; i < d->layer_count; i++) {
+  for (int i = 0; i < d->layer_count; i++) {
     s = lstm__check_layer(d->layers + i, i, last_recurrent, d->error);
     if (s != LSTM_OK) return s;
   }
@@ -2301,9 +2295,8 @@ static lstm_status lstm__check_tied(const lstm__walk *w, int in) {
 }
 
 static lstm_status lstm__check_names(const lstm_model_desc *d, const lstm__tensor *tensors, int count) {
-  int i, j;
-  for (i = 0; i < count; i++)
-    for (j = 0; j < i; j++)
+  for (int i = 0; i < count; i++)
+    for (int j = 0; j < i; j++)
       if (strcmp(tensors[i].name, tensors[j].name) == 0)
         return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "two tensors would be called %s", tensors[i].name);
   return count ? LSTM_OK : lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");
@@ -2350,14 +2343,14 @@ static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1
 
 /* What states and weights must agree in: the nodes but for dropout, the tensors, and what scratch depends on. */
 static uint64_t lstm__fingerprint(const lstm_model *m) {
-  int i, whole[] = {m->desc.input_size, m->plan.widest, m->plan.gate_row, m->plan.pool >= 0};
+  int whole[] = {m->desc.input_size, m->plan.widest, m->plan.gate_row, m->plan.pool >= 0};
   uint64_t h = lstm__hash(0xcbf29ce484222325u, whole, sizeof whole);
-  for (i = 0; i < m->plan.layers; i++) {
+  for (int i = 0; i < m->plan.layers; i++) {
     const lstm__layer *l = m->layers + i;
     int node[] = {l->type, l->in, l->out, l->branch, l->reverse};
     if (l->type != LSTM_LAYER_DROPOUT) h = lstm__hash(h, node, sizeof node);
   }
-  for (i = 0; i < m->plan.tensors; i++) {
+  for (int i = 0; i < m->plan.tensors; i++) {
     int tensor[] = {m->tensors[i].kind, m->tensors[i].rows, m->tensors[i].columns};
     h = lstm__hash(h, tensor, sizeof tensor);
   }
@@ -2367,8 +2360,7 @@ static uint64_t lstm__fingerprint(const lstm_model *m) {
 /* Of the places of the layers in the description. */
 static uint64_t lstm__description_hash(const lstm_model *m) {
   uint64_t h = 0;
-  int i;
-  for (i = 0; i < m->plan.described; i++) h = lstm__hash(h + 1, &m->described[i].type, sizeof m->described[i].type);
+  for (int i = 0; i < m->plan.described; i++) h = lstm__hash(h + 1, &m->described[i].type, sizeof m->described[i].type);
   return h;
 }
 
@@ -2422,14 +2414,14 @@ static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int k
 static void lstm__pack(const lstm_model *m, float *packed, const lstm__layer *l, size_t panel_rows, size_t at, int kind,
                        int k) {
   const float *w = lstm__param(m, l, kind);
-  int columns = l->columns, column, block, row, i, j;
-  for (column = 0; column < columns; column += block) {
+  int columns = l->columns, block, row, j;
+  for (int column = 0; column < columns; column += block) {
     int panel = column / 64, live = lstm__run_of(l, kind, column, &row, &block);
     size_t width = (size_t)lstm__int_min(64, columns - panel * 64);
     float *to = packed + (size_t)panel * panel_rows * 64 + at * width + (size_t)(column % 64);
     const float *from = w + (size_t)row * (size_t)k;
     if (!live && kind == LSTM__T_BIAS_HN) continue; /* beside the other bias */
-    for (i = 0; i < k; i++, from++, to += width) {
+    for (int i = 0; i < k; i++, from++, to += width) {
       for (j = 0; j < live; j++) to[j] = from[(size_t)j * (size_t)k];
       for (; j < block; j++) to[j] = 0;
     }
@@ -2462,8 +2454,7 @@ static size_t lstm__vector_at(const lstm_model *m, const lstm__layer *l, int i) 
 /* The vectors of the generic pass, padded with 0. */
 static void lstm__pack_vectors(lstm_model *m, const lstm__layer *l) {
   float *to = m->packed + l->vector;
-  int i;
-  for (i = 0; i < l->vectors; i++, to += l->units_pad) {
+  for (int i = 0; i < l->vectors; i++, to += l->units_pad) {
     memset(to, 0, (size_t)l->units_pad * sizeof(float));
     memcpy(to, m->params + lstm__vector_at(m, l, i), (size_t)l->units * sizeof(float));
   }
@@ -2484,8 +2475,7 @@ static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
     lstm__pack(m, m->packed + l->project, &r, (size_t)l->units, 0, LSTM__T_PROJECTION, l->units);
   }
   if (l->o.layer_norm) { /* the bias is added after the normalisation */
-    int b;
-    for (b = 0; b < l->units_pad / 16; b++) memset(to + (size_t)b * rows * 64, 0, 64 * sizeof(float));
+    for (int b = 0; b < l->units_pad / 16; b++) memset(to + (size_t)b * rows * 64, 0, 64 * sizeof(float));
   }
   lstm__pack_vectors(m, l);
 }
@@ -2514,8 +2504,7 @@ static void lstm__gemm(const lstm_model *m, int rows, int k, int columns, int fr
 static void lstm__fill_table(lstm_model *m, int from, int to) {
   const lstm__layer *l = m->layers + m->plan.table_layer;
   size_t row = (size_t)l->columns, panel = ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
-  int b;
-  for (b = 0; b * 64 < l->columns; b++)
+  for (int b = 0; b * 64 < l->columns; b++)
     lstm__gemm(m, to - from, l->in, lstm__block_of(l, b * 64) * 4, LSTM__FROM_BIAS,
                m->packed + l->packed + (size_t)b * panel,
                lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE) + (size_t)from * (size_t)l->in, (size_t)l->in,
@@ -2524,9 +2513,8 @@ static void lstm__fill_table(lstm_model *m, int from, int to) {
 }
 
 LSTM_API void lstm_model_refresh(lstm_model *m) {
-  int i;
   m->revision++;
-  for (i = 0; i < m->plan.layers; i++) lstm__pack_layer(m, m->layers + i);
+  for (int i = 0; i < m->plan.layers; i++) lstm__pack_layer(m, m->layers + i);
   m->table_valid = m->table != NULL;
   if (m->table_valid) lstm__fill_table(m, 0, m->desc.input_size);
 }
@@ -2552,14 +2540,13 @@ static lstm_model *lstm__carve_model(lstm__arena *a, const lstm__plan *p, size_t
 /* Fills a carved model from its description, all weights zero. */
 static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, const lstm__kernels *kernels) {
   lstm_status status;
-  int i;
   m->desc = *d;
   m->desc.error = NULL;
   m->desc.layers = m->described;
   m->desc.isa = kernels->isa;
   if (!m->desc.numerics) m->desc.numerics = LSTM_FUSED;
   m->kernels = kernels;
-  for (i = 0; i < d->layer_count; i++) {
+  for (int i = 0; i < d->layer_count; i++) {
     m->described[i] = d->layers[i];
     lstm__resolve_layer(m->described + i);
     if (d->layers[i].name) {
@@ -2626,8 +2613,7 @@ LSTM_API lstm_status lstm_model_size(const lstm_model_desc *desc, size_t *size) 
    alone. */
 static void lstm__init_uniform(float *w, size_t count, float limit, uint64_t seed, uint64_t stream) {
   uint32_t block[4];
-  size_t i;
-  for (i = 0; i < count; i++) {
+  for (size_t i = 0; i < count; i++) {
     if (i % 4 == 0) lstm__random_block(seed, stream, i / 4, block);
     w[i] = (float)lstm__mul((double)((float)(block[i % 4] >> 8) * (1.0f / 8388608.0f) - 1.0f), (double)limit);
   }
@@ -2639,9 +2625,8 @@ static void lstm__init_normal(float *w, size_t count, uint64_t seed, uint64_t st
   size_t i = 0;
   while (i < count) {
     uint32_t block[4];
-    int half;
     lstm__random_block(seed, stream, index++, block);
-    for (half = 0; half < 2 && i < count; half++) {
+    for (int half = 0; half < 2 && i < count; half++) {
       double u = (double)block[2 * half] * (2.0 / 4294967296.0) - 1,
              v = (double)block[2 * half + 1] * (2.0 / 4294967296.0) - 1;
       double s = lstm__mul(u, u) + lstm__mul(v, v), scale;
@@ -2657,19 +2642,19 @@ static void lstm__init_normal(float *w, size_t count, uint64_t seed, uint64_t st
    scratch holds the columns, [columns][rows padded]. */
 static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, int columns, float *scratch,
                                   uint64_t seed, uint64_t stream) {
-  int n = lstm__pad16(rows), i, j, pass, r;
-  for (i = 0; i < columns; i++) {
+  int n = lstm__pad16(rows);
+  for (int i = 0; i < columns; i++) {
     float *v = scratch + (size_t)i * (size_t)n;
     memset(v, 0, (size_t)n * sizeof(float));
     lstm__init_normal(v, (size_t)rows, seed, stream + ((uint64_t)(i + 1) << 32));
-    for (pass = 0; pass < 2; pass++) {
+    for (int pass = 0; pass < 2; pass++) {
       double length;
-      for (j = 0; j < i; j++)
+      for (int j = 0; j < i; j++)
         k->axpy(n, v, -k->dot(n, v, scratch + (size_t)j * (size_t)n), scratch + (size_t)j * (size_t)n);
       length = lstm__sqrt((double)k->dot(n, v, v));
       k->divide(n, v, (float)length);
     }
-    for (r = 0; r < rows; r++) w[(size_t)r * (size_t)columns + (size_t)i] = v[r];
+    for (int r = 0; r < rows; r++) w[(size_t)r * (size_t)columns + (size_t)i] = v[r];
   }
 }
 
@@ -2678,10 +2663,10 @@ static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t st
   float *w = m->params + t->offset, limit = (float)lstm__sqrt(1.0 / (l->recurrent ? l->units : l->in));
   /* Of the two biases, each drawn, here is the sum; but for n's of a GRU, of which there are two for good. The second
      draw borrows the packed weights' memory, still unused. */
-  size_t i, n = t->kind != LSTM__T_BIAS ? 0 : l->type == LSTM_LAYER_GRU ? 2 * (size_t)l->units : t->count;
+  size_t n = t->kind != LSTM__T_BIAS ? 0 : l->type == LSTM_LAYER_GRU ? 2 * (size_t)l->units : t->count;
   lstm__init_uniform(w, t->count, limit, m->desc.seed, stream);
   lstm__init_uniform(m->packed, n, limit, m->desc.seed, stream + ((uint64_t)1 << 32));
-  for (i = 0; i < n; i++) w[i] = w[i] + m->packed[i];
+  for (size_t i = 0; i < n; i++) w[i] = w[i] + m->packed[i];
 }
 
 /* Glorot and Bengio, 2010; Saxe et al., 2014 (orthogonal); Gers et al., 2000 and Jozefowicz et al., 2015 (forget bias
@@ -2689,11 +2674,10 @@ static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t st
 static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
   const lstm__layer *l = m->layers + t->node;
   float *w = m->params + t->offset;
-  int i;
   if (t->kind == LSTM__T_WEIGHT_HH) { /* the packed weights' memory has the room and is still unused */
     lstm__init_orthogonal(m->kernels, w, t->rows, t->columns, m->packed + l->packed, m->desc.seed, stream);
   } else if (t->kind == LSTM__T_BIAS) {
-    for (i = 0; l->type == LSTM_LAYER_LSTM && i < l->units; i++) w[l->units + i] = 1.0f;
+    for (int i = 0; l->type == LSTM_LAYER_LSTM && i < l->units; i++) w[l->units + i] = 1.0f;
   } else if (t->columns) {
     lstm__init_uniform(w, t->count, (float)lstm__sqrt(6.0 / ((double)t->rows + (double)t->columns)), m->desc.seed,
                        stream);
@@ -2703,21 +2687,19 @@ static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t st
 static lstm_status lstm__create_model(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out) {
   lstm_status status;
   lstm_model *m;
-  size_t j;
-  int i;
   if (out) *out = NULL;
   if (!desc || !out) return LSTM_ERR_ARGUMENT;
   status = lstm__build_model(desc, 0, memory, size, out);
   if (status != LSTM_OK) return status;
   m = *out;
-  for (i = 0; i < m->plan.tensors && desc->init != LSTM_INIT_ZERO; i++) {
+  for (int i = 0; i < m->plan.tensors && desc->init != LSTM_INIT_ZERO; i++) {
     const lstm__tensor *t = m->tensors + i;
     if (t->kind == LSTM__T_TABLE)
       lstm__init_normal(m->params + t->offset, t->count, desc->seed, (uint64_t)(i + 1));
     else if (t->kind < LSTM__T_NORM)
       (desc->init == LSTM_INIT_PYTORCH ? lstm__init_pytorch : lstm__init_default)(m, t, (uint64_t)(i + 1));
     else /* as if it were not there: gains 1, all others 0 */
-      for (j = 0; j < t->count && t->kind <= LSTM__T_NORM_CELL; j++) m->params[t->offset + j] = 1.0f;
+      for (size_t j = 0; j < t->count && t->kind <= LSTM__T_NORM_CELL; j++) m->params[t->offset + j] = 1.0f;
   }
   lstm_model_refresh(m);
   return LSTM_OK;
@@ -2774,9 +2756,9 @@ LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *f
 
 LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t capacity) {
   lstm__text t = lstm__text_in(text, capacity);
-  int i, j;
+  int j;
   lstm__print(&t, "input %d%s\n", model->desc.input_size, lstm_model_takes_ids(model) ? " tokens" : "");
-  for (i = 0; i < model->plan.described; i++) {
+  for (int i = 0; i < model->plan.described; i++) {
     size_t count = 0;
     for (j = 0; j < model->plan.tensors; j++)
       if (model->tensors[j].layer == i) count += model->tensors[j].count;
@@ -2797,9 +2779,8 @@ LSTM_API int lstm_model_meta_count(const lstm_model *model) { return model->meta
 /* Pair i begins after 2 i strings. */
 static const char *lstm__meta_string(const lstm_model *m, int i, int second) {
   const char *s = m->meta;
-  int skip;
   if (i < 0 || i >= m->meta_count) return NULL;
-  for (skip = 2 * i + second; skip > 0; skip--) s += strlen(s) + 1;
+  for (int skip = 2 * i + second; skip > 0; skip--) s += strlen(s) + 1;
   return s;
 }
 
@@ -2807,8 +2788,7 @@ LSTM_API const char *lstm_model_meta_key(const lstm_model *model, int i) { retur
 LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i) { return lstm__meta_string(model, i, 1); }
 
 LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
-  int i;
-  for (i = 0; key && i < model->meta_count; i++)
+  for (int i = 0; key && i < model->meta_count; i++)
     if (strcmp(lstm_model_meta_key(model, i), key) == 0) return lstm_model_meta_value(model, i);
   return NULL;
 }
@@ -2993,8 +2973,7 @@ LSTM_API lstm_status lstm_state_copy_lane(lstm_state *to, int to_lane, const lst
 
 /* Copies the values [S] of a lane into it as it lies in memory, padded; or back. */
 static void lstm__copy_values(const lstm_model *m, const float *from, float *to, int back) {
-  int i;
-  for (i = 0; i < m->plan.layers; i++) {
+  for (int i = 0; i < m->plan.layers; i++) {
     const lstm__layer *l = m->layers + i;
     size_t h[] = {l->state, (size_t)l->values}; /* in a lane, and among its values */
     size_t c[] = {l->state + (size_t)l->out_pad, (size_t)(l->values + l->out)};
@@ -3010,9 +2989,8 @@ static const float *lstm__rest_of(const lstm_model *m, const lstm__layer *l, int
 }
 
 static void lstm__begin_lane(const lstm_model *m, float *lane) {
-  int i;
   memset(lane, 0, m->plan.lane * sizeof(float));
-  for (i = 0; i < m->plan.layers; i++) {
+  for (int i = 0; i < m->plan.layers; i++) {
     const lstm__layer *l = m->layers + i;
     const float *h = lstm__rest_of(m, l, LSTM__T_H0), *c = lstm__rest_of(m, l, LSTM__T_C0);
     if (h) memcpy(lane + l->state, h, (size_t)l->out * sizeof(float));
@@ -3022,17 +3000,15 @@ static void lstm__begin_lane(const lstm_model *m, float *lane) {
 
 LSTM_API lstm_status lstm_state_begin(const lstm_model *model, lstm_state *state, int lane) {
   lstm_status status = lane < -1 ? LSTM_ERR_ARGUMENT : lstm__check_lane(model, state, lane < 0 ? 0 : lane);
-  int i;
-  for (i = lane < 0 ? 0 : lane; status == LSTM_OK && i < (lane < 0 ? (int)state->lanes : lane + 1); i++)
+  for (int i = lane < 0 ? 0 : lane; status == LSTM_OK && i < (lane < 0 ? (int)state->lanes : lane + 1); i++)
     lstm__begin_lane(model, lstm__lane(state, i));
   return status;
 }
 
 LSTM_API lstm_status lstm_state_trace(const lstm_model *model, lstm_state *state, lstm_trace *traces, int count) {
-  int i;
   if (!model || !state || count < 0 || (count && !traces)) return LSTM_ERR_ARGUMENT;
   if (lstm_state_check(model, state) != LSTM_OK) return LSTM_ERR_MISMATCH;
-  for (i = 0; i < count; i++) {
+  for (int i = 0; i < count; i++) {
     const lstm_trace *t = traces + i;
     if (t->layer < 0 || t->layer >= model->plan.described || t->lane < 0 || t->lane >= (int)state->lanes ||
         t->steps < 0 || !t->values || !lstm__kind_of((int)model->described[t->layer].type)->recurrent)
@@ -7860,9 +7836,8 @@ IN V K(through)(int f, V d, V y) {
 
 /* The fixed tree by which 16 lanes become one. */
 FN float K(tree)(float *lane) {
-  int width, j;
-  for (width = 8; width; width /= 2)
-    for (j = 0; j < width; j++) lane[j] = lane[j] + lane[j + width];
+  for (int width = 8; width; width /= 2)
+    for (int j = 0; j < width; j++) lane[j] = lane[j] + lane[j + width];
   return lane[0];
 }
 
@@ -7872,14 +7847,14 @@ FN float K(tree)(float *lane) {
    1e-5). Padding becomes 0. Returns 1 / sqrt(...). */
 FN float K(normalise)(int n, float *x, size_t stride) {
   float lane[16], live[16], mean, root[16];
-  int i, j, pass, blocks = (n + 15) / 16;
-  for (pass = 0; pass < 2; pass++) {
+  int blocks = (n + 15) / 16;
+  for (int pass = 0; pass < 2; pass++) {
     mean = pass ? K(tree)(lane) / (float)n : 0.0f;
-    for (j = 0; j < 16; j++) lane[j] = 0;
-    for (i = 0; i < blocks; i++) {
+    for (int j = 0; j < 16; j++) lane[j] = 0;
+    for (int i = 0; i < blocks; i++) {
       float *at = x + (size_t)i * stride;
-      for (j = 0; j < 16; j++) live[j] = i * 16 + j < n ? 1.0f : 0.0f;
-      for (j = 0; j < 16; j += VL) {
+      for (int j = 0; j < 16; j++) live[j] = i * 16 + j < n ? 1.0f : 0.0f;
+      for (int j = 0; j < 16; j += VL) {
         V d = V_MUL(V_SUB(V_LD(at + j), V_SET(mean)), V_LD(live + j));
         V_ST(at + j, d);
         V_ST(lane + j, pass ? V_FMA(d, d, V_LD(lane + j)) : V_ADD(V_LD(lane + j), d));
@@ -7887,8 +7862,8 @@ FN float K(normalise)(int n, float *x, size_t stride) {
     }
   }
   V_ST(root, V_DIV(V_SET(1.0f), V_SQRT(V_SET(K(tree)(lane) / (float)n + 1e-5f))));
-  for (i = 0; i < blocks; i++)
-    for (j = 0; j < 16; j += VL)
+  for (int i = 0; i < blocks; i++)
+    for (int j = 0; j < 16; j += VL)
       V_ST(x + (size_t)i * stride + j, V_MUL(V_LD(x + (size_t)i * stride + j), V_SET(root[0])));
   return root[0];
 }
@@ -7897,19 +7872,19 @@ FN float K(normalise)(int n, float *x, size_t stride) {
    sqrt(...), dxhat = gain dy. On return xhat is the gain's gradient, dy xhat, and dbias the bias's, dy. */
 FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const float *gain, float *dbias, float root) {
   float sum[16] = {0}, dot[16] = {0}, live[16];
-  int i, j, blocks = (n + 15) / 16;
+  int blocks = (n + 15) / 16;
   V minus_mean, slope;
-  for (i = 0; i < blocks; i++)
-    for (j = 0; j < 16; j += VL) {
+  for (int i = 0; i < blocks; i++)
+    for (int j = 0; j < 16; j += VL) {
       V d = V_MUL(V_LD(dy + (size_t)i * stride + j), V_LD(gain + i * 16 + j));
       V_ST(sum + j, V_FMA(V_LD(dy + (size_t)i * stride + j), V_LD(gain + i * 16 + j), V_LD(sum + j)));
       V_ST(dot + j, V_FMA(d, V_LD(xhat + i * 16 + j), V_LD(dot + j)));
     }
   minus_mean = V_SET(-(K(tree)(sum) / (float)n));
   slope = V_SET(K(tree)(dot) / (float)n);
-  for (i = 0; i < blocks; i++) {
-    for (j = 0; j < 16; j++) live[j] = i * 16 + j < n ? root : 0.0f;
-    for (j = 0; j < 16; j += VL) {
+  for (int i = 0; i < blocks; i++) {
+    for (int j = 0; j < 16; j++) live[j] = i * 16 + j < n ? root : 0.0f;
+    for (int j = 0; j < 16; j += VL) {
       float *at = dy + (size_t)i * stride + j;
       V d = V_LD(at), x = V_LD(xhat + i * 16 + j);
       V_ST(dbias + i * 16 + j, d);
@@ -7943,10 +7918,9 @@ IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zo
    the gains' rows, the roots at the beginning of the biases'. */
 FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep) {
   const float *bias = gain + (size_t)job->units * 4;
-  int k, u;
-  for (k = 0; k < 4; k++, gain += job->units, bias += job->units) {
+  for (int k = 0; k < 4; k++, gain += job->units, bias += job->units) {
     float root = K(normalise)(job->n, job->gates + k * 16, 64);
-    for (u = 0; u < job->units; u += VL) {
+    for (int u = 0; u < job->units; u += VL) {
       float *at = K(gates_of)(job->gates, u) + k * 16;
       if (keep) V_ST(keep + (size_t)k * (size_t)job->units + u, V_LD(at));
       V_ST(at, V_FMA(V_LD(gain + u), V_LD(at), V_LD(bias + u)));
@@ -7984,15 +7958,14 @@ FN void K(gate_forward)(const lstm__gate_job *job) {
   size_t base = job->o->peephole ? 3 * (size_t)job->units : 0;
   const float *norm = job->o->layer_norm ? job->vectors + base : NULL;
   float *keep = norm && job->keep ? job->keep + base : NULL;
-  int u;
   if (norm) K(norm_gates)(job, norm, keep);
-  for (u = 0; u < job->units; u += VL) K(first_gates)(job, u, K(gates_of)(job->gates, u));
+  for (int u = 0; u < job->units; u += VL) K(first_gates)(job, u, K(gates_of)(job->gates, u));
   if (norm) {
     float root = K(normalise)(job->n, job->h, 16);
     if (keep) memcpy(keep + 8 * (size_t)job->units, job->h, (size_t)job->units * sizeof(float));
     if (keep) keep[9 * (size_t)job->units] = root;
   }
-  for (u = 0; u < job->units; u += VL) {
+  for (int u = 0; u < job->units; u += VL) {
     V s = V_LD(job->h + u), o = V_LD(K(gates_of)(job->gates, u) + 48);
     if (norm) s = V_FMA(V_LD(norm + 8 * (size_t)job->units + u), s, V_LD(norm + 9 * (size_t)job->units + u));
     V_ST(job->h + u, V_MUL(o, K(activate)((int)job->o->activation, s)));
@@ -8054,15 +8027,14 @@ FN void K(gate_backward)(const lstm__gate_job *job) {
   size_t units = (size_t)job->units, base = job->o->peephole ? 3 * units : 0;
   const float *norm = job->o->layer_norm ? job->vectors + base : NULL;
   float *keep = norm ? job->keep + base : NULL, *ds = job->h;
-  int u, k;
-  for (u = 0; u < job->units; u += VL)
+  for (int u = 0; u < job->units; u += VL)
     K(output_back)(job, u, K(gates_of)(job->gates, u), norm, norm ? keep + 8 * units : NULL, ds);
   if (norm) {
     float root = keep[9 * units];
     K(normalise_back)(job->n, ds, 16, keep + 8 * units, norm + 8 * units, keep + 9 * units, root);
   }
-  for (u = 0; u < job->units; u += VL) K(gates_back)(job, u, K(gates_of)(job->gates, u), V_LD(ds + u));
-  for (k = 0; norm && k < 4; k++) {
+  for (int u = 0; u < job->units; u += VL) K(gates_back)(job, u, K(gates_of)(job->gates, u), V_LD(ds + u));
+  for (int k = 0; norm && k < 4; k++) {
     float *dbias = keep + (size_t)(4 + k) * units, root = dbias[0];
     K(normalise_back)
     (job->n, job->gates + k * 16, 64, keep + (size_t)k * units, norm + (size_t)k * units, dbias, root);
@@ -8073,8 +8045,7 @@ FN void K(gate_backward)(const lstm__gate_job *job) {
 
 /* Sums of r, z, n from x, n from h; on return r, z, n and the last unchanged. */
 FN void K(gru_forward)(const lstm__gate_job *job) {
-  int u;
-  for (u = 0; u < job->units; u += VL) {
+  for (int u = 0; u < job->units; u += VL) {
     float *gates = K(gates_of)(job->gates, u);
     K(quad) q = K(load4)(4, 16, gates);
     q.a = K(sigmoid)(q.a);
@@ -8086,8 +8057,7 @@ FN void K(gru_forward)(const lstm__gate_job *job) {
 }
 
 FN void K(gru_backward)(const lstm__gate_job *job) {
-  int u;
-  for (u = 0; u < job->units; u += VL) {
+  for (int u = 0; u < job->units; u += VL) {
     float *gates = K(gates_of)(job->gates, u), *before = job->dc + u;
     K(quad) q = K(load4)(4, 16, gates);
     V dh = V_LD(job->dh + u), dn = K(through)(LSTM_TANH, V_FNMA(dh, q.b, dh), q.c);
@@ -8102,13 +8072,14 @@ FN void K(gru_backward)(const lstm__gate_job *job) {
 }
 
 FN void K(blend)(int n, float *y, const float *mask, float rate, const float *other) {
-  int i;
-  for (i = 0; i < n; i += VL) V_ST(y + i, K(mix)(mask ? V_LD(mask + i) : V_SET(rate), V_LD(other + i), V_LD(y + i)));
+  for (int i = 0; i < n; i += VL) {
+    V m = mask ? V_LD(mask + i) : V_SET(rate);
+    V_ST(y + i, K(mix)(m, V_LD(other + i), V_LD(y + i)));
+  }
 }
 
 FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float *dother) {
-  int i;
-  for (i = 0; i < n; i += VL) {
+  for (int i = 0; i < n; i += VL) {
     V m = mask ? V_LD(mask + i) : V_SET(rate), d = V_LD(dy + i);
     V_ST(dother + i, V_FMA(m, d, V_LD(dother + i)));
     V_ST(dy + i, V_FNMA(m, d, d));
@@ -8158,73 +8129,65 @@ FN void K(gemm)(const lstm__gemm_job *job) {
 /* --- element by element ------------------------------------------------------------------------------------------ */
 
 FN void K(map)(int activation, int n, float *x) {
-  int i;
   if (activation <= LSTM_LINEAR) return;
-  for (i = 0; i < n; i += VL) V_ST(x + i, K(activate)(activation, V_LD(x + i)));
+  for (int i = 0; i < n; i += VL) V_ST(x + i, K(activate)(activation, V_LD(x + i)));
 }
 
 FN void K(map_backward)(int activation, int n, const float *y, float *dy) {
-  int i;
   if (activation <= LSTM_LINEAR) return;
-  for (i = 0; i < n; i += VL) V_ST(dy + i, K(through)(activation, V_LD(dy + i), V_LD(y + i)));
+  for (int i = 0; i < n; i += VL) V_ST(dy + i, K(through)(activation, V_LD(dy + i), V_LD(y + i)));
 }
 
 FN float K(softmax)(int n, float *z, float *top) {
-  int i, j, padded = (n + 15) & ~15;
+  int j, padded = (n + 15) & ~15;
   float best, lane[16];
-  for (i = n; i < padded; i++) z[i] = z[0];
+  for (int i = n; i < padded; i++) z[i] = z[0];
   for (j = 0; j < 16; j++) lane[j] = z[0];
-  for (i = 0; i < padded; i += 16)
+  for (int i = 0; i < padded; i += 16)
     for (j = 0; j < 16; j += VL) V_ST(lane + j, V_MAX(V_LD(lane + j), V_LD(z + i + j)));
   for (best = lane[0], j = 1; j < 16; j++)
     if (lane[j] > best) best = lane[j];
   for (j = 0; j < 16; j++) lane[j] = 0;
-  for (i = 0; i < padded; i += VL) V_ST(z + i, K(exp)(V_SUB(V_LD(z + i), V_SET(best))));
-  for (i = n; i < padded; i++) z[i] = 0;
-  for (i = 0; i < padded; i += 16)
+  for (int i = 0; i < padded; i += VL) V_ST(z + i, K(exp)(V_SUB(V_LD(z + i), V_SET(best))));
+  for (int i = n; i < padded; i++) z[i] = 0;
+  for (int i = 0; i < padded; i += 16)
     for (j = 0; j < 16; j += VL) V_ST(lane + j, V_ADD(V_LD(lane + j), V_LD(z + i + j)));
   *top = best;
   return K(tree)(lane);
 }
 
 FN void K(divide)(int n, float *x, float by) {
-  int i;
-  for (i = 0; i < n; i += VL) V_ST(x + i, V_DIV(V_LD(x + i), V_SET(by)));
+  for (int i = 0; i < n; i += VL) V_ST(x + i, V_DIV(V_LD(x + i), V_SET(by)));
 }
 
 FN void K(scale)(int n, float *x, float by) {
-  int i;
-  for (i = 0; i < n; i += VL) V_ST(x + i, V_MUL(V_LD(x + i), V_SET(by)));
+  for (int i = 0; i < n; i += VL) V_ST(x + i, V_MUL(V_LD(x + i), V_SET(by)));
 }
 
 FN void K(clip)(int n, float *x, float limit) {
-  int i;
-  for (i = 0; i < n; i += VL) V_ST(x + i, V_MIN(V_SET(limit), V_MAX(V_SET(-limit), V_LD(x + i))));
+  for (int i = 0; i < n; i += VL) V_ST(x + i, V_MIN(V_SET(limit), V_MAX(V_SET(-limit), V_LD(x + i))));
 }
 
 FN void K(add)(int n, float *y, const float *x) {
-  int i;
-  for (i = 0; i < n; i += VL) V_ST(y + i, V_ADD(V_LD(y + i), V_LD(x + i)));
+  for (int i = 0; i < n; i += VL) V_ST(y + i, V_ADD(V_LD(y + i), V_LD(x + i)));
 }
 
 FN void K(axpy)(int n, float *y, float a, const float *x) {
-  int i;
-  for (i = 0; i < n; i += VL) V_ST(y + i, V_FMA(V_SET(a), V_LD(x + i), V_LD(y + i)));
+  for (int i = 0; i < n; i += VL) V_ST(y + i, V_FMA(V_SET(a), V_LD(x + i), V_LD(y + i)));
 }
 
 FN float K(dot)(int n, const float *a, const float *b) {
-  int i, j;
   float lane[16] = {0};
-  for (i = 0; i < n; i += 16)
-    for (j = 0; j < 16; j += VL) V_ST(lane + j, V_FMA(V_LD(a + i + j), V_LD(b + i + j), V_LD(lane + j)));
+  for (int i = 0; i < n; i += 16)
+    for (int j = 0; j < 16; j += VL) V_ST(lane + j, V_FMA(V_LD(a + i + j), V_LD(b + i + j), V_LD(lane + j)));
   return K(tree)(lane);
 }
 
 /* --- optimisers: the equations are in [SECTION] Optimisers ------------------------------------------------------- */
 
 FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
-  int i, adam = u->optimizer == LSTM_ADAM || u->optimizer == LSTM_ADAMW;
-  for (i = 0; i < n; i += VL) {
+  int adam = u->optimizer == LSTM_ADAM || u->optimizer == LSTM_ADAMW;
+  for (int i = 0; i < n; i += VL) {
     V x = V_LD(w + i), d = V_FMA(V_SET(u->l2), x, V_LD(g + i)), root = x, moment;
     if (u->optimizer != LSTM_SGD) {
       V s = V_FMA(V_SET(u->b), V_LD(v + i), V_MUL(V_MUL(V_SET(u->one_minus_b), d), d));
