@@ -26,9 +26,7 @@
    ---
    Copy lstm.h into your project. It needs a C99 or C++11 compiler and a C library (malloc, free, memcpy and their kin;
    stdio only for lstm_load_file and lstm_save_file); it does not need -lm, threads or POSIX. One file defines
-   LSTM_IMPLEMENTATION before it includes lstm.h; with LSTM_STATIC every file may have a private copy. The
-   implementation includes lstm.h again, once for each instruction set: a file that was renamed says so with
-   LSTM_HEADER. Do not compile it with -ffast-math, see NUMERICS.
+   LSTM_IMPLEMENTATION before it includes lstm.h; CONFIGURATION has more. Compile it without -ffast-math, see NUMERICS.
 
    In C, `lstm_model_desc desc = {0};` means "all defaults"; in C++ write `= {}`. A field that is 0 takes its default; a
    negative number switches off what is on by default. New fields are only ever added at the end.
@@ -72,8 +70,7 @@
 
    CELLS
    -----
-   An LSTM layer's cell, with all its options; ' is the step before, * element by element. Without an option its terms
-   fall away, which leaves the equations above.
+   An LSTM layer's cell with all its options; ' is the step before, * element by element. Without any it is the above.
 
      z_k = W_k x + U_k (m_h * h')                                   k = i, f, g, o; b_k is added here without layer_norm
      z_k = gamma_k * (z_k - mean) / sqrt(var + 1e-5) + b_k          layer_norm: mean and var over the H units of z_k
@@ -136,8 +133,7 @@
 
    lstm_step takes all lanes, lstm_step_ids tokens, lstm_forward a sequence of steps, which is all that a model with a
    bidirectional layer takes. Softmax and sigmoid models return probabilities. lstm_state_trace records the gates, c and
-   h of chosen layers and lanes. To save, fork or roll back a state, copy its bytes with memcpy:
-   lstm_state_saved_size(state) of them, from or to the lstm_state pointer.
+   h of chosen layers and lanes. To save, fork or roll back a state, memcpy its lstm_state_saved_size(state) bytes.
 
    Text is written by drawing each token from the probabilities of the last:
 
@@ -215,8 +211,7 @@
    }
    ```
 
-   lstm_gradcheck tells whether a loss of yours, its gradient and this library agree: it compares the gradient of every
-   tensor with what forward passes in double precision differ by.
+   lstm_gradcheck compares each tensor's gradient, of your own loss too, with differences of forward passes in double:
 
    ```
    static double half_of_squares(void *user, const double *y, float *d_y) { // over y [T][B][O]
@@ -237,8 +232,7 @@
    }
    ```
 
-   An encoder and a decoder are two models whose states have the same values; the decoder begins where the encoder ends,
-   and the gradient goes back the same way: examples/pair.c.
+   Encoder and decoder are two models whose states have the same values: examples/pair.c hands over state and gradient.
 
    CONFIGURATION
    -------------
@@ -325,8 +319,7 @@
    so do initial weights, which the kernels make orthogonal, and weights that were trained. What makes it so: each
    output is one chain of multiply-adds, which starts at the bias and takes the inputs in order; sums that cross lanes
    go in a fixed order; exp, log, tanh and sigmoid are the library's own; random numbers come from counters; whether a
-   product and a sum are fused is written down, so that no compiler can choose; scalar code without a fused multiply-add
-   in hardware computes it exactly.
+   product and a sum are fused is written down, so that no compiler can choose; scalar code can fuse in software.
 
    In units in the last place of the exact value (tests/kernels/ulp.c compares all floats), in both ways: exp is within
    1, sigmoid and tanh are within 2.5; a cell's gates, which share divisions, within 4.5, and its h = o tanh(c) within
@@ -508,8 +501,7 @@ LSTM_API const char *lstm_status_text(lstm_status status); /* "a shape does not 
 
 /* --- memory and tasks -------------------------------------------------------------------------------------------- */
 
-/* Where objects come from. `alloc` returns memory for any type (at least 8-byte aligned) or NULL. All zero: malloc,
-   free (or LSTM_MALLOC, LSTM_FREE). Each object is one allocation; a loader needs one more while it works. */
+/* Where objects come from; all zero: LSTM_MALLOC and LSTM_FREE. `alloc` returns 8-byte aligned memory, or NULL. */
 typedef struct lstm_allocator {
   void *(*alloc)(void *user, size_t size);
   void (*free)(void *user, void *pointer);
@@ -1119,16 +1111,18 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #if defined(__GNUC__) || defined(__clang__)
 #define LSTM__FORCE_INLINE static inline __attribute__((always_inline))
 #define LSTM__UNUSED __attribute__((unused))
-#elif defined(_MSC_VER)
+#define LSTM__TARGET_OF(features) __attribute__((target(features)))
+#else
+#ifdef _MSC_VER
 #define LSTM__FORCE_INLINE static __forceinline
-#define LSTM__UNUSED
 #else
 #define LSTM__FORCE_INLINE static inline
+#endif
 #define LSTM__UNUSED
+#define LSTM__TARGET_OF(features)
 #endif
 
-/* Which kind of CPU this is for, where its vector instructions can be used. A compiler without the headers gets scalar
-   code. */
+/* The CPU whose vector instructions can be used. A compiler without their headers gets scalar code. */
 #if !defined(LSTM_NO_SIMD) &&                                                                                          \
     (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5) || (defined(_MSC_VER) && _MSC_VER >= 1910))
 #if defined(__x86_64__) || defined(_M_X64) || (defined(__i386__) && defined(__SSE2__) && !defined(__MINGW32__))
@@ -1142,8 +1136,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 
 #define LSTM__JOIN_(a, b) a##b
 #define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
-/* LSTM_ONLY_ISA=AVX2 (or SCALAR, SSE2, ...) keeps one set of kernels, and asks no CPU: the program must run where it
-   exists. */
+/* LSTM_ONLY_ISA=AVX2 (or another) keeps one set of kernels, and asks no CPU whether it has them. */
 #ifdef LSTM_ONLY_ISA
 #define LSTM__ONLY_SCALAR 1
 #define LSTM__ONLY_SSE2 2
@@ -1338,8 +1331,7 @@ static double lstm__mul(double a, double b) {
 
 static int lstm__finite(double x) { return x - x == 0; }
 
-/* Correctly rounded enough for norms and deviations, the same bits everywhere: Newton's iteration from a guess by
-   exponent. */
+/* For norms and deviations, the same bits everywhere: Newton's iteration from a guess by exponent. */
 static double lstm__sqrt(double x) {
   uint64_t bits;
   double y;
@@ -1461,8 +1453,7 @@ static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, voi
 /* [SECTION] Random numbers
    ================================================================================================================ */
 
-/* Philox 4x32-10. Four numbers of a stream: block `index` of (seed, purpose). Streams of different purposes do not
-   meet. */
+/* Philox 4x32-10: block `index`, of four numbers, of the stream (seed, purpose). Streams do not meet. */
 static void lstm__random_block(uint64_t seed, uint64_t purpose, uint64_t index, uint32_t out[4]) {
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   out[0] = (uint32_t)index;
@@ -1654,8 +1645,8 @@ typedef struct lstm__kernels {
   void (*blend_backward)(int n, float *dy, const float *mask, float rate, float *dother);
   void (*map)(int activation, int n, float *x);                           /* x = f(x), n padded */
   void (*map_backward)(int activation, int n, const float *y, float *dy); /* dy = dy f'(.) from y = f(.), n padded */
-  float (*softmax)(int n, float *z,
-                   float *top);              /* z = exp(z - *top), n not padded; returns their sum; padding becomes 0 */
+  /* z = exp(z - *top), n not padded; returns their sum; padding becomes 0. */
+  float (*softmax)(int n, float *z, float *top);
   void (*divide)(int n, float *x, float by); /* n padded, as all below */
   void (*scale)(int n, float *x, float by);
   void (*clip)(int n, float *x, float limit); /* into -limit..limit */
@@ -1686,16 +1677,9 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
   return bits;
 }
 
-#if defined(_MSC_VER) && !defined(__clang__)
-#define LSTM__TARGET_OF(features)
-#else
-#define LSTM__TARGET_OF(features) __attribute__((target(features)))
-#endif
-
 /* The passes: this file includes itself for each instruction set. LSTM__PASS is its number in lstm_isa; 10 more for
-   portable numerics, 20 more for scalar code with an emulated fused multiply-add. A pass makes one table,
-   lstm__table_SUFFIX, NULL where this build does not have it, and undefines what it was given. Its short names give
-   way to the user's. */
+   portable numerics, 20 more for scalar code with an emulated fused multiply-add. A pass makes lstm__table_SUFFIX, NULL
+   where this build does not have it, and undefines what it was given. Its short names give way to the user's. */
 #pragma push_macro("K")
 #pragma push_macro("V")
 #pragma push_macro("VL")
@@ -1789,8 +1773,7 @@ LSTM_API lstm_isa lstm_isa_best(void) {
 
 /* [SECTION] Model layout
    One function walks a description, checks it and says where everything is; create, load and save all use it. A layer
-   of the description becomes one node, or several: dropout of its inputs, a cell for each direction, and a join of what
-   they give.
+   of the description becomes one node, or several: dropout of its inputs, a cell for each direction, and their join.
    ================================================================================================================ */
 
 #define LSTM__NAME 80
@@ -1870,8 +1853,7 @@ struct lstm_model {
 typedef struct lstm__inference lstm__inference;
 typedef struct lstm__walk lstm__walk;
 
-/* A type of layer, or a join. A new one is a row of this table, a row of the trainer's (lstm__passes) and its
-   kernels. */
+/* A type of layer, or a join. A new one is a row of this table, one of the trainer's (lstm__passes), and kernels. */
 typedef struct lstm__kind {
   const char *name;
   int gates, recurrent; /* as in lstm__layer */
@@ -1968,8 +1950,7 @@ static void lstm__resolve_layer(lstm_layer *l) {
   if (l->type == LSTM_LAYER_LSTM && !l->gate_activation) l->gate_activation = LSTM_SIGMOID;
 }
 
-/* The double nearly at digits * 10^power: nine digits determine a float with room to spare for the roundings here
-   (1e-14 against 2e-8). */
+/* Nearly x * 10^power: nine digits determine a float with room to spare for the roundings (1e-14 against 2e-8). */
 static double lstm__times_ten(double x, int power) {
   for (; power > 0; --power) x *= 10;
   for (; power < 0; ++power) x /= 10;
@@ -2133,8 +2114,7 @@ static int lstm__plan_embedding(lstm__walk *w, lstm__layer *l) {
 }
 
 /* PyTorch's names. An nn.LSTM or nn.GRU has one hidden size, projection and number of directions: a run of recurrent
-   layers ends at a dense, or where these change. Summed directions have no module of their own there, so they stand
-   alone. */
+   layers ends at a dense, or where these change. Summed directions are no module there: they stand alone. */
 static void lstm__name_run(lstm__walk *w, const lstm_layer *o) {
   const lstm_layer *r = &w->run;
   if (w->depth > 0 && r->type == o->type && r->size == o->size && r->projection == o->projection &&
@@ -2213,8 +2193,7 @@ static int lstm__is_generic(const lstm_layer *o) {
           o->activation != LSTM_TANH || o->gate_activation != LSTM_SIGMOID);
 }
 
-/* Adds a node, which the next one reads unless it is one of two directions; `out` is how wide its rows are. Returns 0
-   where it is over a limit. */
+/* Adds a node with rows of `out`, which the next one reads unless it is one of two directions. 0: over a limit. */
 static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   const lstm__kind *kind = lstm__kind_of(type);
   lstm__plan *p = w->p;
@@ -2373,8 +2352,7 @@ LSTM_API lstm_layer lstm_gru(int hidden_size) { return lstm__layer_of(LSTM_LAYER
 LSTM_API lstm_layer lstm_dense(int outputs) { return lstm__layer_of(LSTM_LAYER_DENSE, outputs, 0); }
 LSTM_API lstm_layer lstm_dropout(float rate) { return lstm__layer_of(LSTM_LAYER_DROPOUT, 0, rate); }
 
-/* The units of a block of a cell's gates, `column` among its columns: 16; a plain cell's last block has 8 where that is
-   enough. */
+/* The units of a cell's block of gates that has `column`: 16; a plain cell's last has 8 where that is enough. */
 LSTM__FORCE_INLINE int lstm__block_of(const lstm__layer *l, int column) {
   return lstm__int_min(64, l->columns - column / 64 * 64) / 4;
 }
@@ -2499,8 +2477,7 @@ static void lstm__gemm(const lstm_model *m, int rows, int k, int columns, int fr
   m->kernels->gemm(&job);
 }
 
-/* The start values of tokens from .. to - 1: bias, then the embedding's row through weight_ih; the same chain as
-   without a table. */
+/* The start values of tokens from .. to - 1, bias and the embedding's row through weight_ih: the same chain. */
 static void lstm__fill_table(lstm_model *m, int from, int to) {
   const lstm__layer *l = m->layers + m->plan.table_layer;
   size_t row = (size_t)l->columns, panel = ((size_t)1 + (size_t)l->in + (size_t)l->out) * 64;
@@ -2609,8 +2586,7 @@ LSTM_API lstm_status lstm_model_size(const lstm_model_desc *desc, size_t *size) 
   return desc && size ? lstm__measure_model(desc, 0, &plan, size) : LSTM_ERR_ARGUMENT;
 }
 
-/* Uniform in -limit..limit. Each tensor is a stream of its own, so that adding a layer leaves the others' weights
-   alone. */
+/* Uniform in -limit..limit. Each tensor is a stream of its own: what one draws changes no other. */
 static void lstm__init_uniform(float *w, size_t count, float limit, uint64_t seed, uint64_t stream) {
   uint32_t block[4];
   for (size_t i = 0; i < count; i++) {
@@ -2669,8 +2645,7 @@ static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t st
   for (size_t i = 0; i < n; i++) w[i] = w[i] + m->packed[i];
 }
 
-/* Glorot and Bengio, 2010; Saxe et al., 2014 (orthogonal); Gers et al., 2000 and Jozefowicz et al., 2015 (forget bias
-   1). */
+/* Glorot and Bengio, 2010; orthogonal: Saxe et al., 2014; forget bias: Gers et al., 2000, Jozefowicz et al., 2015. */
 static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
   const lstm__layer *l = m->layers + t->node;
   float *w = m->params + t->offset;
@@ -2805,9 +2780,9 @@ struct lstm_state {
   uint64_t saved_size;
   uint64_t lane_floats;
   uint32_t lanes, version;
+  uint64_t unused[4]; /* the lanes begin at a multiple of LSTM_ALIGNMENT */
 };
 
-#define LSTM__STATE_HEAD LSTM_ALIGNMENT
 #define LSTM__STATE_VERSION 1
 
 /* Offsets in bytes of a state's parts; slot: floats of one task's scratch. */
@@ -2849,7 +2824,7 @@ static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_des
   if (status != LSTM_OK) return status;
   d->tasks = lstm__int_min(d->tasks, d->lanes);
   s->group = lstm__int_min(d->lanes, LSTM__GROUP);
-  (void)lstm__carve(&a, 1, LSTM__STATE_HEAD);
+  (void)lstm__carve(&a, 1, sizeof(lstm_state));
   (void)lstm__carve(&a, (size_t)d->lanes, m->plan.lane * sizeof(float));
   s->saved = a.used;
   (void)lstm__carve(&a, 1, sizeof(lstm__state_tail));
@@ -2867,12 +2842,11 @@ static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_des
 }
 
 static float *lstm__lane(lstm_state *s, int lane) {
-  return (float *)(void *)((unsigned char *)s + LSTM__STATE_HEAD) + (size_t)lane * (size_t)s->lane_floats;
+  return (float *)(s + 1) + (size_t)lane * (size_t)s->lane_floats;
 }
 
 static const float *lstm__const_lane(const lstm_state *s, int lane) {
-  return (const float *)(const void *)((const unsigned char *)s + LSTM__STATE_HEAD) +
-         (size_t)lane * (size_t)s->lane_floats;
+  return (const float *)(s + 1) + (size_t)lane * (size_t)s->lane_floats;
 }
 
 static lstm__state_tail *lstm__tail(lstm_state *s) {
@@ -2944,7 +2918,7 @@ LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state 
   if (!model || !state) return LSTM_ERR_ARGUMENT;
   return state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane &&
                  state->version == LSTM__STATE_VERSION && state->lanes >= 1 && state->lanes <= LSTM_MAX_LANES &&
-                 state->saved_size == LSTM__STATE_HEAD + state->lanes * state->lane_floats * sizeof(float)
+                 state->saved_size == sizeof(lstm_state) + state->lanes * state->lane_floats * sizeof(float)
              ? LSTM_OK
              : LSTM_ERR_MISMATCH;
 }
