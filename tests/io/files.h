@@ -88,6 +88,14 @@ static inline bytes file_of(const char *header, const void *data, size_t size) {
   return file;
 }
 
+/* The lowest byte first, as files have it, on every machine. */
+static inline void bytes_number(bytes *b, uint32_t number, int size) {
+  for (; size--; number >>= 8) {
+    unsigned char byte = (unsigned char)(number & 255);
+    bytes_add(b, &byte, 1);
+  }
+}
+
 /* A foreign file, tensor by tensor. */
 typedef struct foreign {
   bytes header, data;
@@ -99,17 +107,16 @@ static inline void foreign_add(foreign *f, const char *name, const char *dtype, 
   int n;
   for (i = 0; i < count; ++i) {
     float value = (float)((int)((i * 37 + seed * 11) % 41) - 20) / 64.0f; /* exact in F16 and in BF16 */
-    uint32_t bits;
-    uint16_t half;
+    uint32_t bits, half;
     memcpy(&bits, &value, 4);
     if (!strcmp(dtype, "F32"))
-      bytes_add(&f->data, &bits, 4);
+      bytes_number(&f->data, bits, 4);
     else if (!strcmp(dtype, "BF16"))
-      half = (uint16_t)(bits >> 16), bytes_add(&f->data, &half, 2);
+      bytes_number(&f->data, bits >> 16, 2);
     else if (!strcmp(dtype, "F16")) {
-      half = (uint16_t)(bits >> 16 & 0x8000u);
-      if (value != 0) half = (uint16_t)(half | ((bits >> 23 & 255u) - 112u) << 10 | (bits >> 13 & 0x3ffu));
-      bytes_add(&f->data, &half, 2);
+      half = bits >> 16 & 0x8000u;
+      if (value != 0) half |= ((bits >> 23 & 255u) - 112u) << 10 | (bits >> 13 & 0x3ffu);
+      bytes_number(&f->data, half, 2);
     } else
       bytes_add(&f->data, "\0\0\0\0\0\0\0", 8); /* I64 */
   }
