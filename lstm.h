@@ -1348,10 +1348,9 @@ static double lstm__sqrt(double x) {
 static double lstm__log(double x) {
   uint64_t bits;
   double m, s, s2, p = 0;
-  int e;
   if (!(x > 0) || !lstm__finite(x)) return x == 0 ? -1e300 * 1e10 : (x - x) / (x - x);
   memcpy(&bits, &x, sizeof bits);
-  e = (int)(bits >> 52) - 1023;
+  int e = (int)(bits >> 52) - 1023;
   bits = (bits & (((uint64_t)1 << 52) - 1)) | ((uint64_t)1023 << 52);
   memcpy(&m, &bits, sizeof m);
   if (m > 1.4142135623730951) {
@@ -1368,11 +1367,9 @@ static double lstm__log(double x) {
    below -700, and no more than e^700. */
 static double lstm__exp(double x) {
   double n = lstm__mul(x, 1.4426950408889634), r, e = 1, scale;
-  uint64_t bits;
-  int k;
   if (!(x >= -700 && x <= 700)) return x < 0 ? 0 : x > 0 ? lstm__exp(700) : x;
-  k = (int)(n < 0 ? n - 0.5 : n + 0.5);
-  bits = (uint64_t)(1023 + k) << 52;
+  int k = (int)(n < 0 ? n - 0.5 : n + 0.5);
+  uint64_t bits = (uint64_t)(1023 + k) << 52;
   memcpy(&scale, &bits, sizeof scale);
   r = x - lstm__mul(k, 0.69314718055994531);
   for (int i = 14; i >= 1; i--) e = 1 + lstm__mul(r / i, e);
@@ -2285,7 +2282,6 @@ static lstm_status lstm__check_names(const lstm_model_desc *d, const lstm__tenso
 static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm__layer *layers,
                                    lstm__tensor *tensors) {
   lstm__walk w;
-  lstm_status status;
   memset(p, 0, sizeof *p);
   memset(&w, 0, sizeof w);
   p->table_layer = p->last_recurrent = p->pool = -1;
@@ -2296,7 +2292,7 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
   w.tensors = tensors;
   w.in = d->input_size;
   w.source = -1;
-  status = lstm__check_desc(d);
+  lstm_status status = lstm__check_desc(d);
   if (status != LSTM_OK) return status;
   for (w.i = 0; w.i < d->layer_count; w.i++) w.heads += d->layers[w.i].type == LSTM_LAYER_DENSE;
   if (d->layers[0].tied && !w.heads)
@@ -2559,9 +2555,8 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
   const lstm__kernels *kernels;
   size_t size;
   void *block;
-  lstm_status status;
   *out = NULL;
-  status = lstm__measure_model(d, meta_size, &plan, &size);
+  lstm_status status = lstm__measure_model(d, meta_size, &plan, &size);
   if (status != LSTM_OK) return status;
   if (d->numerics == LSTM_PORTABLE && !LSTM__HAS_PORTABLE)
     return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "this build has no portable numerics");
@@ -2624,10 +2619,9 @@ static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, in
     memset(v, 0, (size_t)n * sizeof(float));
     lstm__init_normal(v, (size_t)rows, seed, stream + ((uint64_t)(i + 1) << 32));
     for (int pass = 0; pass < 2; pass++) {
-      double length;
       for (int j = 0; j < i; j++)
         k->axpy(n, v, -k->dot(n, v, scratch + (size_t)j * (size_t)n), scratch + (size_t)j * (size_t)n);
-      length = lstm__sqrt((double)k->dot(n, v, v));
+      double length = lstm__sqrt((double)k->dot(n, v, v));
       k->divide(n, v, (float)length);
     }
     for (int r = 0; r < rows; r++) w[(size_t)r * (size_t)columns + (size_t)i] = v[r];
@@ -2660,13 +2654,11 @@ static void lstm__init_default(lstm_model *m, const lstm__tensor *t, uint64_t st
 }
 
 static lstm_status lstm__create_model(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out) {
-  lstm_status status;
-  lstm_model *m;
   if (out) *out = NULL;
   if (!desc || !out) return LSTM_ERR_ARGUMENT;
-  status = lstm__build_model(desc, 0, memory, size, out);
+  lstm_status status = lstm__build_model(desc, 0, memory, size, out);
   if (status != LSTM_OK) return status;
-  m = *out;
+  lstm_model *m = *out;
   for (int i = 0; i < m->plan.tensors && desc->init != LSTM_INIT_ZERO; i++) {
     const lstm__tensor *t = m->tensors + i;
     if (t->kind == LSTM__T_TABLE)
@@ -2705,10 +2697,9 @@ LSTM_API int lstm_model_reads_last(const lstm_model *model) { return model->plan
 LSTM_API int lstm_model_bidirectional(const lstm_model *model) { return model->plan.bidirectional; }
 
 static lstm_status lstm__tensor_view(const lstm_model *m, int i, float *base, lstm_tensor *out) {
-  const lstm__tensor *t;
   if (out) memset(out, 0, sizeof *out);
   if (!out || i < 0 || i >= m->plan.tensors) return LSTM_ERR_ARGUMENT;
-  t = m->tensors + i;
+  const lstm__tensor *t = m->tensors + i;
   out->rows = t->rows;
   out->columns = t->columns;
   out->count = t->count;
@@ -2810,15 +2801,13 @@ static size_t lstm__scratch_rows(const lstm_model *m, int seq_len) {
 static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *desc, lstm__state_layout *s) {
   lstm_state_desc *d = &s->desc;
   lstm__arena a;
-  lstm_status status;
-  size_t floats;
   memset(s, 0, sizeof *s);
   memset(&a, 0, sizeof a);
   if (desc) *d = *desc;
   if (!d->lanes) d->lanes = 1;
   if (!d->tasks) d->tasks = 1;
   if (!d->seq_len) d->seq_len = 1;
-  status = lstm__within(d->error, "lanes", d->lanes, 1, LSTM_MAX_LANES, LSTM_ERR_LIMIT);
+  lstm_status status = lstm__within(d->error, "lanes", d->lanes, 1, LSTM_MAX_LANES, LSTM_ERR_LIMIT);
   if (status == LSTM_OK) status = lstm__within(d->error, "tasks", d->tasks, 1, INT_MAX, LSTM_ERR_ARGUMENT);
   if (status == LSTM_OK) status = lstm__within(d->error, "seq_len", d->seq_len, 1, LSTM_MAX_SEQ_LEN, LSTM_ERR_ARGUMENT);
   if (status != LSTM_OK) return status;
@@ -2831,7 +2820,7 @@ static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_des
   s->sums = a.used;
   (void)lstm__carve(&a, (size_t)d->lanes, sizeof(lstm_metrics));
   s->scratch = a.used;
-  floats = lstm__scratch_rows(m, d->seq_len) * (size_t)s->group + 1;
+  size_t floats = lstm__scratch_rows(m, d->seq_len) * (size_t)s->group + 1;
   if (!lstm__mul_ok(floats, (size_t)m->plan.widest, &s->slot) ||
       !lstm__add_ok(s->slot, (size_t)s->group * (size_t)m->plan.gate_row, &s->slot) ||
       !lstm__mul_ok((size_t)d->tasks, s->slot, &floats))
@@ -2866,12 +2855,10 @@ static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc
                                       lstm_state **out) {
   lstm__state_layout at;
   lstm__arena arena;
-  lstm__state_tail *tail;
   void *block;
-  lstm_status status;
   if (out) *out = NULL;
   if (!m || !out) return LSTM_ERR_ARGUMENT;
-  status = lstm__lay_out_state(m, desc, &at);
+  lstm_status status = lstm__lay_out_state(m, desc, &at);
   if (status == LSTM_OK)
     status = lstm__place(&at.desc.allocator, at.total, memory, size, &arena, &block, at.desc.error);
   if (status != LSTM_OK) return status;
@@ -2882,7 +2869,7 @@ static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc
   (*out)->lane_floats = m->plan.lane;
   (*out)->lanes = (uint32_t)at.desc.lanes;
   (*out)->version = LSTM__STATE_VERSION;
-  tail = lstm__tail(*out);
+  lstm__state_tail *tail = lstm__tail(*out);
   tail->block = block;
   tail->at = at;
   return lstm_state_begin(m, *out, -1);
@@ -2890,10 +2877,9 @@ static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc
 
 LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_desc *desc, size_t *size) {
   lstm__state_layout at;
-  lstm_status status;
   if (size) *size = 0;
   if (!model || !size) return LSTM_ERR_ARGUMENT;
-  status = lstm__lay_out_state(model, desc, &at);
+  lstm_status status = lstm__lay_out_state(model, desc, &at);
   if (status == LSTM_OK) *size = at.total;
   return status;
 }
