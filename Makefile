@@ -234,7 +234,7 @@ vs-onednn: ## oneDNN's LSTM beside ours, one thread (needs libdnnl-dev)
 	$(Q)$(CC) $(CFLAGS) -I. -o $(BUILD)/bench/vs_onednn tests/bench/vs_onednn.c -ldnnl
 	@OMP_NUM_THREADS=1 $(BUILD)/bench/vs_onednn $(BENCH_ARGS)
 
-ulp: $(BUILD)/tests/kernels_ulp ## how exact exp, sigmoid and tanh are: all floats; some minutes
+ulp: $(BUILD)/tests/kernels_ulp ## how exact exp, sigmoid and tanh are: all floats; a minute
 	@$(BUILD)/tests/kernels_ulp --full
 
 isa-matrix: need-cmocka ## equal bits from gcc and clang, -O1 to -O3 -march=native
