@@ -7718,10 +7718,12 @@ IN void K(cell_groups)(const int pair, const int nw, const lstm__cell_job *job, 
   K(end_cell)(job, 0, u, second.apart, nw < 4, second.sum);
 }
 
-/* Groups go in pairs where all weights stay in the first cache, and where two share its lines; an odd one of vectors of
-   16, which may be narrow, is first, so that a narrow one has a partner. */
+/* Groups go in pairs where all weights stay in the first cache, where two share its lines, and where h_out may be h:
+   both are read before either is written. An odd one of vectors of 16, which may be narrow, is first, so that a narrow
+   one has a partner. */
 FN void K(cell_of_row)(const lstm__cell_job *job) {
-  int groups = (job->units + VL - 1) / VL, pairs = VL <= 8 || job->units * (1 + job->nx + job->nh) < LSTM__NEAR;
+  int groups = (job->units + VL - 1) / VL;
+  int pairs = VL <= 8 || groups <= 2 || job->units * (1 + job->nx + job->nh) < LSTM__NEAR;
   int count = pairs ? (groups + 1) / 2 : groups, i;
   for (i = 0; i < count; i++) {
     int at = job->flip ? count - 1 - i : i, last = pairs ? 2 * at + (VL > 8 ? (groups + 1) % 2 : 1) : at;

@@ -567,6 +567,52 @@ static void test_stored_start_values_do_not_change_the_bits(void **arg) {
   assert_true(tables > 0);
 }
 
+/* Before each step every set takes over what scalar code saved; after it the bytes are the same, padding too. */
+static void relay(const shape *s, size_t lanes) {
+  run r = make_run(s, LSTM_ISA_SCALAR, 0);
+  lstm_state *first = make_state(r.model, (int)lanes, 1);
+  size_t size = lstm_state_saved_size(first), t;
+  void *saved = make_array(size, 1);
+  float *y = make_floats(lanes * r.O);
+  int isa;
+  for (t = 0; t < STEPS; t++) {
+    const float *x = r.x + t * LANES * r.I;
+    const int32_t *ids = r.ids ? r.ids + t * LANES : NULL;
+    memcpy(saved, first, size);
+    assert_ok(step(r.model, first, x, ids, r.y));
+    for (isa = LSTM_ISA_SCALAR + 1; isa < SETS; isa++) {
+      lstm_model *model = agrees(isa) ? make_model(s, isa, 0, 0) : NULL;
+      lstm_state *own = model ? make_state(model, (int)lanes, 1) : NULL;
+      if (!model) continue;
+      memcpy(own, saved, size);
+      assert_ok(step(model, own, x, ids, y));
+      assert_memory_equal(own, first, size);
+      assert_bits(y, r.y, lanes * r.O);
+      lstm_state_destroy(own);
+      lstm_model_destroy(model);
+    }
+  }
+  lstm_state_destroy(first);
+  free_run(&r);
+  free(saved), free(y);
+}
+
+/* Narrow last blocks of units, and inputs so wide that a cell of one or two groups is beyond the first cache. */
+static void test_saved_states_move_between_sets(void **arg) {
+  static const int sizes[] = {1, 8, 9, 16, 17, 24, 25, 32, 33, 40, 56}, inputs[] = {1, 50, 200};
+  int i, k;
+  (void)arg;
+  for (numerics = LSTM_FUSED; numerics <= (LSTM__HAS_PORTABLE ? LSTM_PORTABLE : LSTM_FUSED); numerics++)
+    for (i = 0; i < HELPERS_COUNT(sizes); i++)
+      for (k = 0; k < HELPERS_COUNT(inputs); k++) {
+        shape s = {inputs[k], 0, sizes[i], 0, 3, LSTM_READ_ALL, LSTM_OUTPUT_LINEAR, LSTM_LINEAR, 0};
+        s.embed = i % 2 ? 0 : inputs[2 - k], s.hidden2 = k == 1 ? sizes[(i + 5) % HELPERS_COUNT(sizes)] : 0;
+        relay(&s, 1);
+        relay(&s, 7);
+      }
+  numerics = LSTM_FUSED;
+}
+
 static uint64_t forward_result, training_result, options_result, cells_result, portable_result;
 
 static void test_forward_is_the_same_everywhere(void **arg) {
@@ -697,6 +743,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_portable_numerics_are_the_same_everywhere),
       cmocka_unit_test(test_digests_are_the_expected_ones),
       cmocka_unit_test(test_stored_start_values_do_not_change_the_bits),
+      cmocka_unit_test(test_saved_states_move_between_sets),
       cmocka_unit_test(test_subnormal_numbers_are_the_same_everywhere),
       cmocka_unit_test(test_flushing_to_zero_is_the_same_everywhere),
       cmocka_unit_test(test_unfused_sets_keep_their_tolerance),

@@ -95,7 +95,7 @@ static void check_agreement(agreement *a, const char *what, int size, int table,
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 typedef struct cell_case {
-  int rows, units, nx, nh, with_start, with_index; /* units: a multiple of 8 */
+  int rows, units, nx, nh, flip, with_start, with_index; /* units: a multiple of 8 */
 } cell_case;
 
 /* How wide the block of unit u of n is, and where its gate is in a row of gates. */
@@ -154,6 +154,16 @@ static void check_raw_sums(const lstm__cell_job *job, const cell_case *s, int t,
   free(wanted);
 }
 
+/* A single row of few units writes h in place: all of it is read before. */
+static void check_whole_row(const lstm__cell_job *job, int t, const buffer *h, const float *wanted) {
+  buffer same = copy_buffer(h);
+  lstm__cell_job j = *job;
+  j.h.p = same.p, j.h_out.p = same.p;
+  tables[t]->cell(&j);
+  assert_bits(same.p, wanted, (size_t)job->units);
+  free_buffer(&same);
+}
+
 static void check_cell(const cell_case *s) {
   size_t R = (size_t)s->rows, U = (size_t)(s->units + 15) / 16 * 16, G = (size_t)s->units * 4, X = (size_t)s->nx + 1, r;
   buffer w = make_buffer((size_t)(1 + s->nx + s->nh) * G, 1, .5f), x = make_buffer(R * X, 2, 1);
@@ -167,7 +177,7 @@ static void check_cell(const cell_case *s) {
     buffer h_out = make_buffer(R * U, 0, 0), c_out = make_buffer(R * U, 0, 0), tape = make_buffer(R * G, 0, 0);
     lstm__cell_job j;
     memset(&j, 0, sizeof j);
-    j.rows = s->rows, j.units = s->units, j.flip = s->nx % 2, j.nx = s->nx, j.nh = s->nh, j.w = w.p;
+    j.rows = s->rows, j.units = s->units, j.flip = s->flip, j.nx = s->nx, j.nh = s->nh, j.w = w.p;
     j.x.p = x.p, j.x.stride = X, j.h.p = h.p, j.h.stride = U + 3, j.c.p = c.p, j.c.stride = U;
     if (s->with_start) j.start.p = start.p, j.start.stride = G;
     if (s->with_index)
@@ -196,6 +206,8 @@ static void check_cell(const cell_case *s) {
       j.c.p = same.p, j.c_out.p = same.p;
       tables[t]->cell(&j);
       for (r = 0; r < R; r++) assert_bits(same.p + r * U, c_out.p + r * U, (size_t)s->units);
+      memcpy(same.p, c.p, R * U * sizeof(float));
+      if (s->rows == 1 && s->units <= tables[t]->whole) check_whole_row(&j, t, &h, h_out.p);
       free_buffer(&same);
     }
     free_buffer(&h_out), free_buffer(&c_out), free_buffer(&tape);
@@ -211,34 +223,58 @@ static void test_cell(void **arg) {
   memset(&s, 0, sizeof s);
   for (i = 0; i <= 67; i++) {
     s.rows = 1 + i % 14, s.nh = i, s.units = i ? (i + 7) / 8 * 8 : 8, s.nx = i * 7 % 12;
-    s.with_start = 0, s.with_index = i % 2;
+    s.flip = i % 2, s.with_start = 0, s.with_index = i / 2 % 2;
     check_cell(&s);
     s.with_start = 1, s.with_index = !s.with_index;
     check_cell(&s);
   }
 }
 
+/* One row and the tiles' own numbers of rows, of narrow and of wide last blocks, in both directions, with weights that
+   stay in the first cache and with more. */
+static void test_cell_of_every_block(void **arg) {
+  static const int rows[] = {1, 1, 1, 1, 2, 6, 7}, inputs[] = {0, 1, 30, 200};
+  cell_case s;
+  int i;
+  (void)arg;
+  memset(&s, 0, sizeof s);
+  for (s.units = 8; s.units <= 72; s.units += 8)
+    for (i = 0; i < HELPERS_COUNT(rows); i++) {
+      s.rows = rows[i], s.nh = s.units - i % 8, s.nx = inputs[(i + s.units / 8) % 4];
+      for (s.flip = 0; s.flip < 2; s.flip++) {
+        s.with_start = 0, check_cell(&s);
+        s.with_start = 1, check_cell(&s);
+      }
+    }
+}
+
 /* Gates at both ends: nothing overflows, and a saturated gate is 0 or 1 to float precision. */
+static void check_saturated_cell(const lstm__kernels *table, int units, float end, int signs) {
+  float w[64], h[16] = {0}, c[16] = {0}, h_out[16] = {0}, c_out[16] = {0}, tape[64] = {0};
+  lstm__cell_job j;
+  int gate, u;
+  for (gate = 0; gate < 4; gate++)
+    for (u = 0; u < units; u++) w[gate * units + u] = signs >> gate & 1 ? end : -end;
+  memset(&j, 0, sizeof j);
+  j.rows = 1, j.units = units, j.w = w;
+  j.h.p = h, j.c.p = c, j.h_out.p = h_out, j.c_out.p = c_out, j.tape.p = tape;
+  table->cell(&j);
+  for (gate = 0; gate < 4; gate++) {
+    double z = (double)w[gate * units], wanted = gate == 2 ? tanh(z) : sigmoid(z);
+    assert_true(fabs((double)tape[gate * units + 5] - wanted) < 3e-7);
+  }
+  assert_true(c_out[3] - c_out[3] == 0 && h_out[3] - h_out[3] == 0);
+}
+
 static void test_saturated_cells_stay_finite(void **arg) {
   static const float ends[] = {0, 20, 43, 50, 88, 200, 3e38f};
-  int t, i, k, gate;
+  int t, i, signs;
   (void)arg;
   for (t = 0; t < table_count; t++)
     for (i = 0; i < HELPERS_COUNT(ends); i++)
-      for (k = 0; k < 16; k++) {
-        float w[64], h[16] = {0}, c[16] = {0}, h_out[16] = {0}, c_out[16] = {0}, tape[64] = {0};
-        lstm__cell_job j;
-        int u;
-        for (gate = 0; gate < 4; gate++)
-          for (u = 0; u < 16; u++) w[gate * 16 + u] = k >> gate & 1 ? ends[i] : -ends[i];
-        memset(&j, 0, sizeof j);
-        j.rows = 1, j.units = 16, j.w = w, j.h.p = h, j.c.p = c, j.h_out.p = h_out, j.c_out.p = c_out, j.tape.p = tape;
-        tables[t]->cell(&j);
-        for (gate = 0; gate < 4; gate++) {
-          double z = (double)w[gate * 16], wanted = gate == 2 ? tanh(z) : sigmoid(z);
-          assert_true(fabs((double)tape[gate * 16 + 5] - wanted) < 3e-7);
-        }
-        assert_true(c_out[3] - c_out[3] == 0 && h_out[3] - h_out[3] == 0);
+      for (signs = 0; signs < 16; signs++) {
+        check_saturated_cell(tables[t], 8, ends[i], signs);
+        check_saturated_cell(tables[t], 16, ends[i], signs);
       }
 }
 
@@ -902,6 +938,7 @@ static void test_optimizers(void **arg) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cell),
+      cmocka_unit_test(test_cell_of_every_block),
       cmocka_unit_test(test_saturated_cells_stay_finite),
       cmocka_unit_test(test_cell_backward),
       cmocka_unit_test(test_gates_with_options),
