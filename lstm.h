@@ -1583,10 +1583,11 @@ typedef struct lstm__out_rows {
 
 /* One timestep of an LSTM layer for `rows` rows. Packed weights: w [block][1 + nx + nh][4 gates][16 units], the first
    row the bias; the last block has 8 units where that is enough. Without x, `start` holds the chain's value after bias
-   and x. h and h_out must not overlap. tape.p may be NULL. raw: only the weighted sums are made, and go to the tape.
-   flip: last block first. A stream whose steps alternate finds in the cache what the step before read last. */
+   and x. h and h_out must not overlap, but see lstm__kernels.whole. tape.p may be NULL. raw: only the weighted sums are
+   made, and go to the tape. flip: last block first. A stream whose steps alternate finds in the cache what the step
+   before read last. */
 typedef struct lstm__cell_job {
-  int rows, units, nx, nh, raw, flip; /* units: padded to 8; raw: to 16 */
+  int rows, units, nx, nh, raw, flip; /* units: padded to 8; raw, and in rows of h_out and c: to 16 */
   const float *w;
   lstm__rows x, start, h, c;
   lstm__out_rows h_out, c_out, tape; /* start, tape: i, f, g, o, see lstm__gate_at */
@@ -2790,7 +2791,7 @@ typedef struct lstm__state_tail {
   lstm_trace *traces;
   int trace_count;
   uint64_t traced; /* lstm__description_hash of the model that they were made for */
-  int turn;        /* see lstm__inference */
+  int turn;        /* of the next step, see lstm__inference */
   lstm__state_layout at;
 } lstm__state_tail;
 
@@ -3071,7 +3072,7 @@ struct lstm__inference {
   float *scratch[2]; /* the rows of a node's output lie in neither or one of them; the next writes to the other */
   float *gates;      /* [group][columns], then rows before a projection */
   int n, first, flip;
-  int turn;          /* grows with every step: blocks of weights are walked to and fro */
+  int turn;          /* 0, 1, 0, ... in every step: blocks of weights are walked to and fro */
   int step;          /* in a sequence that is walked node by node; else 0 */
   int traces;        /* how many to fill: none while another description's model runs */
   const int *lanes;  /* [n]; NULL: lanes first, first + 1, ... */
@@ -3132,7 +3133,7 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   lstm__cell_step s;
   lstm__set_weights(m, l, &s.job);
   s.job.rows = run->n;
-  s.job.flip = run->turn & 1;
+  s.job.flip = run->turn;
   lstm__set_rows(&s.job.x, run->in.p, run->in.stride, run->in.index);
   lstm__set_rows(&s.job.start, stored ? m->table : NULL, columns, run->tokens);
   lstm__set_rows(&s.job.h, h, stride, run->lanes);
@@ -3196,7 +3197,7 @@ LSTM__FORCE_INLINE void lstm__begin_inference(lstm__inference *run, const lstm_m
 LSTM__FORCE_INLINE void lstm__infer(lstm__inference *run, int from, int to) {
   const lstm__layer *l = run->m->layers + from, *end = run->m->layers + to;
   LSTM_ASSERT(run->n <= lstm__tail(run->s)->at.group);
-  run->turn++;
+  run->turn = !run->turn;
   for (; l < end; l++) {
     const lstm__kind *kind = lstm__kind_of(l->type);
     if (kind->infer) kind->infer(run, l);
@@ -3244,7 +3245,7 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
   if (status != LSTM_OK) return status;
   tail = lstm__tail(s);
   lstm__begin_inference(&run, m, s, lstm__scratch(s, 0));
-  run.turn = tail->turn++;
+  run.turn = tail->turn;
   row = lstm__scratch(s, 0) + tail->at.slot - (size_t)m->plan.widest;
   nodes = y ? m->plan.layers : m->plan.last_recurrent + 1;
   for (; run.first < n; run.first += run.n) {
@@ -3256,6 +3257,7 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
     lstm__infer(&run, 0, nodes);
     for (r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&run.in, r), row, y + (size_t)(run.first + r) * out);
   }
+  tail->turn = run.turn;
   return LSTM_OK;
 }
 
@@ -7586,7 +7588,7 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
 
 /* --- the cell ---------------------------------------------------------------------------------------------------- */
 
-/* Where unit u has its first gate in gates [units / 16][4][16]. */
+/* Where unit u has its first gate in gates [units / 16][4][16]; the last block may be [4][8]. */
 IN float *K(gates_of)(float *gates, int u) { return gates + (size_t)(u / 16) * 64 + (size_t)(u % 16); }
 
 /* How far the gates of unit u of n are apart: the width of its block. */
@@ -7637,8 +7639,7 @@ IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, flo
 
 /* What becomes of row r's sums for the units from u on. wide: a vector holds two gates of a block of 8. */
 IN void K(end_cell)(const lstm__cell_job *job, int r, int u, size_t apart, const int wide, K(quad) q) {
-  size_t at = (size_t)(u / 16) * 64 + (size_t)(u % 16);
-  float *tape = job->tape.p ? lstm__out_row(&job->tape, r) + at : NULL;
+  float *tape = job->tape.p ? K(gates_of)(lstm__out_row(&job->tape, r), u) : NULL;
   if (wide) {
     q.d = V_HIGH(q.b);
     q.c = V_LOW(q.b);
