@@ -180,7 +180,7 @@ static void serve_first(const char *machine) {
   if (i == SHAPES) check(LSTM_ERR_ARGUMENT, only);
   printf("lstm.h %s, %s, %s\n", LSTM_VERSION_STRING, lstm_isa_name(isa), machine);
   fflush(stdout);
-    while (fgets(line, sizeof line, stdin)) {
+  while (fgets(line, sizeof line, stdin)) {
     if (c.n == 0) set_up(&j, &shapes[i], isa, portable, threads), add_job(&c, &j), calibrate(&c);
     printf("%.9g\n", time_slice(&c));
     fflush(stdout);

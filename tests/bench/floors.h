@@ -12,7 +12,7 @@ enum { WORK, FMA, READ, FORWARD, BACKWARD, UPDATE, OTHER, PURE, CONTENDERS };
 typedef struct gates {
   const lstm__kernels *kernels;
   lstm__cell_job job;
-  int units, rows;
+  int units, rows;  /* units: padded to 8, as a cell's; rows of c and h: to 16 */
   float *w, *c, *h; /* backward: w holds the gates, h their gradients */
 } gates;
 
@@ -24,23 +24,23 @@ static void run_gates_forward(void *context, long n) {
 /* Zeros stay zeros: nothing becomes denormal, however often. */
 static void run_gates_backward(void *context, long n) {
   gates *g = (gates *)context;
-  int r;
+  size_t r;
   for (; n > 0; n--)
-    for (r = 0; r < g->rows; r++) {
-      size_t at = (size_t)(r * g->units);
-      g->kernels->cell_backward(g->units, g->w + 4 * at, g->c + at, g->c + at, g->h + at, g->h + at);
+    for (r = 0; r < (size_t)g->rows; r++) {
+      float *c = g->c + r * g->job.c.stride, *h = g->h + r * g->job.h_out.stride;
+      g->kernels->cell_backward(g->units, g->w + r * (size_t)g->units * 4, c, c, h, h);
     }
 }
 
 static void set_up_gates(gates *g, const lstm__kernels *kernels, int hidden, int rows, int backward) {
-  size_t units = (size_t)(hidden + 15) / 16 * 16, all = units * (size_t)rows;
+  size_t wide = (size_t)(hidden + 15) / 16 * 16, all = wide * (size_t)rows;
   memset(g, 0, sizeof *g);
-  g->kernels = kernels, g->units = (int)units, g->rows = rows;
+  g->kernels = kernels, g->units = (hidden + 7) / 8 * 8, g->rows = rows;
   g->w = make_floats(8 * all, backward ? 0 : 1), g->c = make_floats(all, 0), g->h = make_floats(all, 0);
-  g->job.rows = rows, g->job.units = (int)units, g->job.w = g->w, g->job.nx = rows == 1;
+  g->job.rows = rows, g->job.units = g->units, g->job.w = g->w, g->job.nx = rows == 1;
   g->job.x.p = g->h + hidden - 1;
   g->job.h.p = g->job.c.p = g->job.c_out.p = g->c, g->job.h_out.p = g->h;
-  g->job.h.stride = g->job.c.stride = g->job.c_out.stride = g->job.h_out.stride = units;
+  g->job.h.stride = g->job.c.stride = g->job.c_out.stride = g->job.h_out.stride = wide;
 }
 
 /* The optimiser alone, for all weights of a model. */
