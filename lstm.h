@@ -1322,6 +1322,7 @@ static int lstm__mul_ok(size_t a, size_t b, size_t *out) {
 
 /* Rounds up to whole vectors of 16 floats, the unit of every row in memory. */
 static int lstm__pad16(int n) { return (n + 15) & ~15; }
+static size_t lstm__at(int row, int width) { return (size_t)row * (size_t)width; } /* where a row begins */
 static int lstm__int_min(int a, int b) { return a < b ? a : b; }
 static int lstm__int_max(int a, int b) { return a > b ? a : b; }
 
@@ -3003,6 +3004,12 @@ static void lstm__add_row(float *to, const float *from, int n) {
   for (i = 0; i < n; i++) to[i] = to[i] + from[i];
 }
 
+/* n floats, of no row zeros, and zeros up to `width`. */
+static void lstm__put_row(float *to, const float *from, int n, int width) {
+  memset(to, 0, (size_t)width * sizeof(float));
+  if (from) memcpy(to, from, (size_t)n * sizeof(float));
+}
+
 /* Copies n floats and the padding up to a multiple of 8; short rows cost less so than with memcpy. */
 LSTM__FORCE_INLINE void lstm__copy_row(float *to, const float *from, int n) {
   int i;
@@ -3019,22 +3026,28 @@ typedef struct lstm__cell_step {
   lstm__rows chance;   /* in training: [3][units_pad], see lstm__tape */
 } lstm__cell_step;
 
+/* A row of a cell's step as the gate passes see it: what both directions of training and inference share. */
+static void lstm__set_gates(const lstm_model *m, const lstm__layer *l, const lstm__cell_step *s, int r,
+                            lstm__gate_job *job) {
+  const float *chance = s->chance.p ? lstm__row(&s->chance, r) : NULL;
+  memset(job, 0, sizeof *job);
+  job->o = &l->o;
+  job->units = l->units_pad;
+  job->n = l->units;
+  job->vectors = m->packed + l->vector;
+  job->gates = lstm__out_row(&s->job.tape, r);
+  job->keep = s->keep.p ? lstm__out_row(&s->keep, r) : NULL;
+  job->c_prev = l->type == LSTM_LAYER_GRU ? lstm__row(&s->h_prev, r) : lstm__row(&s->job.c, r);
+  job->noise = chance && l->o.noise > 0 ? chance : NULL;
+  job->zone = chance && l->o.zoneout > 0 ? chance + l->units_pad : NULL;
+}
+
 /* Weighted sums that lie in the tape become c and h, row by row. */
 static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lstm__cell_step *s) {
   lstm__gate_job job;
   int r, gru = l->type == LSTM_LAYER_GRU;
-  memset(&job, 0, sizeof job);
-  job.o = &l->o;
-  job.units = l->units_pad;
-  job.n = l->units;
-  job.vectors = m->packed + l->vector;
   for (r = 0; r < s->job.rows; r++) {
-    const float *chance = s->chance.p ? lstm__row(&s->chance, r) : NULL;
-    job.gates = lstm__out_row(&s->job.tape, r);
-    job.keep = s->keep.p ? lstm__out_row(&s->keep, r) : NULL;
-    job.c_prev = gru ? lstm__row(&s->h_prev, r) : lstm__row(&s->job.c, r);
-    job.noise = chance && l->o.noise > 0 ? chance : NULL;
-    job.zone = chance && l->o.zoneout > 0 ? chance + l->units_pad : NULL;
+    lstm__set_gates(m, l, s, r, &job);
     job.c = gru ? NULL : lstm__out_row(&s->job.c_out, r);
     job.h = lstm__out_row(&s->job.h_out, r);
     (gru ? m->kernels->gru_forward : m->kernels->gate_forward)(&job);
@@ -3471,11 +3484,10 @@ static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *
 
 /* The merged values of a step: those of the forward direction, and of the backward one (NULL: there is none). */
 static void lstm__join_row(const lstm__layer *l, const float *forward, const float *backward, float *to) {
-  size_t width = (size_t)(backward && l->o.merge == LSTM_MERGE_CONCAT ? l->out / 2 : l->out);
-  memset(to, 0, (size_t)l->out_pad * sizeof(float));
-  memcpy(to, forward, width * sizeof(float));
-  if (backward && l->o.merge == LSTM_MERGE_CONCAT)
-    memcpy(to + width, backward, width * sizeof(float));
+  int concat = backward && l->o.merge == LSTM_MERGE_CONCAT, width = concat ? l->out / 2 : l->out;
+  lstm__put_row(to, forward, width, l->out_pad);
+  if (concat)
+    memcpy(to + width, backward, (size_t)width * sizeof(float));
   else if (backward)
     lstm__add_row(to, backward, l->out);
 }
@@ -3586,20 +3598,28 @@ static void lstm__walk_nodes(lstm__group *g, int from, int end, int source, int 
   g->infer.step = 0;
 }
 
+/* One lane through a join: rows of the directions, step by step (backward.p NULL: there is one), to rows that are
+   `step` apart, or, over `row`, to what is read once. */
+static void lstm__join_lane(const lstm_model *m, const lstm__layer *l, int length, const lstm__rows *forward,
+                            const lstm__rows *backward, float *row, float *to, size_t step) {
+  int t;
+  for (t = 0; t < length; t++) {
+    int back = l->o.read == LSTM_READ_LAST ? 0 : t; /* the backward direction has read all at step 0 */
+    lstm__join_row(l, lstm__row(forward, t), backward->p ? lstm__row(backward, back) : NULL,
+                   l->o.read ? row : to + (size_t)t * step);
+    if (l->o.read) lstm__pool_row(m, l, t, length, row, to);
+  }
+}
+
 /* A join, of a group's whole sequences: from 1 (and 2, the backward direction), or from 0, to 0 or to the pool. */
 static void lstm__join_sequences(lstm__group *g, const lstm__layer *l) {
-  int t, r, both = l->o.bidirectional, from = both ? 1 : 0;
-  size_t size = (size_t)l->out_pad * sizeof(float);
+  size_t step = lstm__at(lstm__tail(g->infer.s)->at.group, g->run->m->plan.widest);
+  int r, both = l->o.bidirectional;
   for (r = 0; r < g->count; r++) {
-    int length = lstm__length(&g->run->b, g->first + r);
-    for (t = 0; t < length; t++) {
-      int back = l->o.read == LSTM_READ_LAST ? 0 : t; /* the backward direction has read all at step 0 */
-      lstm__join_row(l, lstm__sequence_row(g, from, t, r), both ? lstm__sequence_row(g, 2, back, r) : NULL, g->row);
-      if (l->o.read)
-        lstm__pool_row(g->run->m, l, t, length, g->row, lstm__pool_at(g, r));
-      else
-        memcpy(lstm__sequence_row(g, 0, t, r), g->row, size);
-    }
+    lstm__rows forward = lstm__rows_at(lstm__sequence_row(g, both, 0, r), step, NULL);
+    lstm__rows backward = lstm__rows_at(both ? lstm__sequence_row(g, 2, 0, r) : NULL, step, NULL);
+    lstm__join_lane(g->run->m, l, lstm__length(&g->run->b, g->first + r), &forward, &backward, g->row,
+                    l->o.read ? lstm__pool_at(g, r) : lstm__sequence_row(g, 0, 0, r), step);
   }
 }
 
@@ -3761,26 +3781,27 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
 #define LSTM__GRADIENT_K 64  /* inputs of a weight gradient's tile */
 #define LSTM__GRADIENT_N 128 /* rows of a window that it takes at a time */
 
-/* What a node leaves for its backward pass. Slot k of a cell's out and cell is what lies between steps k - 1 and k; the
-   forward direction begins at slot 0, the backward one at each lane's length. */
+/* A node's part of a window, and what it leaves for its backward pass. Slot k of a cell's out and cell is what lies
+   between steps k - 1 and k; the forward direction begins at slot 0, the backward one at each lane's length. */
 typedef struct lstm__tape {
-  float *out;       /* [rows][out_pad]; cells: [T + 1][B][out_pad] */
-  float *gates;     /* cells: [T][B][columns]: i, f, g, o, then the gradients of their sums */
-  float *cell;      /* lstm: [T + 1][B][units_pad] */
-  float *wide;      /* with a projection: [T][B][units_pad], h before it */
-  float *keep;      /* generic: [T][B][vectors][units_pad], see lstm__gate_job */
-  float *masked;    /* recurrent dropout: [T][B][out_pad], h as the weights see it */
-  float *mask;      /* recurrent dropout: [B][out_pad] */
-  float *chance;    /* noise, zoneout: [B][3][units_pad], numbers of forget = noise, masks of c and h, for one step */
-  float *own_dh;    /* one of two directions: [T][B][out_pad] */
-  float *last;      /* a join that reads once: [B][out_pad], to spare */
-  float *dh;        /* backward: the gradient of a cell's h [T][B][out_pad] */
-  float *back_in;   /* packed transposed weights: gradient of the output -> gradient of the input */
-  float *back_h;    /* cells: the same for h */
-  float *back_wide; /* with a projection: gradient of h -> gradient of h before it */
-  const float *y;   /* what the next node reads: rows of `stride` floats */
-  size_t stride;
-  int ids; /* 1: a cell whose input is a token's row of the embedding */
+  const lstm__layer *l;
+  int once;          /* 1: what it gives was read once: rows are lanes, not steps of lanes */
+  int ids;           /* 1: a cell whose input is a token's row of the embedding */
+  lstm__rows x, y;   /* what it reads, and what the next node reads */
+  float *out;        /* [rows][out_pad]; cells: [T + 1][B][out_pad] */
+  float *gates;      /* cells: [T][B][columns]: i, f, g, o, then the gradients of their sums */
+  float *cell;       /* lstm: [T + 1][B][units_pad] */
+  float *wide;       /* with a projection: [T][B][units_pad], h before it */
+  float *keep;       /* generic: [T][B][vectors][units_pad], see lstm__gate_job */
+  float *masked;     /* recurrent dropout: [T][B][out_pad], h as the weights see it */
+  float *mask;       /* recurrent dropout: [B][out_pad] */
+  float *chance;     /* noise, zoneout: [B][3][units_pad], numbers of forget = noise, masks of c and h, for one step */
+  float *own_dh;     /* one of two directions: [T][B][out_pad] */
+  float *last;       /* a join that reads once: [B][out_pad], to spare */
+  float *dh;         /* backward: the gradient of a cell's h [T][B][out_pad] */
+  float *back_in;    /* packed transposed weights: gradient of the output -> gradient of the input */
+  float *back_h;     /* cells: the same for h */
+  float *back_wide;  /* with a projection: gradient of h -> gradient of h before it */
   lstm__layer *flat; /* with a projection: its matrix as a node */
 } lstm__tape;
 
@@ -3920,92 +3941,90 @@ static size_t lstm__back_count(const lstm__layer *l, int columns) {
   return (size_t)lstm__pad16(columns) * (size_t)l->columns;
 }
 
+/* An array of a trainer; of no floats: NULL. */
+typedef struct lstm__array {
+  float **at;
+  size_t count;
+} lstm__array;
+
+static void lstm__carve_arrays(lstm__arena *a, const lstm__array *arrays, size_t n) {
+  size_t i;
+  for (i = 0; i < n; i++) *arrays[i].at = arrays[i].count ? lstm__carve_floats(a, arrays[i].count) : NULL;
+}
+
 static void lstm__carve_cell_tape(lstm__arena *a, const lstm__layer *l, size_t T, size_t B, lstm__tape *tape) {
-  size_t width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
-  tape->out = lstm__carve_floats(a, (T + 1) * B * width);
-  tape->gates = lstm__carve_floats(a, T * B * (size_t)l->columns);
-  if (l->type == LSTM_LAYER_LSTM) tape->cell = lstm__carve_floats(a, (T + 1) * B * wide);
-  tape->back_h = lstm__carve_floats(a, lstm__back_count(l, l->out));
-  if (l->branch) tape->own_dh = lstm__carve_floats(a, T * B * width);
-  if (l->vectors) tape->keep = lstm__carve_floats(a, T * B * wide * (size_t)l->vectors);
-  if (l->o.noise > 0 || l->o.zoneout > 0) tape->chance = lstm__carve_floats(a, B * 3 * wide);
-  if (l->o.recurrent_dropout > 0) {
-    tape->masked = lstm__carve_floats(a, T * B * width);
-    tape->mask = lstm__carve_floats(a, B * width);
-  }
-  if (l->o.projection) {
-    lstm__layer r = lstm__projection_of(l);
-    tape->flat = (lstm__layer *)lstm__carve(a, 1, sizeof(lstm__layer));
-    if (tape->flat) *tape->flat = r;
-    tape->wide = lstm__carve_floats(a, T * B * wide);
-    tape->back_wide = lstm__carve_floats(a, lstm__back_count(&r, l->units));
-  }
+  lstm__layer flat = lstm__projection_of(l);
+  size_t rows = T * B, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
+  int masks = l->o.recurrent_dropout > 0, chance = l->o.noise > 0 || l->o.zoneout > 0, projects = l->o.projection > 0;
+  const lstm__array arrays[] = {
+      {&tape->out, (rows + B) * width}, {&tape->cell, l->type == LSTM_LAYER_LSTM ? (rows + B) * wide : 0},
+      {&tape->gates, rows * (size_t)l->columns}, {&tape->keep, rows * wide * (size_t)l->vectors},
+      {&tape->chance, chance ? B * 3 * wide : 0}, {&tape->own_dh, l->branch ? rows * width : 0},
+      {&tape->masked, masks ? rows * width : 0}, {&tape->mask, masks ? B * width : 0},
+      {&tape->wide, projects ? rows * wide : 0}, {&tape->back_h, lstm__back_count(l, l->out)},
+      {&tape->back_wide, projects ? lstm__back_count(&flat, l->units) : 0}};
+  tape->flat = (lstm__layer *)lstm__carve(a, projects ? 1 : 0, sizeof flat);
+  if (projects && tape->flat) *tape->flat = flat;
+  lstm__carve_arrays(a, arrays, sizeof arrays / sizeof *arrays);
 }
 
 static void lstm__carve_tape(lstm__arena *a, const lstm_model *m, int i, size_t T, size_t B, lstm__tape *tape) {
   const lstm__layer *l = m->layers + i;
-  int once = m->plan.pool >= 0 && i >= m->plan.pool;
   memset(tape, 0, sizeof *tape);
+  tape->l = l;
+  tape->once = m->plan.pool >= 0 && i >= m->plan.pool;
   tape->ids = lstm__trains_on_ids(m, i);
   if (l->recurrent)
     lstm__carve_cell_tape(a, l, T, B, tape);
   else if (l->type == LSTM_LAYER_EMBEDDING ? lstm__needs_rows(m, i) : !lstm__passes_through(l))
-    tape->out = lstm__carve_floats(a, (once ? B : T * B) * (size_t)l->out_pad);
+    tape->out = lstm__carve_floats(a, (tape->once ? B : T * B) * (size_t)l->out_pad);
   if (l->type == LSTM__NODE_JOIN) tape->last = lstm__carve_floats(a, B * (size_t)l->out_pad);
   if (l->gates) tape->back_in = lstm__carve_floats(a, lstm__back_count(l, l->in));
 }
 
-/* 1: a cell of the model is more than the plain one. */
-static int lstm__needs_spare(const lstm_model *m) {
-  int i;
-  for (i = 0; i < m->plan.layers; i++) {
-    const lstm__layer *l = m->layers + i;
-    if (l->recurrent &&
-        (l->generic || l->type == LSTM_LAYER_GRU || l->branch || l->o.projection || l->o.recurrent_dropout > 0))
-      return 1;
-  }
-  return 0;
+static int *lstm__carve_ints(lstm__arena *a, size_t count) { return (int *)lstm__carve(a, count, sizeof(int)); }
+
+/* 1: a cell that is more than the plain one. */
+static int lstm__needs_spare(const lstm__layer *l) {
+  return l->recurrent &&
+         (l->generic || l->type == LSTM_LAYER_GRU || l->branch || l->o.projection || l->o.recurrent_dropout > 0);
 }
 
-static int *lstm__carve_ints(lstm__arena *a, size_t count) { return (int *)lstm__carve(a, count, sizeof(int)); }
+/* The arrays of floats; columns: of the cell that reads tokens, or 0; spare: 1 where a cell needs such rows. */
+static void lstm__carve_trainer_floats(lstm__arena *a, const lstm_model *m, const lstm_trainer_desc *d, size_t unique,
+                                       size_t columns, size_t spare, lstm_trainer *t) {
+  size_t B = (size_t)d->batch_size, rows = (size_t)d->seq_len * B, params = (m->plan.params + 15) & ~(size_t)15;
+  size_t input = lstm_model_takes_ids(m) ? 0 : (size_t)m->desc.input_size, widest = (size_t)m->plan.widest;
+  size_t flow = widest > input ? widest : (input + 15) & ~(size_t)15; /* it also carries d_input */
+  const lstm__array arrays[] = {
+      {&t->grad, params}, {&t->m1, params}, {&t->m2, d->optimizer == LSTM_SGD ? 0 : params},
+      {&t->best, d->keep_best ? params : 0},
+      {&t->class_weights, d->class_weights ? (size_t)lstm_model_output_size(m) : 0},
+      {&t->layer_rates, d->layer_rates ? (size_t)m->desc.layer_count : 0},
+      {&t->carry, B * (size_t)m->plan.state_size}, {&t->anew, B}, {&t->input, rows * input},
+      {&t->flow[0], rows * flow}, {&t->flow[1], rows * flow},
+      {&t->dc, B * widest}, {&t->dh, B * widest}, {&t->spare, spare * B * widest}, {&t->lift, spare * B * widest},
+      {&t->token_sum, unique * columns}, {&t->token_rows, columns ? unique * (size_t)m->layers[0].out_pad : 0},
+      {&t->chunk_sums, params / LSTM__CHUNK + 1}};
+  lstm__carve_arrays(a, arrays, sizeof arrays / sizeof *arrays);
+}
 
 /* Carves a trainer; in the measuring round into `local`. */
 static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, const lstm_trainer_desc *d) {
-  lstm_trainer local, *to, *t = (lstm_trainer *)lstm__carve(a, 1, sizeof(lstm_trainer));
+  lstm_trainer local, *t = (lstm_trainer *)lstm__carve(a, 1, sizeof(lstm_trainer)), *to = t ? t : &local;
   lstm__tape tape;
-  size_t T = (size_t)d->seq_len, B = (size_t)d->batch_size, P = (m->plan.params + 15) & ~(size_t)15,
-         widest = (size_t)m->plan.widest;
+  size_t T = (size_t)d->seq_len, B = (size_t)d->batch_size, columns = 0, spare = 0;
   size_t tokens = lstm_model_takes_ids(m) ? (size_t)m->desc.input_size : 0, unique = tokens < T * B ? tokens : T * B;
-  int i, gates = 0;
-  to = t ? t : &local;
+  int i;
   memset(to, 0, sizeof *to);
-  if (!tokens && (size_t)lstm__pad16(m->desc.input_size) > widest)
-    widest = (size_t)lstm__pad16(m->desc.input_size); /* a flow also carries d_input */
   to->tapes = (lstm__tape *)lstm__carve(a, (size_t)m->plan.layers, sizeof(lstm__tape));
   for (i = 0; i < m->plan.layers; i++) {
     lstm__carve_tape(a, m, i, T, B, &tape);
-    if (tape.ids) gates = m->layers[i].columns;
+    if (tape.ids) columns = (size_t)m->layers[i].columns;
+    if (lstm__needs_spare(m->layers + i)) spare = 1;
     if (t) t->tapes[i] = tape;
   }
-  to->grad = lstm__carve_floats(a, P);
-  to->m1 = lstm__carve_floats(a, P);
-  if (d->optimizer != LSTM_SGD) to->m2 = lstm__carve_floats(a, P);
-  if (d->keep_best) to->best = lstm__carve_floats(a, P);
-  if (d->class_weights) to->class_weights = lstm__carve_floats(a, (size_t)lstm_model_output_size(m));
-  if (d->layer_rates) to->layer_rates = lstm__carve_floats(a, (size_t)m->desc.layer_count);
-  to->carry = lstm__carve_floats(a, B * (size_t)m->plan.state_size);
-  if (!tokens) to->input = lstm__carve_floats(a, T * B * (size_t)m->desc.input_size);
-  to->flow[0] = lstm__carve_floats(a, T * B * widest);
-  to->flow[1] = lstm__carve_floats(a, T * B * widest);
-  to->dc = lstm__carve_floats(a, B * widest);
-  to->dh = lstm__carve_floats(a, B * widest);
-  if (lstm__needs_spare(m)) {
-    to->spare = lstm__carve_floats(a, B * widest);
-    to->lift = lstm__carve_floats(a, B * widest);
-  }
-  to->token_sum = lstm__carve_floats(a, unique * (size_t)gates);
-  to->token_rows = lstm__carve_floats(a, gates ? unique * (size_t)m->layers[0].out_pad : 0);
-  to->chunk_sums = lstm__carve_floats(a, P / LSTM__CHUNK + 1);
+  lstm__carve_trainer_floats(a, m, d, unique, columns, spare, to);
   to->row_losses = (double *)lstm__carve(a, T * B, sizeof(double));
   to->ids = lstm__carve_ints(a, tokens ? T * B : 0);
   to->slots = lstm__carve_ints(a, tokens ? T * B : 0);
@@ -4013,7 +4032,6 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   to->slot_of = lstm__carve_ints(a, tokens);
   to->order = lstm__carve_ints(a, B);
   to->lengths = lstm__carve_ints(a, B);
-  to->anew = lstm__carve_floats(a, B);
   to->fresh = lstm__carve_ints(a, B);
   to->active = lstm__carve_ints(a, T);
   return t;
@@ -4025,7 +4043,8 @@ static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc 
   lstm_status status = lstm__resolve_trainer(m, d);
   if (status != LSTM_OK) return status;
   memset(&arena, 0, sizeof arena);
-  if (!lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), row, &floats))
+  if (m->plan.params / 16 >= INT_MAX ||
+      !lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), row, &floats))
     arena.overflow = 1;
   else
     (void)lstm__carve_trainer(&arena, m, d);
@@ -4035,14 +4054,13 @@ static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc 
 
 /* Transposes weights [.. rows of outputs ..][k] for the backward products: panels of up to 64 of the k columns, in each
    a row for every output in the order in which gradients lie in memory (lstm: [block][gate][16]; padding is zero). */
-static void lstm__pack_back(float *to, const lstm__layer *l, int kind, const float *w, int k, int panel) {
-  int rows = l->columns, j;
-  int width = lstm__int_min(64, lstm__pad16(k) - panel * 64), count = lstm__int_min(width, k - panel * 64);
-  to += (size_t)panel * 64 * (size_t)rows;
-  for (j = 0; j < rows; j++, to += width) {
+static void lstm__pack_back(const lstm_model *m, float *to, const lstm__layer *l, int kind, int k, int panel) {
+  const float *w = lstm__param(m, l, kind) + (size_t)panel * 64;
+  int width = lstm__int_min(64, lstm__pad16(k) - panel * 64), count = lstm__int_min(width, k - panel * 64), j;
+  to += lstm__at(panel * 64, l->columns);
+  for (j = 0; j < l->columns; j++, to += width) {
     int row = lstm__row_of(l, kind, j);
-    memset(to, 0, (size_t)width * sizeof(float));
-    if (row >= 0) memcpy(to, w + (size_t)row * (size_t)k + (size_t)panel * 64, (size_t)count * sizeof(float));
+    lstm__put_row(to, row < 0 ? NULL : w + lstm__at(row, k), count, width);
   }
 }
 
@@ -4050,69 +4068,73 @@ static void lstm__pack_back(float *to, const lstm__layer *l, int kind, const flo
 static int lstm__tiles(int count, int size) { return (count + size - 1) / size; }
 static int lstm__panels(int columns) { return lstm__tiles(columns, 64); }
 
-/* Tiles of repacking a layer: 1 for its forward weights, then the panels of the transposed ones. */
-static int lstm__repack_tiles(const lstm_trainer *t, int layer) {
-  const lstm__layer *l = t->model->layers + layer;
-  if (!t->tapes[layer].back_in) return 0;
-  return 1 + lstm__panels(l->in) + (l->recurrent ? lstm__panels(l->out) : 0) +
-         (l->o.projection ? lstm__panels(l->units) : 0);
+/* Of a node with weights: 1 tile for the forward ones, then the panels of the transposed ones. Makes tile `index` where
+   that is one; returns how many there are. */
+static int lstm__repack(const lstm_trainer *t, const lstm__tape *tape, int index) {
+  const lstm__layer *l = tape->l;
+  const struct {
+    float *to;
+    const lstm__layer *l;
+    int kind, k;
+  } back[] = {{tape->back_in, l, l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT, l->in},
+              {tape->back_h, l, LSTM__T_WEIGHT_HH, l->out},
+              {tape->back_wide, tape->flat, LSTM__T_PROJECTION, l->units}};
+  int i, first = 1, panels;
+  if (!l->gates) return 0;
+  if (index == 0) lstm__pack_layer(t->model, l);
+  for (i = 0; i < 3; i++, first += panels) {
+    panels = back[i].to ? lstm__panels(back[i].k) : 0;
+    if (index >= first && index < first + panels)
+      lstm__pack_back(t->model, back[i].to, back[i].l, back[i].kind, back[i].k, index - first);
+  }
+  return first;
 }
 
-static void lstm__repack_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
-  int ins = lstm__panels(l->in), outs = lstm__panels(l->out), x = l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT;
-  if (index == 0) {
-    lstm__pack_layer(t->model, l);
-  } else if (index <= ins) {
-    lstm__pack_back(tape->back_in, l, x, lstm__param(t->model, l, x), l->in, index - 1);
-  } else if (index <= ins + outs) {
-    lstm__pack_back(tape->back_h, l, LSTM__T_WEIGHT_HH, lstm__param(t->model, l, LSTM__T_WEIGHT_HH), l->out,
-                    index - 1 - ins);
-  } else {
-    lstm__pack_back(tape->back_wide, tape->flat, LSTM__T_PROJECTION, lstm__param(t->model, l, LSTM__T_PROJECTION),
-                    l->units, index - 1 - ins - outs);
-  }
+static void lstm__repack_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)end;
+  (void)lstm__repack(t, tape, from);
 }
 
 /* The stored start values of some tokens. */
-static void lstm__table_tile(lstm_trainer *t, int layer, int index) {
-  int from = index * LSTM__GROUP;
-  (void)layer;
-  lstm__fill_table(t->model, from, lstm__int_min(from + LSTM__GROUP, t->model->desc.input_size));
+static void lstm__table_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)tape;
+  lstm__fill_table(t->model, from, end);
 }
 
-/* A phase: independent tiles of a layer. */
-typedef void lstm__tile(lstm_trainer *t, int layer, int index);
+/* A phase: `count` rows, lanes or columns of a node, in independent tiles of `size`: from .. end - 1. */
+typedef void lstm__tile(lstm_trainer *t, const lstm__tape *tape, int from, int end);
 
 typedef struct lstm__phase {
   lstm_trainer *t;
   lstm__tile *tile;
-  int layer;
+  const lstm__tape *tape;
+  int count, size;
 } lstm__phase;
 
 static void lstm__phase_task(void *context, int index) {
-  const lstm__phase *phase = (const lstm__phase *)context;
-  phase->tile(phase->t, phase->layer, index);
+  const lstm__phase *p = (const lstm__phase *)context;
+  p->tile(p->t, p->tape, index * p->size, lstm__int_min((index + 1) * p->size, p->count));
 }
 
-static void lstm__run(lstm_trainer *t, lstm__tile *tile, int layer, int count) {
+static void lstm__run(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape, int count, int size) {
   lstm__phase phase;
   phase.t = t;
   phase.tile = tile;
-  phase.layer = layer;
-  if (count > 0) lstm__execute(&t->desc.executor, count, lstm__phase_task, &phase);
+  phase.tape = tape;
+  phase.count = count;
+  phase.size = size;
+  if (count > 0) lstm__execute(&t->desc.executor, lstm__tiles(count, size), lstm__phase_task, &phase);
 }
 
 /* After a change of the weights: everything that is made from them. */
 static void lstm__trainer_refresh(lstm_trainer *t) {
   lstm_model *m = t->model;
-  int i;
+  const lstm__tape *tape = t->tapes, *end = tape + m->plan.layers;
   /* stored start values follow the weights only where that is less work than a window without them */
   m->table_valid =
       m->table && m->desc.input_size <= t->desc.seq_len * t->desc.batch_size && t->tapes[m->plan.table_layer].ids;
-  for (i = 0; i < m->plan.layers; i++) lstm__run(t, lstm__repack_tile, i, lstm__repack_tiles(t, i));
-  if (m->table_valid) lstm__run(t, lstm__table_tile, 0, lstm__tiles(m->desc.input_size, LSTM__GROUP));
+  for (; tape < end; tape++) lstm__run(t, lstm__repack_tile, tape, lstm__repack(t, tape, -1), 1);
+  if (m->table_valid) lstm__run(t, lstm__table_tile, NULL, m->desc.input_size, LSTM__GROUP);
   t->revision = t->model->revision;
 }
 
@@ -4191,40 +4213,46 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
 
 /* --- forward ----------------------------------------------------------------------------------------------------- */
 
-/* The rows that a node after the reading takes. */
-static int lstm__rows_after(const lstm_trainer *t, int layer) {
-  return t->model->plan.pool >= 0 && layer > t->model->plan.pool ? t->B : t->T * t->B;
+/* The rows that a node gives. */
+static int lstm__rows_of(const lstm_trainer *t, const lstm__tape *tape) { return tape->once ? t->B : t->T * t->B; }
+static const lstm__tape *lstm__top(const lstm_trainer *t) { return t->tapes + t->model->plan.layers - 1; }
+
+/* A phase over the rows of a node, and one over the lanes, which stay together for all steps. */
+static void lstm__run_rows(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape) {
+  lstm__run(t, tile, tape, lstm__rows_of(t, tape), LSTM__GROUP);
 }
 
-/* A phase over the rows of a layer, and one over the lanes, which stay together for all steps. */
-static void lstm__run_rows(lstm_trainer *t, lstm__tile *tile, int layer) {
-  lstm__run(t, tile, layer, lstm__tiles(lstm__rows_after(t, layer), LSTM__GROUP));
-}
-
-static void lstm__run_lanes(lstm_trainer *t, lstm__tile *tile, int layer) {
-  lstm__run(t, tile, layer, lstm__tiles(t->B, t->group));
+static void lstm__run_lanes(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape) {
+  lstm__run(t, tile, tape, t->B, t->group);
 }
 
 /* Row r of a window, step r / B of lane r % B, is not padding. Rows read once are those of step 0. */
 static int lstm__is_live(const lstm_trainer *t, int r) { return r / t->B < t->lengths[r % t->B]; }
 
-/* The rows that a node reads. */
-static const float *lstm__source(const lstm_trainer *t, int layer, size_t *stride) {
-  int from = t->model->layers[layer].source;
-  *stride = from >= 0 ? t->tapes[from].stride : (size_t)t->model->desc.input_size;
-  return from >= 0 ? t->tapes[from].y : t->input;
+/* Rows that begin at row `at` of an array, or not at all: p may be NULL. */
+LSTM__FORCE_INLINE lstm__rows lstm__rows_from(const float *p, int at, int width, const int *index) {
+  return lstm__rows_at(p ? p + lstm__at(at, width) : NULL, (size_t)width, index);
 }
 
-static void lstm__embed_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, t->T * t->B);
-  for (; r < end; r++) {
-    float *to = t->tapes[layer].out + (size_t)r * (size_t)l->out_pad;
-    memset(to, 0, (size_t)l->out_pad * sizeof(float));
-    if (t->slots[r] >= 0)
-      memcpy(to, lstm__param(t->model, l, LSTM__T_TABLE) + (size_t)t->ids[r] * (size_t)l->out,
-             (size_t)l->out * sizeof(float));
-  }
+LSTM__FORCE_INLINE lstm__out_rows lstm__out_rows_from(float *p, int at, int width, const int *index) {
+  return lstm__out_rows_at(p ? p + lstm__at(at, width) : NULL, (size_t)width, index);
+}
+
+/* Sets what a node reads, and what the next one does. */
+static void lstm__set_input(const lstm_trainer *t, lstm__tape *tape) {
+  const lstm__layer *l = tape->l;
+  tape->x = l->source < 0 ? lstm__rows_from(t->input, 0, t->model->desc.input_size, NULL) : t->tapes[l->source].y;
+  tape->y = lstm__rows_from(tape->out, l->recurrent && !l->reverse ? t->B : 0, l->out_pad, NULL);
+  if (lstm__passes_through(l)) tape->y = tape->x;
+}
+
+static void lstm__embed_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *l = tape->l;
+  const float *table = lstm__param(t->model, l, LSTM__T_TABLE);
+  int r;
+  for (r = from; r < end; r++)
+    lstm__put_row(tape->out + lstm__at(r, l->out_pad), t->slots[r] < 0 ? NULL : table + lstm__at(t->ids[r], l->out),
+                  l->out, l->out_pad);
 }
 
 /* What random numbers of a layer are for; each is a stream of its own. */
@@ -4239,8 +4267,7 @@ static void lstm__chance_block(const lstm_trainer *t, const lstm__layer *l, int 
 
 /* y = x / (1 - rate) where a number made from (seed, window, layer, row, unit) says keep, else 0. The same for the
    gradient. */
-static void lstm__drop_row(const lstm_trainer *t, int layer, int row, const float *x, float *y) {
-  const lstm__layer *l = t->model->layers + layer;
+static void lstm__drop_row(const lstm_trainer *t, const lstm__layer *l, int row, const float *x, float *y) {
   float scale = 1.0f / (1.0f - l->rate);
   uint32_t limit = (uint32_t)lstm__mul((double)l->rate, 4294967296.0), block[4];
   uint64_t first = (uint64_t)row * (uint64_t)(l->out_pad / 4);
@@ -4265,8 +4292,9 @@ static void lstm__chance_row(const lstm_trainer *t, const lstm__layer *l, int pu
 }
 
 /* The random numbers of a cell at row (step B + lane), into the lane's part of the tape. */
-static void lstm__draw_row(const lstm_trainer *t, const lstm__layer *l, const lstm__tape *tape, int row) {
-  float *to = tape->chance + (size_t)(row % t->B) * 3 * (size_t)l->units_pad;
+static void lstm__draw_row(const lstm_trainer *t, const lstm__tape *tape, int row) {
+  const lstm__layer *l = tape->l;
+  float *to = tape->chance + lstm__at(row % t->B, 3 * l->units_pad);
   if (l->o.noise > 0) lstm__chance_row(t, l, LSTM__NOISE, row, l->units_pad, -1, 0, 0, to);
   if (!(l->o.zoneout > 0)) return;
   to += l->units_pad;
@@ -4274,127 +4302,113 @@ static void lstm__draw_row(const lstm_trainer *t, const lstm__layer *l, const ls
   lstm__chance_row(t, l, LSTM__ZONE_H, row, l->out_pad, l->o.zoneout, 1, 0, to + l->units_pad);
 }
 
-static void lstm__dropout_tile(lstm_trainer *t, int layer, int index) {
-  size_t stride, width = (size_t)t->model->layers[layer].out_pad;
-  const float *x = lstm__source(t, layer, &stride);
-  int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
-  for (; r < end; r++) lstm__drop_row(t, layer, r, x + (size_t)r * stride, t->tapes[layer].out + (size_t)r * width);
+static void lstm__dropout_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  int r;
+  for (r = from; r < end; r++)
+    lstm__drop_row(t, tape->l, r, lstm__row(&tape->x, r), tape->out + lstm__at(r, tape->l->out_pad));
 }
 
-static void lstm__dense_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, lstm__rows_after(t, layer) - from);
-  size_t stride, width = (size_t)l->out_pad;
-  const float *x = lstm__source(t, layer, &stride);
-  float *y = t->tapes[layer].out + (size_t)from * width;
-  lstm__gemm(t->model, rows, l->in, l->out_pad, LSTM__FROM_BIAS, t->model->packed + l->packed,
-             lstm__rows_at(x + (size_t)from * stride, stride, NULL), lstm__out_rows_at(y, width, NULL));
-  t->model->kernels->map((int)l->o.activation, rows * l->out_pad, y);
+static void lstm__dense_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *l = tape->l;
+  float *y = tape->out + lstm__at(from, l->out_pad);
+  lstm__gemm(t->model, end - from, l->in, l->out_pad, LSTM__FROM_BIAS, t->model->packed + l->packed,
+             lstm__rows_at(lstm__row(&tape->x, from), tape->x.stride, NULL),
+             lstm__out_rows_from(y, 0, l->out_pad, NULL));
+  t->model->kernels->map((int)l->o.activation, (end - from) * l->out_pad, y);
 }
 
-/* The lanes of group `index` that have a step t: order[first] and the following. */
-static int lstm__active_lanes(const lstm_trainer *t, int index, int step, int *first) {
-  int end = lstm__int_min((index + 1) * t->group, t->active[step]);
-  *first = index * t->group;
-  return end > *first ? end - *first : 0;
+/* Of the lanes order[from] .. order[end - 1], how many have a step; they are the first of these. */
+static int lstm__active_lanes(const lstm_trainer *t, int step, int from, int end) {
+  return lstm__int_max(0, lstm__int_min(end, t->active[step]) - from);
 }
 
-/* Where a cell's step reads and writes: slots of its tape. */
-static size_t lstm__slot_in(const lstm__layer *l, int step) { return (size_t)step + (size_t)l->reverse; }
-static size_t lstm__slot_out(const lstm__layer *l, int step) { return (size_t)step + 1 - (size_t)l->reverse; }
+/* Where a cell's step reads and writes: the first rows of slots of its tape. */
+static int lstm__slot_in(const lstm_trainer *t, const lstm__layer *l, int step) { return (step + l->reverse) * t->B; }
+static int lstm__slot_out(const lstm_trainer *t, const lstm__layer *l, int step) {
+  return (step + 1 - l->reverse) * t->B;
+}
 
 /* Recurrent dropout (Gal and Ghahramani, 2016): h as the weights see it. */
-static void lstm__mask_rows(const lstm__layer *l, const lstm__tape *tape, const lstm__cell_step *s, size_t at,
-                            const int *lanes) {
-  int r, u;
+static void lstm__mask_rows(const lstm__tape *tape, const lstm__cell_step *s, int at, const int *lanes) {
+  int r, u, width = tape->l->out_pad;
   for (r = 0; r < s->job.rows; r++) {
-    const float *h = lstm__row(&s->h_prev, r), *mask = tape->mask + (size_t)lanes[r] * (size_t)l->out_pad;
-    float *to = tape->masked + (at + (size_t)lanes[r]) * (size_t)l->out_pad;
-    for (u = 0; u < l->out_pad; u++) to[u] = h[u] * mask[u];
+    const float *h = lstm__row(&s->h_prev, r), *mask = tape->mask + lstm__at(lanes[r], width);
+    float *to = tape->masked + lstm__at(at + lanes[r], width);
+    for (u = 0; u < width; u++) to[u] = h[u] * mask[u];
   }
 }
 
-/* What a cell needs for one step of some lanes. */
-static void lstm__set_step(const lstm_trainer *t, int layer, int step, const int *lanes, const int *tokens,
-                           lstm__cell_step *s) {
+/* What a cell needs for one step of some lanes, and, but for the tokens, for its backward pass. */
+static void lstm__set_step(const lstm_trainer *t, const lstm__tape *tape, int step, const int *lanes, int n,
+                           const int *tokens, lstm__cell_step *s) {
   const lstm_model *m = t->model;
-  const lstm__layer *l = m->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
-  size_t stride = 0, width = (size_t)l->out_pad, wide = (size_t)l->units_pad, columns = (size_t)l->columns;
-  size_t B = (size_t)t->B, at = (size_t)step * B;
-  size_t in = lstm__slot_in(l, step) * B, out = lstm__slot_out(l, step) * B, row = wide * (size_t)l->vectors;
-  const float *x = tape->ids ? NULL : lstm__source(t, layer, &stride);
-  int stored = tape->ids && m->table_valid;
+  const lstm__layer *l = tape->l;
+  int at = step * t->B, in = lstm__slot_in(t, l, step), out = lstm__slot_out(t, l, step);
+  int width = l->out_pad, wide = l->units_pad;
+  s->job.rows = n;
   if (tape->ids)
-    s->job.x = lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE), (size_t)m->layers[0].out, tokens);
+    s->job.x = lstm__rows_from(lstm__param(m, m->layers, LSTM__T_TABLE), 0, m->layers[0].out, tokens);
   else
-    s->job.x = lstm__rows_at(x + at * stride, stride, lanes);
-  s->job.start = lstm__rows_at(stored ? m->table : NULL, columns, tokens);
-  s->job.h = s->h_prev = lstm__rows_at(tape->out + in * width, width, lanes);
-  if (tape->masked) s->job.h = lstm__rows_at(tape->masked + at * width, width, lanes);
-  s->job.h_out = lstm__out_rows_at(tape->out + out * width, width, lanes);
-  s->job.tape = lstm__out_rows_at(tape->gates + at * columns, columns, lanes);
-  s->job.c = lstm__rows_at(tape->cell ? tape->cell + in * wide : NULL, wide, lanes);
-  s->job.c_out = lstm__out_rows_at(tape->cell ? tape->cell + out * wide : NULL, wide, lanes);
-  s->wide = lstm__out_rows_at(tape->wide ? tape->wide + at * wide : NULL, wide, lanes);
-  s->keep = lstm__out_rows_at(tape->keep ? tape->keep + at * row : NULL, row, lanes);
-  s->chance = lstm__rows_at(tape->chance, 3 * wide, lanes);
+    s->job.x = lstm__rows_at(lstm__row(&tape->x, at), tape->x.stride, lanes);
+  s->job.start = lstm__rows_from(tape->ids && m->table_valid ? m->table : NULL, 0, l->columns, tokens);
+  s->job.h = s->h_prev = lstm__rows_from(tape->out, in, width, lanes);
+  if (tape->masked) s->job.h = lstm__rows_from(tape->masked, at, width, lanes);
+  s->job.h_out = lstm__out_rows_from(tape->out, out, width, lanes);
+  s->job.tape = lstm__out_rows_from(tape->gates, at, l->columns, lanes);
+  s->job.c = lstm__rows_from(tape->cell, in, wide, lanes);
+  s->job.c_out = lstm__out_rows_from(tape->cell, out, wide, lanes);
+  s->wide = lstm__out_rows_from(tape->wide, at, wide, lanes);
+  s->keep = lstm__out_rows_from(tape->keep, at, wide * l->vectors, lanes);
+  s->chance = lstm__rows_from(tape->chance, 0, 3 * wide, lanes);
 }
 
 /* All steps of a group of lanes. */
-static void lstm__cell_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
+static void lstm__cell_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *l = tape->l;
+  const int *lanes = t->order + from;
   int k, r;
   for (k = 0; k < t->T; k++) {
-    int step = l->reverse ? t->T - 1 - k : k, first, n = lstm__active_lanes(t, index, step, &first);
+    int step = l->reverse ? t->T - 1 - k : k, at = step * t->B, n = lstm__active_lanes(t, step, from, end);
     int tokens[LSTM__GROUP];
-    const int *lanes = t->order + first;
     lstm__cell_step s;
-    s.job.rows = n;
+    if (n == 0) continue;
+    for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[at + lanes[r]];
+    lstm__set_step(t, tape, step, lanes, n, tokens, &s);
     s.job.flip = k & 1;
-    for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[(size_t)step * (size_t)t->B + (size_t)lanes[r]];
-    lstm__set_step(t, layer, step, lanes, tokens, &s);
-    if (tape->masked) lstm__mask_rows(l, tape, &s, (size_t)step * (size_t)t->B, lanes);
-    for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, l, tape, step * t->B + lanes[r]);
+    if (tape->masked) lstm__mask_rows(tape, &s, at, lanes);
+    for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, tape, at + lanes[r]);
     lstm__set_weights(t->model, l, &s.job);
-    if (n) lstm__step_cell(t->model, l, &s);
+    lstm__step_cell(t->model, l, &s);
   }
 }
 
-/* The two cells of a join, or one and NULL. */
-static const float *lstm__joined(const lstm_trainer *t, int layer, int step, int lane, int backward) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + l->source + backward;
-  if (backward && !l->o.bidirectional) return NULL;
-  return tape->y + ((size_t)step * (size_t)t->B + (size_t)lane) * tape->stride;
+/* What a join reads of a lane, step by step: one of its two cells, or the one and nothing. */
+static lstm__rows lstm__joined(const lstm_trainer *t, const lstm__tape *join, int lane, int backward) {
+  const lstm__rows *y = &t->tapes[join->l->source + backward].y;
+  if (backward && !join->l->o.bidirectional) return lstm__rows_at(NULL, 0, NULL);
+  return lstm__rows_at(lstm__row(y, lane), y->stride * (size_t)t->B, NULL);
 }
 
 /* Merges directions, and reads last, mean or max: lane by lane. */
-static void lstm__join_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad;
-  int i, end = lstm__int_min((index + 1) * t->group, t->B), step;
-  for (i = index * t->group; i < end; i++) {
-    float *once = tape->out + (size_t)i * width, *row = tape->last + (size_t)i * width;
-    if (l->o.read) memset(once, 0, width * sizeof(float));
-    for (step = 0; step < (l->o.read ? t->lengths[i] : t->T); step++) {
-      int back = l->o.read == LSTM_READ_LAST ? 0 : step;
-      float *to = l->o.read ? row : tape->out + ((size_t)step * (size_t)t->B + (size_t)i) * width;
-      lstm__join_row(l, lstm__joined(t, layer, step, i, 0), lstm__joined(t, layer, back, i, 1), to);
-      if (l->o.read) lstm__pool_row(t->model, l, step, t->lengths[i], row, once);
-    }
+static void lstm__join_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *l = tape->l;
+  int lane;
+  for (lane = from; lane < end; lane++) {
+    lstm__rows forward = lstm__joined(t, tape, lane, 0), backward = lstm__joined(t, tape, lane, 1);
+    float *out = tape->out + lstm__at(lane, l->out_pad), *row = tape->last + lstm__at(lane, l->out_pad);
+    if (l->o.read) memset(out, 0, (size_t)l->out_pad * sizeof(float));
+    lstm__join_lane(t->model, l, l->o.read ? t->lengths[lane] : t->T, &forward, &backward, row, out,
+                    lstm__at(t->B, l->out_pad));
   }
 }
 
 /* How a type of layer is trained. */
 typedef struct lstm__pass {
-  void (*run)(lstm_trainer *t, lstm__tile *tile, int layer);
+  void (*run)(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape);
   lstm__tile *forward; /* where the layer has a tape->out */
   /* Adds to the gradients of its tensors and takes the gradient on to its inputs. Returns 0 where no node below is left
      to be visited. */
-  int (*backward)(lstm_trainer *t, int layer, int wants_input);
+  int (*backward)(lstm_trainer *t, lstm__tape *tape, int wants_input);
 } lstm__pass;
 
 static const lstm__pass *lstm__pass_of(const lstm__layer *l);
@@ -4437,42 +4451,36 @@ static void lstm__take_ids(lstm_trainer *t, const int32_t *ids) {
 }
 
 /* Copies rows of n floats, and zeros for padding. */
-static void lstm__copy_live(const lstm_trainer *t, int rows, size_t n, const float *from, size_t stride, float *to) {
+static void lstm__copy_live(const lstm_trainer *t, int rows, int n, lstm__rows from, float *to) {
   int r;
-  for (r = 0; r < rows; r++, from += stride, to += n)
-    if (lstm__is_live(t, r))
-      memcpy(to, from, n * sizeof(float));
-    else
-      memset(to, 0, n * sizeof(float));
+  for (r = 0; r < rows; r++, to += n) lstm__put_row(to, lstm__is_live(t, r) ? lstm__row(&from, r) : NULL, n, n);
 }
 
 /* Nothing of an earlier window may be left where a ragged one has padding. */
-static void lstm__clear_tape(const lstm_trainer *t, const lstm__layer *l, const lstm__tape *tape) {
-  size_t n = (size_t)t->T * (size_t)t->B, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
-  memset(tape->out, 0, (n + (size_t)t->B) * width * sizeof(float));
-  memset(tape->gates, 0, n * (size_t)l->columns * sizeof(float));
-  if (tape->wide) memset(tape->wide, 0, n * wide * sizeof(float));
-  if (tape->keep) memset(tape->keep, 0, n * wide * (size_t)l->vectors * sizeof(float));
-  if (tape->masked) memset(tape->masked, 0, n * width * sizeof(float));
+static void lstm__clear_tape(const lstm_trainer *t, const lstm__tape *tape) {
+  int n = t->T * t->B, width = tape->l->out_pad, wide = tape->l->units_pad;
+  memset(tape->out, 0, lstm__at(n + t->B, width) * sizeof(float));
+  memset(tape->gates, 0, lstm__at(n, tape->l->columns) * sizeof(float));
+  if (tape->wide) memset(tape->wide, 0, lstm__at(n, wide) * sizeof(float));
+  if (tape->keep) memset(tape->keep, 0, lstm__at(n, wide * tape->l->vectors) * sizeof(float));
+  if (tape->masked) memset(tape->masked, 0, lstm__at(n, width) * sizeof(float));
 }
 
 /* The initial states of a cell's lanes, into their slots: given, carried, learned or zero. */
-static void lstm__begin_cell(lstm_trainer *t, const lstm__layer *l, const lstm__tape *tape, const lstm_batch *b) {
-  size_t S = (size_t)t->model->plan.state_size, width = (size_t)l->out_pad, wide = (size_t)l->units_pad;
+static void lstm__begin_cell(lstm_trainer *t, const lstm__tape *tape, const lstm_batch *b) {
+  const lstm__layer *l = tape->l;
   const float *rest_h = lstm__rest_of(t->model, l, LSTM__T_H0), *rest_c = lstm__rest_of(t->model, l, LSTM__T_C0);
   int lane;
-  if (t->ragged) lstm__clear_tape(t, l, tape);
+  if (t->ragged) lstm__clear_tape(t, tape);
   for (lane = 0; lane < t->B; lane++) {
-    size_t slot = (size_t)(l->reverse ? t->lengths[lane] : 0) * (size_t)t->B + (size_t)lane;
-    const float *from = (b->initial ? b->initial : t->carry) + (size_t)lane * S + l->values;
-    const float *h = t->fresh[lane] ? rest_h : from, *c = t->fresh[lane] ? rest_c : from + l->out;
-    memset(tape->out + slot * width, 0, width * sizeof(float));
-    if (h) memcpy(tape->out + slot * width, h, (size_t)l->out * sizeof(float));
-    if (tape->cell) memset(tape->cell + slot * wide, 0, wide * sizeof(float));
-    if (tape->cell && c) memcpy(tape->cell + slot * wide, c, (size_t)l->units * sizeof(float));
+    int slot = (l->reverse ? t->lengths[lane] : 0) * t->B + lane, fresh = t->fresh[lane];
+    const float *from = (b->initial ? b->initial : t->carry) + lstm__at(lane, t->model->plan.state_size) + l->values;
+    lstm__put_row(tape->out + lstm__at(slot, l->out_pad), fresh ? rest_h : from, l->out, l->out_pad);
+    if (tape->cell)
+      lstm__put_row(tape->cell + lstm__at(slot, l->units_pad), fresh ? rest_c : from + l->out, l->units, l->units_pad);
     if (tape->mask)
       lstm__chance_row(t, l, LSTM__DROP_H, lane, l->out_pad, l->o.recurrent_dropout, 0,
-                       1.0f / (1.0f - l->o.recurrent_dropout), tape->mask + (size_t)lane * width);
+                       1.0f / (1.0f - l->o.recurrent_dropout), tape->mask + lstm__at(lane, l->out_pad));
   }
 }
 
@@ -4481,40 +4489,30 @@ static void lstm__begin_window(lstm_trainer *t, const lstm_batch *b) {
   for (lane = 0; lane < t->B; lane++)
     t->fresh[lane] = !b->initial && (!t->desc.carry_state || t->anew[lane] != 0 || (b->reset && b->reset[lane]));
   for (i = 0; i < t->model->plan.layers; i++)
-    if (t->model->layers[i].recurrent) lstm__begin_cell(t, t->model->layers + i, t->tapes + i, b);
+    if (t->model->layers[i].recurrent) lstm__begin_cell(t, t->tapes + i, b);
 }
 
 /* The states that lanes have at their ends: values [B][S]. */
 static void lstm__final_states(const lstm_trainer *t, float *values) {
-  size_t S = (size_t)t->model->plan.state_size;
   int i, lane;
   for (i = 0; i < t->model->plan.layers; i++) {
-    const lstm__layer *l = t->model->layers + i;
     const lstm__tape *tape = t->tapes + i;
+    const lstm__layer *l = tape->l;
     for (lane = 0; l->recurrent && lane < t->B; lane++) {
-      size_t slot = (size_t)(l->reverse ? 0 : t->lengths[lane]) * (size_t)t->B + (size_t)lane;
-      float *to = values + (size_t)lane * S + l->values;
-      memcpy(to, tape->out + slot * (size_t)l->out_pad, (size_t)l->out * sizeof(float));
-      if (tape->cell) memcpy(to + l->out, tape->cell + slot * (size_t)l->units_pad, (size_t)l->units * sizeof(float));
+      int slot = (l->reverse ? 0 : t->lengths[lane]) * t->B + lane;
+      float *to = values + lstm__at(lane, t->model->plan.state_size) + l->values;
+      memcpy(to, tape->out + lstm__at(slot, l->out_pad), (size_t)l->out * sizeof(float));
+      if (tape->cell) memcpy(to + l->out, tape->cell + lstm__at(slot, l->units_pad), (size_t)l->units * sizeof(float));
     }
   }
 }
 
-/* Sets what the next node reads. */
-static void lstm__set_output(lstm_trainer *t, int layer) {
-  const lstm__layer *l = t->model->layers + layer;
-  lstm__tape *tape = t->tapes + layer;
-  tape->stride = (size_t)l->out_pad;
-  tape->y = tape->out;
-  if (lstm__passes_through(l)) tape->y = lstm__source(t, layer, &tape->stride);
-  if (l->recurrent && !l->reverse) tape->y = tape->out + (size_t)t->B * tape->stride;
-}
-
 /* The window's forward pass; the carried states are left alone. */
 static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch, float *y) {
+  const lstm__tape *top = lstm__top(t);
+  lstm__tape *tape;
   lstm_batch b;
-  size_t in = (size_t)t->model->desc.input_size;
-  int i;
+  int in = t->model->desc.input_size;
   lstm_status status = lstm__check_batch(t->model, batch, t->desc.batch_size, t->desc.seq_len, &b);
   if (status != LSTM_OK) return status;
   if (t->revision != t->model->revision) lstm__trainer_refresh(t);
@@ -4524,18 +4522,16 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
   t->has_loss = t->has_backward = 0;
   lstm__sort_lanes(t, &b);
   if (t->input)
-    lstm__copy_live(t, t->T * t->B, in, b.x, in, t->input);
+    lstm__copy_live(t, t->T * t->B, in, lstm__rows_from(b.x, 0, in, NULL), t->input);
   else
     lstm__take_ids(t, b.ids);
   lstm__begin_window(t, &b);
-  for (i = 0; i < t->model->plan.layers; i++) {
-    const lstm__pass *pass = lstm__pass_of(t->model->layers + i);
-    if (t->tapes[i].out) pass->run(t, pass->forward, i);
-    lstm__set_output(t, i);
+  for (tape = t->tapes; tape <= top; tape++) {
+    const lstm__pass *pass = lstm__pass_of(tape->l);
+    lstm__set_input(t, tape);
+    if (tape->out) pass->run(t, pass->forward, tape);
   }
-  if (y)
-    lstm__copy_live(t, lstm__rows_after(t, i), (size_t)lstm_model_output_size(t->model), t->tapes[i - 1].y,
-                    t->tapes[i - 1].stride, y);
+  if (y) lstm__copy_live(t, lstm__rows_of(t, top), top->l->out, top->y, y);
   t->has_forward = 1;
   return LSTM_OK;
 }
@@ -4556,19 +4552,17 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
 /* --- loss -------------------------------------------------------------------------------------------------------- */
 
 /* The last layer's outputs' gradients come to lie in flow[0], rows of the last layer's stride. */
-static void lstm__loss_tile(lstm_trainer *t, int layer, int index) {
-  int top = t->model->plan.layers - 1, n = t->model->layers[top].out;
-  size_t width = (size_t)t->model->layers[top].out_pad, from = t->tapes[top].stride;
-  int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
-  for (; r < end; r++) {
-    float *z = t->flow[0] + (size_t)r * width;
+static void lstm__loss_tile(lstm_trainer *t, const lstm__tape *top, int from, int end) {
+  const lstm__kernels *k = t->model->kernels;
+  int r, n = top->l->out, width = top->l->out_pad;
+  for (r = from; r < end; r++) {
+    float *z = t->flow[0] + lstm__at(r, width);
     double weight = lstm__row_weight(t->batch, &t->loss, r / t->B, r % t->B);
-    memset(z, 0, width * sizeof(float));
+    lstm__put_row(z, weight > 0 ? lstm__row(&top->y, r) : NULL, n, width);
     t->row_losses[r] = 0;
     if (!(weight > 0)) continue;
-    memcpy(z, t->tapes[top].y + (size_t)r * from, (size_t)n * sizeof(float));
-    t->row_losses[r] = lstm__mul(weight, lstm__row_loss(t->model->kernels, &t->loss, n, z, t->batch, (size_t)r, NULL));
-    t->model->kernels->scale((int)width, z, (float)(weight / t->weight));
+    t->row_losses[r] = lstm__mul(weight, lstm__row_loss(k, &t->loss, n, z, t->batch, (size_t)r, NULL));
+    k->scale(width, z, (float)(weight / t->weight));
   }
 }
 
@@ -4588,11 +4582,11 @@ LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch,
     return lstm__fail(b.error, LSTM_ERR_SHAPE, "the batch is not the one of the forward pass");
   status = lstm__check_targets(t->model, &b, &t->loss);
   if (status != LSTM_OK) return status;
-  rows = lstm__rows_after(t, t->model->plan.layers);
+  rows = lstm__rows_of(t, lstm__top(t));
   t->weight = 0;
   for (r = 0; r < rows; r++) t->weight += lstm__row_weight(&b, &t->loss, r / t->B, r % t->B);
   t->batch = &b;
-  lstm__run_rows(t, lstm__loss_tile, t->model->plan.layers);
+  lstm__run_rows(t, lstm__loss_tile, lstm__top(t));
   t->batch = NULL;
   for (r = 0; r < rows; r++) sum += t->row_losses[r];
   t->has_loss = 1;
@@ -4615,53 +4609,52 @@ static float *lstm__other_flow(const lstm_trainer *t) {
   return t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
 }
 
+static float *lstm__grad_of(const lstm_trainer *t, const lstm__layer *l, int kind) {
+  return t->grad + t->model->tensors[l->tensor[kind]].offset;
+}
+
 /* A weight gradient [outputs][k] += d^T a over n rows. */
 typedef struct lstm__product {
-  const float *a, *d;
-  size_t lda, ldd;
+  lstm__rows a;
+  const float *d;
+  size_t ldd;
   int k, n, kind;
   const lstm__layer *l; /* whose columns d has */
 } lstm__product;
 
-/* The gradients of a layer's weighted sums. */
-static const float *lstm__output_gradients(const lstm_trainer *t, int layer) {
-  return t->model->layers[layer].recurrent ? t->tapes[layer].gates : t->gradients_at;
+/* The gradients of a node's weighted sums. */
+static const float *lstm__output_gradients(const lstm_trainer *t, const lstm__tape *tape) {
+  return tape->gates ? tape->gates : t->gradients_at;
 }
 
 /* Gradient of a node's weights: which = 0 from the input, 1 bias; of a cell also 2 from h, 3 b_hn, 4 projection. With
    layer norm the bias is among the vectors. */
-static int lstm__weight_product(const lstm_trainer *t, int layer, int which, lstm__product *p) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
+static int lstm__weight_product(const lstm_trainer *t, const lstm__tape *tape, int which, lstm__product *p) {
+  const lstm__layer *l = tape->l;
   static const int kinds[2][5] = {
       {LSTM__T_WEIGHT, LSTM__T_DENSE_BIAS, -1, -1, -1},
       {LSTM__T_WEIGHT_IH, LSTM__T_BIAS, LSTM__T_WEIGHT_HH, LSTM__T_BIAS_HN, LSTM__T_PROJECTION}};
   p->kind = kinds[l->recurrent][which];
   if (p->kind < 0 || l->tensor[p->kind] < 0 || (p->kind == LSTM__T_BIAS && l->o.layer_norm)) return 0;
-  p->l = l;
-  p->d = lstm__output_gradients(t, layer);
-  p->n = lstm__rows_after(t, layer);
+  p->l = which == 4 ? tape->flat : l;
+  p->d = which == 4 ? tape->dh : lstm__output_gradients(t, tape);
+  p->n = lstm__rows_of(t, tape);
+  p->a = lstm__rows_at(&t->one, 0, NULL);
   p->k = 1;
-  p->a = &t->one;
-  p->lda = 0;
   if (tape->ids && which < 2) {
     p->d = t->token_sum;
     p->n = t->unique_count;
   }
   if (which == 0) {
     p->k = l->in;
-    p->lda = (size_t)l->in;
-    p->a = tape->ids ? t->token_rows : lstm__source(t, layer, &p->lda);
+    p->a = tape->ids ? lstm__rows_from(t->token_rows, 0, l->in, NULL) : tape->x;
   } else if (which == 2) {
     p->k = l->out;
-    p->lda = (size_t)l->out_pad;
-    p->a = tape->masked ? tape->masked : tape->out + (size_t)l->reverse * (size_t)t->B * p->lda;
+    p->a = lstm__rows_from(tape->masked ? tape->masked : tape->out, tape->masked ? 0 : lstm__slot_in(t, l, 0),
+                           l->out_pad, NULL);
   } else if (which == 4) {
-    p->l = tape->flat;
-    p->d = tape->dh;
     p->k = l->units;
-    p->lda = (size_t)l->units_pad;
-    p->a = tape->wide;
+    p->a = lstm__rows_from(tape->wide, 0, l->units_pad, NULL);
   }
   p->ldd = (size_t)p->l->columns;
   return 1;
@@ -4673,14 +4666,6 @@ static int lstm__product_slices(const lstm__product *p) {
 
 static int lstm__product_tiles(const lstm__product *p) {
   return lstm__panels((int)p->ldd) * lstm__product_slices(p);
-}
-
-static int lstm__weight_tiles(const lstm_trainer *t, int layer) {
-  lstm__product p;
-  int which, count = 0;
-  for (which = 0; which < 5; which++)
-    if (lstm__weight_product(t, layer, which, &p)) count += lstm__product_tiles(&p);
-  return count;
 }
 
 /* c [rows][columns] += x^T y over n rows of x and y. */
@@ -4705,215 +4690,196 @@ static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, fl
       }
     }
     if (pass) break;
-    lstm__outer(t->model, p->n, count, width, p->a + k0, p->lda, p->d + (size_t)panel * 64, p->ldd, g, 64);
+    lstm__outer(t->model, p->n, count, width, p->a.p + k0, p->a.stride, p->d + (size_t)panel * 64, p->ldd, g, 64);
   }
 }
 
 /* Tile `index` of a gradient: a panel of outputs and up to LSTM__GRADIENT_K inputs, whole vectors of them in place. */
-static void lstm__product_tile(lstm_trainer *t, const lstm__product *p, int index) {
+static void lstm__product_tile(const lstm_trainer *t, const lstm__product *p, int index) {
   int slices = lstm__product_slices(p), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K, n, column;
   int whole = p->k / 16 * 16, width = lstm__int_min(LSTM__GRADIENT_K, whole - k0), end = (int)p->ldd, row, block;
-  float *grad = t->grad + t->model->tensors[p->l->tensor[p->kind]].offset;
+  float *grad = lstm__grad_of(t, p->l, p->kind);
   for (n = 0; width && n < p->n; n += LSTM__GRADIENT_N)
     for (column = panel * 64; column < lstm__int_min(end, panel * 64 + 64); column += block) {
       int live = lstm__run_of(p->l, p->kind, column, &row, &block);
       if (live)
         lstm__outer(t->model, lstm__int_min(LSTM__GRADIENT_N, p->n - n), live, width,
-                    p->d + (size_t)n * p->ldd + (size_t)column, p->ldd, p->a + (size_t)n * p->lda + (size_t)k0, p->lda,
+                    p->d + (size_t)n * p->ldd + (size_t)column, p->ldd, lstm__row(&p->a, n) + k0, p->a.stride,
                     grad + (size_t)row * (size_t)p->k + (size_t)k0, (size_t)p->k);
     }
   if (whole < p->k && index % slices == slices - 1) lstm__product_rest(t, p, grad, panel, whole);
 }
 
-static void lstm__weight_tile(lstm_trainer *t, int layer, int index) {
+/* Tile `index` of the gradients of a node's weights, where that is one; returns how many there are. */
+static int lstm__weigh(const lstm_trainer *t, const lstm__tape *tape, int index) {
   lstm__product p;
-  int which;
+  int which, first = 0, tiles;
   for (which = 0; which < 5; which++) {
-    int tiles;
-    if (!lstm__weight_product(t, layer, which, &p)) continue;
+    if (!lstm__weight_product(t, tape, which, &p)) continue;
     tiles = lstm__product_tiles(&p);
-    if (index < tiles) {
-      lstm__product_tile(t, &p, index);
-      return;
-    }
-    index -= tiles;
+    if (index >= first && index < first + tiles) lstm__product_tile(t, &p, index - first);
+    first += tiles;
   }
+  return first;
 }
 
-/* dX = dZ W for rows of a layer: gate gradients (cells) or output gradients; added where `more` is 1. */
-static void lstm__input_rows(lstm_trainer *t, const lstm__layer *l, const float *w, const float *dz, int rows,
-                             float *dx, int more) {
-  size_t width = (size_t)l->columns, in = (size_t)lstm__pad16(l->in);
-  lstm__gemm(t->model, rows, (int)width, (int)in, more ? LSTM__FROM_OUTPUT : LSTM__FROM_ZERO, w,
-             lstm__rows_at(dz, width, NULL), lstm__out_rows_at(dx, in, NULL));
+static void lstm__weight_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)end;
+  (void)lstm__weigh(t, tape, from);
+}
+
+static void lstm__run_weights(lstm_trainer *t, const lstm__tape *tape) {
+  lstm__run(t, lstm__weight_tile, tape, lstm__weigh(t, tape, -1), 1);
+}
+
+/* dX = dZ W for rows of a node: gate gradients (cells) or output gradients; added where `more` is 1. */
+static void lstm__input_rows(const lstm_trainer *t, const lstm__tape *tape, const float *dz, int from, int end,
+                             int more) {
+  const lstm__layer *l = tape->l;
+  int in = lstm__pad16(l->in);
+  lstm__gemm(t->model, end - from, l->columns, in, more ? LSTM__FROM_OUTPUT : LSTM__FROM_ZERO, tape->back_in,
+             lstm__rows_from(dz, from, l->columns, NULL), lstm__out_rows_from(lstm__other_flow(t), from, in, NULL));
 }
 
 /* Rows of dX, to the other flow. */
-static void lstm__input_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  int from = index * LSTM__GROUP, rows = lstm__rows_after(t, layer) - from;
-  const float *dz = lstm__output_gradients(t, layer);
-  float *dx = lstm__other_flow(t);
-  lstm__input_rows(t, l, t->tapes[layer].back_in, dz + (size_t)from * (size_t)l->columns,
-                   lstm__int_min(LSTM__GROUP, rows), dx + (size_t)from * (size_t)lstm__pad16(l->in),
-                   l->branch && !l->reverse); /* the backward direction was first */
+static void lstm__input_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  lstm__input_rows(t, tape, lstm__output_gradients(t, tape), from, end,
+                   tape->l->branch && !tape->l->reverse); /* the backward direction was first */
 }
 
-static void lstm__dense_back_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, lstm__rows_after(t, layer) - from);
-  size_t at = (size_t)from * (size_t)l->out_pad;
-  t->model->kernels->map_backward((int)l->o.activation, rows * l->out_pad, t->tapes[layer].out + at,
+static void lstm__dense_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  size_t at = lstm__at(from, tape->l->out_pad);
+  t->model->kernels->map_backward((int)tape->l->o.activation, (end - from) * tape->l->out_pad, tape->out + at,
                                   t->gradients_at + at);
 }
 
-static void lstm__dropout_back_tile(lstm_trainer *t, int layer, int index) {
-  size_t width = (size_t)t->model->layers[layer].out_pad;
-  int r = index * LSTM__GROUP, end = lstm__int_min(r + LSTM__GROUP, lstm__rows_after(t, layer));
-  for (; r < end; r++)
-    lstm__drop_row(t, layer, r, t->gradients_at + (size_t)r * width, t->gradients_at + (size_t)r * width);
+static void lstm__dropout_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  int r;
+  for (r = from; r < end; r++) {
+    float *d = t->gradients_at + lstm__at(r, tape->l->out_pad);
+    lstm__drop_row(t, tape->l, r, d, d);
+  }
 }
 
 /* Where the gradient of h' of a lane goes: to the step before, or, at the lane's first, to the initial state's. */
-static float *lstm__before(const lstm_trainer *t, int layer, int step, int lane) {
-  const lstm__layer *l = t->model->layers + layer;
+static float *lstm__before(const lstm_trainer *t, const lstm__tape *tape, int step, int lane) {
+  const lstm__layer *l = tape->l;
   int before = l->reverse ? step + 1 : step - 1, first = l->reverse ? before == t->lengths[lane] : step == 0;
-  if (first) return t->dh + (size_t)lane * (size_t)l->out_pad;
-  return t->tapes[layer].dh + ((size_t)before * (size_t)t->B + (size_t)lane) * (size_t)l->out_pad;
+  return first ? t->dh + lstm__at(lane, l->out_pad) : tape->dh + lstm__at(before * t->B + lane, l->out_pad);
 }
 
 /* dh of h becomes that of h before its projection, in t->lift; without one it stays where it is. */
-static lstm__rows lstm__unproject(lstm_trainer *t, int layer, const int *lanes, int n, size_t at) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad, lift = (size_t)t->model->plan.widest;
-  lstm__rows dh = lstm__rows_at(tape->dh + at * width, width, lanes);
+static lstm__rows lstm__unproject(lstm_trainer *t, const lstm__tape *tape, const int *lanes, int n, int at) {
+  const lstm__layer *l = tape->l;
+  lstm__rows dh = lstm__rows_from(tape->dh, at, l->out_pad, lanes);
   if (!l->o.projection) return dh;
   lstm__gemm(t->model, n, l->out_pad, l->units_pad, LSTM__FROM_ZERO, tape->back_wide, dh,
-             lstm__out_rows_at(t->lift, lift, lanes));
-  return lstm__rows_at(t->lift, lift, lanes);
+             lstm__out_rows_from(t->lift, 0, l->units_pad, lanes));
+  return lstm__rows_from(t->lift, 0, l->units_pad, lanes);
 }
 
-/* The gates of one row become the gradients of their sums. */
-static void lstm__gates_back_row(lstm_trainer *t, int layer, int step, int lane, const float *dh) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
+/* The gates of row r of a step, of some lane, become the gradients of their sums. */
+static void lstm__gates_back_row(lstm_trainer *t, const lstm__tape *tape, const lstm__cell_step *s, int r, int step,
+                                 int lane, const float *dh) {
+  const lstm__layer *l = tape->l;
   const lstm__kernels *k = t->model->kernels;
-  size_t wide = (size_t)l->units_pad, B = (size_t)t->B, row = (size_t)step * B + (size_t)lane;
-  size_t in = lstm__slot_in(l, step) * B + (size_t)lane, out = lstm__slot_out(l, step) * B + (size_t)lane;
-  float *dc = t->dc + (size_t)lane * wide, *gates = tape->gates + row * (size_t)l->columns;
-  const float *chance = tape->chance ? tape->chance + (size_t)lane * 3 * wide : NULL;
-  int gru = l->type == LSTM_LAYER_GRU;
+  float *dc = t->dc + lstm__at(lane, l->units_pad);
   lstm__gate_job job;
   if (!l->generic && l->type == LSTM_LAYER_LSTM) {
-    k->cell_backward(l->columns / 4, gates, tape->cell + out * wide, tape->cell + in * wide, dh, dc);
+    k->cell_backward(l->columns / 4, lstm__out_row(&s->job.tape, r), lstm__out_row(&s->job.c_out, r),
+                     lstm__row(&s->job.c, r), dh, dc);
     return;
   }
-  memset(&job, 0, sizeof job);
-  job.o = &l->o;
-  job.units = l->units_pad;
-  job.n = l->units;
-  job.gates = gates;
-  job.vectors = t->model->packed + l->vector;
-  job.keep = tape->keep ? tape->keep + row * wide * (size_t)l->vectors : NULL;
+  lstm__set_gates(t->model, l, s, r, &job);
   job.dh = dh;
-  job.c_prev = (gru ? tape->out : tape->cell) + in * wide;
-  job.noise = l->o.noise > 0 ? chance : NULL;
-  job.zone = l->o.zoneout > 0 ? chance + wide : NULL;
-  job.h = t->spare + (size_t)lane * (size_t)t->model->plan.widest;
-  job.dc = gru ? lstm__before(t, layer, step, lane) : dc;
-  (gru ? k->gru_backward : k->gate_backward)(&job);
+  job.h = t->spare + lstm__at(lane, t->model->plan.widest);
+  job.dc = l->type == LSTM_LAYER_GRU ? lstm__before(t, tape, step, lane) : dc;
+  (l->type == LSTM_LAYER_GRU ? k->gru_backward : k->gate_backward)(&job);
 }
 
 /* The gate gradients of one step, through weight_hh, onto those of h'. The plain way adds in the product itself. */
-static void lstm__recurrent_back(lstm_trainer *t, int layer, int step, const int *lanes, int n) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad, gates = (size_t)l->columns, B = (size_t)t->B, at = (size_t)step * B;
-  size_t spare = (size_t)t->model->plan.widest;
-  int plain = !l->reverse && !tape->mask, r, u;
-  lstm__gemm(t->model, n, (int)gates, l->out_pad, plain ? LSTM__FROM_OUTPUT : LSTM__FROM_ZERO, tape->back_h,
-             lstm__rows_at(tape->gates + at * gates, gates, lanes),
-             plain ? lstm__out_rows_at(step ? tape->dh + (at - B) * width : t->dh, width, lanes)
-                   : lstm__out_rows_at(t->spare, spare, lanes));
+static void lstm__recurrent_back(lstm_trainer *t, const lstm__tape *tape, int step, const int *lanes, int n) {
+  const lstm__layer *l = tape->l;
+  int width = l->out_pad, at = step * t->B, plain = !l->reverse && !tape->mask, r, u;
+  lstm__out_rows to = lstm__out_rows_from(t->spare, 0, t->model->plan.widest, lanes);
+  if (plain) to = lstm__out_rows_from(step ? tape->dh : t->dh, step ? at - t->B : 0, width, lanes);
+  lstm__gemm(t->model, n, l->columns, width, plain ? LSTM__FROM_OUTPUT : LSTM__FROM_ZERO, tape->back_h,
+             lstm__rows_from(tape->gates, at, l->columns, lanes), to);
   for (r = 0; !plain && r < n; r++) {
-    float *d = t->spare + (size_t)lanes[r] * spare;
-    const float *mask = tape->mask ? tape->mask + (size_t)lanes[r] * width : NULL;
-    for (u = 0; mask && u < l->out_pad; u++) d[u] = d[u] * mask[u];
-    t->model->kernels->add(l->out_pad, lstm__before(t, layer, step, lanes[r]), d);
+    const float *mask = tape->mask ? tape->mask + lstm__at(lanes[r], width) : NULL;
+    float *d = lstm__out_row(&to, r);
+    for (u = 0; mask && u < width; u++) d[u] = d[u] * mask[u];
+    t->model->kernels->add(width, lstm__before(t, tape, step, lanes[r]), d);
   }
 }
 
 /* Back through time for a group of lanes: gates become their pre-activations' gradients; dh of the step before begins
    at the gradient from above and takes these through weight_hh. At the end dc and dh are the initial state's. */
-static void lstm__cell_back_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  const lstm__tape *tape = t->tapes + layer;
-  size_t width = (size_t)l->out_pad, B = (size_t)t->B;
+static void lstm__cell_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *l = tape->l;
+  const int *lanes = t->order + from;
   int k, r;
   for (k = 0; k < t->T; k++) {
-    int step = l->reverse ? k : t->T - 1 - k, first, n = lstm__active_lanes(t, index, step, &first);
-    const int *lanes = t->order + first;
-    size_t at = (size_t)step * B;
+    int step = l->reverse ? k : t->T - 1 - k, at = step * t->B, n = lstm__active_lanes(t, step, from, end);
+    lstm__cell_step s;
     lstm__rows dh;
     if (n == 0) continue;
-    for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, l, tape, (int)at + lanes[r]);
+    lstm__set_step(t, tape, step, lanes, n, NULL, &s);
+    for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, tape, at + lanes[r]);
     for (r = 0; l->o.zoneout > 0 && r < n; r++)
-      t->model->kernels->blend_backward(l->out_pad, tape->dh + (at + (size_t)lanes[r]) * width,
-                                        tape->chance + ((size_t)lanes[r] * 3 + 2) * (size_t)l->units_pad, 0,
-                                        lstm__before(t, layer, step, lanes[r]));
-    dh = lstm__unproject(t, layer, lanes, n, at);
-    for (r = 0; r < n; r++) lstm__gates_back_row(t, layer, step, lanes[r], lstm__row(&dh, r));
-    lstm__recurrent_back(t, layer, step, lanes, n);
+      t->model->kernels->blend_backward(l->out_pad, tape->dh + lstm__at(at + lanes[r], l->out_pad),
+                                        lstm__row(&s.chance, r) + 2 * l->units_pad, 0,
+                                        lstm__before(t, tape, step, lanes[r]));
+    dh = lstm__unproject(t, tape, lanes, n, at);
+    for (r = 0; r < n; r++) lstm__gates_back_row(t, tape, &s, r, step, lanes[r], lstm__row(&dh, r));
+    lstm__recurrent_back(t, tape, step, lanes, n);
   }
 }
 
-/* The gradients of a cell's vectors, of rows in order: 16 units a tile. */
-static void lstm__vector_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  size_t wide = (size_t)l->units_pad, row = wide * (size_t)l->vectors;
-  const float *from = t->tapes[layer].keep + (size_t)index * 16;
-  int i, r, count = lstm__int_min(16, l->units - index * 16);
-  for (i = 0; i < l->vectors; i++, from += wide) {
+/* The gradients of a cell's vectors, of rows in order: units from .. end - 1, at most 16. */
+static void lstm__vector_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *l = tape->l;
+  int i, r;
+  for (i = 0; i < l->vectors; i++) {
+    const float *keep = tape->keep + lstm__at(i, l->units_pad) + from;
     float sum[16];
     memset(sum, 0, sizeof sum);
-    for (r = 0; r < t->T * t->B; r++) t->model->kernels->add(16, sum, from + (size_t)r * row);
-    lstm__add_row(t->grad + lstm__vector_at(t->model, l, i) + (size_t)index * 16, sum, count);
+    for (r = 0; r < t->T * t->B; r++)
+      t->model->kernels->add(16, sum, keep + lstm__at(r, l->units_pad * l->vectors));
+    lstm__add_row(t->grad + lstm__vector_at(t->model, l, i) + from, sum, end - from);
   }
 }
 
-/* Gate gradients added up by token, 64 columns a tile. */
-static void lstm__token_tile(lstm_trainer *t, int layer, int index) {
-  size_t width = (size_t)t->model->layers[layer].columns, at = (size_t)index * 64;
-  const float *gates = t->tapes[layer].gates;
-  int i, n = lstm__int_min(64, (int)(width - at));
-  for (i = 0; i < t->unique_count; i++) memset(t->token_sum + (size_t)i * width + at, 0, (size_t)n * sizeof(float));
+/* Gate gradients added up by token: columns from .. end - 1. */
+static void lstm__token_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  int i, n = end - from, columns = tape->l->columns;
+  float *sums = t->token_sum + from;
+  for (i = 0; i < t->unique_count; i++) memset(sums + lstm__at(i, columns), 0, (size_t)n * sizeof(float));
   for (i = 0; i < t->T * t->B; i++)
     if (t->slots[i] >= 0)
-      t->model->kernels->add(n, t->token_sum + (size_t)t->slots[i] * width + at, gates + (size_t)i * width + at);
+      t->model->kernels->add(n, sums + lstm__at(t->slots[i], columns), tape->gates + lstm__at(i, columns) + from);
 }
 
 /* The embedding's gradient, from gate gradients by token. Tokens are different, so rows do not meet. */
-static void lstm__token_row_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer, *embedding = t->model->layers;
-  int from = index * LSTM__GROUP, rows = lstm__int_min(LSTM__GROUP, t->unique_count - from), r;
-  size_t width = (size_t)lstm__pad16(l->in);
-  float *dx = lstm__other_flow(t) + (size_t)from * width;
-  float *grad = t->grad + t->model->tensors[embedding->tensor[LSTM__T_TABLE]].offset;
-  lstm__input_rows(t, l, t->tapes[layer].back_in, t->token_sum + (size_t)from * (size_t)l->columns, rows, dx, 0);
-  for (r = 0; r < rows; r++)
-    lstm__add_row(grad + (size_t)t->unique[from + r] * (size_t)embedding->out, dx + (size_t)r * width, embedding->out);
+static void lstm__token_row_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *embedding = t->model->layers;
+  const float *dx = lstm__other_flow(t);
+  float *grad = lstm__grad_of(t, embedding, LSTM__T_TABLE);
+  int r;
+  lstm__input_rows(t, tape, t->token_sum, from, end, 0);
+  for (r = from; r < end; r++)
+    lstm__add_row(grad + lstm__at(t->unique[r], embedding->out), dx + lstm__at(r, lstm__pad16(tape->l->in)),
+                  embedding->out);
 }
 
-/* The embedding's gradient from rows: 16 columns a tile, rows in order. */
-static void lstm__embed_back_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  float *grad = t->grad + t->model->tensors[l->tensor[LSTM__T_TABLE]].offset;
-  int count = lstm__int_min(16, l->out - index * 16), i;
+/* The embedding's gradient from rows in order: columns from .. end - 1. */
+static void lstm__embed_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *l = tape->l;
+  float *grad = lstm__grad_of(t, l, LSTM__T_TABLE) + from;
+  int i;
   for (i = 0; i < t->T * t->B; i++)
     if (t->slots[i] >= 0)
-      lstm__add_row(grad + (size_t)t->ids[i] * (size_t)l->out + (size_t)index * 16,
-                    t->gradients_at + (size_t)i * (size_t)l->out_pad + (size_t)index * 16, count);
+      lstm__add_row(grad + lstm__at(t->ids[i], l->out), t->gradients_at + lstm__at(i, l->out_pad) + from, end - from);
 }
 
 static void lstm__flip(lstm_trainer *t) { t->gradients_at = lstm__other_flow(t); }
@@ -4927,16 +4893,18 @@ static void lstm__split_row(const lstm__layer *l, const float *d, float *forward
 
 /* The part of a join's gradient `once` that step `step` of a lane takes, in `row`. The largest value's goes to the
    first step that has it, which takes it out of `once`. */
-static void lstm__share_row(const lstm_trainer *t, int layer, int step, int lane, float *once, float *row) {
-  const lstm__layer *l = t->model->layers + layer;
-  const float *y = t->tapes[layer].out + (size_t)lane * (size_t)l->out_pad;
+static void lstm__share_row(const lstm_trainer *t, const lstm__tape *tape, int step, int lane, float *once,
+                            float *row) {
+  const lstm__layer *l = tape->l;
+  const float *y = tape->out + lstm__at(lane, l->out_pad);
+  lstm__rows forward = lstm__joined(t, tape, lane, 0), backward = lstm__joined(t, tape, lane, 1);
   int u;
   if (l->o.read == LSTM_READ_MEAN) {
     memcpy(row, once, (size_t)l->out_pad * sizeof(float));
     t->model->kernels->divide(l->out_pad, row, (float)t->lengths[lane]);
     return;
   }
-  lstm__join_row(l, lstm__joined(t, layer, step, lane, 0), lstm__joined(t, layer, step, lane, 1), row);
+  lstm__join_row(l, lstm__row(&forward, step), backward.p ? lstm__row(&backward, step) : NULL, row);
   for (u = 0; u < l->out; u++) {
     int here = row[u] == y[u];
     row[u] = here ? once[u] : 0;
@@ -4945,119 +4913,109 @@ static void lstm__share_row(const lstm_trainer *t, int layer, int step, int lane
 }
 
 /* The gradient of a join goes to its cells' dh, which are zero. */
-static void lstm__join_back_tile(lstm_trainer *t, int layer, int index) {
-  const lstm__layer *l = t->model->layers + layer;
-  size_t width = (size_t)l->out_pad, part = (size_t)t->model->layers[l->source].out_pad, B = (size_t)t->B;
-  float *forward = t->tapes[l->source].dh, *backward = l->o.bidirectional ? t->tapes[l->source + 1].dh : NULL;
-  int i, step, end = lstm__int_min((index + 1) * t->group, t->B);
-  for (i = index * t->group; i < end; i++) {
-    float *once = t->gradients_at + (size_t)i * width, *row = t->tapes[layer].last + (size_t)i * width;
-    for (step = 0; step < t->lengths[i]; step++) {
-      size_t at = (size_t)step * B + (size_t)i;
-      int last = l->o.read == LSTM_READ_LAST; /* the directions end at the last step and at step 0 */
-      if (l->o.read && !last) lstm__share_row(t, layer, step, i, once, row);
-      lstm__split_row(l,
-                      !l->o.read ? t->gradients_at + at * width
-                      : last     ? once
-                                 : row,
-                      last && step < t->lengths[i] - 1 ? NULL : forward + at * part,
-                      !backward || (last && step > 0) ? NULL : backward + at * part);
+static void lstm__join_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm__layer *l = tape->l;
+  const lstm__tape *cell = t->tapes + l->source;
+  int lane, step, last = l->o.read == LSTM_READ_LAST; /* the directions end at the last step and at step 0 */
+  for (lane = from; lane < end; lane++) {
+    float *once = t->gradients_at + lstm__at(lane, l->out_pad), *row = tape->last + lstm__at(lane, l->out_pad);
+    for (step = 0; step < t->lengths[lane]; step++) {
+      int at = step * t->B + lane;
+      size_t to = lstm__at(at, cell->l->out_pad);
+      const float *d = !l->o.read ? t->gradients_at + lstm__at(at, l->out_pad) : last ? once : row;
+      if (l->o.read && !last) lstm__share_row(t, tape, step, lane, once, row);
+      lstm__split_row(l, d, last && step < t->lengths[lane] - 1 ? NULL : cell->dh + to,
+                      !l->o.bidirectional || (last && step > 0) ? NULL : cell[1].dh + to);
     }
   }
 }
 
-static int lstm__backward_join(lstm_trainer *t, int layer, int wants_input) {
-  const lstm__layer *l = t->model->layers + layer, *cell = t->model->layers + l->source;
-  size_t count = (size_t)t->T * (size_t)t->B * (size_t)cell->out_pad * sizeof(float);
-  int i;
+static int lstm__backward_join(lstm_trainer *t, lstm__tape *tape, int wants_input) {
+  lstm__tape *cell = t->tapes + tape->l->source;
+  int branches = cell->l->branch;
   (void)wants_input;
-  for (i = l->source; i < layer; i++) {
-    t->tapes[i].dh = cell->branch ? t->tapes[i].own_dh : lstm__other_flow(t);
-    memset(t->tapes[i].dh, 0, count);
+  for (; cell < tape; cell++) {
+    cell->dh = branches ? cell->own_dh : lstm__other_flow(t);
+    memset(cell->dh, 0, lstm__at(t->T * t->B, cell->l->out_pad) * sizeof(float));
   }
-  lstm__run_lanes(t, lstm__join_back_tile, layer);
-  if (!cell->branch) lstm__flip(t);
+  lstm__run_lanes(t, lstm__join_back_tile, tape);
+  if (!branches) lstm__flip(t);
   return 1;
 }
 
 /* The gradients with respect to final states enter: h at each lane's last step, c in dc. */
-static void lstm__enter_final(lstm_trainer *t, int layer) {
-  const lstm__layer *l = t->model->layers + layer;
-  size_t width = (size_t)l->out_pad, wide = (size_t)l->units_pad, S = (size_t)t->model->plan.state_size;
+static void lstm__enter_final(lstm_trainer *t, const lstm__tape *tape) {
+  const lstm__layer *l = tape->l;
   int lane;
-  memset(t->dc, 0, (size_t)t->B * wide * sizeof(float));
-  memset(t->dh, 0, (size_t)t->B * width * sizeof(float));
+  memset(t->dc, 0, lstm__at(t->B, l->units_pad) * sizeof(float));
+  memset(t->dh, 0, lstm__at(t->B, l->out_pad) * sizeof(float));
   for (lane = 0; t->gradients && t->gradients->d_final && lane < t->B; lane++) {
-    const float *from = t->gradients->d_final + (size_t)lane * S + l->values;
+    const float *from = t->gradients->d_final + lstm__at(lane, t->model->plan.state_size) + l->values;
     int length = t->lengths[lane], last = l->reverse ? 0 : length - 1;
-    float *dh = length ? t->tapes[layer].dh + ((size_t)last * (size_t)t->B + (size_t)lane) * width
-                       : t->dh + (size_t)lane * width;
-    lstm__add_row(dh, from, l->out);
-    if (l->type == LSTM_LAYER_LSTM)
-      memcpy(t->dc + (size_t)lane * wide, from + l->out, (size_t)l->units * sizeof(float));
+    lstm__add_row(length ? tape->dh + lstm__at(last * t->B + lane, l->out_pad) : t->dh + lstm__at(lane, l->out_pad),
+                  from, l->out);
+    if (tape->cell) memcpy(t->dc + lstm__at(lane, l->units_pad), from + l->out, (size_t)l->units * sizeof(float));
   }
 }
 
 /* The gradients with respect to initial states leave: to the caller, and to learned ones, lane by lane. */
-static void lstm__leave_initial(lstm_trainer *t, int layer) {
-  const lstm__layer *l = t->model->layers + layer;
-  size_t S = (size_t)t->model->plan.state_size;
-  int lane, lstm = l->type == LSTM_LAYER_LSTM;
+static void lstm__leave_initial(lstm_trainer *t, const lstm__tape *tape) {
+  const lstm__layer *l = tape->l;
+  int lane;
   for (lane = 0; lane < t->B; lane++) {
-    const float *dh = t->dh + (size_t)lane * (size_t)l->out_pad, *dc = t->dc + (size_t)lane * (size_t)l->units_pad;
+    const float *dh = t->dh + lstm__at(lane, l->out_pad), *dc = t->dc + lstm__at(lane, l->units_pad);
     if (t->gradients && t->gradients->d_initial) {
-      float *to = t->gradients->d_initial + (size_t)lane * S + l->values;
+      float *to = t->gradients->d_initial + lstm__at(lane, t->model->plan.state_size) + l->values;
       memcpy(to, dh, (size_t)l->out * sizeof(float));
-      if (lstm) memcpy(to + l->out, dc, (size_t)l->units * sizeof(float));
+      if (tape->cell) memcpy(to + l->out, dc, (size_t)l->units * sizeof(float));
     }
     if (!l->o.learned_state || !t->fresh[lane]) continue;
-    lstm__add_row(t->grad + t->model->tensors[l->tensor[LSTM__T_H0]].offset, dh, l->out);
-    if (lstm) lstm__add_row(t->grad + t->model->tensors[l->tensor[LSTM__T_C0]].offset, dc, l->units);
+    lstm__add_row(lstm__grad_of(t, l, LSTM__T_H0), dh, l->out);
+    if (tape->cell) lstm__add_row(lstm__grad_of(t, l, LSTM__T_C0), dc, l->units);
   }
 }
 
 /* A cell; returns 1 where the gradient of its inputs has come to lie in gradients_at. Of two directions the backward
    one comes first, and leaves it in the other flow, for the forward one to add to. */
-static int lstm__backward_cell(lstm_trainer *t, int layer, int wants_input) {
-  const lstm__layer *l = t->model->layers + layer;
+static int lstm__backward_cell(lstm_trainer *t, lstm__tape *tape, int wants_input) {
+  const lstm__layer *l = tape->l;
   int i;
-  if (!l->branch) t->tapes[layer].dh = t->gradients_at;
-  lstm__enter_final(t, layer);
-  lstm__run_lanes(t, lstm__cell_back_tile, layer);
-  lstm__leave_initial(t, layer);
-  if (t->tapes[layer].ids) {
-    size_t in = (size_t)l->in;
+  if (!l->branch) tape->dh = t->gradients_at;
+  lstm__enter_final(t, tape);
+  lstm__run_lanes(t, lstm__cell_back_tile, tape);
+  lstm__leave_initial(t, tape);
+  if (tape->ids) {
+    const float *table = lstm__param(t->model, t->model->layers, LSTM__T_TABLE);
     for (i = 0; i < t->unique_count; i++)
-      memcpy(t->token_rows + (size_t)i * in,
-             lstm__param(t->model, t->model->layers, LSTM__T_TABLE) + (size_t)t->unique[i] * in, in * sizeof(float));
-    lstm__run(t, lstm__token_tile, layer, lstm__panels(l->columns));
-    lstm__run(t, lstm__token_row_tile, layer, lstm__tiles(t->unique_count, LSTM__GROUP));
+      lstm__put_row(t->token_rows + lstm__at(i, l->in), table + lstm__at(t->unique[i], l->in), l->in, l->in);
+    lstm__run(t, lstm__token_tile, tape, l->columns, 64);
+    lstm__run(t, lstm__token_row_tile, tape, t->unique_count, LSTM__GROUP);
   }
-  lstm__run(t, lstm__weight_tile, layer, lstm__weight_tiles(t, layer));
-  if (l->vectors) lstm__run(t, lstm__vector_tile, layer, l->units_pad / 16);
-  if (t->tapes[layer].ids || !wants_input) return l->reverse;
-  lstm__run_rows(t, lstm__input_tile, layer);
+  lstm__run_weights(t, tape);
+  if (l->vectors) lstm__run(t, lstm__vector_tile, tape, l->units, 16);
+  if (tape->ids || !wants_input) return l->reverse;
+  lstm__run_rows(t, lstm__input_tile, tape);
   if (!l->reverse) lstm__flip(t);
   return 1;
 }
 
-static int lstm__backward_dense(lstm_trainer *t, int layer, int wants_input) {
-  lstm__run_rows(t, lstm__dense_back_tile, layer);
-  lstm__run(t, lstm__weight_tile, layer, lstm__weight_tiles(t, layer));
-  if (wants_input) lstm__run_rows(t, lstm__input_tile, layer);
+static int lstm__backward_dense(lstm_trainer *t, lstm__tape *tape, int wants_input) {
+  lstm__run_rows(t, lstm__dense_back_tile, tape);
+  lstm__run_weights(t, tape);
+  if (wants_input) lstm__run_rows(t, lstm__input_tile, tape);
   lstm__flip(t);
   return 1;
 }
 
-static int lstm__backward_dropout(lstm_trainer *t, int layer, int wants_input) {
+static int lstm__backward_dropout(lstm_trainer *t, lstm__tape *tape, int wants_input) {
   (void)wants_input;
-  if (t->tapes[layer].out) lstm__run_rows(t, lstm__dropout_back_tile, layer);
+  if (tape->out) lstm__run_rows(t, lstm__dropout_back_tile, tape);
   return 1;
 }
 
-static int lstm__backward_embedding(lstm_trainer *t, int layer, int wants_input) {
+static int lstm__backward_embedding(lstm_trainer *t, lstm__tape *tape, int wants_input) {
   (void)wants_input;
-  lstm__run(t, lstm__embed_back_tile, layer, t->model->layers[layer].out_pad / 16);
+  lstm__run(t, lstm__embed_back_tile, tape, tape->l->out, 16);
   return 0;
 }
 
@@ -5076,22 +5034,21 @@ static const lstm__pass *lstm__pass_of(const lstm__layer *l) {
 
 /* Back through all nodes; gradients_at holds the outputs' gradient. */
 static void lstm__backward_layers(lstm_trainer *t) {
-  const lstm_model *m = t->model;
   int i, more = 1;
-  for (i = m->plan.layers - 1; i >= 0 && more; i--) {
-    int wants_input = m->layers[i].source >= 0 || (t->gradients && t->gradients->d_input);
-    more = lstm__pass_of(m->layers + i)->backward(t, i, wants_input);
+  for (i = t->model->plan.layers - 1; i >= 0 && more; i--) {
+    const lstm__layer *l = t->model->layers + i;
+    more = lstm__pass_of(l)->backward(t, t->tapes + i, l->source >= 0 || (t->gradients && t->gradients->d_input));
   }
 }
 
 /* The gradient of the outputs, in flow[0]: the loss's, and what the caller adds. */
 static void lstm__enter_output(lstm_trainer *t) {
-  int top = t->model->plan.layers - 1, rows = lstm__rows_after(t, top + 1), n = t->model->layers[top].out, r;
-  size_t width = (size_t)t->model->layers[top].out_pad;
-  if (!t->has_loss) memset(t->flow[0], 0, (size_t)rows * width * sizeof(float));
+  const lstm__tape *top = lstm__top(t);
+  int rows = lstm__rows_of(t, top), n = top->l->out, width = top->l->out_pad, r;
+  if (!t->has_loss) memset(t->flow[0], 0, lstm__at(rows, width) * sizeof(float));
   for (r = 0; t->gradients && t->gradients->d_output && r < rows; r++)
     if (lstm__is_live(t, r))
-      lstm__add_row(t->flow[0] + (size_t)r * width, t->gradients->d_output + (size_t)r * (size_t)n, n);
+      lstm__add_row(t->flow[0] + lstm__at(r, width), t->gradients->d_output + lstm__at(r, n), n);
   t->gradients_at = t->flow[0];
 }
 
@@ -5127,16 +5084,16 @@ static void lstm__count_saturated(const lstm__layer *l, const float *gates, lstm
 /* Goes through a layer's gate values (after a forward) for `out`, or their sums' gradients (after a backward) for the
    squares of steps' norms, direction by direction. Returns 0 where the layer has none. */
 static int lstm__read_gates(const lstm_trainer *t, int layer, lstm_saturation *out, float *squares) {
-  int i, r, found = 0;
-  for (i = 0; i < t->model->plan.layers; i++) {
-    const lstm__layer *l = t->model->layers + i;
-    const float *gates = t->tapes[i].gates;
-    if (l->described != layer || !l->recurrent) continue;
+  const lstm__tape *tape = t->tapes;
+  int r, found = 0;
+  for (; tape <= lstm__top(t); tape++) {
+    const float *gates = tape->gates;
+    if (tape->l->described != layer || !gates) continue;
     found = 1;
-    for (r = 0; r < t->T * t->B; r++, gates += l->columns) {
+    for (r = 0; r < t->T * t->B; r++, gates += tape->l->columns) {
       if (!lstm__is_live(t, r)) continue;
-      if (out) lstm__count_saturated(l, gates, out);
-      if (squares) squares[r / t->B] = squares[r / t->B] + t->model->kernels->dot(l->columns, gates, gates);
+      if (out) lstm__count_saturated(tape->l, gates, out);
+      if (squares) squares[r / t->B] = squares[r / t->B] + t->model->kernels->dot(tape->l->columns, gates, gates);
     }
   }
   return found;
@@ -5166,13 +5123,6 @@ LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int la
    AdamW     the same with w *= 1 - rate weight_decay first, and l2 = 0
    ================================================================================================================ */
 
-/* The padded length of chunk `index`, which begins at float *at. */
-static int lstm__chunk_length(const lstm_trainer *t, int index, size_t *at) {
-  size_t padded = (t->model->plan.params + 15) & ~(size_t)15;
-  *at = (size_t)index * LSTM__CHUNK;
-  return (int)(padded - *at < LSTM__CHUNK ? padded - *at : LSTM__CHUNK);
-}
-
 /* Where the tensor that has float `at` ends, at most `end`, and what layer_rates says of it, its *factor. */
 static size_t lstm__segment(const lstm_trainer *t, size_t at, size_t end, float *factor) {
   const lstm__tensor *tensors = t->model->tensors;
@@ -5184,26 +5134,26 @@ static size_t lstm__segment(const lstm_trainer *t, size_t at, size_t end, float 
   return i + 1 < count && tensors[i + 1].offset < end ? tensors[i + 1].offset : end;
 }
 
-static void lstm__norm_tile(lstm_trainer *t, int layer, int index) {
-  size_t at, from, to;
-  int n = lstm__chunk_length(t, index, &at);
-  float factor;
-  (void)layer;
-  for (from = at; from < at + (size_t)n; from = to) { /* frozen layers have no part in the norm */
-    to = lstm__segment(t, from, at + (size_t)n, &factor);
-    if (factor == 0) memset(t->grad + from, 0, (to - from) * sizeof(float));
+/* Tiles of the parameter vector: vectors of 16 floats from .. end - 1. */
+static void lstm__norm_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  size_t at = (size_t)from * 16, to;
+  int n = (end - from) * 16;
+  float *sum = t->chunk_sums + from / (LSTM__CHUNK / 16), *g = t->grad + at, factor;
+  (void)tape;
+  for (; at < (size_t)end * 16; at = to) { /* frozen layers have no part in the norm */
+    to = lstm__segment(t, at, (size_t)end * 16, &factor);
+    if (factor == 0) memset(t->grad + at, 0, (to - at) * sizeof(float));
   }
-  t->chunk_sums[index] = t->model->kernels->dot(n, t->grad + at, t->grad + at);
-  if (!(t->desc.clip_value > 0) || !lstm__finite((double)t->chunk_sums[index])) return; /* clipping would hide it */
-  t->model->kernels->clip(n, t->grad + at, t->desc.clip_value);
-  t->chunk_sums[index] = t->model->kernels->dot(n, t->grad + at, t->grad + at);
+  *sum = t->model->kernels->dot(n, g, g);
+  if (!(t->desc.clip_value > 0) || !lstm__finite((double)*sum)) return; /* clipping would hide it */
+  t->model->kernels->clip(n, g, t->desc.clip_value);
+  *sum = t->model->kernels->dot(n, g, g);
 }
 
-static void lstm__scale_tile(lstm_trainer *t, int layer, int index) {
-  size_t at;
-  int n = lstm__chunk_length(t, index, &at);
-  (void)layer;
-  t->model->kernels->scale(n, t->grad + at, (float)((double)t->desc.clip_norm / ((double)t->norm + 1e-6)));
+static void lstm__scale_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)tape;
+  t->model->kernels->scale((end - from) * 16, t->grad + (size_t)from * 16,
+                           (float)((double)t->desc.clip_norm / ((double)t->norm + 1e-6)));
 }
 
 static double lstm__power(double x, uint64_t n) {
@@ -5288,33 +5238,31 @@ static void lstm__update_segment(lstm_trainer *t, float factor, size_t from, siz
     if (at[i] && i != 1) memcpy(at[i] + whole, copy[i], rest * sizeof(float));
 }
 
-static void lstm__update_tile(lstm_trainer *t, int layer, int index) {
-  size_t at, to, end = (size_t)lstm__chunk_length(t, index, &at);
+static void lstm__update_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  size_t at, to;
   float factor;
-  (void)layer;
-  for (end += at; at < end; at = to) {
-    to = lstm__segment(t, at, end, &factor);
+  (void)tape;
+  for (at = (size_t)from * 16; at < (size_t)end * 16; at = to) {
+    to = lstm__segment(t, at, (size_t)end * 16, &factor);
     if (factor > 0) lstm__update_segment(t, factor, at, to);
   }
 }
 
-static int lstm__run_chunks(lstm_trainer *t, lstm__tile *tile) {
-  int count = (int)((t->model->plan.params + LSTM__CHUNK - 1) / LSTM__CHUNK);
-  lstm__run(t, tile, 0, count);
-  return count;
+static void lstm__run_chunks(lstm_trainer *t, lstm__tile *tile) {
+  lstm__run(t, tile, NULL, (int)((t->model->plan.params + 15) / 16), LSTM__CHUNK / 16);
 }
 
 /* Pascanu et al., 2013: g *= clip_norm / norm where the norm is over clip_norm. */
 LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *t, float *norm) {
   double sum = 0;
-  int i, chunks;
+  size_t i;
   if (!t) return LSTM_ERR_ARGUMENT;
-  chunks = lstm__run_chunks(t, lstm__norm_tile);
-  for (i = 0; i < chunks; i++) sum += (double)t->chunk_sums[i];
+  lstm__run_chunks(t, lstm__norm_tile);
+  for (i = 0; i * LSTM__CHUNK < t->model->plan.params; i++) sum += (double)t->chunk_sums[i];
   t->norm = (float)lstm__sqrt(sum);
   if (norm) *norm = t->norm;
   if (!lstm__finite(sum)) return LSTM_ERR_NOT_FINITE;
-  if (t->desc.clip_norm > 0 && t->norm > t->desc.clip_norm) (void)lstm__run_chunks(t, lstm__scale_tile);
+  if (t->desc.clip_norm > 0 && t->norm > t->desc.clip_norm) lstm__run_chunks(t, lstm__scale_tile);
   return LSTM_OK;
 }
 
