@@ -5641,8 +5641,9 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 #define LSTM_MAX_FILE_BYTES ((uint64_t)1 << 36)
 #endif
 
-/* Refuses a file, by name and place. */
-#define LSTM__BAD(file, status, ...) lstm__fail((file)->desc.error, LSTM_ERR_##status, __VA_ARGS__)
+/* Refuses a file, by name and place. Only the first refusal counts; what follows it finds zeros and changes nothing. */
+#define LSTM__BAD(file, code, ...) \
+  ((file)->status = (file)->status ? (file)->status : lstm__fail((file)->desc.error, LSTM_ERR_##code, __VA_ARGS__))
 #define LSTM__LINE 512   /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
 #define LSTM__CALLED 128 /* bytes of the longest foreign name that could be one of ours */
 
@@ -5657,12 +5658,6 @@ static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
 static void lstm__to_le(unsigned char *p, uint64_t v, int bytes) {
   int i;
   for (i = 0; i < bytes; ++i) p[i] = (unsigned char)(v >> (8 * i) & 255);
-}
-
-static int lstm__all_finite(const float *p, size_t count) {
-  size_t i, bad = 0;
-  for (i = 0; i < count; ++i) bad += !lstm__finite((double)p[i]);
-  return !bad;
 }
 
 static lstm__piece lstm__piece_of(const char *text) {
@@ -5737,18 +5732,21 @@ static int lstm__parse_float(lstm__piece p, float *out) {
 /* What a header needs of JSON: one object of strings and of flat objects, read in place, without recursion. */
 typedef struct lstm__json {
   const char *at, *end;
+  int bad; /* 1: it is malformed */
 } lstm__json;
 
 static void lstm__json_space(lstm__json *j) {
-  while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r')) ++j->at;
+  while (!j->bad && j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r')) ++j->at;
 }
 
 static int lstm__json_take(lstm__json *j, char c) {
   lstm__json_space(j);
-  if (j->at == j->end || *j->at != c) return 0;
+  if (j->bad || j->at == j->end || *j->at != c) return 0;
   ++j->at;
   return 1;
 }
+
+static void lstm__json_want(lstm__json *j, char c) { j->bad |= !lstm__json_take(j, c); }
 
 /* Strict UTF-8: no overlong forms, no surrogates. Returns the bytes used, 0 where it is malformed. */
 static size_t lstm__utf8_read(const char *at, const char *end, uint32_t *out) {
@@ -5815,34 +5813,39 @@ static int lstm__decode(lstm__piece p, int escapes, lstm__text *o) {
   return 1;
 }
 
-static int lstm__json_string(lstm__json *j, lstm__piece *out) {
-  if (!lstm__json_take(j, '"')) return 0;
-  for (out->at = j->at; j->at < j->end && *j->at != '"'; ++j->at) {
-    if ((unsigned char)*j->at < 0x20) return 0;
-    if (*j->at == '\\' && ++j->at == j->end) return 0;
+static lstm__piece lstm__json_string(lstm__json *j) {
+  lstm__piece p;
+  lstm__json_want(j, '"');
+  for (p.at = j->at; !j->bad && j->at < j->end && *j->at != '"'; ++j->at) {
+    j->bad |= (unsigned char)*j->at < 0x20;
+    if (*j->at == '\\' && j->at + 1 < j->end) ++j->at;
   }
-  if (j->at == j->end) return 0;
-  out->size = (size_t)(j->at++ - out->at);
-  return lstm__decode(*out, 1, NULL);
+  p.size = (size_t)(j->at - p.at);
+  lstm__json_want(j, '"');
+  j->bad |= !lstm__decode(p, 1, NULL);
+  return p;
 }
 
-/* The key of an object's next member. Returns 0 at the object's end, -1 where it is malformed. */
+/* The key of an object's next member. Returns 0 at the object's end, and where it is malformed. */
 static int lstm__json_member(lstm__json *j, int first, lstm__piece *key) {
-  if (lstm__json_take(j, '}')) return 0;
-  return (first || lstm__json_take(j, ',')) && lstm__json_string(j, key) && lstm__json_take(j, ':') ? 1 : -1;
+  if (j->bad || lstm__json_take(j, '}')) return 0;
+  if (!first) lstm__json_want(j, ',');
+  *key = lstm__json_string(j);
+  lstm__json_want(j, ':');
+  return !j->bad;
 }
 
-/* A list of at most `most` whole numbers. Returns how many, -1 where it is malformed. */
-static int lstm__jsok(lstm__json *j, uint64_t *list, int most) {
+/* A list of at most `most` whole numbers. Returns how many. */
+static int lstm__json_list(lstm__json *j, uint64_t *list, int most) {
   int n;
-  if (!lstm__json_take(j, '[')) return -1;
-  for (n = 0; !lstm__json_take(j, ']'); ++n) {
+  lstm__json_want(j, '[');
+  for (n = 0; !j->bad && !lstm__json_take(j, ']'); ++n) {
     lstm__piece p;
-    if (n == most || (n && !lstm__json_take(j, ','))) return -1;
+    if (n) lstm__json_want(j, ',');
     lstm__json_space(j);
     for (p.at = j->at; j->at < j->end && *j->at >= '0' && *j->at <= '9';) ++j->at;
     p.size = (size_t)(j->at - p.at);
-    if (!lstm__parse_uint(p, list + n)) return -1;
+    j->bad |= n == most || !lstm__parse_uint(p, list + n);
   }
   return n;
 }
@@ -5863,7 +5866,7 @@ typedef struct lstm__pair { /* one metadata string, as in the file: still with i
   int known; /* 1: it was asked for */
 } lstm__pair;
 
-/* A file while it is being read. Everything is in one block, `work`. */
+/* A file while it is being read. The tables are in one block, `work`. */
 typedef struct lstm__file {
   lstm_load_desc desc;
   const unsigned char *data; /* the data part */
@@ -5878,6 +5881,8 @@ typedef struct lstm__file {
   int entry_count, entry_capacity, pair_count, pair_capacity, layer_capacity, tensor_capacity;
   int max_size;
   lstm__text assumed;
+  lstm_status status;        /* the first refusal */
+  void *work;                /* to be freed */
 } lstm__file;
 
 enum { LSTM__F32, LSTM__F16, LSTM__BF16, LSTM__OTHER_TYPE };
@@ -5892,20 +5897,20 @@ static const struct {
 enum { LSTM__DTYPES = sizeof lstm__dtypes / sizeof lstm__dtypes[0] };
 
 /* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, each once, in any order. */
-static int lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t offsets[2]) {
+static void lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t offsets[2]) {
   static const char *const fields[] = {"dtype", "shape", "data_offsets"};
-  int seen = 0, more;
+  int seen = 0;
   lstm__piece key;
-  if (!lstm__json_take(j, '{')) return 0;
-  while ((more = lstm__json_member(j, !seen, &key)) == 1) {
+  lstm__json_want(j, '{');
+  while (lstm__json_member(j, !seen, &key)) {
     int field = lstm__word_index(key, fields, 3);
-    if (field < 0 || (seen >> field & 1)) return 0;
-    if (field == 0 && !lstm__json_string(j, &e->type_name)) return 0;
-    if (field == 1 && (e->rank = lstm__jsok(j, e->shape, 8)) < 0) return 0;
-    if (field == 2 && lstm__jsok(j, offsets, 2) != 2) return 0;
-    seen |= 1 << field;
+    if (field == 0) e->type_name = lstm__json_string(j);
+    if (field == 1) e->rank = lstm__json_list(j, e->shape, 8);
+    if (field == 2) j->bad |= lstm__json_list(j, offsets, 2) != 2;
+    j->bad |= field < 0 || (seen >> field & 1);
+    seen |= field < 0 ? 0 : 1 << field;
   }
-  return more == 0 && seen == 7;
+  j->bad |= seen != 7;
 }
 
 static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece name) {
@@ -5918,8 +5923,8 @@ static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece na
   e->name = name;
   if (memchr(name.at, '\\', name.size))
     return LSTM__BAD(f, UNSUPPORTED, "tensor %p: escapes in a name are not supported", &e->name);
-  if (!lstm__read_fields(j, e, offsets))
-    return LSTM__BAD(f, FORMAT, "tensor %p: its entry in the header is malformed", &e->name);
+  lstm__read_fields(j, e, offsets);
+  if (j->bad) return LSTM__BAD(f, FORMAT, "tensor %p: its entry in the header is malformed", &e->name);
   while (e->type < LSTM__DTYPES && !lstm__piece_is(e->type_name, lstm__dtypes[e->type].name)) ++e->type;
   if (e->type == LSTM__DTYPES) return LSTM__BAD(f, UNSUPPORTED, "tensor %p: unknown dtype %p", &e->name, &e->type_name);
   if (offsets[1] > f->size) return LSTM__BAD(f, FORMAT, "tensor %p: the file ends before it: truncated", &e->name);
@@ -5937,41 +5942,42 @@ static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece na
 }
 
 static lstm_status lstm__read_pairs(lstm__json *j, lstm__file *f) {
-  int more = lstm__json_take(j, '{') ? 1 : -1;
   lstm__pair p;
   p.known = 0;
-  while (more == 1 && (more = lstm__json_member(j, !f->pair_count, &p.key)) == 1) {
+  lstm__json_want(j, '{');
+  while (lstm__json_member(j, !f->pair_count, &p.key)) {
     if (f->pair_count == f->pair_capacity)
       return LSTM__BAD(f, LIMIT, "the file has more than %d metadata strings", f->pair_capacity);
     if (memchr(p.key.at, '\\', p.key.size))
       return LSTM__BAD(f, UNSUPPORTED, "metadata: escapes in a key are not supported");
-    if (!lstm__json_string(j, &p.value)) more = -1;
+    p.value = lstm__json_string(j);
     f->pairs[f->pair_count++] = p;
   }
-  return more ? LSTM__BAD(f, FORMAT, "__metadata__ is malformed") : LSTM_OK;
+  return j->bad ? LSTM__BAD(f, FORMAT, "__metadata__ is malformed") : LSTM_OK;
 }
 
-static lstm_status lstm__read_header(lstm__file *f, const char *text, size_t size) {
-  lstm_status status = LSTM_OK;
+static void lstm__read_header(lstm__file *f, const char *text, size_t size) {
   lstm__piece name;
-  lstm__json j = {text + 1, text + size}; /* behind the { */
-  int first = 1, metadata = 0, more = 1;
-  for (; !status && (more = lstm__json_member(&j, first, &name)) == 1; first = 0) {
+  lstm__json j = {text + 1, text + size, 0}; /* behind the { */
+  int first = 1, metadata = 0;
+  for (; !f->status && lstm__json_member(&j, first, &name); first = 0) {
     if (!lstm__piece_is(name, "__metadata__"))
-      status = lstm__read_entry(&j, f, name);
+      lstm__read_entry(&j, f, name);
+    else if (metadata++)
+      LSTM__BAD(f, FORMAT, "__metadata__ is there twice");
     else
-      status = metadata++ ? LSTM__BAD(f, FORMAT, "__metadata__ is there twice") : lstm__read_pairs(&j, f);
+      lstm__read_pairs(&j, f);
   }
   lstm__json_space(&j);
-  if (status || (more == 0 && j.at == j.end)) return status;
-  return LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
+  if (j.bad || j.at != j.end)
+    LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
 }
 
 /* --- no duplicates, no holes, no overlap ------------------------------------------------------------------------- */
 
 /* No two of a name, no overlap, no hole: each entry begins at 0 or where another ends. The tables are bounded, so that
    each row may be compared with each. */
-static lstm_status lstm__check_tables(const lstm__file *f) {
+static lstm_status lstm__check_tables(lstm__file *f) {
   size_t bytes = 0;
   int i, k;
   for (i = 0; i < f->pair_count; ++i)
@@ -5991,7 +5997,7 @@ static lstm_status lstm__check_tables(const lstm__file *f) {
       return LSTM__BAD(f, FORMAT, "tensor %p: its place leaves a hole or overlaps another tensor", &e->name);
     bytes += e->end - e->begin;
   }
-  return bytes == f->size ? LSTM_OK : LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", bytes, f->size);
+  return bytes == f->size ? f->status : LSTM__BAD(f, FORMAT, "the tensors end at byte %z of %z", bytes, f->size);
 }
 
 /* --- metadata ---------------------------------------------------------------------------------------------------- */
@@ -6015,18 +6021,20 @@ static const lstm__pair *lstm__unknown_pair(const lstm__file *f, const char *fam
 }
 
 /* The library's own values are short; a longer one cannot be valid. */
-static lstm_status lstm__own_value(lstm__file *f, const char *key, char value[LSTM__LINE]) {
+static void lstm__own_value(lstm__file *f, const char *key, char value[LSTM__LINE]) {
   const lstm__pair *p = lstm__find_pair(f, key);
   lstm__text t = lstm__text_in(value, LSTM__LINE);
-  if (p && lstm__decode(p->value, 1, &t) && t.length < LSTM__LINE) return LSTM_OK;
-  return LSTM__BAD(f, FORMAT, p ? "%s: too long" : "%s is missing", key);
+  if (!p || !lstm__decode(p->value, 1, &t) || t.length >= LSTM__LINE)
+    LSTM__BAD(f, FORMAT, p ? "%s: too long" : "%s is missing", key);
 }
 
-static lstm_status lstm__own_count(lstm__file *f, const char *key, uint64_t *out) {
+static uint64_t lstm__own_count(lstm__file *f, const char *key) {
   char value[LSTM__LINE];
-  lstm_status status = lstm__own_value(f, key, value);
-  if (status || lstm__parse_uint(lstm__piece_of(value), out)) return status;
-  return LSTM__BAD(f, FORMAT, "%s: \"%s\" is not a number", key, value);
+  uint64_t count = 0;
+  lstm__own_value(f, key, value);
+  if (!lstm__parse_uint(lstm__piece_of(value), &count))
+    LSTM__BAD(f, FORMAT, "%s: \"%s\" is not a number", key, value);
+  return count;
 }
 
 static int lstm__is_own_key(lstm__piece key) { return lstm__begins(key, "lstm.") || lstm__begins(key, "trainer."); }
@@ -6244,9 +6252,11 @@ static lstm__piece lstm__next_word(lstm__piece *line) {
   return word;
 }
 
-static lstm_status lstm__read_size(const lstm__file *f, const char *where, uint64_t size, int *out) {
-  *out = size > 0 && size <= (uint64_t)f->max_size ? (int)size : 0;
-  return *out ? LSTM_OK : LSTM__BAD(f, LIMIT, "%s: a size is not within 1 to %d", where, f->max_size);
+/* 1 where it will not do. */
+static int lstm__read_size(lstm__file *f, const char *where, uint64_t size) {
+  if (size > 0 && size <= (uint64_t)f->max_size) return (int)size;
+  LSTM__BAD(f, LIMIT, "%s: a size is not within 1 to %d", where, f->max_size);
+  return 1;
 }
 
 /* The value of an option; returns 0 where it is none. */
@@ -6265,7 +6275,7 @@ static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer
 static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece word, lstm_layer *l, char *name) {
   const char *equals = (const char *)memchr(word.at, '=', word.size);
   lstm__piece option = word, value;
-  int j, size;
+  int j;
   if (equals) option.size = (size_t)(equals - word.at);
   value = lstm__piece_from(word, option.size + (equals != NULL));
   if (lstm__piece_is(option, "name") && value.size && value.size < LSTM__NAME) {
@@ -6279,72 +6289,65 @@ static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece
     if (!(o->types >> (int)l->type & 1u) || !lstm__piece_is(option, o->name)) continue;
     if ((o->what == LSTM__FLAG) == (equals != NULL) || !lstm__read_value(o, value, l))
       return LSTM__BAD(f, FORMAT, "%s: bad value in %p", key, &word);
-    return o->what == LSTM__SIZE ? lstm__read_size(f, key, (uint64_t)lstm__option_value(l, o), &size) : LSTM_OK;
+    if (o->what == LSTM__SIZE) lstm__read_size(f, key, (uint64_t)lstm__option_value(l, o));
+    return f->status;
   }
   return LSTM__BAD(f, UNSUPPORTED, "%s: unknown option %p", key, &word);
 }
 
 /* A line must be what this library writes for its layer. */
-static lstm_status lstm__read_line(lstm__file *f, const char *key, const char *line) {
-  lstm_layer *layer = &f->layers[f->model.layer_count];
-  char again[LSTM__LINE];
+static lstm_status lstm__read_line(lstm__file *f, const char *key) {
+  int i = f->model.layer_count, type = LSTM_LAYER_TYPE_COUNT - 1;
+  lstm_layer *layer = &f->layers[i];
+  char line[LSTM__LINE], again[LSTM__LINE];
   lstm__text t = lstm__text_in(again, sizeof again);
-  lstm__piece rest = lstm__piece_of(line), word = lstm__next_word(&rest);
-  lstm_status status = LSTM_OK;
-  int type = LSTM_LAYER_TYPE_COUNT - 1;
-  memset(layer, 0, sizeof *layer);
+  lstm__piece rest, word;
+  if (i == f->layer_capacity) return LSTM__BAD(f, LIMIT, "the file has more than %d layers", i);
+  lstm__own_value(f, key, line);
+  rest = lstm__piece_of(line);
+  word = lstm__next_word(&rest);
   while (type > LSTM_LAYER_NONE && !lstm__piece_is(word, lstm__kind_of(type)->name)) --type;
   if (type == LSTM_LAYER_NONE) return LSTM__BAD(f, UNSUPPORTED, "%s: unknown layer %p", key, &word);
-  layer->type = (lstm_layer_type)type;
-  while (rest.size && !status)
-    status = lstm__read_option(f, key, lstm__next_word(&rest), layer, f->names[f->model.layer_count]);
-  if (status) return status;
+  *layer = lstm__layer_of((lstm_layer_type)type, 0, 0);
+  while (rest.size && !f->status) lstm__read_option(f, key, lstm__next_word(&rest), layer, f->names[i]);
+  if (f->status) return f->status;
   lstm__put_layer(&t, layer);
   if (t.length >= sizeof again || strcmp(again, line))
     return LSTM__BAD(f, FORMAT, "%s: expected \"%s\", the file has \"%s\"", key, again, line);
   ++f->model.layer_count;
-  return LSTM_OK;
+  return f->status;
 }
 
-static lstm_status lstm__check_version(lstm__file *f) {
-  uint64_t version = 0;
-  lstm_status status = lstm__own_count(f, "lstm.version", &version);
-  if (status || (version > 0 && version <= LSTM_FILE_VERSION)) return status;
-  return LSTM__BAD(f, VERSION, "the file has version %z of the format, this library reads 1 to %d", (size_t)version,
-                   LSTM_FILE_VERSION);
+static void lstm__check_version(lstm__file *f) {
+  uint64_t version = lstm__own_count(f, "lstm.version");
+  if (version < 1 || version > LSTM_FILE_VERSION)
+    LSTM__BAD(f, VERSION, "the file has version %z of the format, this library reads 1 to %d", (size_t)version,
+              LSTM_FILE_VERSION);
 }
 
-static lstm_status lstm__read_input_output(lstm__file *f) {
+static void lstm__read_input_output(lstm__file *f) {
   char value[LSTM__LINE];
-  uint64_t input = 0;
   int n;
-  lstm_status status = lstm__own_count(f, "lstm.input", &input);
-  if (!status) status = lstm__read_size(f, "lstm.input", input, &f->model.input_size);
-  if (!status) status = lstm__own_value(f, "lstm.output", value);
-  if (status) return status;
+  f->model.input_size = lstm__read_size(f, "lstm.input", lstm__own_count(f, "lstm.input"));
+  lstm__own_value(f, "lstm.output", value);
   n = lstm__word_index(lstm__piece_of(value), lstm__output_words, LSTM_OUTPUT_COUNT);
-  if (n < 0) return LSTM__BAD(f, UNSUPPORTED, "lstm.output: unknown output %s", value);
-  f->model.output = (lstm_output)n;
-  if (!lstm__find_pair(f, "lstm.numerics")) return LSTM_OK;
-  status = lstm__own_value(f, "lstm.numerics", value);
-  if (!f->model.numerics) f->model.numerics = LSTM_PORTABLE; /* the other word is the default, which is left out */
-  if (status || !strcmp(value, lstm__numerics_words[LSTM_PORTABLE])) return status;
-  return LSTM__BAD(f, FORMAT, "lstm.numerics: unknown numerics %s", value);
+  if (n < 0) LSTM__BAD(f, UNSUPPORTED, "lstm.output: unknown output %s", value);
+  f->model.output = (lstm_output)(n < 0 ? 0 : n);
+  if (!lstm__find_pair(f, "lstm.numerics")) return;
+  lstm__own_value(f, "lstm.numerics", value); /* the other word is the default, which is left out */
+  if (strcmp(value, lstm__numerics_words[LSTM_PORTABLE]))
+    LSTM__BAD(f, FORMAT, "lstm.numerics: unknown numerics %s", value);
+  if (!f->model.numerics) f->model.numerics = LSTM_PORTABLE;
 }
 
 /* The description, and nothing about the model that this version does not know: it could not honour it. */
-static lstm_status lstm__read_layers(lstm__file *f) {
-  char key[LSTM__LINE], value[LSTM__LINE];
+static void lstm__read_layers(lstm__file *f) {
+  char key[LSTM__LINE];
   const lstm__pair *unknown;
-  lstm_status status = lstm__read_input_output(f);
-  while (!status && lstm__find_pair(f, lstm__layer_key(f->model.layer_count, key))) {
-    if (f->model.layer_count == f->layer_capacity)
-      return LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
-    status = lstm__own_value(f, key, value);
-    if (!status) status = lstm__read_line(f, key, value);
-  }
+  lstm__read_input_output(f);
+  while (!f->status && lstm__find_pair(f, lstm__layer_key(f->model.layer_count, key))) lstm__read_line(f, key);
   unknown = lstm__unknown_pair(f, "lstm.");
-  return status || !unknown ? status : LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &unknown->key);
+  if (unknown) LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &unknown->key);
 }
 
 /* --- matching our files: everything is as the layer lines say ---------------------------------------------------- */
@@ -6357,7 +6360,7 @@ static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
 }
 
 /* An entry must have the shape of its tensor, and a type up to `type`. */
-static lstm_status lstm__check_entry(const lstm__file *f, const lstm__entry *e, const lstm__item *t, int type) {
+static lstm_status lstm__check_entry(lstm__file *f, const lstm__entry *e, const lstm__item *t, int type) {
   char wanted[64], found[64];
   lstm__text w = lstm__text_in(wanted, sizeof wanted), o = lstm__text_in(found, sizeof found);
   uint64_t shape[2] = {t->rows, t->columns ? t->columns : 1};
@@ -6373,48 +6376,46 @@ static lstm_status lstm__check_entry(const lstm__file *f, const lstm__entry *e, 
 }
 
 /* The tensors that the layers make. Where the file is to blame for senseless layers, it has a bad format. */
-static lstm_status lstm__plan_file(lstm__file *f, lstm__content *c) {
+static lstm__content lstm__plan_file(lstm__file *f) {
+  lstm__content c;
   lstm__plan plan;
-  lstm_status status = lstm__make_plan(&f->model, &plan, NULL, NULL);
-  if (!status && plan.tensors > f->tensor_capacity)
-    return LSTM__BAD(f, FORMAT, "the layers have %d tensors, the file has %d", plan.tensors, f->entry_count);
-  if (!status) status = lstm__make_plan(&f->model, &plan, NULL, f->tensors);
-  memset(c, 0, sizeof *c);
-  c->tensors = f->tensors;
-  c->count = plan.tensors;
-  if (status == LSTM_ERR_ARGUMENT && !f->desc.layer_count) status = LSTM_ERR_FORMAT;
-  if (status && f->desc.error) f->desc.error->status = status;
-  return status;
+  memset(&c, 0, sizeof c);
+  if (f->status) return c;
+  f->status = lstm__make_plan(&f->model, &plan, NULL, NULL);
+  if (!f->status && plan.tensors > f->tensor_capacity)
+    LSTM__BAD(f, FORMAT, "the layers have %d tensors, the file has %d", plan.tensors, f->entry_count);
+  if (!f->status) f->status = lstm__make_plan(&f->model, &plan, NULL, f->tensors);
+  if (f->status == LSTM_ERR_ARGUMENT && !f->desc.layer_count) f->status = LSTM_ERR_FORMAT;
+  if (f->status && f->desc.error) f->desc.error->status = f->status;
+  c.tensors = f->tensors;
+  c.count = f->status ? 0 : plan.tensors;
+  return c;
 }
 
 /* Entry n must be item n: F32, and right behind the entry before. Where only a model is asked for, a checkpoint's
    tensors may follow. */
 static lstm_status lstm__match_items(lstm__file *f, const lstm__content *c) {
-  lstm_status status = LSTM_OK;
   lstm__item t;
   int at, n, i;
-  for (at = n = 0; !status && lstm__next_item(c, &at, &t); ++n) {
-    lstm__entry *e = f->entries + n;
+  for (at = n = 0; !f->status && lstm__next_item(c, &at, &t); ++n) {
+    lstm__entry *e = f->source[n] = f->entries + n;
     if (n == f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %s is missing", t.name);
     if (!lstm__piece_is(e->name, t.name))
       return LSTM__BAD(f, FORMAT, "expected tensor %s, the file has %p", t.name, &e->name);
-    status = lstm__check_entry(f, e, &t, LSTM__F32);
-    if (!status && e->begin != (n ? e[-1].end : 0))
-      return LSTM__BAD(f, FORMAT, "tensor %s: it is not at its place", t.name);
-    f->source[n] = e;
+    lstm__check_entry(f, e, &t, LSTM__F32);
+    if (e->begin != (n ? e[-1].end : 0)) return LSTM__BAD(f, FORMAT, "tensor %s: it is not at its place", t.name);
   }
-  if (status) return status;
   for (i = 0; i < LSTM__RUN_TENSORS && n < f->entry_count && !c->trainer; ++i)
     n += lstm__piece_is(f->entries[n].name, lstm__run_tensors[i]);
-  return n == f->entry_count ? LSTM_OK : LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[n].name);
+  return n == f->entry_count ? f->status : LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[n].name);
 }
 
-static lstm_status lstm__match_ours(lstm__file *f) {
+static void lstm__match_ours(lstm__file *f) {
   lstm__content c;
-  lstm_status status = lstm__check_version(f);
-  if (!status) status = lstm__read_layers(f);
-  if (!status) status = lstm__plan_file(f, &c);
-  return status ? status : lstm__match_items(f, &c);
+  lstm__check_version(f);
+  lstm__read_layers(f);
+  c = lstm__plan_file(f);
+  lstm__match_items(f, &c);
 }
 
 /* --- foreign files: PyTorch state dicts -------------------------------------------------------------------------- */
@@ -6463,8 +6464,8 @@ static const lstm__entry *lstm__beside(const lstm__file *f, const lstm__entry *e
   return lstm__find_entry(f, name);
 }
 
-/* "tensor X is WHAT; the file has a [4][2], b [4], ...": as much of the list as fits. */
-static lstm_status lstm__refuse_foreign(const lstm__file *f, lstm__piece name, const char *what) {
+/* "tensor X is WHAT; the file has a [4][2], b [4], ...": as much of the list as fits. Only as the first refusal. */
+static lstm_status lstm__refuse_foreign(lstm__file *f, lstm__piece name, const char *what) {
   lstm_error *error = f->desc.error;
   lstm__text t = lstm__text_in(error ? error->message : NULL, sizeof error->message);
   int i;
@@ -6476,21 +6477,20 @@ static lstm_status lstm__refuse_foreign(const lstm__file *f, lstm__piece name, c
   }
   if (i < f->entry_count) lstm__put_string(&t, ", ...");
   if (error) error->status = LSTM_ERR_UNSUPPORTED;
-  return LSTM_ERR_UNSUPPORTED;
+  return f->status = LSTM_ERR_UNSUPPORTED;
 }
 
-/* weight_ih_l0 of the one recurrent module of a state dict. */
-static lstm_status lstm__find_module(const lstm__file *f, const lstm__entry **ih) {
-  int i;
-  *ih = NULL;
-  for (i = 0; i < f->entry_count; ++i) {
-    const lstm__entry *e = &f->entries[i];
+/* weight_ih_l0 of the one recurrent module of a state dict; NULL: refused. */
+static const lstm__entry *lstm__find_module(lstm__file *f) {
+  const lstm__entry *ih = NULL, *e = f->entries;
+  for (; e < f->entries + f->entry_count && !f->status; ++e) {
     if (strcmp(e->called + e->prefix, "weight_ih_l0")) continue;
-    if (*ih)
-      return lstm__refuse_foreign(f, e->name, "is of a second recurrent module: describe the layers in lstm_load_desc");
-    *ih = e;
+    if (ih)
+      lstm__refuse_foreign(f, e->name, "is of a second recurrent module: describe the layers in lstm_load_desc");
+    ih = e;
   }
-  return *ih ? LSTM_OK : lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
+  if (!ih) lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
+  return f->status ? NULL : ih;
 }
 
 /* All layers of a module are alike: weight_hh has [4H][H], with a projection [4H][P], a GRU's [3H][H]. */
@@ -6504,15 +6504,14 @@ static lstm_status lstm__infer_module(lstm__file *f, const lstm__entry *ih, lstm
   if (!hh || !cell || ih->rank != 2 || hh->rank != 2 || cell->rank != 2)
     return lstm__refuse_foreign(f, ih->name,
                                 "is of a module whose first layer lacks weight_ih, weight_hh or weight_hr");
-  if (lstm__read_size(f, "hidden_size", cell->shape[1], &units) ||
-      lstm__read_size(f, "proj_size", hh->shape[1], &out))
-    return LSTM_ERR_LIMIT;
+  units = lstm__read_size(f, "hidden_size", cell->shape[1]);
+  out = lstm__read_size(f, "proj_size", hh->shape[1]);
   if (hh->shape[0] == cell->shape[1])
     return LSTM__BAD(f, UNSUPPORTED, "tensor %p: plain recurrent layers (nn.RNN) are not supported", &hh->name);
   *layer = hh->shape[0] == 3 * cell->shape[1] ? lstm_gru(units) : lstm_lstm(units);
   layer->projection = cell != hh ? out : 0;
   layer->bidirectional = lstm__beside(f, ih, "weight_ih_l0_reverse", -1) != NULL;
-  return LSTM_OK;
+  return f->status;
 }
 
 /* Which matrix is before the recurrent layers (embedding: `in` columns, no bias) and which after (linear). */
@@ -6532,7 +6531,7 @@ static lstm_status lstm__find_matrices(lstm__file *f, int in, int out, const lst
                                   "is neither the one embedding nor the one linear layer: describe the layers");
     *slot = e;
   }
-  return LSTM_OK;
+  return f->status;
 }
 
 /* Appends a layer. It is named as in the file, so that what is saved fits the PyTorch module again; where that name
@@ -6555,27 +6554,24 @@ static void lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *
 }
 
 /* Embedding (if there is one), recurrent layers, linear (if there is one), from names and shapes. */
-static lstm_status lstm__infer_layers(lstm__file *f) {
-  const lstm__entry *ih, *embedding, *linear;
+static void lstm__infer_layers(lstm__file *f) {
+  const lstm__entry *ih = lstm__find_module(f), *embedding, *linear;
   lstm_layer cell;
   int i, in, out, tokens, outputs, count;
-  lstm_status status = lstm__find_module(f, &ih);
-  if (!status) status = lstm__infer_module(f, ih, &cell, &count);
-  if (!status) status = lstm__read_size(f, "input_size", ih->shape[1], &in);
-  if (status) return status;
+  if (!ih || lstm__infer_module(f, ih, &cell, &count)) return;
+  in = lstm__read_size(f, "input_size", ih->shape[1]);
   out = (cell.projection ? cell.projection : cell.size) * (1 + cell.bidirectional);
-  status = lstm__find_matrices(f, in, out, &embedding, &linear);
-  if (!status) status = lstm__read_size(f, "outputs", linear ? linear->shape[0] : 1, &outputs);
-  if (!status) status = lstm__read_size(f, "tokens", embedding ? embedding->shape[0] : 1, &tokens);
-  if (!status && count + (embedding != NULL) + (linear != NULL) > f->layer_capacity)
-    status = LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
-  if (status) return status;
+  if (f->status || lstm__find_matrices(f, in, out, &embedding, &linear)) return;
+  outputs = lstm__read_size(f, "outputs", linear ? linear->shape[0] : 1);
+  tokens = lstm__read_size(f, "tokens", embedding ? embedding->shape[0] : 1);
+  if (count + (embedding != NULL) + (linear != NULL) > f->layer_capacity)
+    LSTM__BAD(f, LIMIT, "the file has more than %d layers", f->layer_capacity);
+  if (f->status) return;
   f->model.input_size = embedding ? tokens : in;
   if (embedding) lstm__add_layer(f, lstm_embedding(in), embedding, "embed.");
   lstm__add_layer(f, cell, ih, "rnn.");
   for (i = 1; i < count; ++i) f->layers[f->model.layer_count++] = cell; /* a name begins a module */
   if (linear) lstm__add_layer(f, lstm_dense(outputs), linear, "head.");
-  return LSTM_OK;
 }
 
 /* The layers that the caller described; the input's size is in the shape of the first tensor. */
@@ -6583,19 +6579,19 @@ static lstm_status lstm__described_layers(lstm__file *f) {
   const lstm_load_desc *d = &f->desc;
   const lstm__entry *first;
   lstm__content c;
-  lstm_status status;
   if (!d->layers || d->layer_count < 0) return LSTM__BAD(f, ARGUMENT, "lstm_load_desc.layers is missing");
   if (d->layer_count > f->layer_capacity) return LSTM__BAD(f, LIMIT, "more than %d layers", f->layer_capacity);
   memcpy(f->layers, d->layers, (size_t)d->layer_count * sizeof *d->layers);
   f->layers[0].tied = 0; /* as long as the number of tokens is not known */
   f->model.layer_count = d->layer_count;
   f->model.input_size = 1;
-  status = lstm__plan_file(f, &c);
-  if (status) return status;
+  c = lstm__plan_file(f);
+  if (f->status) return f->status;
   first = lstm__find_entry(f, c.tensors->name);
   if (!first) return lstm__refuse_foreign(f, lstm__piece_of(c.tensors->name), "is missing");
   f->layers[0].tied = d->layers[0].tied;
-  return lstm__read_size(f, "input_size", first->shape[c.tensors->kind != LSTM__T_TABLE], &f->model.input_size);
+  f->model.input_size = lstm__read_size(f, "input_size", first->shape[c.tensors->kind != LSTM__T_TABLE]);
+  return f->status;
 }
 
 static void lstm__tell_assumed(lstm__file *f) {
@@ -6610,30 +6606,28 @@ static void lstm__tell_assumed(lstm__file *f) {
 }
 
 /* Every tensor must be found by its name, but for biases, and every entry be used. */
-static lstm_status lstm__match_theirs(lstm__file *f) {
+static void lstm__match_theirs(lstm__file *f) {
   lstm__content c;
   lstm__item t;
   int at = 0, n;
-  lstm_status status;
   lstm__call_all(f);
-  status = f->desc.layer_count ? lstm__described_layers(f) : lstm__infer_layers(f);
-  if (!status) status = lstm__plan_file(f, &c);
-  if (status) return status;
-  lstm__tell_assumed(f);
-  for (n = 0; !status && lstm__next_item(&c, &at, &t); ++n) {
+  if (f->desc.layer_count)
+    lstm__described_layers(f);
+  else
+    lstm__infer_layers(f);
+  c = lstm__plan_file(f);
+  if (!f->status) lstm__tell_assumed(f);
+  for (n = 0; !f->status && lstm__next_item(&c, &at, &t); ++n) {
     lstm__entry *e = f->source[n] = lstm__find_entry(f, t.name);
-    if (e) {
-      status = lstm__check_entry(f, e, &t, LSTM__BF16);
-      e->used = 1;
-    } else if (t.bias) {
+    if (e)
+      e->used = !lstm__check_entry(f, e, &t, LSTM__BF16);
+    else if (t.bias)
       lstm__print(&f->assumed, "%s is not there: zeros\n", t.name);
-    } else {
-      status = lstm__refuse_foreign(f, lstm__piece_of(t.name), "is missing");
-    }
+    else
+      lstm__refuse_foreign(f, lstm__piece_of(t.name), "is missing");
   }
-  for (n = 0; n < f->entry_count && !status; ++n)
-    if (!f->entries[n].used) status = lstm__refuse_foreign(f, f->entries[n].name, "is left over");
-  return status;
+  for (n = 0; n < f->entry_count && !f->status; ++n)
+    if (!f->entries[n].used) lstm__refuse_foreign(f, f->entries[n].name, "is left over");
 }
 
 /* --- filling a model --------------------------------------------------------------------------------------------- */
@@ -6651,26 +6645,28 @@ static float lstm__read_float(const unsigned char *p, int type) {
   return lstm__half_to_float((uint32_t)lstm__from_le(p, 2));
 }
 
-/* A tensor, which its entry replaces or is added to. Zero addends are skipped, so that a -0 survives: bias_hh is zeros
-   in our files. */
-static void lstm__read_item(const lstm__file *f, const lstm__entry *e, const lstm__item *t) {
+/* A tensor, which its entry replaces or is added to; `check`: it stays as it is. Zero addends are skipped, so that a -0
+   survives: bias_hh is zeros in our files. Returns 0 where a value is not finite. */
+static int lstm__read_item(const lstm__file *f, const lstm__entry *e, const lstm__item *t, int check) {
   size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
   const unsigned char *p = f->data + e->begin;
+  int finite = 1;
   for (i = 0; i < t->count + t->ends; ++i, p += bytes) {
     float v = lstm__read_float(p, e->type), *to = i < t->count ? t->data + i : t->end + (i - t->count);
-    if (!t->added || i >= t->count)
-      *to = v;
-    else if (v != 0)
-      *to = *to == 0 ? v : *to + v;
+    if (!check && t->added && i < t->count) v = v == 0 ? *to : *to == 0 ? v : *to + v;
+    if (!check) *to = v;
+    finite &= lstm__finite((double)v);
   }
+  return finite;
 }
 
-/* What has no entry stays as it is, zeros. */
-static void lstm__fill(const lstm__file *f, const lstm__content *c) {
+/* What has no entry stays as it is, zeros. `check`: everything stays as it is. */
+static void lstm__fill(lstm__file *f, const lstm__content *c, int check) {
   lstm__item t;
   int at = 0, n;
-  for (n = 0; lstm__next_item(c, &at, &t); ++n)
-    if (f->source[n]) lstm__read_item(f, f->source[n], &t);
+  for (n = 0; !f->status && lstm__next_item(c, &at, &t); ++n)
+    if (f->source[n] && !lstm__read_item(f, f->source[n], &t, check) && !f->desc.allow_not_finite)
+      LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", t.name);
 }
 
 /* Copies the pairs that are not the library's, decoded, as KEY 0 VALUE 0. Returns the bytes; `to` NULL: only counts. */
@@ -6711,12 +6707,11 @@ static lstm_load_desc lstm__load_desc_of(const lstm_load_desc *desc) {
   return desc ? *desc : none;
 }
 
-/* Reads the header into tables and checks them. *work is to be freed, also on failure. */
-static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, const lstm_load_desc *desc, void **work) {
+/* Reads the header into tables and checks them. f->work is to be freed, also on failure. */
+static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, const lstm_load_desc *desc) {
   const unsigned char *bytes = (const unsigned char *)data;
   uint64_t header = size < 8 ? 0 : lstm__from_le(bytes, 8);
   lstm__arena arena;
-  lstm_status status;
   memset(f, 0, sizeof *f);
   memset(&arena, 0, sizeof arena);
   f->desc = *desc;
@@ -6734,8 +6729,8 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   f->layer_capacity = lstm__limit(desc->max_layers, LSTM_MAX_LAYERS);
   f->tensor_capacity = 2 * f->entry_capacity + 64; /* biases may be missing, and a sentence wants the first name */
   lstm__carve_tables(f, &arena);
-  status = lstm__place(&desc->allocator, arena.used, NULL, 0, &arena, work, desc->error);
-  if (status) return status;
+  f->status = lstm__place(&desc->allocator, arena.used, NULL, 0, &arena, &f->work, desc->error);
+  if (f->status) return f->status;
   lstm__carve_tables(f, &arena);
   f->model.layers = f->layers;
   f->model.init = LSTM_INIT_ZERO;
@@ -6743,42 +6738,38 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   f->model.numerics = desc->numerics;
   f->model.allocator = desc->allocator;
   f->model.error = desc->error;
-  status = lstm__read_header(f, (const char *)(bytes + 8), (size_t)header);
-  return status ? status : lstm__check_tables(f);
+  lstm__read_header(f, (const char *)(bytes + 8), (size_t)header);
+  return lstm__check_tables(f);
 }
 
 /* Everything is checked: only now is memory taken for a model. */
-static lstm_status lstm__build_from_file(lstm__file *f, lstm_model **out) {
-  int meta_count, i;
+static void lstm__build_from_file(lstm__file *f, lstm_model **out) {
+  int meta_count;
   size_t meta_size = lstm__copy_meta(f, NULL, 0, &meta_count);
   lstm__content c;
-  lstm_status status = lstm__build_model(&f->model, meta_size, NULL, 0, out);
-  if (status) return status;
+  f->status = lstm__build_model(&f->model, meta_size, NULL, 0, out);
+  if (f->status) return;
   (void)lstm__copy_meta(f, (*out)->meta, meta_size, &(*out)->meta_count);
   c = lstm__content_of(*out, NULL);
-  lstm__fill(f, &c);
-  for (i = 0; i < c.count && !status && !f->desc.allow_not_finite; ++i)
-    if (!lstm__all_finite(c.params + c.tensors[i].offset, c.tensors[i].count))
-      status = LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", c.tensors[i].name);
-  if (!status) lstm_model_refresh(*out);
-  if (status) lstm_model_destroy(*out);
-  if (status) *out = NULL;
-  return status;
+  lstm__fill(f, &c, 0);
+  if (!f->status) {
+    lstm_model_refresh(*out);
+  } else {
+    lstm_model_destroy(*out);
+    *out = NULL;
+  }
 }
 
 LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out) {
   lstm_load_desc d = lstm__load_desc_of(desc);
   lstm__file f;
-  void *work = NULL;
-  lstm_status status;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
   if (!data) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load_memory: data is NULL");
-  status = lstm__open(&f, data, size, &d, &work);
-  if (!status) status = lstm__unknown_pair(&f, "lstm.") ? lstm__match_ours(&f) : lstm__match_theirs(&f);
-  if (!status) status = lstm__build_from_file(&f, out);
-  lstm__free(&d.allocator, work);
-  return status;
+  if (!lstm__open(&f, data, size, &d)) (lstm__unknown_pair(&f, "lstm.") ? lstm__match_ours : lstm__match_theirs)(&f);
+  if (!f.status) lstm__build_from_file(&f, out);
+  lstm__free(&d.allocator, f.work);
+  return f.status;
 }
 
 /* Reads to the end. The buffer grows with what has really come, never by what a file says about itself. */
@@ -6884,14 +6875,12 @@ static void lstm__write_pair(lstm__sink *s, const char *before, const char *key,
 }
 
 static void lstm__write_entry(lstm__sink *s, const lstm__item *t, size_t *place) {
-  char text[128];
+  char text[256];
   lstm__text o = lstm__text_in(text, sizeof text);
   size_t end = *place + (t->count + t->ends) * sizeof(float);
-  lstm__print(&o, ":{\"dtype\":\"F32\",\"shape\":[%z", t->rows);
+  lstm__print(&o, ",\"%s\":{\"dtype\":\"F32\",\"shape\":[%z", t->name, t->rows);
   if (t->columns) lstm__print(&o, ",%z", t->columns);
   lstm__print(&o, "],\"data_offsets\":[%z,%z]}", *place, end);
-  lstm__write(s, ",", 1);
-  lstm__write_string(s, t->name);
   lstm__write_text(s, text);
   *place = end;
 }
@@ -6999,54 +6988,40 @@ LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *de
 #ifndef LSTM_NO_STDIO
 
 #ifdef _WIN32
-/* UTF-8 to UTF-16, in memory from the allocator; NULL where the path is not UTF-8. */
-static wchar_t *lstm__wide_path(const lstm_allocator *a, const char *path) {
-  const char *end = path + strlen(path);
-  wchar_t *wide = NULL;
-  size_t n = 0;
-  if (lstm__decode(lstm__piece_of(path), 0, NULL))
-    wide = (wchar_t *)lstm__alloc(a, (size_t)(end - path + 1) * sizeof(wchar_t));
-  while (wide && path < end) {
-    uint32_t c = 0;
-    path += lstm__utf8_read(path, end, &c);
-    if (c >= 0x10000) wide[n++] = (wchar_t)(0xd7c0 + (c >> 10));
-    wide[n++] = (wchar_t)(c >= 0x10000 ? 0xdc00 + (c & 0x3ff) : c);
-  }
-  if (wide) wide[n] = 0;
-  return wide;
-}
-
-static FILE *lstm__fopen(const lstm_allocator *a, const char *path, const char *mode) {
-  wchar_t *wide = lstm__wide_path(a, path);
-  FILE *file = wide ? _wfopen(wide, *mode == 'w' ? L"wb" : L"rb") : NULL;
-  lstm__free(a, wide);
-  return file;
-}
-
-/* To NULL: only away with it. */
-static int lstm__rename(const lstm_allocator *a, const char *from, const char *to) {
-  wchar_t *x = lstm__wide_path(a, from), *y = to ? lstm__wide_path(a, to) : NULL;
-  int ok = 0;
-  if (x && y) (void)_wremove(y); /* rename does not replace a file here */
-  if (x) ok = (y ? _wrename(x, y) : to ? -1 : _wremove(x)) == 0;
-  lstm__free(a, x);
-  lstm__free(a, y);
-  return ok;
-}
+typedef wchar_t lstm__path;
+#define LSTM__STDIO(name) _w##name
+#define LSTM__MODE(mode) L##mode
 #else
-static FILE *lstm__fopen(const lstm_allocator *a, const char *path, const char *mode) {
-  (void)a;
-  return fopen(path, mode);
-}
-
-static int lstm__rename(const lstm_allocator *a, const char *from, const char *to) {
-  (void)a;
-  return (to ? rename(from, to) : remove(from)) == 0;
-}
+typedef char lstm__path;
+#define LSTM__STDIO(name) name
+#define LSTM__MODE(mode) mode
 #endif
 
-static lstm_status lstm__fail_io(lstm_error *error, const char *what, const char *path) {
-  return lstm__fail(error, LSTM_ERR_IO, "cannot %s %s: %s", what, path, errno ? strerror(errno) : "unknown error");
+/* A path for these functions, with a suffix of at most 4 bytes, in memory from the allocator. */
+static lstm__path *lstm__path_of(const lstm_allocator *a, const char *path, const char *suffix, lstm_error *error) {
+  const char *end = path + strlen(path);
+  size_t size = ((size_t)(end - path) + 5) * sizeof(lstm__path);
+  lstm__path *out = (lstm__path *)lstm__alloc(a, size), *to = out;
+  if (!out) (void)lstm__fail(error, LSTM_ERR_MEMORY, "out of memory: %z bytes", size);
+  while (out && path < end) {
+#ifdef _WIN32
+    uint32_t c = 0;
+    size_t used = lstm__utf8_read(path, end, &c);
+    if (!used) c = '?'; /* no file has that in its name */
+    if (c >= 0x10000) *to++ = (wchar_t)(0xd7c0 + (c >> 10));
+    *to++ = (wchar_t)(c >= 0x10000 ? 0xdc00 + (c & 0x3ff) : c);
+    path += used ? used : 1;
+#else
+    *to++ = *path++;
+#endif
+  }
+  while (out && (*to++ = (lstm__path)*suffix++) != 0) continue;
+  return out;
+}
+
+static lstm_status lstm__fail_io(lstm_error *error, const char *what, const char *path, const char *suffix) {
+  return lstm__fail(error, LSTM_ERR_IO, "cannot %s %s%s: %s", what, path, suffix,
+                    errno ? strerror(errno) : "unknown error");
 }
 
 static size_t lstm__read_stdio(void *user, void *data, size_t size) {
@@ -7060,20 +7035,24 @@ static int lstm__write_stdio(void *user, const void *data, size_t size) {
 }
 
 LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc *desc, lstm_model **out) {
-  lstm_error *error = desc ? desc->error : NULL;
+  lstm_load_desc d = lstm__load_desc_of(desc);
   lstm_status status;
   lstm_reader reader;
+  lstm__path *path;
   FILE *file;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
-  if (!path_utf8) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_load_file: the path is NULL");
+  if (!path_utf8) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load_file: the path is NULL");
+  path = lstm__path_of(&d.allocator, path_utf8, "", d.error);
+  if (!path) return LSTM_ERR_MEMORY;
   errno = 0;
-  file = lstm__fopen(desc ? &desc->allocator : NULL, path_utf8, "rb");
-  if (!file) return lstm__fail_io(error, "open", path_utf8);
+  file = LSTM__STDIO(fopen)(path, LSTM__MODE("rb"));
+  lstm__free(&d.allocator, path);
+  if (!file) return lstm__fail_io(d.error, "open", path_utf8, "");
   reader.read = lstm__read_stdio;
   reader.user = file;
-  status = lstm_load(&reader, desc, out);
-  if (status == LSTM_ERR_IO) status = lstm__fail_io(error, "read", path_utf8);
+  status = lstm_load(&reader, &d, out);
+  if (status == LSTM_ERR_IO) status = lstm__fail_io(d.error, "read", path_utf8, "");
   (void)fclose(file);
   return status;
 }
@@ -7081,31 +7060,33 @@ LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc 
 LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_desc *desc, const char *path_utf8) {
   lstm_error *error = desc ? desc->error : NULL;
   const lstm_allocator *a = model ? &model->desc.allocator : NULL;
-  size_t n = path_utf8 ? strlen(path_utf8) : 0;
-  lstm_status status;
+  lstm_status status = LSTM_ERR_MEMORY;
   lstm_writer writer;
-  char *temporary;
-  FILE *file;
+  lstm__path *path, *temporary;
+  FILE *file = NULL;
   if (!model || !path_utf8)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_save_file: the model or the path is NULL");
-  temporary = (char *)lstm__alloc(a, n + 5);
-  if (!temporary) return lstm__fail(error, LSTM_ERR_MEMORY, "out of memory: %z bytes", n + 5);
-  memcpy(temporary, path_utf8, n);
-  memcpy(temporary + n, ".tmp", 5);
+  path = lstm__path_of(a, path_utf8, "", error);
+  temporary = path ? lstm__path_of(a, path_utf8, ".tmp", error) : NULL;
   errno = 0;
-  file = lstm__fopen(a, temporary, "wb");
-  if (!file) {
-    status = lstm__fail_io(error, "create", temporary);
-  } else {
+  if (temporary) {
+    file = LSTM__STDIO(fopen)(temporary, LSTM__MODE("wb"));
+    if (!file) status = lstm__fail_io(error, "create", path_utf8, ".tmp");
+  }
+  if (file) {
     writer.write = lstm__write_stdio;
     writer.user = file;
     status = lstm_save(model, desc, &writer);
     if (fclose(file) != 0 && !status) status = LSTM_ERR_IO;
-    if (!status && !lstm__rename(a, temporary, path_utf8)) status = LSTM_ERR_IO;
-    if (status == LSTM_ERR_IO) status = lstm__fail_io(error, "write", path_utf8);
-    if (status) (void)lstm__rename(a, temporary, NULL);
+#ifdef _WIN32
+    if (!status) (void)_wremove(path); /* rename does not replace a file here */
+#endif
+    if (!status && LSTM__STDIO(rename)(temporary, path) != 0) status = LSTM_ERR_IO;
+    if (status == LSTM_ERR_IO) status = lstm__fail_io(error, "write", path_utf8, "");
+    if (status) (void)LSTM__STDIO(remove)(temporary);
   }
   lstm__free(a, temporary);
+  lstm__free(a, path);
   return status;
 }
 
@@ -7133,50 +7114,34 @@ LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_s
 
 /* The checkpoint is of this architecture and this description: its metadata are what this trainer would write, but for
    what the run has reached. */
-static lstm_status lstm__match_run(lstm__file *f, const lstm__content *c) {
+static void lstm__match_run(lstm__file *f, const lstm__content *c) {
   char key[LSTM__LINE], here[LSTM__LINE], value[LSTM__LINE];
   int reached = 4 + c->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
   const lstm__pair *p;
-  lstm_status status = LSTM_OK;
-  for (i = 0; !status && (have = lstm__own_pair(c, i, key, here)) != 0; ++i) {
+  for (i = 0; !f->status && (have = lstm__own_pair(c, i, key, here)) != 0; ++i) {
     p = lstm__find_pair(f, key);
     if (i == 0 || i >= reached || (!p && have == 2)) continue;
-    if (p) status = lstm__own_value(f, key, value);
-    if (!status && (!p || strcmp(value, here)))
-      status = LSTM__BAD(f, MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, p ? value : "no value", here);
+    if (p) lstm__own_value(f, key, value);
+    if (!p || strcmp(value, here))
+      LSTM__BAD(f, MISMATCH, "%s: the checkpoint has %s, this trainer %s", key, p ? value : "no value", here);
   }
   p = lstm__unknown_pair(f, "lstm.");
   if (!p) p = lstm__unknown_pair(f, "trainer.");
-  return status || !p ? status : LSTM__BAD(f, MISMATCH, "the checkpoint has %p, this trainer has not", &p->key);
+  if (p) LSTM__BAD(f, MISMATCH, "the checkpoint has %p, this trainer has not", &p->key);
 }
 
-static lstm_status lstm__read_progress(lstm__file *f, lstm_trainer *t) {
-  char value[LSTM__LINE];
-  uint64_t best = 0;
-  lstm_status status = lstm__own_count(f, "trainer.steps", &t->steps);
-  if (!status) status = lstm__own_count(f, "trainer.windows", &t->windows);
-  if (!status) status = lstm__own_count(f, "trainer.best", &best);
-  if (!status) status = lstm__own_value(f, "trainer.rate", value);
-  if (status) return status;
-  if (!lstm__parse_float(lstm__piece_of(value), &t->rate) || t->rate < 0)
-    return LSTM__BAD(f, FORMAT, "trainer.rate: \"%s\" is not a rate", value);
-  if (best > 1) return LSTM__BAD(f, FORMAT, "trainer.best: expected 0 or 1");
+static void lstm__read_progress(lstm__file *f, lstm_trainer *t) {
+  char rate[LSTM__LINE];
+  uint64_t best = lstm__own_count(f, "trainer.best");
+  t->steps = lstm__own_count(f, "trainer.steps");
+  t->windows = lstm__own_count(f, "trainer.windows");
+  lstm__own_value(f, "trainer.rate", rate);
+  if (!lstm__parse_float(lstm__piece_of(rate), &t->rate) || t->rate < 0)
+    LSTM__BAD(f, FORMAT, "trainer.rate: \"%s\" is not a rate", rate);
+  if (best > 1) LSTM__BAD(f, FORMAT, "trainer.best: expected 0 or 1");
   if (best && !t->best)
-    return LSTM__BAD(f, MISMATCH, "the checkpoint has best weights, this trainer keeps none (keep_best)");
+    LSTM__BAD(f, MISMATCH, "the checkpoint has best weights, this trainer keeps none (keep_best)");
   t->has_best = (int)best;
-  return LSTM_OK;
-}
-
-/* The tensors, exactly, all finite. */
-static lstm_status lstm__check_run(lstm__file *f, const lstm__content *c) {
-  lstm_status status = lstm__match_items(f, c);
-  size_t k;
-  int i;
-  for (i = 0; i < f->entry_count && !status; ++i)
-    for (k = f->entries[i].begin; k < f->entries[i].end; k += 4)
-      if (!lstm__finite((double)lstm__read_float(f->data + k, LSTM__F32)))
-        return LSTM__BAD(f, NOT_FINITE, "tensor %p: a value is NaN or infinite", &f->entries[i].name);
-  return status;
 }
 
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error) {
@@ -7184,31 +7149,29 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
   lstm__file f;
   lstm_trainer after; /* the same tables, other counters */
   lstm__content c;
-  void *work = NULL;
-  lstm_status status;
   if (!trainer || !data) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_trainer_resume: trainer or data is NULL");
   d.allocator = trainer->desc.allocator;
   d.error = error;
   after = *trainer;
-  status = lstm__open(&f, data, size, &d, &work);
-  if (!status) status = lstm__check_version(&f);
-  if (!status && !lstm__find_pair(&f, "trainer.steps"))
-    status = lstm__fail(error, LSTM_ERR_FORMAT, "this file is a model, not a checkpoint");
+  lstm__open(&f, data, size, &d);
+  lstm__check_version(&f);
+  if (!lstm__find_pair(&f, "trainer.steps")) LSTM__BAD(&f, FORMAT, "this file is a model, not a checkpoint");
   c = lstm__checkpoint_of(&after, NULL);
-  if (!status) status = lstm__match_run(&f, &c);
-  if (!status) status = lstm__read_progress(&f, &after);
+  lstm__match_run(&f, &c);
+  lstm__read_progress(&f, &after);
   c = lstm__checkpoint_of(&after, NULL);
-  if (!status) status = lstm__check_run(&f, &c);
-  if (!status) { /* nothing can fail any more */
+  lstm__match_items(&f, &c);
+  lstm__fill(&f, &c, 1);
+  if (!f.status) { /* nothing can fail any more */
     *trainer = after;
     memset(trainer->anew, 0, (size_t)trainer->desc.batch_size * sizeof(float));
-    lstm__fill(&f, &c);
+    lstm__fill(&f, &c, 0);
     trainer->has_forward = trainer->has_loss = 0;
     lstm_trainer_zero_gradients(trainer);
     lstm_model_refresh(trainer->model);
   }
-  lstm__free(&d.allocator, work);
-  return status;
+  lstm__free(&d.allocator, f.work);
+  return f.status;
 }
 
 #endif /* LSTM_NO_TRAINING */
