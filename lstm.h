@@ -3341,30 +3341,28 @@ typedef struct lstm__loss {
 static double lstm__cross_entropy(const lstm__kernels *k, int n, float *z, int id, float smoothing, int *correct) {
   float top, at = z[id], sum;
   double e = (double)smoothing, all = 0;
-  int i;
   if (correct) *correct = 1;
-  for (i = 0; correct && i < n; i++)
+  for (int i = 0; correct && i < n; i++)
     if (z[i] > at || (z[i] == at && i < id)) *correct = 0;
-  for (i = 0; e > 0 && i < n; i++) all += (double)z[i];
+  for (int i = 0; e > 0 && i < n; i++) all += (double)z[i];
   sum = k->softmax(n, z, &top);
   k->divide(lstm__pad16(n), z, sum);
   z[id] = z[id] - (1.0f - smoothing);
   if (!(e > 0)) return lstm__log((double)sum) + ((double)top - (double)at);
-  for (i = 0; i < n; i++) z[i] = z[i] - (float)(e / n);
+  for (int i = 0; i < n; i++) z[i] = z[i] - (float)(e / n);
   return lstm__log((double)sum) + (lstm__mul(1.0 - e, (double)top - (double)at) + lstm__mul(e, (double)top - all / n));
 }
 
 /* L = mean of max(z, 0) - z t + log(1 + e^-|z|); dL/dz = (sigmoid(z) - t) / n. */
 static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z, const float *target, int *correct) {
   double loss = 0;
-  int i, j;
   if (correct) *correct = 1;
-  for (i = 0; i < n; i += 16) {
+  for (int i = 0; i < n; i += 16) {
     float e[16];
     int count = lstm__int_min(16, n - i);
-    for (j = 0; j < 16; j++) e[j] = j < count ? (z[i + j] > 0 ? -z[i + j] : z[i + j]) : 0;
+    for (int j = 0; j < 16; j++) e[j] = j < count ? (z[i + j] > 0 ? -z[i + j] : z[i + j]) : 0;
     k->map(LSTM__MAP_EXP, 16, e);
-    for (j = 0; j < count; j++) {
+    for (int j = 0; j < count; j++) {
       float v = z[i + j], t = target[i + j], p = (v >= 0 ? 1.0f : e[j]) / (1.0f + e[j]);
       if (correct && (v > 0) != (t > 0.5f)) *correct = 0;
       loss += (v > 0 || v != v ? (double)v : 0.0) - lstm__mul((double)v, (double)t) + lstm__log(1.0 + (double)e[j]);
@@ -3378,8 +3376,7 @@ static double lstm__binary_cross_entropy(const lstm__kernels *k, int n, float *z
 static double lstm__distance(const lstm__loss *loss, int n, float *z, const float *target) {
   float delta = loss->delta;
   double sum = 0;
-  int i;
-  for (i = 0; i < n; i++) {
+  for (int i = 0; i < n; i++) {
     float d = z[i] - target[i], size = d < 0 ? -d : d;
     if (loss->kind == LSTM_MSE) {
       sum += lstm__mul((double)d, (double)d);
@@ -3473,11 +3470,10 @@ typedef struct lstm__batch_run {
 } lstm__batch_run;
 
 static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *context, int index), void *context) {
-  int i;
   if (count > 1 && e && e->run && e->width > 1)
     e->run(e->user, count, task, context);
   else
-    for (i = 0; i < count; i++) task(context, i);
+    for (int i = 0; i < count; i++) task(context, i);
 }
 
 /* --- reading a sequence: joining directions, and last, mean or max over time ------------------------------------- */
@@ -3538,8 +3534,7 @@ static lstm__rows lstm__inputs_at(const lstm__group *g, int t) {
 static void lstm__take_rows(lstm__group *g, const lstm__rows *z, int t) {
   const lstm__batch_run *run = g->run;
   size_t o = (size_t)lstm_model_output_size(run->m);
-  int r;
-  for (r = 0; r < g->infer.n; r++) {
+  for (int r = 0; r < g->infer.n; r++) {
     int lane = g->lanes[r], correct = 0;
     size_t at = lstm__row_at(&run->b, t, lane);
     double weight = run->loss ? lstm__row_weight(&run->b, run->loss, t, lane) : 0;
@@ -3602,8 +3597,7 @@ static void lstm__walk_nodes(lstm__group *g, int from, int end, int source, int 
    `step` apart, or, over `row`, to what is read once. */
 static void lstm__join_lane(const lstm_model *m, const lstm__layer *l, int length, const lstm__rows *forward,
                             const lstm__rows *backward, float *row, float *to, size_t step) {
-  int t;
-  for (t = 0; t < length; t++) {
+  for (int t = 0; t < length; t++) {
     int back = l->o.read == LSTM_READ_LAST ? 0 : t; /* the backward direction has read all at step 0 */
     lstm__join_row(l, lstm__row(forward, t), backward->p ? lstm__row(backward, back) : NULL,
                    l->o.read ? row : to + (size_t)t * step);
@@ -3626,8 +3620,7 @@ static void lstm__join_sequences(lstm__group *g, const lstm__layer *l) {
 /* Traces of bidirectional layers end where their sequences do. */
 static void lstm__end_traces(lstm__group *g) {
   const lstm__state_tail *tail = lstm__tail(g->infer.s);
-  int j;
-  for (j = 0; j < g->infer.traces; j++) {
+  for (int j = 0; j < g->infer.traces; j++) {
     lstm_trace *t = tail->traces + j;
     if (t->lane >= g->first && t->lane < g->first + g->count && g->run->m->described[t->layer].bidirectional)
       t->steps = lstm__int_min(t->capacity, t->steps + lstm__length(&g->run->b, t->lane));
@@ -3682,8 +3675,7 @@ static void lstm__batch_task(void *context, int index) {
 }
 
 static void lstm__begin_lanes(const lstm_model *m, lstm_state *s, const lstm_batch *b) {
-  int lane;
-  for (lane = 0; lane < b->batch_size; lane++) {
+  for (int lane = 0; lane < b->batch_size; lane++) {
     if (b->initial)
       (void)lstm_state_set(m, s, lane, b->initial + (size_t)lane * (size_t)m->plan.state_size);
     else if (b->reset && b->reset[lane])
@@ -3847,8 +3839,7 @@ static const lstm_output lstm__loss_output[] = {LSTM_OUTPUT_AUTO,   LSTM_OUTPUT_
                                                 LSTM_OUTPUT_LINEAR, LSTM_OUTPUT_LINEAR,  LSTM_OUTPUT_LINEAR};
 
 static int lstm__factors_ok(const float *values, int count) {
-  int i;
-  for (i = 0; i < count; i++)
+  for (int i = 0; i < count; i++)
     if (!(values[i] >= 0 && lstm__finite((double)values[i]))) return 0;
   return 1;
 }
@@ -3863,9 +3854,8 @@ static const char *lstm__resolve_numbers(const lstm_model *m, lstm_trainer_desc 
                  {&d->weight_decay, d->optimizer == LSTM_ADAMW ? 0.01f : 0}, {&d->alpha, 0.99f}, {&d->epsilon, 1e-8f},
                  {&d->clip_norm, 5}, {&d->clip_value, 0}, {&d->huber_delta, 1}, {&d->label_smoothing, 0},
                  {&d->schedule_factor, factors[d->schedule]}};
-  size_t i;
   if (d->epsilon < 0) return "epsilon must be above 0";
-  for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     if (!lstm__finite((double)*numbers[i].at)) return "a number of the trainer's is not finite";
     *numbers[i].at = lstm__choose(*numbers[i].at, numbers[i].otherwise);
   }
@@ -3948,8 +3938,7 @@ typedef struct lstm__array {
 } lstm__array;
 
 static void lstm__carve_arrays(lstm__arena *a, const lstm__array *arrays, size_t n) {
-  size_t i;
-  for (i = 0; i < n; i++) *arrays[i].at = arrays[i].count ? lstm__carve_floats(a, arrays[i].count) : NULL;
+  for (size_t i = 0; i < n; i++) *arrays[i].at = arrays[i].count ? lstm__carve_floats(a, arrays[i].count) : NULL;
 }
 
 static void lstm__carve_cell_tape(lstm__arena *a, const lstm__layer *l, size_t T, size_t B, lstm__tape *tape) {
@@ -4015,10 +4004,9 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
   lstm__tape tape;
   size_t T = (size_t)d->seq_len, B = (size_t)d->batch_size, columns = 0, spare = 0;
   size_t tokens = lstm_model_takes_ids(m) ? (size_t)m->desc.input_size : 0, unique = tokens < T * B ? tokens : T * B;
-  int i;
   memset(to, 0, sizeof *to);
   to->tapes = (lstm__tape *)lstm__carve(a, (size_t)m->plan.layers, sizeof(lstm__tape));
-  for (i = 0; i < m->plan.layers; i++) {
+  for (int i = 0; i < m->plan.layers; i++) {
     lstm__carve_tape(a, m, i, T, B, &tape);
     if (tape.ids) columns = (size_t)m->layers[i].columns;
     if (lstm__needs_spare(m->layers + i)) spare = 1;
@@ -4117,12 +4105,7 @@ static void lstm__phase_task(void *context, int index) {
 }
 
 static void lstm__run(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape, int count, int size) {
-  lstm__phase phase;
-  phase.t = t;
-  phase.tile = tile;
-  phase.tape = tape;
-  phase.count = count;
-  phase.size = size;
+  lstm__phase phase = {t, tile, tape, count, size};
   if (count > 0) lstm__execute(&t->desc.executor, lstm__tiles(count, size), lstm__phase_task, &phase);
 }
 
@@ -4249,8 +4232,7 @@ static void lstm__set_input(const lstm_trainer *t, lstm__tape *tape) {
 static void lstm__embed_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
   const float *table = lstm__param(t->model, l, LSTM__T_TABLE);
-  int r;
-  for (r = from; r < end; r++)
+  for (int r = from; r < end; r++)
     lstm__put_row(tape->out + lstm__at(r, l->out_pad), t->slots[r] < 0 ? NULL : table + lstm__at(t->ids[r], l->out),
                   l->out, l->out_pad);
 }
@@ -4284,8 +4266,7 @@ static void lstm__chance_row(const lstm_trainer *t, const lstm__layer *l, int pu
                              float hit, float miss, float *to) {
   uint32_t limit = rate > 0 ? (uint32_t)lstm__mul((double)rate, 4294967296.0) : 0, block[4];
   uint64_t first = (uint64_t)row * (uint64_t)(n / 4);
-  int i;
-  for (i = 0; i < n; i++) {
+  for (int i = 0; i < n; i++) {
     if (i % 4 == 0) lstm__chance_block(t, l, purpose, first + (uint64_t)(i / 4), block);
     to[i] = rate < 0 ? (float)(block[i % 4] >> 8) * (1.0f / 16777216.0f) : block[i % 4] < limit ? hit : miss;
   }
@@ -4303,8 +4284,7 @@ static void lstm__draw_row(const lstm_trainer *t, const lstm__tape *tape, int ro
 }
 
 static void lstm__dropout_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
-  int r;
-  for (r = from; r < end; r++)
+  for (int r = from; r < end; r++)
     lstm__drop_row(t, tape->l, r, lstm__row(&tape->x, r), tape->out + lstm__at(r, tape->l->out_pad));
 }
 
@@ -4366,17 +4346,16 @@ static void lstm__set_step(const lstm_trainer *t, const lstm__tape *tape, int st
 static void lstm__cell_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
   const int *lanes = t->order + from;
-  int k, r;
-  for (k = 0; k < t->T; k++) {
+  for (int k = 0; k < t->T; k++) {
     int step = l->reverse ? t->T - 1 - k : k, at = step * t->B, n = lstm__active_lanes(t, step, from, end);
     int tokens[LSTM__GROUP];
     lstm__cell_step s;
     if (n == 0) continue;
-    for (r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[at + lanes[r]];
+    for (int r = 0; tape->ids && r < n; r++) tokens[r] = t->ids[at + lanes[r]];
     lstm__set_step(t, tape, step, lanes, n, tokens, &s);
     s.job.flip = k & 1;
     if (tape->masked) lstm__mask_rows(tape, &s, at, lanes);
-    for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, tape, at + lanes[r]);
+    for (int r = 0; tape->chance && r < n; r++) lstm__draw_row(t, tape, at + lanes[r]);
     lstm__set_weights(t->model, l, &s.job);
     lstm__step_cell(t->model, l, &s);
   }
@@ -4392,8 +4371,7 @@ static lstm__rows lstm__joined(const lstm_trainer *t, const lstm__tape *join, in
 /* Merges directions, and reads last, mean or max: lane by lane. */
 static void lstm__join_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
-  int lane;
-  for (lane = from; lane < end; lane++) {
+  for (int lane = from; lane < end; lane++) {
     lstm__rows forward = lstm__joined(t, tape, lane, 0), backward = lstm__joined(t, tape, lane, 1);
     float *out = tape->out + lstm__at(lane, l->out_pad), *row = tape->last + lstm__at(lane, l->out_pad);
     if (l->o.read) memset(out, 0, (size_t)l->out_pad * sizeof(float));
@@ -4434,10 +4412,9 @@ static void lstm__sort_lanes(lstm_trainer *t, const lstm_batch *b) {
 
 /* Takes over tokens and finds the different ones. */
 static void lstm__take_ids(lstm_trainer *t, const int32_t *ids) {
-  int i;
-  for (i = 0; i < t->unique_count; i++) t->slot_of[t->unique[i]] = -1;
+  for (int i = 0; i < t->unique_count; i++) t->slot_of[t->unique[i]] = -1;
   t->unique_count = 0;
-  for (i = 0; i < t->T * t->B; i++) {
+  for (int i = 0; i < t->T * t->B; i++) {
     int valid = lstm__is_live(t, i), id = valid ? (int)ids[i] : 0;
     t->ids[i] = id;
     t->slots[i] = -1;
@@ -4452,8 +4429,7 @@ static void lstm__take_ids(lstm_trainer *t, const int32_t *ids) {
 
 /* Copies rows of n floats, and zeros for padding. */
 static void lstm__copy_live(const lstm_trainer *t, int rows, int n, lstm__rows from, float *to) {
-  int r;
-  for (r = 0; r < rows; r++, to += n) lstm__put_row(to, lstm__is_live(t, r) ? lstm__row(&from, r) : NULL, n, n);
+  for (int r = 0; r < rows; r++, to += n) lstm__put_row(to, lstm__is_live(t, r) ? lstm__row(&from, r) : NULL, n, n);
 }
 
 /* Nothing of an earlier window may be left where a ragged one has padding. */
@@ -4470,9 +4446,8 @@ static void lstm__clear_tape(const lstm_trainer *t, const lstm__tape *tape) {
 static void lstm__begin_cell(lstm_trainer *t, const lstm__tape *tape, const lstm_batch *b) {
   const lstm__layer *l = tape->l;
   const float *rest_h = lstm__rest_of(t->model, l, LSTM__T_H0), *rest_c = lstm__rest_of(t->model, l, LSTM__T_C0);
-  int lane;
   if (t->ragged) lstm__clear_tape(t, tape);
-  for (lane = 0; lane < t->B; lane++) {
+  for (int lane = 0; lane < t->B; lane++) {
     int slot = (l->reverse ? t->lengths[lane] : 0) * t->B + lane, fresh = t->fresh[lane];
     const float *from = (b->initial ? b->initial : t->carry) + lstm__at(lane, t->model->plan.state_size) + l->values;
     lstm__put_row(tape->out + lstm__at(slot, l->out_pad), fresh ? rest_h : from, l->out, l->out_pad);
@@ -4485,20 +4460,18 @@ static void lstm__begin_cell(lstm_trainer *t, const lstm__tape *tape, const lstm
 }
 
 static void lstm__begin_window(lstm_trainer *t, const lstm_batch *b) {
-  int i, lane;
-  for (lane = 0; lane < t->B; lane++)
+  for (int lane = 0; lane < t->B; lane++)
     t->fresh[lane] = !b->initial && (!t->desc.carry_state || t->anew[lane] != 0 || (b->reset && b->reset[lane]));
-  for (i = 0; i < t->model->plan.layers; i++)
+  for (int i = 0; i < t->model->plan.layers; i++)
     if (t->model->layers[i].recurrent) lstm__begin_cell(t, t->tapes + i, b);
 }
 
 /* The states that lanes have at their ends: values [B][S]. */
 static void lstm__final_states(const lstm_trainer *t, float *values) {
-  int i, lane;
-  for (i = 0; i < t->model->plan.layers; i++) {
+  for (int i = 0; i < t->model->plan.layers; i++) {
     const lstm__tape *tape = t->tapes + i;
     const lstm__layer *l = tape->l;
-    for (lane = 0; l->recurrent && lane < t->B; lane++) {
+    for (int lane = 0; l->recurrent && lane < t->B; lane++) {
       int slot = (l->reverse ? 0 : t->lengths[lane]) * t->B + lane;
       float *to = values + lstm__at(lane, t->model->plan.state_size) + l->values;
       memcpy(to, tape->out + lstm__at(slot, l->out_pad), (size_t)l->out * sizeof(float));
@@ -4537,10 +4510,9 @@ static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch
 }
 
 static void lstm__carry_states(lstm_trainer *t) {
-  int lane;
   if (!t->desc.carry_state) return;
   lstm__final_states(t, t->carry);
-  for (lane = 0; lane < t->B; lane++) t->anew[lane] = t->fresh[lane] && !t->lengths[lane] ? 1.0f : 0.0f;
+  for (int lane = 0; lane < t->B; lane++) t->anew[lane] = t->fresh[lane] && !t->lengths[lane] ? 1.0f : 0.0f;
 }
 
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
@@ -4754,8 +4726,7 @@ static void lstm__dense_back_tile(lstm_trainer *t, const lstm__tape *tape, int f
 }
 
 static void lstm__dropout_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
-  int r;
-  for (r = from; r < end; r++) {
+  for (int r = from; r < end; r++) {
     float *d = t->gradients_at + lstm__at(r, tape->l->out_pad);
     lstm__drop_row(t, tape->l, r, d, d);
   }
@@ -4818,20 +4789,19 @@ static void lstm__recurrent_back(lstm_trainer *t, const lstm__tape *tape, int st
 static void lstm__cell_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
   const int *lanes = t->order + from;
-  int k, r;
-  for (k = 0; k < t->T; k++) {
+  for (int k = 0; k < t->T; k++) {
     int step = l->reverse ? k : t->T - 1 - k, at = step * t->B, n = lstm__active_lanes(t, step, from, end);
     lstm__cell_step s;
     lstm__rows dh;
     if (n == 0) continue;
     lstm__set_step(t, tape, step, lanes, n, NULL, &s);
-    for (r = 0; tape->chance && r < n; r++) lstm__draw_row(t, tape, at + lanes[r]);
-    for (r = 0; l->o.zoneout > 0 && r < n; r++)
+    for (int r = 0; tape->chance && r < n; r++) lstm__draw_row(t, tape, at + lanes[r]);
+    for (int r = 0; l->o.zoneout > 0 && r < n; r++)
       t->model->kernels->blend_backward(l->out_pad, tape->dh + lstm__at(at + lanes[r], l->out_pad),
                                         lstm__row(&s.chance, r) + 2 * l->units_pad, 0,
                                         lstm__before(t, tape, step, lanes[r]));
     dh = lstm__unproject(t, tape, lanes, n, at);
-    for (r = 0; r < n; r++) lstm__gates_back_row(t, tape, &s, r, step, lanes[r], lstm__row(&dh, r));
+    for (int r = 0; r < n; r++) lstm__gates_back_row(t, tape, &s, r, step, lanes[r], lstm__row(&dh, r));
     lstm__recurrent_back(t, tape, step, lanes, n);
   }
 }
@@ -4839,12 +4809,11 @@ static void lstm__cell_back_tile(lstm_trainer *t, const lstm__tape *tape, int fr
 /* The gradients of a cell's vectors, of rows in order: units from .. end - 1, at most 16. */
 static void lstm__vector_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
-  int i, r;
-  for (i = 0; i < l->vectors; i++) {
+  for (int i = 0; i < l->vectors; i++) {
     const float *keep = tape->keep + lstm__at(i, l->units_pad) + from;
     float sum[16];
     memset(sum, 0, sizeof sum);
-    for (r = 0; r < t->T * t->B; r++)
+    for (int r = 0; r < t->T * t->B; r++)
       t->model->kernels->add(16, sum, keep + lstm__at(r, l->units_pad * l->vectors));
     lstm__add_row(t->grad + lstm__vector_at(t->model, l, i) + from, sum, end - from);
   }
@@ -4865,9 +4834,8 @@ static void lstm__token_row_tile(lstm_trainer *t, const lstm__tape *tape, int fr
   const lstm__layer *embedding = t->model->layers;
   const float *dx = lstm__other_flow(t);
   float *grad = lstm__grad_of(t, embedding, LSTM__T_TABLE);
-  int r;
   lstm__input_rows(t, tape, t->token_sum, from, end, 0);
-  for (r = from; r < end; r++)
+  for (int r = from; r < end; r++)
     lstm__add_row(grad + lstm__at(t->unique[r], embedding->out), dx + lstm__at(r, lstm__pad16(tape->l->in)),
                   embedding->out);
 }
@@ -4876,8 +4844,7 @@ static void lstm__token_row_tile(lstm_trainer *t, const lstm__tape *tape, int fr
 static void lstm__embed_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
   float *grad = lstm__grad_of(t, l, LSTM__T_TABLE) + from;
-  int i;
-  for (i = 0; i < t->T * t->B; i++)
+  for (int i = 0; i < t->T * t->B; i++)
     if (t->slots[i] >= 0)
       lstm__add_row(grad + lstm__at(t->ids[i], l->out), t->gradients_at + lstm__at(i, l->out_pad) + from, end - from);
 }
@@ -4898,14 +4865,13 @@ static void lstm__share_row(const lstm_trainer *t, const lstm__tape *tape, int s
   const lstm__layer *l = tape->l;
   const float *y = tape->out + lstm__at(lane, l->out_pad);
   lstm__rows forward = lstm__joined(t, tape, lane, 0), backward = lstm__joined(t, tape, lane, 1);
-  int u;
   if (l->o.read == LSTM_READ_MEAN) {
     memcpy(row, once, (size_t)l->out_pad * sizeof(float));
     t->model->kernels->divide(l->out_pad, row, (float)t->lengths[lane]);
     return;
   }
   lstm__join_row(l, lstm__row(&forward, step), backward.p ? lstm__row(&backward, step) : NULL, row);
-  for (u = 0; u < l->out; u++) {
+  for (int u = 0; u < l->out; u++) {
     int here = row[u] == y[u];
     row[u] = here ? once[u] : 0;
     if (here) once[u] = 0;
@@ -4946,10 +4912,9 @@ static int lstm__backward_join(lstm_trainer *t, lstm__tape *tape, int wants_inpu
 /* The gradients with respect to final states enter: h at each lane's last step, c in dc. */
 static void lstm__enter_final(lstm_trainer *t, const lstm__tape *tape) {
   const lstm__layer *l = tape->l;
-  int lane;
   memset(t->dc, 0, lstm__at(t->B, l->units_pad) * sizeof(float));
   memset(t->dh, 0, lstm__at(t->B, l->out_pad) * sizeof(float));
-  for (lane = 0; t->gradients && t->gradients->d_final && lane < t->B; lane++) {
+  for (int lane = 0; t->gradients && t->gradients->d_final && lane < t->B; lane++) {
     const float *from = t->gradients->d_final + lstm__at(lane, t->model->plan.state_size) + l->values;
     int length = t->lengths[lane], last = l->reverse ? 0 : length - 1;
     lstm__add_row(length ? tape->dh + lstm__at(last * t->B + lane, l->out_pad) : t->dh + lstm__at(lane, l->out_pad),
@@ -4961,8 +4926,7 @@ static void lstm__enter_final(lstm_trainer *t, const lstm__tape *tape) {
 /* The gradients with respect to initial states leave: to the caller, and to learned ones, lane by lane. */
 static void lstm__leave_initial(lstm_trainer *t, const lstm__tape *tape) {
   const lstm__layer *l = tape->l;
-  int lane;
-  for (lane = 0; lane < t->B; lane++) {
+  for (int lane = 0; lane < t->B; lane++) {
     const float *dh = t->dh + lstm__at(lane, l->out_pad), *dc = t->dc + lstm__at(lane, l->units_pad);
     if (t->gradients && t->gradients->d_initial) {
       float *to = t->gradients->d_initial + lstm__at(lane, t->model->plan.state_size) + l->values;
@@ -4979,14 +4943,13 @@ static void lstm__leave_initial(lstm_trainer *t, const lstm__tape *tape) {
    one comes first, and leaves it in the other flow, for the forward one to add to. */
 static int lstm__backward_cell(lstm_trainer *t, lstm__tape *tape, int wants_input) {
   const lstm__layer *l = tape->l;
-  int i;
   if (!l->branch) tape->dh = t->gradients_at;
   lstm__enter_final(t, tape);
   lstm__run_lanes(t, lstm__cell_back_tile, tape);
   lstm__leave_initial(t, tape);
   if (tape->ids) {
     const float *table = lstm__param(t->model, t->model->layers, LSTM__T_TABLE);
-    for (i = 0; i < t->unique_count; i++)
+    for (int i = 0; i < t->unique_count; i++)
       lstm__put_row(t->token_rows + lstm__at(i, l->in), table + lstm__at(t->unique[i], l->in), l->in, l->in);
     lstm__run(t, lstm__token_tile, tape, l->columns, 64);
     lstm__run(t, lstm__token_row_tile, tape, t->unique_count, LSTM__GROUP);
@@ -5071,10 +5034,9 @@ LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flo
 }
 
 static void lstm__count_saturated(const lstm__layer *l, const float *gates, lstm_saturation *out) {
-  int k, u;
   out->count += (size_t)l->units;
-  for (k = 0; k < (l->type == LSTM_LAYER_GRU ? 3 : 4); k++)
-    for (u = 0; u < l->units; u++) {
+  for (int k = 0; k < (l->type == LSTM_LAYER_GRU ? 3 : 4); k++)
+    for (int u = 0; u < l->units; u++) {
       float v = gates[lstm__gate_at(l, k, u)];
       out->low[k] += v < (k == 2 ? -0.9f : 0.1f);
       out->high[k] += v > 0.9f;
@@ -5106,11 +5068,10 @@ LSTM_API lstm_status lstm_trainer_saturation(const lstm_trainer *trainer, int la
 }
 
 LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int layer, float *norms) {
-  int step;
   if (!trainer || !norms || !trainer->has_backward) return LSTM_ERR_ARGUMENT;
   memset(norms, 0, (size_t)trainer->T * sizeof(float));
   if (!lstm__read_gates(trainer, layer, NULL, norms)) return LSTM_ERR_ARGUMENT;
-  for (step = 0; step < trainer->T; step++) norms[step] = (float)lstm__sqrt((double)norms[step]);
+  for (int step = 0; step < trainer->T; step++) norms[step] = (float)lstm__sqrt((double)norms[step]);
   return LSTM_OK;
 }
 
@@ -5224,17 +5185,16 @@ static void lstm__update_segment(lstm_trainer *t, float factor, size_t from, siz
   lstm__update_job u = lstm__update_of(t, factor);
   size_t rest = (to - from) % 16, whole = to - from - rest;
   float copy[4][16], *at[4];
-  int i;
   at[0] = t->model->params + from;
   at[1] = t->grad + from;
   at[2] = t->m1 + from;
   at[3] = t->m2 ? t->m2 + from : NULL;
   k->update((int)whole, at[0], at[1], at[2], at[3], &u);
   memset(copy, 0, sizeof copy);
-  for (i = 0; i < 4; i++)
+  for (int i = 0; i < 4; i++)
     if (at[i]) memcpy(copy[i], at[i] + whole, rest * sizeof(float));
   k->update(rest ? 16 : 0, copy[0], copy[1], copy[2], copy[3], &u);
-  for (i = 0; i < 4; i++)
+  for (int i = 0; i < 4; i++)
     if (at[i] && i != 1) memcpy(at[i] + whole, copy[i], rest * sizeof(float));
 }
 
@@ -5255,10 +5215,9 @@ static void lstm__run_chunks(lstm_trainer *t, lstm__tile *tile) {
 /* Pascanu et al., 2013: g *= clip_norm / norm where the norm is over clip_norm. */
 LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *t, float *norm) {
   double sum = 0;
-  size_t i;
   if (!t) return LSTM_ERR_ARGUMENT;
   lstm__run_chunks(t, lstm__norm_tile);
-  for (i = 0; i * LSTM__CHUNK < t->model->plan.params; i++) sum += (double)t->chunk_sums[i];
+  for (size_t i = 0; i * LSTM__CHUNK < t->model->plan.params; i++) sum += (double)t->chunk_sums[i];
   t->norm = (float)lstm__sqrt(sum);
   if (norm) *norm = t->norm;
   if (!lstm__finite(sum)) return LSTM_ERR_NOT_FINITE;
@@ -5318,9 +5277,8 @@ LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *valu
 }
 
 LSTM_API void lstm_trainer_reset(lstm_trainer *trainer) {
-  int i;
   memset(trainer->carry, 0, (size_t)trainer->desc.batch_size * (size_t)trainer->model->plan.state_size * sizeof(float));
-  for (i = 0; i < trainer->desc.batch_size; i++) trainer->anew[i] = 1;
+  for (int i = 0; i < trainer->desc.batch_size; i++) trainer->anew[i] = 1;
 }
 
 LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate) {
@@ -5376,17 +5334,15 @@ static double lstm__exact_map(lstm_activation f, double x) {
 
 /* sum + row j of a matrix times x [n] */
 static double lstm__exact_dot(const double *matrix, size_t j, size_t n, const double *x, double sum) {
-  size_t i;
-  for (i = 0; i < n; i++) sum += lstm__mul(matrix[j * n + i], x[i]);
+  for (size_t i = 0; i < n; i++) sum += lstm__mul(matrix[j * n + i], x[i]);
   return sum;
 }
 
 static void lstm__exact_norm(size_t n, double *z, const double *gamma, const double *beta) {
   double mean = 0, var = 0;
-  size_t i;
-  for (i = 0; i < n; i++) mean += z[i] / (double)n;
-  for (i = 0; i < n; i++) var += lstm__mul(z[i] - mean, z[i] - mean) / (double)n;
-  for (i = 0; i < n; i++) z[i] = lstm__mul(gamma[i], (z[i] - mean) / lstm__sqrt(var + 1e-5)) + beta[i];
+  for (size_t i = 0; i < n; i++) mean += z[i] / (double)n;
+  for (size_t i = 0; i < n; i++) var += lstm__mul(z[i] - mean, z[i] - mean) / (double)n;
+  for (size_t i = 0; i < n; i++) z[i] = lstm__mul(gamma[i], (z[i] - mean) / lstm__sqrt(var + 1e-5)) + beta[i];
 }
 
 static const double *lstm__exact_tensor(const lstm__exact *e, const lstm__layer *l, int kind) {
@@ -5463,10 +5419,9 @@ static void lstm__exact_lane(const lstm__exact *e, const lstm__layer *l, const d
   const float *carried = e->b->initial ? e->b->initial : e->t->carry;
   size_t n = (size_t)l->out, k = (size_t)l->in, values = n + (l->type == LSTM_LAYER_LSTM ? (size_t)l->units : 0);
   size_t at = (size_t)lane * (size_t)e->t->model->plan.state_size + (size_t)l->values, row, j;
-  int s;
   for (j = 0; l->recurrent && j < values; j++)
     e->lane[j] = !e->t->fresh[lane] ? (double)carried[at + j] : rest ? rest[j] : 0;
-  for (s = 0; s < steps; s++) {
+  for (int s = 0; s < steps; s++) {
     row = (size_t)((l->reverse ? steps - 1 - s : s) * e->t->B + lane);
     x = in + row * k;
     if (l->type == LSTM_LAYER_LSTM) lstm__exact_lstm(e, l, x, e->lane, e->lane + n);
@@ -5505,13 +5460,12 @@ static lstm_gradcheck_result lstm__exact_compare(lstm__exact *e, int tensor, int
   size_t at = e->t->model->tensors[tensor].offset, count = e->t->model->tensors[tensor].count, i;
   const float *params = e->t->model->params + at, *g = e->t->grad + at;
   double step, size, scale = 0;
-  int side;
   now.tensor = tensor;
   for (i = 0; i < count; i++) scale += lstm__mul((double)g[i], (double)g[i]);
   scale = lstm__sqrt(scale > least ? scale : least);
   for (step = 1.0 / 131072; step > 1e-8 && !(best.error < LSTM_GRADCHECK_TOLERANCE / 4); step /= 16) {
     now.analytic = now.numeric = 0;
-    for (side = -1; side <= 1; side += 2) {
+    for (int side = -1; side <= 1; side += 2) {
       lstm_rng rng = {e->desc->seed, ((uint64_t)tensor << 48) + ((uint64_t)direction << 32)};
       for (i = 0; i < count; i++) {
         double sign = lstm_random_bits(&rng) & 1 ? 1 : -1;
@@ -5534,24 +5488,22 @@ static lstm_status lstm__exact_run(lstm__exact *e, size_t outputs, lstm_gradchec
   lstm_trainer *t = e->t;
   lstm_flow flow;
   double square = 0;
-  size_t i;
-  int k, d;
   lstm_status status = lstm__forward_window(t, e->b, e->y);
   if (status != LSTM_OK) return status;
   t->windows--;
-  for (i = 0; i < outputs; i++) e->rows[i] = (double)e->y[i];
+  for (size_t i = 0; i < outputs; i++) e->rows[i] = (double)e->y[i];
   memset(e->y, 0, outputs * sizeof(float));
   memset(&flow, 0, sizeof flow);
   flow.d_output = e->y;
   (void)e->desc->loss(e->desc->user, e->rows, e->y);
   lstm_trainer_zero_gradients(t);
   (void)lstm_trainer_backward(t, &flow);
-  for (i = 0; i < t->model->plan.params; i++) {
+  for (size_t i = 0; i < t->model->plan.params; i++) {
     e->w[i] = (double)t->model->params[i];
     square += lstm__mul((double)t->grad[i], (double)t->grad[i]);
   }
-  for (k = 0; k < t->model->plan.tensors; k++)
-    for (d = 0; d < (e->desc->directions ? e->desc->directions : 4); d++) {
+  for (int k = 0; k < t->model->plan.tensors; k++)
+    for (int d = 0; d < (e->desc->directions ? e->desc->directions : 4); d++) {
       lstm_gradcheck_result now = lstm__exact_compare(e, k, d, lstm__mul(square, 1e-6));
       if (now.error >= out->error || !lstm__finite(now.error)) *out = now;
       if (!lstm__finite(now.error))
@@ -5573,9 +5525,8 @@ static void lstm__carve_exact(lstm__arena *a, lstm__exact *e, size_t outputs) {
 
 /* The check sees a model that computes the same twice. */
 static lstm_status lstm__refuse_random(const lstm_model *m, lstm_error *error) {
-  int i, j;
-  for (i = 0; i < m->desc.layer_count; i++)
-    for (j = 0; j < LSTM__OPTIONS; j++) {
+  for (int i = 0; i < m->desc.layer_count; i++)
+    for (int j = 0; j < LSTM__OPTIONS; j++) {
       const lstm__option *o = lstm__options() + j;
       int random = o->what == LSTM__RATE || o->at == offsetof(lstm_layer, noise);
       if (random && lstm__option_value(m->desc.layers + i, o) > 0)
