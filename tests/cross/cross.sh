@@ -127,7 +127,7 @@ compile() {
 
 if [ "${1:-}" = --target ]; then
   target=$2
-  "$target" >"$dir/$target.txt"
+  { "$target"; echo "ended $target"; } >"$dir/$target.txt"
   exit 0
 fi
 rm -rf "$dir"
@@ -138,7 +138,10 @@ known="s390x aarch64 riscv64 i386 windows wasm compile msvc" # the slow ones fir
 for target; do case " $known " in *" $target "*) ;; *) echo "no target $target; there are: $known"; exit 2 ;; esac; done
 export BUILD CC WARN
 printf '%s\n' "$@" | xargs -P "$JOBS" -I '{}' sh "$0" --target '{}'
-for target; do cat "$dir/$target.txt"; done | tee "$dir/all.txt"
+for target; do
+  cat "$dir/$target.txt"
+  grep -q "^ended $target" "$dir/$target.txt" || echo "not ok $target did not come to its end"
+done | tee "$dir/all.txt"
 passed=$(grep -c '^ok ' "$dir/all.txt") failed=$(grep -c '^not ok ' "$dir/all.txt")
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
