@@ -1840,7 +1840,7 @@ struct lstm_model {
   char (*names)[LSTM__NAME]; /* [desc.layer_count] of described[].name */
   float *params;             /* [plan.params] canonical, in file order, then up to 15 zeros */
   float *packed;             /* [plan.packed] for the kernels */
-  float *table;              /* [tokens][4 H padded], or NULL */
+  float *table;              /* [tokens][columns of its cell], or NULL */
   int table_valid;
   char *meta; /* key 0 value 0 key 0 value 0 ... */
   size_t meta_size;
@@ -3000,8 +3000,7 @@ LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *s
    ================================================================================================================ */
 
 static void lstm__add_row(float *to, const float *from, int n) {
-  int i;
-  for (i = 0; i < n; i++) to[i] = to[i] + from[i];
+  for (int i = 0; i < n; i++) to[i] = to[i] + from[i];
 }
 
 /* n floats, of no row zeros, and zeros up to `width`. */
@@ -3012,8 +3011,7 @@ static void lstm__put_row(float *to, const float *from, int n, int width) {
 
 /* Copies n floats and the padding up to a multiple of 8; short rows cost less so than with memcpy. */
 LSTM__FORCE_INLINE void lstm__copy_row(float *to, const float *from, int n) {
-  int i;
-  for (i = 0; i < n; i += 8) memcpy(to + i, from + i, 8 * sizeof(float));
+  for (int i = 0; i < n; i += 8) memcpy(to + i, from + i, 8 * sizeof(float));
 }
 
 /* One timestep of a cell for some rows: what inference and training share. p NULL: not there. A plain cell needs only
@@ -3045,8 +3043,8 @@ static void lstm__set_gates(const lstm_model *m, const lstm__layer *l, const lst
 /* Weighted sums that lie in the tape become c and h, row by row. */
 static void lstm__gate_rows(const lstm_model *m, const lstm__layer *l, const lstm__cell_step *s) {
   lstm__gate_job job;
-  int r, gru = l->type == LSTM_LAYER_GRU;
-  for (r = 0; r < s->job.rows; r++) {
+  int gru = l->type == LSTM_LAYER_GRU;
+  for (int r = 0; r < s->job.rows; r++) {
     lstm__set_gates(m, l, s, r, &job);
     job.c = gru ? NULL : lstm__out_row(&s->job.c_out, r);
     job.h = lstm__out_row(&s->job.h_out, r);
@@ -3064,7 +3062,6 @@ LSTM__FORCE_INLINE void lstm__set_weights(const lstm_model *m, const lstm__layer
 
 static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, lstm__cell_step *s) {
   lstm__out_rows h_out = s->job.h_out;
-  int r;
   if (l->o.projection) s->job.h_out = s->wide;
   m->kernels->cell(&s->job);
   if (s->job.raw) lstm__gate_rows(m, l, s);
@@ -3072,7 +3069,7 @@ static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, lstm__cel
     lstm__rows wide = lstm__rows_at(s->wide.p, s->wide.stride, s->wide.index);
     lstm__gemm(m, s->job.rows, l->units, l->out_pad, LSTM__FROM_ZERO, m->packed + l->project, wide, h_out);
   }
-  for (r = 0; l->o.zoneout > 0 && r < s->job.rows; r++)
+  for (int r = 0; l->o.zoneout > 0 && r < s->job.rows; r++)
     m->kernels->blend(l->out_pad, lstm__out_row(&h_out, r),
                       s->chance.p ? lstm__row(&s->chance, r) + 2 * l->units_pad : NULL, l->o.zoneout,
                       lstm__row(&s->h_prev, r));
@@ -3117,19 +3114,18 @@ static void lstm__infer_embedding(lstm__inference *run, const lstm__layer *l) {
 /* Row r of a traced cell: i, f, g, o, c, h. */
 static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
   const lstm__state_tail *tail = lstm__tail(run->s);
-  int lane = run->lanes ? run->lanes[r] : run->first + r, H = l->units, lstm = l->type == LSTM_LAYER_LSTM, j, k, u;
+  int lane = run->lanes ? run->lanes[r] : run->first + r, H = l->units, lstm = l->type == LSTM_LAYER_LSTM;
   const float *gates = run->gates + (size_t)r * (size_t)l->columns, *h = lstm__lane(run->s, lane) + l->state;
-  for (j = 0; j < run->traces; j++) {
+  for (int j = 0; j < run->traces; j++) {
     lstm_trace *t = tail->traces + j;
-    float *to;
     int at;
     if (t->layer != l->described || t->lane != lane) continue; /* other lanes' traces may be another task's */
     at = t->steps + run->step;
     if (at >= t->capacity) continue;
-    to = t->values + ((size_t)at * (l->branch ? 2 : 1) + (size_t)l->reverse) * 6 * (size_t)H;
-    for (k = 0; k < 4; k++)
-      for (u = 0; u < H; u++) to[k * H + u] = k < 3 || lstm ? gates[lstm__gate_at(l, k, u)] : 0;
-    for (u = 0; u < H; u++) {
+    float *to = t->values + ((size_t)at * (l->branch ? 2 : 1) + (size_t)l->reverse) * 6 * (size_t)H;
+    for (int k = 0; k < 4; k++)
+      for (int u = 0; u < H; u++) to[k * H + u] = k < 3 || lstm ? gates[lstm__gate_at(l, k, u)] : 0;
+    for (int u = 0; u < H; u++) {
       to[4 * H + u] = lstm ? h[l->out_pad + u] : 0;
       to[5 * H + u] = u < l->out ? h[u] : 0;
     }
@@ -3141,7 +3137,7 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   const lstm_model *m = run->m;
   size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, columns = (size_t)l->columns;
   float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
-  int stored = m->table_valid && l == m->layers + m->plan.table_layer, plain = !l->generic && !l->o.projection, r;
+  int stored = m->table_valid && l == m->layers + m->plan.table_layer, plain = !l->generic && !l->o.projection;
   int direct = plain && run->n == 1 && l->units <= m->kernels->whole && l->type == LSTM_LAYER_LSTM;
   lstm__cell_step s;
   lstm__set_weights(m, l, &s.job);
@@ -3164,9 +3160,9 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
     s.chance.p = NULL;
     lstm__step_cell(m, l, &s);
   }
-  for (r = 0; !direct && r < run->n; r++)
+  for (int r = 0; !direct && r < run->n; r++)
     lstm__copy_row(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, l->out);
-  for (r = 0; run->traces && r < run->n; r++) lstm__record(run, l, r);
+  for (int r = 0; run->traces && r < run->n; r++) lstm__record(run, l, r);
   lstm__set_rows(&run->in, h, stride, run->lanes);
 }
 
@@ -3235,14 +3231,13 @@ static const int *lstm__as_ints(const int32_t *ids) { return (const int *)(const
 /* What is wrong with a step of n lanes. */
 LSTM__FORCE_INLINE lstm_status lstm__check_step(const lstm_model *m, const lstm_state *s, const int *lanes, int n,
                                                 const float *x, const int32_t *ids, int wants_ids) {
-  int r;
   if (!m || !s || n < 0) return LSTM_ERR_ARGUMENT;
   if (lstm_state_check(m, s) != LSTM_OK) return LSTM_ERR_MISMATCH;
   if (lstm_model_takes_ids(m) != wants_ids || m->plan.bidirectional) return LSTM_ERR_UNSUPPORTED;
   if (n && (wants_ids ? !ids : !x)) return LSTM_ERR_ARGUMENT;
-  for (r = 0; lanes && r < n; r++)
+  for (int r = 0; lanes && r < n; r++)
     if (lanes[r] < 0 || lanes[r] >= (int)s->lanes) return LSTM_ERR_ARGUMENT;
-  for (r = 0; ids && r < n; r++)
+  for (int r = 0; ids && r < n; r++)
     if (ids[r] < 0 || ids[r] >= m->desc.input_size) return LSTM_ERR_ARGUMENT;
   return LSTM_OK;
 }
@@ -3251,16 +3246,13 @@ LSTM__FORCE_INLINE lstm_status lstm__check_step(const lstm_model *m, const lstm_
 static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lanes, int n, const float *x,
                               const int32_t *ids, int wants_ids, float *y) {
   lstm_status status = lstm__check_step(m, s, lanes, n, x, ids, wants_ids);
-  lstm__state_tail *tail;
   lstm__inference run;
-  float *row;
-  int r, nodes;
   if (status != LSTM_OK) return status;
-  tail = lstm__tail(s);
+  lstm__state_tail *tail = lstm__tail(s);
   lstm__begin_inference(&run, m, s, lstm__scratch(s, 0));
   run.turn = tail->turn;
-  row = lstm__scratch(s, 0) + tail->at.slot - (size_t)m->plan.widest;
-  nodes = y ? m->plan.layers : m->plan.last_recurrent + 1;
+  float *row = lstm__scratch(s, 0) + tail->at.slot - (size_t)m->plan.widest;
+  int nodes = y ? m->plan.layers : m->plan.last_recurrent + 1;
   for (; run.first < n; run.first += run.n) {
     size_t in = (size_t)m->desc.input_size, out = (size_t)lstm_model_output_size(m);
     run.n = lstm__int_min(n - run.first, tail->at.group);
@@ -3268,7 +3260,7 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
     run.tokens = ids ? lstm__as_ints(ids) + run.first : NULL;
     lstm__set_rows(&run.in, x ? x + (size_t)run.first * in : NULL, in, NULL);
     lstm__infer(&run, 0, nodes);
-    for (r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&run.in, r), row, y + (size_t)(run.first + r) * out);
+    for (int r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&run.in, r), row, y + (size_t)(run.first + r) * out);
   }
   tail->turn = run.turn;
   return LSTM_OK;
@@ -3302,7 +3294,7 @@ static size_t lstm__row_at(const lstm_batch *b, int t, int lane) {
 /* Checks a batch against a model, and fills in its sizes. Targets are not looked at. */
 static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *given, int max_lanes, int max_steps,
                                      lstm_batch *b) {
-  int t, lane, ids = lstm_model_takes_ids(m);
+  int ids = lstm_model_takes_ids(m);
   lstm_error *e = given->error;
   *b = *given;
   if (!b->seq_len) b->seq_len = max_steps;
@@ -3313,11 +3305,11 @@ static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *give
     return lstm__fail(e, LSTM_ERR_SHAPE, "the batch has %d lanes, wanted 1 to %d", b->batch_size, max_lanes);
   if (ids ? !b->ids : !b->x)
     return lstm__fail(e, LSTM_ERR_ARGUMENT, ids ? "a token model needs batch.ids" : "this model needs batch.x");
-  for (lane = 0; b->lengths && lane < b->batch_size; lane++)
+  for (int lane = 0; b->lengths && lane < b->batch_size; lane++)
     if (b->lengths[lane] < 0 || b->lengths[lane] > b->seq_len)
       return lstm__fail(e, LSTM_ERR_ARGUMENT, "lengths[%d] is %d, wanted 0 to %d", lane, b->lengths[lane], b->seq_len);
-  for (t = 0; ids && t < b->seq_len; t++)
-    for (lane = 0; lane < b->batch_size; lane++) {
+  for (int t = 0; ids && t < b->seq_len; t++)
+    for (int lane = 0; lane < b->batch_size; lane++) {
       int32_t id = b->ids[lstm__row_at(b, t, lane)];
       if (t >= lstm__length(b, lane)) continue;
       if (id < 0 || id >= m->desc.input_size)
@@ -5607,8 +5599,7 @@ static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
 }
 
 static void lstm__to_le(unsigned char *p, uint64_t v, int bytes) {
-  int i;
-  for (i = 0; i < bytes; ++i) p[i] = (unsigned char)(v >> (8 * i) & 255);
+  for (int i = 0; i < bytes; ++i) p[i] = (unsigned char)(v >> (8 * i) & 255);
 }
 
 static lstm__piece lstm__piece_of(const char *text) {
@@ -5633,17 +5624,15 @@ static lstm__piece lstm__piece_from(lstm__piece p, size_t n) {
 }
 
 static int lstm__word_index(lstm__piece word, const char *const *words, int count) {
-  int i;
-  for (i = 0; i < count; ++i)
+  for (int i = 0; i < count; ++i)
     if (lstm__piece_is(word, words[i])) return i;
   return -1;
 }
 
 static int lstm__parse_uint(lstm__piece p, uint64_t *out) {
   uint64_t v = 0;
-  size_t i;
   if (!p.size || (p.size > 1 && p.at[0] == '0')) return 0;
-  for (i = 0; i < p.size; ++i) {
+  for (size_t i = 0; i < p.size; ++i) {
     unsigned digit = (unsigned)(unsigned char)p.at[i] - '0';
     if (digit > 9 || v > (UINT64_MAX - digit) / 10) return 0;
     v = v * 10 + digit;
@@ -5703,10 +5692,10 @@ static void lstm__json_want(lstm__json *j, char c) { j->bad |= !lstm__json_take(
 static size_t lstm__utf8_read(const char *at, const char *end, uint32_t *out) {
   static const uint32_t least[4] = {0, 0x80, 0x800, 0x10000};
   uint32_t c = (unsigned char)*at;
-  size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0x80, i;
+  size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0x80;
   if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || (size_t)(end - at) <= more) return 0;
   if (more) c &= 0x3fu >> more;
-  for (i = 1; i <= more; ++i) {
+  for (size_t i = 1; i <= more; ++i) {
     uint32_t next = (unsigned char)at[i];
     if ((next & 0xc0) != 0x80) return 0;
     c = c << 6 | (next & 0x3f);
@@ -5724,8 +5713,7 @@ static void lstm__put_utf8(lstm__text *t, uint32_t c) {
 /* Four hexadecimal digits; 0 (which no string may hold) where they are not. */
 static uint32_t lstm__json_hex(const char *at, const char *end) {
   uint32_t v = 0;
-  int i;
-  for (i = 0; i < 4; ++i) {
+  for (int i = 0; i < 4; ++i) {
     uint32_t c = at < end ? (unsigned char)*at++ : 0;
     if (!c || !strchr("0123456789abcdefABCDEF", (int)c)) return 0;
     v = v << 4 | ((c & 15) + (c > '9' ? 9 : 0));
@@ -5739,13 +5727,12 @@ static const char lstm__escapes[] = "\"\\/bfnrt", lstm__escaped[] = "\"\\/\b\f\n
 /* An escape, from its backslash. Returns the bytes used, 0 where it is malformed. */
 static size_t lstm__json_escape(const char *at, const char *end, uint32_t *out) {
   const char *name = end - at > 1 ? (const char *)memchr(lstm__escapes, at[1], 8) : NULL;
-  uint32_t low;
   *out = name ? (unsigned char)lstm__escaped[name - lstm__escapes] : 0;
   if (name) return 2;
   if (end - at < 6 || at[1] != 'u' || (*out = lstm__json_hex(at + 2, end)) == 0) return 0;
   if (*out < 0xd800 || *out >= 0xe000) return 6;
   if (*out >= 0xdc00 || end - at < 12 || at[6] != '\\' || at[7] != 'u') return 0;
-  low = lstm__json_hex(at + 8, end);
+  uint32_t low = lstm__json_hex(at + 8, end);
   *out = 0x10000 + ((*out - 0xd800) << 10) + (low - 0xdc00);
   return low >= 0xdc00 && low < 0xe000 ? 12 : 0;
 }
@@ -5930,12 +5917,11 @@ static void lstm__read_header(lstm__file *f, const char *text, size_t size) {
    each row may be compared with each. */
 static lstm_status lstm__check_tables(lstm__file *f) {
   size_t bytes = 0;
-  int i, k;
-  for (i = 0; i < f->pair_count; ++i)
-    for (k = 0; k < i; ++k)
+  for (int i = 0; i < f->pair_count; ++i)
+    for (int k = 0; k < i; ++k)
       if (lstm__same(f->pairs[i].key, f->pairs[k].key))
         return LSTM__BAD(f, FORMAT, "metadata %p is there twice", &f->pairs[i].key);
-  for (i = 0; i < f->entry_count; ++i) {
+  for (int i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[i], *other = f->entries;
     int good = e->begin == 0, overlaps = 0;
     for (; other < f->entries + f->entry_count; ++other) {
@@ -5954,8 +5940,7 @@ static lstm_status lstm__check_tables(lstm__file *f) {
 /* --- metadata ---------------------------------------------------------------------------------------------------- */
 
 static const lstm__pair *lstm__find_pair(lstm__file *f, const char *key) {
-  int i;
-  for (i = 0; i < f->pair_count; ++i)
+  for (int i = 0; i < f->pair_count; ++i)
     if (lstm__piece_is(f->pairs[i].key, key)) {
       f->pairs[i].known = 1;
       return &f->pairs[i];
@@ -5965,8 +5950,7 @@ static const lstm__pair *lstm__find_pair(lstm__file *f, const char *key) {
 
 /* A pair of this family that nothing has asked for, so that it could not be honoured. */
 static const lstm__pair *lstm__unknown_pair(const lstm__file *f, const char *family) {
-  int i;
-  for (i = 0; i < f->pair_count; ++i)
+  for (int i = 0; i < f->pair_count; ++i)
     if (!f->pairs[i].known && lstm__begins(f->pairs[i].key, family)) return &f->pairs[i];
   return NULL;
 }
@@ -6063,8 +6047,8 @@ static int lstm__tensor_item(const lstm__content *c, int i, int second, lstm__it
 static int lstm__run_item(const lstm_trainer *t, int i, lstm__item *out) {
   float *data[LSTM__RUN_TENSORS] = {t->model->params, t->m1, t->m2, t->carry, t->anew};
   const lstm_model_desc *d = &t->model->desc;
-  int k, learns = i < 4;
-  for (k = 0; k < d->layer_count; ++k) learns |= d->layers[k].learned_state;
+  int learns = i < 4;
+  for (int k = 0; k < d->layer_count; ++k) learns |= d->layers[k].learned_state;
   if (!data[i] || (i > 2 && !t->desc.carry_state) || !learns) return 0;
   memcpy(out->name, lstm__run_tensors[i], strlen(lstm__run_tensors[i]) + 1);
   out->rows = i > 2 ? (size_t)t->desc.batch_size : t->model->plan.params;
@@ -6132,8 +6116,7 @@ enum {
 static void lstm__put_hash(lstm__text *t, const float *list, int count) {
   uint64_t h = 14695981039346656037u;
   unsigned char bits[4];
-  int i;
-  for (i = 0; list && i < count; ++i) {
+  for (int i = 0; list && i < count; ++i) {
     lstm__to_le(bits, lstm__bits_of_float(list[i]), 4);
     h = lstm__hash(h, bits, 4);
   }
@@ -6195,9 +6178,8 @@ static int lstm__own_pair(const lstm__content *c, int i, char key[LSTM__LINE], c
 
 /* Takes the next word off a line, up to a space. */
 static lstm__piece lstm__next_word(lstm__piece *line) {
-  lstm__piece word;
   while (line->size && *line->at == ' ') *line = lstm__piece_from(*line, 1);
-  word = *line;
+  lstm__piece word = *line;
   while (line->size && *line->at != ' ') *line = lstm__piece_from(*line, 1);
   word.size -= line->size;
   return word;
@@ -6226,7 +6208,6 @@ static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer
 static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece word, lstm_layer *l, char *name) {
   const char *equals = (const char *)memchr(word.at, '=', word.size);
   lstm__piece option = word, value;
-  int j;
   if (equals) option.size = (size_t)(equals - word.at);
   value = lstm__piece_from(word, option.size + (equals != NULL));
   if (lstm__piece_is(option, "name") && value.size && value.size < LSTM__NAME) {
@@ -6235,7 +6216,7 @@ static lstm_status lstm__read_option(lstm__file *f, const char *key, lstm__piece
     l->name = name;
     return LSTM_OK;
   }
-  for (j = 0; j < LSTM__OPTIONS; ++j) {
+  for (int j = 0; j < LSTM__OPTIONS; ++j) {
     const lstm__option *o = lstm__options() + j;
     if (!(o->types >> (int)l->type & 1u) || !lstm__piece_is(option, o->name)) continue;
     if ((o->what == LSTM__FLAG) == (equals != NULL) || !lstm__read_value(o, value, l))
@@ -6278,10 +6259,9 @@ static void lstm__check_version(lstm__file *f) {
 
 static void lstm__read_input_output(lstm__file *f) {
   char value[LSTM__LINE];
-  int n;
   f->model.input_size = lstm__read_size(f, "lstm.input", lstm__own_count(f, "lstm.input"));
   lstm__own_value(f, "lstm.output", value);
-  n = lstm__word_index(lstm__piece_of(value), lstm__output_words, LSTM_OUTPUT_COUNT);
+  int n = lstm__word_index(lstm__piece_of(value), lstm__output_words, LSTM_OUTPUT_COUNT);
   if (n < 0) LSTM__BAD(f, UNSUPPORTED, "lstm.output: unknown output %s", value);
   f->model.output = (lstm_output)(n < 0 ? 0 : n);
   if (!lstm__find_pair(f, "lstm.numerics")) return;
@@ -6294,10 +6274,9 @@ static void lstm__read_input_output(lstm__file *f) {
 /* The description, and nothing about the model that this version does not know: it could not honour it. */
 static void lstm__read_layers(lstm__file *f) {
   char key[LSTM__LINE];
-  const lstm__pair *unknown;
   lstm__read_input_output(f);
   while (!f->status && lstm__find_pair(f, lstm__layer_key(f->model.layer_count, key))) lstm__read_line(f, key);
-  unknown = lstm__unknown_pair(f, "lstm.");
+  const lstm__pair *unknown = lstm__unknown_pair(f, "lstm.");
   if (unknown) LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &unknown->key);
 }
 
@@ -6305,8 +6284,7 @@ static void lstm__read_layers(lstm__file *f) {
 
 /* "[4][2]" */
 static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
-  int i;
-  for (i = 0; i < rank; ++i) lstm__print(t, "[%z]", (size_t)shape[i]);
+  for (int i = 0; i < rank; ++i) lstm__print(t, "[%z]", (size_t)shape[i]);
   if (rank == 0) lstm__put_string(t, "[]");
 }
 
@@ -6347,8 +6325,8 @@ static lstm__content lstm__plan_file(lstm__file *f) {
    tensors may follow. */
 static lstm_status lstm__match_items(lstm__file *f, const lstm__content *c) {
   lstm__item t;
-  int at, n, i;
-  for (at = n = 0; !f->status && lstm__next_item(c, &at, &t); ++n) {
+  int n;
+  for (int at = n = 0; !f->status && lstm__next_item(c, &at, &t); ++n) {
     lstm__entry *e = f->source[n] = f->entries + n;
     if (n == f->entry_count) return LSTM__BAD(f, FORMAT, "tensor %s is missing", t.name);
     if (!lstm__piece_is(e->name, t.name))
@@ -6356,16 +6334,15 @@ static lstm_status lstm__match_items(lstm__file *f, const lstm__content *c) {
     lstm__check_entry(f, e, &t, LSTM__F32);
     if (e->begin != (n ? e[-1].end : 0)) return LSTM__BAD(f, FORMAT, "tensor %s: it is not at its place", t.name);
   }
-  for (i = 0; i < LSTM__RUN_TENSORS && n < f->entry_count && !c->trainer; ++i)
+  for (int i = 0; i < LSTM__RUN_TENSORS && n < f->entry_count && !c->trainer; ++i)
     n += lstm__piece_is(f->entries[n].name, lstm__run_tensors[i]);
   return n == f->entry_count ? f->status : LSTM__BAD(f, FORMAT, "tensor %p is left over", &f->entries[n].name);
 }
 
 static void lstm__match_ours(lstm__file *f) {
-  lstm__content c;
   lstm__check_version(f);
   lstm__read_layers(f);
-  c = lstm__plan_file(f);
+  lstm__content c = lstm__plan_file(f);
   lstm__match_items(f, &c);
 }
 
@@ -6385,11 +6362,10 @@ static void lstm__call(lstm__entry *e, const char *to, lstm__piece rest) {
 
 static void lstm__call_all(lstm__file *f) {
   const lstm_load_desc *d = &f->desc;
-  int i, k;
-  for (i = 0; i < f->entry_count; ++i) {
+  for (int i = 0; i < f->entry_count; ++i) {
     lstm__piece name = f->entries[i].name;
     const char *to = "";
-    for (k = 0; d->prefixes && k < d->prefix_count; ++k) {
+    for (int k = 0; d->prefixes && k < d->prefix_count; ++k) {
       const lstm_prefix *p = &d->prefixes[k];
       if (!p->from || !lstm__begins(name, p->from)) continue;
       name = lstm__piece_from(name, strlen(p->from));
@@ -6447,8 +6423,8 @@ static const lstm__entry *lstm__find_module(lstm__file *f) {
 /* All layers of a module are alike: weight_hh has [4H][H], with a projection [4H][P], a GRU's [3H][H]. */
 static lstm_status lstm__infer_module(lstm__file *f, const lstm__entry *ih, lstm_layer *layer, int *count) {
   const lstm__entry *hh = lstm__beside(f, ih, "weight_hh_l", 0), *cell = hh;
-  int i, units, out;
-  for (i = *count = 0; i <= f->layer_capacity; ++i) {
+  int units, out;
+  for (int i = *count = 0; i <= f->layer_capacity; ++i) {
     if (lstm__beside(f, ih, "weight_ih_l", i)) *count = i + 1;
     if (lstm__beside(f, ih, "weight_hr_l", i)) cell = lstm__beside(f, ih, "weight_hr_l", 0);
   }
@@ -6468,9 +6444,8 @@ static lstm_status lstm__infer_module(lstm__file *f, const lstm__entry *ih, lstm
 /* Which matrix is before the recurrent layers (embedding: `in` columns, no bias) and which after (linear). */
 static lstm_status lstm__find_matrices(lstm__file *f, int in, int out, const lstm__entry **embedding,
                                        const lstm__entry **linear) {
-  int i;
   *embedding = *linear = NULL;
-  for (i = 0; i < f->entry_count; ++i) {
+  for (int i = 0; i < f->entry_count; ++i) {
     const lstm__entry *e = &f->entries[i], **slot;
     int before, after = e->shape[1] == (uint64_t)out;
     if (e->rank != 2 || !e->prefix || strcmp(e->called + e->prefix, "weight")) continue;
@@ -6491,12 +6466,11 @@ static void lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *
   char prefix[LSTM__CALLED], *name = f->names[f->model.layer_count];
   lstm__text t = lstm__text_in(name, LSTM__NAME);
   size_t n = e->prefix;
-  int i;
   memcpy(prefix, e->called, n);
   prefix[n] = 0;
   lstm__put(&t, prefix, n ? n - 1 : 0);
   if (lstm__name_ok(name) && strcmp(prefix, standard)) layer.name = name;
-  for (i = 0; i < f->entry_count && !layer.name; ++i) {
+  for (int i = 0; i < f->entry_count && !layer.name; ++i) {
     lstm__entry *other = &f->entries[i];
     if (other->prefix == n && !memcmp(other->called, prefix, n))
       lstm__call(other, standard, lstm__piece_of(other->called + n));
@@ -6508,7 +6482,7 @@ static void lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *
 static void lstm__infer_layers(lstm__file *f) {
   const lstm__entry *ih = lstm__find_module(f), *embedding, *linear;
   lstm_layer cell;
-  int i, in, out, tokens, outputs, count;
+  int in, out, tokens, outputs, count;
   if (!ih || lstm__infer_module(f, ih, &cell, &count)) return;
   in = lstm__read_size(f, "input_size", ih->shape[1]);
   out = (cell.projection ? cell.projection : cell.size) * (1 + cell.bidirectional);
@@ -6521,24 +6495,22 @@ static void lstm__infer_layers(lstm__file *f) {
   f->model.input_size = embedding ? tokens : in;
   if (embedding) lstm__add_layer(f, lstm_embedding(in), embedding, "embed.");
   lstm__add_layer(f, cell, ih, "rnn.");
-  for (i = 1; i < count; ++i) f->layers[f->model.layer_count++] = cell; /* a name begins a module */
+  for (int i = 1; i < count; ++i) f->layers[f->model.layer_count++] = cell; /* a name begins a module */
   if (linear) lstm__add_layer(f, lstm_dense(outputs), linear, "head.");
 }
 
 /* The layers that the caller described; the input's size is in the shape of the first tensor. */
 static lstm_status lstm__described_layers(lstm__file *f) {
   const lstm_load_desc *d = &f->desc;
-  const lstm__entry *first;
-  lstm__content c;
   if (!d->layers || d->layer_count < 0) return LSTM__BAD(f, ARGUMENT, "lstm_load_desc.layers is missing");
   if (d->layer_count > f->layer_capacity) return LSTM__BAD(f, LIMIT, "more than %d layers", f->layer_capacity);
   memcpy(f->layers, d->layers, (size_t)d->layer_count * sizeof *d->layers);
   f->layers[0].tied = 0; /* as long as the number of tokens is not known */
   f->model.layer_count = d->layer_count;
   f->model.input_size = 1;
-  c = lstm__plan_file(f);
+  lstm__content c = lstm__plan_file(f);
   if (f->status) return f->status;
-  first = lstm__find_entry(f, c.tensors->name);
+  const lstm__entry *first = lstm__find_entry(f, c.tensors->name);
   if (!first) return lstm__refuse_foreign(f, lstm__piece_of(c.tensors->name), "is missing");
   f->layers[0].tied = d->layers[0].tied;
   f->model.input_size = lstm__read_size(f, "input_size", first->shape[c.tensors->kind != LSTM__T_TABLE]);
@@ -6546,10 +6518,9 @@ static lstm_status lstm__described_layers(lstm__file *f) {
 }
 
 static void lstm__tell_assumed(lstm__file *f) {
-  int i;
   lstm__print(&f->assumed, "layers %s:\ninput=%d",
               f->desc.layer_count ? "as described" : "inferred from names and shapes", f->model.input_size);
-  for (i = 0; i < f->model.layer_count; ++i) {
+  for (int i = 0; i < f->model.layer_count; ++i) {
     lstm__put_char(&f->assumed, '\n');
     lstm__put_layer(&f->assumed, &f->layers[i]);
   }
@@ -6558,17 +6529,16 @@ static void lstm__tell_assumed(lstm__file *f) {
 
 /* Every tensor must be found by its name, but for biases, and every entry be used. */
 static void lstm__match_theirs(lstm__file *f) {
-  lstm__content c;
   lstm__item t;
-  int at = 0, n;
+  int at = 0;
   lstm__call_all(f);
   if (f->desc.layer_count)
     lstm__described_layers(f);
   else
     lstm__infer_layers(f);
-  c = lstm__plan_file(f);
+  lstm__content c = lstm__plan_file(f);
   if (!f->status) lstm__tell_assumed(f);
-  for (n = 0; !f->status && lstm__next_item(&c, &at, &t); ++n) {
+  for (int n = 0; !f->status && lstm__next_item(&c, &at, &t); ++n) {
     lstm__entry *e = f->source[n] = lstm__find_entry(f, t.name);
     if (e)
       e->used = !lstm__check_entry(f, e, &t, LSTM__BF16);
@@ -6577,7 +6547,7 @@ static void lstm__match_theirs(lstm__file *f) {
     else
       lstm__refuse_foreign(f, lstm__piece_of(t.name), "is missing");
   }
-  for (n = 0; n < f->entry_count && !f->status; ++n)
+  for (int n = 0; n < f->entry_count && !f->status; ++n)
     if (!f->entries[n].used) lstm__refuse_foreign(f, f->entries[n].name, "is left over");
 }
 
@@ -6599,10 +6569,10 @@ static float lstm__read_float(const unsigned char *p, int type) {
 /* A tensor, which its entry replaces or is added to; `check`: it stays as it is. Zero addends are skipped, so that a -0
    survives: bias_hh is zeros in our files. Returns 0 where a value is not finite. */
 static int lstm__read_item(const lstm__file *f, const lstm__entry *e, const lstm__item *t, int check) {
-  size_t bytes = e->type == LSTM__F32 ? 4 : 2, i;
+  size_t bytes = e->type == LSTM__F32 ? 4 : 2;
   const unsigned char *p = f->data + e->begin;
   int finite = 1;
-  for (i = 0; i < t->count + t->ends; ++i, p += bytes) {
+  for (size_t i = 0; i < t->count + t->ends; ++i, p += bytes) {
     float v = lstm__read_float(p, e->type), *to = i < t->count ? t->data + i : t->end + (i - t->count);
     if (!check && t->added && i < t->count) v = v == 0 ? *to : *to == 0 ? v : *to + v;
     if (!check) *to = v;
@@ -6614,8 +6584,8 @@ static int lstm__read_item(const lstm__file *f, const lstm__entry *e, const lstm
 /* What has no entry stays as it is, zeros. `check`: everything stays as it is. */
 static void lstm__fill(lstm__file *f, const lstm__content *c, int check) {
   lstm__item t;
-  int at = 0, n;
-  for (n = 0; !f->status && lstm__next_item(c, &at, &t); ++n)
+  int at = 0;
+  for (int n = 0; !f->status && lstm__next_item(c, &at, &t); ++n)
     if (f->source[n] && !lstm__read_item(f, f->source[n], &t, check) && !f->desc.allow_not_finite)
       LSTM__BAD(f, NOT_FINITE, "tensor %s: a value is NaN or infinite", t.name);
 }
@@ -6623,9 +6593,8 @@ static void lstm__fill(lstm__file *f, const lstm__content *c, int check) {
 /* Copies the pairs that are not the library's, decoded, as KEY 0 VALUE 0. Returns the bytes; `to` NULL: only counts. */
 static size_t lstm__copy_meta(const lstm__file *f, char *to, size_t capacity, int *count) {
   lstm__text o = lstm__text_in(to, capacity);
-  int i;
   *count = 0;
-  for (i = 0; i < f->pair_count; ++i) {
+  for (int i = 0; i < f->pair_count; ++i) {
     if (lstm__is_own_key(f->pairs[i].key)) continue;
     ++*count;
     (void)lstm__decode(f->pairs[i].key, 1, &o);
@@ -6697,11 +6666,10 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
 static void lstm__build_from_file(lstm__file *f, lstm_model **out) {
   int meta_count;
   size_t meta_size = lstm__copy_meta(f, NULL, 0, &meta_count);
-  lstm__content c;
   f->status = lstm__build_model(&f->model, meta_size, NULL, 0, out);
   if (f->status) return;
   (void)lstm__copy_meta(f, (*out)->meta, meta_size, &(*out)->meta_count);
-  c = lstm__content_of(*out, NULL);
+  lstm__content c = lstm__content_of(*out, NULL);
   lstm__fill(f, &c, 0);
   if (!f->status) {
     lstm_model_refresh(*out);
@@ -6752,11 +6720,10 @@ LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *
   lstm_load_desc d = lstm__load_desc_of(desc);
   unsigned char *buffer = NULL;
   size_t size = 0;
-  lstm_status status;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
   if (!reader || !reader->read) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load: reader is NULL");
-  status = lstm__read_all(reader, &d, &buffer, &size);
+  lstm_status status = lstm__read_all(reader, &d, &buffer, &size);
   if (!status) status = lstm_load_memory(buffer, size, &d, out);
   lstm__free(&d.allocator, buffer);
   return status;
@@ -6793,8 +6760,7 @@ static void lstm__write_text(lstm__sink *s, const char *text) { lstm__write(s, t
 /* NULL: zeros. */
 static void lstm__write_floats(lstm__sink *s, const float *p, size_t count) {
   unsigned char bytes[4];
-  size_t i;
-  for (i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     lstm__to_le(bytes, p ? lstm__bits_of_float(p[i]) : 0, 4);
     lstm__write(s, bytes, 4);
   }
@@ -6841,11 +6807,11 @@ static void lstm__write_header(lstm__sink *s, const lstm__content *c) {
   char key[LSTM__LINE], value[LSTM__LINE];
   lstm__item t;
   size_t place = 0;
-  int i, have, at = 0;
-  for (i = 0; (have = lstm__own_pair(c, i, key, value)) != 0; ++i)
+  int have, at = 0;
+  for (int i = 0; (have = lstm__own_pair(c, i, key, value)) != 0; ++i)
     if (have == 1) lstm__write_pair(s, i ? "," : "{\"__metadata__\":{", key, value);
-  for (i = 0; d->meta && i < d->meta_count; ++i) lstm__write_pair(s, ",", d->meta[i].key, d->meta[i].value);
-  for (i = 0; !d->meta && i < c->model->meta_count; ++i)
+  for (int i = 0; d->meta && i < d->meta_count; ++i) lstm__write_pair(s, ",", d->meta[i].key, d->meta[i].value);
+  for (int i = 0; !d->meta && i < c->model->meta_count; ++i)
     lstm__write_pair(s, ",", lstm_model_meta_key(c->model, i), lstm_model_meta_value(c->model, i));
   lstm__write_text(s, "}");
   while (lstm__next_item(c, &at, &t)) lstm__write_entry(s, &t, &place);
@@ -6853,23 +6819,21 @@ static void lstm__write_header(lstm__sink *s, const lstm__content *c) {
 }
 
 static int lstm__plain_key(lstm__piece key) {
-  size_t i;
-  for (i = 0; i < key.size; ++i)
+  for (size_t i = 0; i < key.size; ++i)
     if ((unsigned char)key.at[i] < 0x20 || key.at[i] == '"' || key.at[i] == '\\') return 0;
   return key.size > 0 && lstm__decode(key, 0, NULL) && !lstm__is_own_key(key);
 }
 
 static lstm_status lstm__check_meta(const lstm_save_desc *d) {
-  int i, k;
   if (!d->meta) return LSTM_OK;
   if (d->meta_count < 0 || d->meta_count > LSTM_MAX_META / 2)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "%d metadata pairs, the limit is %d", d->meta_count,
                       LSTM_MAX_META / 2);
-  for (i = 0; i < d->meta_count; ++i) {
+  for (int i = 0; i < d->meta_count; ++i) {
     const lstm_meta *m = &d->meta[i];
     const char *bad = NULL;
     if (!m->key || !m->value) return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "metadata pair %d: NULL", i);
-    for (k = 0; k < i; ++k)
+    for (int k = 0; k < i; ++k)
       if (!strcmp(d->meta[k].key, m->key)) bad = "is there twice";
     if (!lstm__decode(lstm__piece_of(m->value), 0, NULL)) bad = "has a value that is not UTF-8";
     if (!lstm__plain_key(lstm__piece_of(m->key))) bad = "will not do as a key";
@@ -6913,24 +6877,21 @@ static lstm_status lstm__save_with(const lstm_writer *writer, const lstm__conten
 
 LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
                                       size_t capacity, size_t *size) {
-  lstm__content c;
   lstm__sink s;
-  lstm_status status;
   if (!model || !size) return LSTM_ERR_ARGUMENT;
-  c = lstm__content_of(model, desc);
+  lstm__content c = lstm__content_of(model, desc);
   memset(&s, 0, sizeof s);
   s.buffer = (unsigned char *)buffer;
   s.capacity = capacity;
-  status = lstm__save(&s, &c);
+  lstm_status status = lstm__save(&s, &c);
   *size = s.size;
   if (status || !buffer || s.size <= capacity) return status;
   return lstm__fail(c.desc.error, LSTM_ERR_MEMORY, "the buffer has %z bytes, the file %z", capacity, s.size);
 }
 
 LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer) {
-  lstm__content c;
   if (!model) return LSTM_ERR_ARGUMENT;
-  c = lstm__content_of(model, desc);
+  lstm__content c = lstm__content_of(model, desc);
   return lstm__save_with(writer, &c);
 }
 
@@ -6987,22 +6948,20 @@ static int lstm__write_stdio(void *user, const void *data, size_t size) {
 
 LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc *desc, lstm_model **out) {
   lstm_load_desc d = lstm__load_desc_of(desc);
-  lstm_status status;
   lstm_reader reader;
   lstm__path *path;
-  FILE *file;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
   if (!path_utf8) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load_file: the path is NULL");
   path = lstm__path_of(&d.allocator, path_utf8, "", d.error);
   if (!path) return LSTM_ERR_MEMORY;
   errno = 0;
-  file = LSTM__STDIO(fopen)(path, LSTM__MODE("rb"));
+  FILE *file = LSTM__STDIO(fopen)(path, LSTM__MODE("rb"));
   lstm__free(&d.allocator, path);
   if (!file) return lstm__fail_io(d.error, "open", path_utf8, "");
   reader.read = lstm__read_stdio;
   reader.user = file;
-  status = lstm_load(&reader, &d, out);
+  lstm_status status = lstm_load(&reader, &d, out);
   if (status == LSTM_ERR_IO) status = lstm__fail_io(d.error, "read", path_utf8, "");
   (void)fclose(file);
   return status;
@@ -7057,9 +7016,8 @@ static lstm__content lstm__checkpoint_of(const lstm_trainer *t, const lstm_save_
 
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer) {
-  lstm__content c;
   if (!trainer) return LSTM_ERR_ARGUMENT;
-  c = lstm__checkpoint_of(trainer, desc);
+  lstm__content c = lstm__checkpoint_of(trainer, desc);
   return lstm__save_with(writer, &c);
 }
 
@@ -7067,9 +7025,9 @@ LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_s
    what the run has reached. */
 static void lstm__match_run(lstm__file *f, const lstm__content *c) {
   char key[LSTM__LINE], here[LSTM__LINE], value[LSTM__LINE];
-  int reached = 4 + c->model->desc.layer_count + LSTM__RUN_OPTIONS, i, have;
+  int reached = 4 + c->model->desc.layer_count + LSTM__RUN_OPTIONS, have;
   const lstm__pair *p;
-  for (i = 0; !f->status && (have = lstm__own_pair(c, i, key, here)) != 0; ++i) {
+  for (int i = 0; !f->status && (have = lstm__own_pair(c, i, key, here)) != 0; ++i) {
     p = lstm__find_pair(f, key);
     if (i == 0 || i >= reached || (!p && have == 2)) continue;
     if (p) lstm__own_value(f, key, value);
@@ -7099,7 +7057,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
   lstm_load_desc d = lstm__load_desc_of(NULL);
   lstm__file f;
   lstm_trainer after; /* the same tables, other counters */
-  lstm__content c;
   if (!trainer || !data) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_trainer_resume: trainer or data is NULL");
   d.allocator = trainer->desc.allocator;
   d.error = error;
@@ -7107,7 +7064,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
   lstm__open(&f, data, size, &d);
   lstm__check_version(&f);
   if (!lstm__find_pair(&f, "trainer.steps")) LSTM__BAD(&f, FORMAT, "this file is a model, not a checkpoint");
-  c = lstm__checkpoint_of(&after, NULL);
+  lstm__content c = lstm__checkpoint_of(&after, NULL);
   lstm__match_run(&f, &c);
   lstm__read_progress(&f, &after);
   c = lstm__checkpoint_of(&after, NULL);
@@ -7415,8 +7372,7 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
   q0 = acc[0], q1 = acc[R > 1 ? 1 : 0], q2 = acc[R > 2 ? 2 : 0], q3 = acc[R > 3 ? 3 : 0], q4 = acc[R > 4 ? 4 : 0],
   q5 = acc[R > 5 ? 5 : 0];
   size_t k = 0;
-  int i;
-  for (i = 0; i < n; i++, k += step, w += stride) {
+  for (int i = 0; i < n; i++, k += step, w += stride) {
     K(quad) wk = K(load4)(nw, apart, w);
     q0 = K(fma4)(nw, a0[k], wk, q0);
     if (R > 1) q1 = K(fma4)(nw, a1[k], wk, q1);
@@ -7520,21 +7476,21 @@ IN void K(end_cell)(const lstm__cell_job *job, int r, int u, size_t apart, const
 IN void K(cell_tile)(const int R, const int W, const lstm__cell_job *job, int u, int r0) {
   const float *x[6], *h[6], *w = job->w + (size_t)(u / 16) * (size_t)(1 + job->nx + job->nh) * 64;
   const int nw = VL > W ? 2 : 4, apart = VL > W ? VL : W;
-  int r, j, nx = job->start.p ? 0 : job->nx;
-  LSTM__UNROLL for (r = 0; r < R; r++) {
+  int nx = job->start.p ? 0 : job->nx;
+  LSTM__UNROLL for (int r = 0; r < R; r++) {
     x[r] = nx ? lstm__row(&job->x, r0 + r) : NULL;
     h[r] = lstm__row(&job->h, r0 + r);
   }
-  for (j = 0; j < W; j += VL) {
+  for (int j = 0; j < W; j += VL) {
     K(quad) acc[6];
     const float *wj = w + j;
-    LSTM__UNROLL for (r = 0; r < R; r++)
+    LSTM__UNROLL for (int r = 0; r < R; r++)
       acc[r] = K(load4)(nw, (size_t)apart, job->start.p ? lstm__row(&job->start, r0 + r) + u * 4 + j : wj);
     wj += 4 * W;
     if (nx) K(chains)(R, nw, x, 1, nx, wj, (size_t)apart, 4 * (size_t)W, acc);
     wj += (size_t)job->nx * 4 * (size_t)W;
     K(chains)(R, nw, h, 1, job->nh, wj, (size_t)apart, 4 * (size_t)W, acc);
-    LSTM__UNROLL for (r = 0; r < R; r++) K(end_cell)(job, r0 + r, u + j, (size_t)W, VL > W, acc[r]);
+    LSTM__UNROLL for (int r = 0; r < R; r++) K(end_cell)(job, r0 + r, u + j, (size_t)W, VL > W, acc[r]);
   }
 }
 
@@ -7560,8 +7516,7 @@ IN void K(row_chains)(const int pair, const int nw, const float *a, int n, K(gro
   const float *v = first->w, *w = second->w;
   const size_t apart = nw < 4 ? VL : second->apart, step = nw < 4 ? 32 : 4 * second->apart;
   K(quad) p = first->sum, q = second->sum;
-  int k;
-  for (k = 0; k < n; k++, w += step) {
+  for (int k = 0; k < n; k++, w += step) {
     if (pair) p = K(fma4)(4, a[k], K(load4)(4, first->apart, v), p);
     if (pair) v += 4 * first->apart;
     q = K(fma4)(nw, a[k], K(load4)(nw, apart, w), q);
@@ -7587,8 +7542,8 @@ IN void K(cell_groups)(const int pair, const int nw, const lstm__cell_job *job, 
 FN void K(cell_of_row)(const lstm__cell_job *job) {
   int groups = (job->units + VL - 1) / VL;
   int pairs = VL <= 8 || groups <= 2 || job->units * (1 + job->nx + job->nh) < LSTM__NEAR;
-  int count = pairs ? (groups + 1) / 2 : groups, i;
-  for (i = 0; i < count; i++) {
+  int count = pairs ? (groups + 1) / 2 : groups;
+  for (int i = 0; i < count; i++) {
     int at = job->flip ? count - 1 - i : i, last = pairs ? 2 * at + (VL > 8 ? (groups + 1) % 2 : 1) : at;
     int pair = pairs && last > 0 && last < groups, u = (last < groups ? last : groups - 1) * VL;
     int narrow = VL > 8 && job->units - u < VL;
@@ -7600,12 +7555,12 @@ FN void K(cell_of_row)(const lstm__cell_job *job) {
 }
 
 FN void K(cell)(const lstm__cell_job *job) {
-  int u, i, blocks = (job->units + 15) / 16;
+  int u, blocks = (job->units + 15) / 16;
   if (job->rows == 1) {
     K(cell_of_row)(job);
     return;
   }
-  for (i = 0; i < blocks; i++) {
+  for (int i = 0; i < blocks; i++) {
     u = (job->flip ? blocks - 1 - i : i) * 16;
     if (VL > 8 && job->units - u < 16)
       LSTM__EACH_TILE(job->rows, K(cell_tile)(R, 8, job, u, r));
@@ -7619,8 +7574,7 @@ FN void K(cell)(const lstm__cell_job *job) {
    o). */
 FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
   const V one = V_SET(1.0f);
-  int u;
-  for (u = 0; u < n; u += VL) {
+  for (int u = 0; u < n; u += VL) {
     float *at = K(gates_of)(gates, u);
     size_t apart = K(apart)(u, n);
     K(quad) q = K(load_gates)(apart, at);
@@ -7920,22 +7874,21 @@ IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const
   const float *a[6];
   float *c[6];
   size_t stride = job->stride ? job->stride : (size_t)nw * 16;
-  int r, j;
-  LSTM__UNROLL for (r = 0; r < R; r++) {
+  LSTM__UNROLL for (int r = 0; r < R; r++) {
     a[r] = lstm__row(&job->a, r0 + r);
     c[r] = lstm__out_row(&job->c, r0 + r) + (size_t)p * 64;
   }
-  for (j = 0; j < 16; j += VL) {
+  for (int j = 0; j < 16; j += VL) {
     K(quad) acc[6];
     const float *wj = w + j;
-    LSTM__UNROLL for (r = 0; r < R; r++) {
+    LSTM__UNROLL for (int r = 0; r < R; r++) {
       K(quad) zero;
       zero.a = zero.b = zero.c = zero.d = V_SET(0.0f);
       acc[r] = job->bias ? K(load4)(nw, 16, wj) : job->accumulate ? K(load4)(nw, 16, c[r] + j) : zero;
     }
     if (job->bias) wj += nw * 16;
     K(chains)(R, nw, a, job->step, job->k, wj, 16, stride, acc);
-    LSTM__UNROLL for (r = 0; r < R; r++) K(store4)(nw, 16, c[r] + j, acc[r]);
+    LSTM__UNROLL for (int r = 0; r < R; r++) K(store4)(nw, 16, c[r] + j, acc[r]);
   }
 }
 
