@@ -7414,12 +7414,8 @@ IN size_t K(apart)(int u, int n) { return n - u / 16 * 16 < 16 ? 8 : 16; }
 
 /* VL gates of each kind at p; of a block of 8, vectors of 16 take 8 and zeros. */
 IN K(quad) K(load_gates)(size_t apart, const float *p) {
-  K(quad) q;
   if (VL <= 8 || apart == 16) return K(load4)(4, apart, p);
-  q.a = V_LD8(p);
-  q.b = V_LD8(p + 8);
-  q.c = V_LD8(p + 16);
-  q.d = V_LD8(p + 24);
+  K(quad) q = {V_LD8(p), V_LD8(p + 8), V_LD8(p + 16), V_LD8(p + 24)};
   return q;
 }
 
@@ -7445,25 +7441,15 @@ IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, flo
   V c = V_FMA(f, V_LD(c_prev), V_MUL(i, g));
   V_ST(c_out, c);
   V_ST(h_out, V_MUL(o, K(tanh)(c)));
-  if (tape) {
-    K(quad) q;
-    q.a = i;
-    q.b = f;
-    q.c = g;
-    q.d = o;
-    K(store_gates)(apart, tape, q);
-  }
+  K(quad) q = {i, f, g, o};
+  if (tape) K(store_gates)(apart, tape, q);
 }
 
 /* What becomes of row r's sums for the units from u on. wide: a vector holds two gates of a block of 8. */
 IN void K(end_cell)(const lstm__cell_job *job, int r, int u, size_t apart, const int wide, K(quad) q) {
   float *tape = job->tape.p ? K(gates_of)(lstm__out_row(&job->tape, r), u) : NULL;
-  if (wide) {
-    q.d = V_HIGH(q.b);
-    q.c = V_LOW(q.b);
-    q.b = V_HIGH(q.a);
-    q.a = V_LOW(q.a);
-  }
+  K(quad) halves = {V_LOW(q.a), V_HIGH(q.a), V_LOW(q.b), V_HIGH(q.b)};
+  if (wide) q = halves;
   if (job->raw) {
     K(store4)(4, 16, tape, q);
     return;
@@ -7882,8 +7868,7 @@ IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const
     K(quad) acc[6];
     const float *wj = w + j;
     LSTM__UNROLL for (int r = 0; r < R; r++) {
-      K(quad) zero;
-      zero.a = zero.b = zero.c = zero.d = V_SET(0.0f);
+      K(quad) zero = {V_SET(0.0f), V_SET(0.0f), V_SET(0.0f), V_SET(0.0f)};
       acc[r] = job->bias ? K(load4)(nw, 16, wj) : job->accumulate ? K(load4)(nw, 16, c[r] + j) : zero;
     }
     if (job->bias) wj += nw * 16;
