@@ -148,14 +148,15 @@ $(BUILD)/host/embedded.o: $(BUILD)/embedded.c | need-lua
 # $(BUILD)/results/NAME.txt, whatever happens; the summary reads them all.
 
 # Most tests do not need the portable kernels, which are a quarter of what is to be compiled.
-fused_only = $(if $(filter $(addprefix tests/,$(addsuffix /%,unit gradcheck golden learn fault)),$(1)),-DLSTM_NO_PORTABLE)
+FUSED_DIRS := $(addprefix tests/,$(addsuffix /%,unit gradcheck golden learn fault))
+fused_only = $(if $(filter $(FUSED_DIRS),$(1)),-DLSTM_NO_PORTABLE)
 
 define program # source, binary, further sources
 $(2): $(1) $(3) Makefile | need-cmocka
 	@mkdir -p $$(@D)
 	@echo "  cc   $(1)"
-	$$(Q)$$(CC) $$(CFLAGS) $$(TEST_OPT) $$(EXTRA) $$(DEPS) $(call fused_only,$(1)) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) \
-	  -o $$@ $(1) $(3) $$(LDFLAGS) $$(CMOCKA_LIBS) -lpthread -lm
+	$$(Q)$$(CC) $$(CFLAGS) $$(TEST_OPT) $$(EXTRA) $$(DEPS) $(call fused_only,$(1)) -I. -Itests $$(CMOCKA_CFLAGS) \
+	  $$(CPPFLAGS) -o $$@ $(1) $(3) $$(LDFLAGS) $$(CMOCKA_LIBS) -lpthread -lm
 endef
 $(foreach t,$(TEST_C) $(LEARN_C),$(eval $(call program,$(t),$(call binary,$(t)))))
 $(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(call binary,$(t)),tests/fuzz/replay.c)))

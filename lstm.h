@@ -377,16 +377,6 @@
    model's own tensors are the best weights if lstm_trainer_keep_best was used, else the current ones.
    lstm_trainer_resume goes on with the bits that the run would have had.
 
-   ```
-   static int write_to(void *user, const void *data, size_t size) {
-     return fwrite(data, 1, size, (FILE *)user) == size;
-   }
-   static lstm_status checkpoint(const lstm_trainer *trainer, FILE *file) {
-     lstm_writer writer = {write_to, file};
-     return lstm_trainer_save(trainer, NULL, &writer);
-   }
-   ```
-
    UNTRUSTED INPUT
    ---------------
    The loader promises, for any bytes (tests/io has a test for each number):
@@ -428,10 +418,8 @@
    keeps its meaning. LSTM_FILE_VERSION counts formats of the layer lines; a newer one than this library knows is
    refused as LSTM_ERR_VERSION. A change of a result's bits is a change of the minor version, and CHANGELOG.md says so.
 
-   INDEX
-   -----
-   Search for the tag to get there.
-
+   INDEX (search for the tag)
+   --------------------------
      [SECTION] Public API             [SECTION] Platform               [SECTION] Errors
      [SECTION] Checked arithmetic     [SECTION] Memory                 [SECTION] Random numbers
      [SECTION] CPU detection          [SECTION] Kernel table           [SECTION] Model layout
@@ -3089,26 +3077,13 @@ struct lstm__inference {
   const int *tokens; /* [n], or NULL */
 };
 
-/* Rows one after the other; field by field, since a copy made at once would wait for what it copies. */
-LSTM__FORCE_INLINE void lstm__set_rows(lstm__rows *rows, const float *p, size_t stride, const int *index) {
-  rows->p = p;
-  rows->stride = stride;
-  rows->index = index;
-}
-
-LSTM__FORCE_INLINE void lstm__set_out_rows(lstm__out_rows *rows, float *p, size_t stride, const int *index) {
-  rows->p = p;
-  rows->stride = stride;
-  rows->index = index;
-}
-
 static float *lstm__next_scratch(lstm__inference *run) {
   run->flip = !run->flip;
   return run->scratch[run->flip];
 }
 
 static void lstm__infer_embedding(lstm__inference *run, const lstm__layer *l) {
-  lstm__set_rows(&run->in, lstm__param(run->m, l, LSTM__T_TABLE), (size_t)l->out, run->tokens);
+  run->in = lstm__rows_at(lstm__param(run->m, l, LSTM__T_TABLE), (size_t)l->out, run->tokens);
 }
 
 /* Row r of a traced cell: i, f, g, o, c, h. */
@@ -3143,19 +3118,19 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   lstm__set_weights(m, l, &s.job);
   s.job.rows = run->n;
   s.job.flip = run->turn;
-  lstm__set_rows(&s.job.x, run->in.p, run->in.stride, run->in.index);
-  lstm__set_rows(&s.job.start, stored ? m->table : NULL, columns, run->tokens);
-  lstm__set_rows(&s.job.h, h, stride, run->lanes);
-  lstm__set_rows(&s.job.c, h + width, stride, run->lanes);
-  lstm__set_out_rows(&s.job.c_out, h + width, stride, run->lanes);
-  lstm__set_out_rows(&s.job.h_out, direct ? h : out, direct ? stride : width, direct ? run->lanes : NULL);
-  lstm__set_out_rows(&s.job.tape, s.job.raw || run->traces ? run->gates : NULL, columns, NULL);
+  s.job.x = lstm__rows_at(run->in.p, run->in.stride, run->in.index); /* a copy at once would wait for its parts */
+  s.job.start = lstm__rows_at(stored ? m->table : NULL, columns, run->tokens);
+  s.job.h = lstm__rows_at(h, stride, run->lanes);
+  s.job.c = lstm__rows_at(h + width, stride, run->lanes);
+  s.job.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
+  s.job.h_out = lstm__out_rows_at(direct ? h : out, direct ? stride : width, direct ? run->lanes : NULL);
+  s.job.tape = lstm__out_rows_at(s.job.raw || run->traces ? run->gates : NULL, columns, NULL);
   if (plain && !s.job.raw) {
     m->kernels->cell(&s.job);
   } else {
     float *wide = run->gates + (size_t)lstm__tail(run->s)->at.group * columns;
-    lstm__set_rows(&s.h_prev, h, stride, run->lanes);
-    lstm__set_out_rows(&s.wide, wide, (size_t)l->units_pad, NULL);
+    s.h_prev = lstm__rows_at(h, stride, run->lanes);
+    s.wide = lstm__out_rows_at(wide, (size_t)l->units_pad, NULL);
     s.keep.p = NULL;
     s.chance.p = NULL;
     lstm__step_cell(m, l, &s);
@@ -3163,7 +3138,7 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   for (int r = 0; !direct && r < run->n; r++)
     lstm__copy_row(h + (size_t)(run->lanes ? run->lanes[r] : r) * stride, out + (size_t)r * width, l->out);
   for (int r = 0; run->traces && r < run->n; r++) lstm__record(run, l, r);
-  lstm__set_rows(&run->in, h, stride, run->lanes);
+  run->in = lstm__rows_at(h, stride, run->lanes);
 }
 
 static void lstm__infer_dense(lstm__inference *run, const lstm__layer *l) {
@@ -3171,7 +3146,7 @@ static void lstm__infer_dense(lstm__inference *run, const lstm__layer *l) {
   lstm__gemm(run->m, run->n, l->in, l->out_pad, LSTM__FROM_BIAS, run->m->packed + l->packed, run->in,
              lstm__out_rows_at(out, (size_t)l->out_pad, NULL));
   if (l->o.activation > LSTM_LINEAR) run->m->kernels->map((int)l->o.activation, run->n * l->out_pad, out);
-  lstm__set_rows(&run->in, out, (size_t)l->out_pad, NULL);
+  run->in = lstm__rows_at(out, (size_t)l->out_pad, NULL);
 }
 
 static const lstm__kind *lstm__kind_of(int type) {
@@ -3258,7 +3233,7 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
     run.n = lstm__int_min(n - run.first, tail->at.group);
     run.lanes = lanes ? lanes + run.first : NULL;
     run.tokens = ids ? lstm__as_ints(ids) + run.first : NULL;
-    lstm__set_rows(&run.in, x ? x + (size_t)run.first * in : NULL, in, NULL);
+    run.in = lstm__rows_at(x ? x + (size_t)run.first * in : NULL, in, NULL);
     lstm__infer(&run, 0, nodes);
     for (int r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&run.in, r), row, y + (size_t)(run.first + r) * out);
   }
@@ -4628,10 +4603,6 @@ static int lstm__product_slices(const lstm__product *p) {
   return p->k < 16 ? 1 : lstm__tiles(p->k / 16 * 16, LSTM__GRADIENT_K);
 }
 
-static int lstm__product_tiles(const lstm__product *p) {
-  return lstm__panels((int)p->ldd) * lstm__product_slices(p);
-}
-
 /* c [rows][columns] += x^T y over n rows of x and y. */
 static void lstm__outer(const lstm_model *m, int n, int rows, int columns, const float *x, size_t ldx, const float *y,
                         size_t ldy, float *c, size_t ldc) {
@@ -4680,7 +4651,7 @@ static int lstm__weigh(const lstm_trainer *t, const lstm__tape *tape, int index)
   int which, first = 0, tiles;
   for (which = 0; which < 5; which++) {
     if (!lstm__weight_product(t, tape, which, &p)) continue;
-    tiles = lstm__product_tiles(&p);
+    tiles = lstm__panels((int)p.ldd) * lstm__product_slices(&p);
     if (index >= first && index < first + tiles) lstm__product_tile(t, &p, index - first);
     first += tiles;
   }

@@ -59,6 +59,12 @@ local function lengths(paths, limit)
   return problems
 end
 
+-- One header stays readable as long as it does not grow without end.
+local function ceiling(limit)
+  if #header <= limit then return {} end
+  return {("lstm.h has %d lines, not %d"):format(#header, limit)}
+end
+
 local function layout(paths)
   local problems = {}
   for _, path in ipairs(paths) do
@@ -128,6 +134,7 @@ local paths, c = {...}, {}
 for _, path in ipairs(paths) do if path:find "%.[ch]$" then c[#c + 1] = path end end
 report("sections: index and body are equal", sections())
 report("functions have at most 100 lines", lengths(c, 100))
+report("lstm.h has at most 8000 lines", ceiling(8000))
 report("lines have at most 120 columns", layout(paths))
 report("one version everywhere", version())
 report("only lstm names are defined", names())

@@ -165,7 +165,8 @@ function TestLooking.testNumerics()
   lu.assertEquals(plain:numerics(), "fused")
   lu.assertNil(tostring(plain):find "numerics")
   lu.assertNil(plain:bytes():find "numerics")
-  fails('option "numerics" must be one of "fused" and "portable"', lstm.model, {input = 1, hidden = 2, numerics = "portabel"})
+  fails('option "numerics" must be one of "fused" and "portable"', lstm.model,
+    {input = 1, hidden = 2, numerics = "portabel"})
   fails('option "numerics" must be one of "fused" and "portable"', lstm.load, {data = m:bytes(), numerics = "fussed"})
 end
 
