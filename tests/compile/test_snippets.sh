@@ -4,7 +4,7 @@ set -u
 dir=${BUILD:-build}/snippets
 warn="${WARN:--Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow} -Werror"
 warn="$warn -Wno-unused-function -Wno-unused-variable -Wno-unused-but-set-variable"
-quick="-O1 -DLSTM_NO_PORTABLE" # a third of the time
+quick="-O1 -DLSTM_NO_PORTABLE" # the portable kernels would take a quarter of the time
 cc=${CC:-cc}
 rm -rf "$dir"
 mkdir -p "$dir"
