@@ -8,7 +8,8 @@ fi
 mkdir -p "$build/tests/luajit"
 # shellcheck disable=SC2046,SC2086 # several words each
 if ! ${CC:-cc} -std=c99 -O1 -Wall -Wextra -Werror -DLSTM_LUAJIT -DLSTM_NO_PORTABLE -fPIC -shared -fvisibility=hidden \
-  $flags -I. -Ihost $(ls host/*.c | grep -v -e main.c -e repl.c -e embed.c) "$build/embedded.c" -o "$build/tests/luajit/lstm.so" -lpthread
+  $flags -I. -Ihost $(ls host/*.c | grep -v -e main.c -e repl.c -e embed.c) "$build/embedded.c" \
+  -o "$build/tests/luajit/lstm.so" -lpthread
 then
   echo "not ok $name: it does not compile"
   exit 1
