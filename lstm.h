@@ -2545,7 +2545,7 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
   lstm__plan plan;
   lstm__arena arena;
   const lstm__kernels *kernels;
-  size_t size;
+  size_t size = 0;
   void *block;
   *out = NULL;
   lstm_status status = lstm__measure_model(d, meta_size, &plan, &size);
