@@ -250,7 +250,7 @@
      LSTM_NO_TRAINING           without trainers
      LSTM_NO_SIMD               scalar code only
      LSTM_NO_SSE2, LSTM_NO_AVX2, LSTM_NO_AVX512, LSTM_NO_NEON, LSTM_NO_WASM    without that instruction set
-     LSTM_NO_PORTABLE           without LSTM_PORTABLE, which is a quarter of the compiled code; see NUMERICS
+     LSTM_NO_PORTABLE           without LSTM_PORTABLE, which is a third of the compiled code; see NUMERICS
      LSTM_ONLY_ISA              SCALAR, SSE2, AVX2, AVX512, NEON or WASM: only that one, and the CPU is not asked for it
      LSTM_MAX_...               limits, see LIMITS
 
@@ -275,10 +275,10 @@
                 for layer_norm, H'TB + H'Q' for a projection, Q'(T + 1)B for recurrent_dropout, 3H'B for zoneout or
                 noise, Q'TB for each of two directions; for each dense layer O'TB and O'I'; for each dropout its width'
                 times TB; for reading or merging D'(T + 1)B, or 2D'B where the model reads once; 2(T + 1)BW for
-                gradients on their way, and 2WB where a cell is not the plain one; ITB inputs and SB carried states; for
-                an LSTM layer after an embedding (G + E') min(V, TB), E the embedding's columns
+                gradients on their way, and 2WB where a cell is not the plain one; 2TB losses; ITB inputs (tokens: 2TB)
+                and SB carried states; for an LSTM layer after an embedding (G + E') min(V, TB), E its columns
 
-   and per object a few hundred bytes for its tables. What lstm_state_saved_size counts comes first in a state, holds no
+   and per object a few kilobytes for its tables. What lstm_state_saved_size counts comes first in a state, holds no
    pointer, and is these floats for each lane and 64 bytes; its layout belongs to this version and this kind of machine.
 
    ERRORS
@@ -307,16 +307,16 @@
 
    NUMERICS
    --------
-   A model calculates in one of two ways (`numerics` in its description), which its file records. LSTM_FUSED, the
-   default, is the faster one where the CPU has a fused multiply-add; LSTM_PORTABLE fuses nothing, so that every machine
-   can do the same. One model and one input give the same bits: as single steps or as a sequence; alone, in a batch, or
-   among other lanes; on one thread or many; with gcc and clang at any level of optimisation; and
+   A model calculates in one of two ways (`numerics` in its description), which its file records and lstm_model_desc_of
+   tells. LSTM_FUSED, the default, is the faster one where the CPU can fuse a multiply-add; LSTM_PORTABLE fuses nothing,
+   so that every machine can do the same. One model and one input give the same bits: as single steps or as a sequence;
+   alone, in a batch, or among other lanes; on one thread or many; with gcc and clang at any level of optimisation; and
 
      fused       on scalar, AVX2, AVX-512 and NEON code. SSE2 and WASM cannot fuse: they give the bits of LSTM_PORTABLE
      portable    on scalar, SSE2, AVX2, AVX-512, NEON and WASM code
 
-   So does training: the same seed and the same batches give the same weights. The two ways differ in the last places;
-   so do initial weights, which the kernels make orthogonal, and weights that were trained. What makes it so: each
+   So does training: the same seed and the same batches give the same weights. The two ways differ in the last places of
+   outputs, of initial weights (those that kernels make orthogonal), and of trained weights. What makes bits equal: each
    output is one chain of multiply-adds, which starts at the bias and takes the inputs in order; sums that cross lanes
    go in a fixed order; exp, log, tanh and sigmoid are the library's own; random numbers come from counters; whether a
    product and a sum are fused is written down, so that no compiler can choose; scalar code can fuse in software.
@@ -325,15 +325,15 @@
    cell's gates, which share divisions, within 4.5, and its h = o tanh(c) within 3.5 of what its o and c give. exp and
    sigmoid are constant beyond -87 and 87, a cell's sigmoid beyond -43 and 43; tanh is 1 beyond 9.1. They take infinite
    numbers; NaN gives NaN. tests/kernels/ulp.c --full compares with libm in double, on the CPU's best set, all floats of
-   -88..88 for exp and sigmoid and of -10..10 for tanh, and each 16th of -44..44 for a cell; of numbers below 2^-25 two
-   terms of a function's series are its exact value. Without --full, and with FTZ and DAZ: each 2039th and 8191th.
+   -88..88 for exp and sigmoid and of -10..10 for tanh, and each 16th of -44..44 for a cell; below 2^-25, with two terms
+   of a function's series. Without --full it takes each 2039th float on every set, and with FTZ and DAZ each 8191th.
 
    The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
    (FTZ, DAZ) on both sides; the library never changes these modes. -ffast-math and its like (/fp:fast) void it, and the
    detection of NaN; a compiler that is given it warns (#warning). What computes float expressions with more digits is
    outside it: the x87 unit of 32-bit PCs (gcc and clang for i386 need -msse2 -mfpmath=sse), and gcc for s390x with
    -std=c99 instead of -std=gnu99. There, where the compiler says so (FLT_EVAL_METHOD), and with LSTM_NO_PORTABLE,
-   LSTM_PORTABLE is refused with LSTM_ERR_UNSUPPORTED.
+   LSTM_PORTABLE is refused with LSTM_ERR_UNSUPPORTED; a file loads there with lstm_load_desc.numerics LSTM_FUSED.
 
    The random numbers (lstm_rng, initial weights, dropout) are Philox 4x32-10, keyed by the seed: number n of a seed is
    the same everywhere. Initial weights of a tensor depend on the seed and its place among the tensors.
@@ -675,7 +675,8 @@ typedef struct lstm_tensor {
   const char *name;  /* PyTorch's: "rnn.weight_ih_l0" [4H][I], gates i, f, g, o */
 } lstm_tensor;
 
-/* Creates a model with random weights. On failure *out is NULL. Errors: ARGUMENT, LIMIT, UNSUPPORTED (isa), MEMORY. */
+/* Creates a model with random weights. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY,
+   UNSUPPORTED (isa, numerics). */
 LSTM_API lstm_status lstm_model_create(const lstm_model_desc *desc, lstm_model **out);
 /* The same in memory of the caller's, of at least the size that lstm_model_size gives, aligned to LSTM_ALIGNMENT.
    Allocates: never. Errors: as above, and MEMORY where `size` is too small. */
@@ -2551,7 +2552,7 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
   lstm_status status = lstm__measure_model(d, meta_size, &plan, &size);
   if (status != LSTM_OK) return status;
   if (d->numerics == LSTM_PORTABLE && !LSTM__HAS_PORTABLE)
-    return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "this build has no portable numerics");
+    return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "this build has no portable numerics; see NUMERICS in lstm.h");
   kernels = (int)d->isa >= 0 && d->isa < LSTM_ISA_COUNT ? lstm__kernels_of(d->isa, d->numerics) : NULL;
   if (!kernels)
     return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "the instruction set %s is not usable here",

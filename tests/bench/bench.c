@@ -344,6 +344,7 @@ static void write_json(const char *machine) {
   for (i = 0; i < row_count; i++) write_row(file, &rows[i], machine), fprintf(file, i + 1 < row_count ? ",\n" : "\n");
   fprintf(file, "]\n");
   fclose(file);
+  printf("\nwritten: %s\n", json_path);
 }
 
 static void usage(const char *message) {
@@ -352,14 +353,32 @@ static void usage(const char *message) {
   exit(2);
 }
 
+/* NULL: no value came after the name. */
+static void bad_option(const char *name, const char *value, const char *allowed) {
+  char message[256];
+  snprintf(message, sizeof message, "%s%s%s: %s", name, value ? " " : "", value ? value : "", allowed);
+  usage(message);
+}
+
+static void set_isa(const char *name) {
+  char usable[128] = "is not usable here; these are: all";
+  int k;
+  isa = lstm_isa_from_name(name);
+  if (isa == LSTM_ISA_AUTO || lstm_isa_usable(isa)) return;
+  for (k = LSTM_ISA_AUTO + 1; k < LSTM_ISA_COUNT; k++)
+    if (lstm_isa_usable((lstm_isa)k)) strcat(strcat(usable, ", "), lstm_isa_name((lstm_isa)k));
+  bad_option("--isa", name, usable);
+}
+
 static void set_option(const char *name, const char *value) {
   if (!strcmp(name, "--only")) only = value;
   else if (!strcmp(name, "--json")) json_path = value;
   else if (!strcmp(name, "--threads")) threads = atoi(value);
   else if (!strcmp(name, "--isa") && !strcmp(value, "all")) all_isas = 1;
-  else if (!strcmp(name, "--isa")) isa = lstm_isa_from_name(value);
-  else if (!strcmp(name, "--numerics") && !strcmp(value, "portable")) portable = 1;
-  else if (strcmp(name, "--numerics") != 0 || strcmp(value, "fused") != 0) usage(name);
+  else if (!strcmp(name, "--isa")) set_isa(value);
+  else if (strcmp(name, "--numerics") != 0) bad_option(name, value, "there is no such option");
+  else if (!strcmp(value, "portable")) portable = 1;
+  else if (strcmp(value, "fused") != 0) bad_option(name, value, "fused or portable");
 }
 
 static void parse(int argc, char **argv) {
@@ -369,12 +388,13 @@ static void parse(int argc, char **argv) {
     else if (!strcmp(argv[i], "--cpu")) own_clock = 1;
     else if (!strcmp(argv[i], "--serve")) serve = 1;
     else if (i + 1 < argc) set_option(argv[i], argv[i + 1]), i++;
-    else usage(argv[i]);
+    else bad_option(argv[i], NULL, "there is no such option, or its value is missing");
   }
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
-  if (!lstm_isa_usable(isa)) usage("this instruction set is not usable here");
   if (threads < 1 || threads > 64) usage("--threads: 1 to 64");
   if (threads > 1 && portable) usage("--threads and --numerics portable: one after the other");
+  for (i = 0; i < SHAPES && !wanted(shapes[i].name); i++) continue;
+  if (i == SHAPES && (all_isas || !wanted("options"))) bad_option("--only", only, "no work has this in its name");
 }
 
 static void bench_set(void) {
@@ -390,7 +410,9 @@ int main(int argc, char **argv) {
   parse(argc, argv);
   machine_name(machine, sizeof machine);
   if (serve) return serve_first(machine), 0;
-  printf("lstm.h %s on %s. floor: the greater of FMA and read, gates, update, each in percent of the time\n",
+  printf("lstm.h %s on %s. thr: threads. floor: the least time that this machine needs, which is the\n"
+         "greater of FMA (multiply-adds at the peak rate) and read (the weights), + gates + update (the optimiser),\n"
+         "each in percent of the time; share: the floor in percent of the time\n",
          LSTM_VERSION_STRING, machine);
   if (!all_isas) bench_set(), bench_options();
   else {
