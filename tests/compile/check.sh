@@ -27,7 +27,7 @@ compilers() { # standards, compilers...
   for c in "$@"; do
     have "$c" || { skip "$c" "not installed"; continue; }
     for s in $standards; do
-      task "$c -std=$s" "$c -x $language -std=$s -O2 $flags -c -o $dir/$c-$s.o $smoke"
+      task "$c -std=$s" "$c -x $language -std=$s -O1 $flags -c -o $dir/$c-$s.o $smoke"
       task "$c -std=$s, declarations" "echo '#include \"lstm.h\"' | $c -x $language -std=$s $flags -fsyntax-only -"
     done
   done

@@ -24,7 +24,7 @@ local text = table.concat(header, "\n")
 -- The index in the manual names the sections of the body, in order.
 local function sections()
   local index, body, problems, inside = {}, {}, {}, false
-  for n, line in ipairs(header) do
+  for _, line in ipairs(header) do
     if line:find "^ *INDEX" then inside = true end
     if line:find "%*/" then inside = false end
     local name = line:match "^/%* %[SECTION%] ([%w].-)%s*%*?/?$"

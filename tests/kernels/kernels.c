@@ -250,7 +250,7 @@ static void test_cell_of_every_block(void **arg) {
 
 /* Gates at both ends: nothing overflows, and a saturated gate is 0 or 1 to float precision. */
 static void check_saturated_cell(const lstm__kernels *table, int units, float end, int signs) {
-  float w[64], h[16] = {0}, c[16] = {0}, h_out[16] = {0}, c_out[16] = {0}, tape[64] = {0};
+  float w[64] = {0}, h[16] = {0}, c[16] = {0}, h_out[16] = {0}, c_out[16] = {0}, tape[64] = {0};
   lstm__cell_job j;
   int gate, u;
   for (gate = 0; gate < 4; gate++)
