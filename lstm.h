@@ -3113,10 +3113,10 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   const lstm_model *m = run->m;
   size_t stride = (size_t)run->s->lane_floats, width = (size_t)l->out_pad, columns = (size_t)l->columns;
   float *h = lstm__lane(run->s, run->lanes ? 0 : run->first) + l->state, *out = lstm__next_scratch(run);
-  int stored = m->table_valid && l == m->layers + m->plan.table_layer, plain = !l->generic && !l->o.projection;
-  int direct = plain && run->n == 1 && l->units <= m->kernels->whole && l->type == LSTM_LAYER_LSTM;
+  int stored = m->table_valid && l == m->layers + m->plan.table_layer;
   lstm__cell_step s;
   lstm__set_weights(m, l, &s.job);
+  int plain = !s.job.raw && !l->o.projection, direct = plain && run->n == 1 && l->units <= m->kernels->whole;
   s.job.rows = run->n;
   s.job.flip = run->turn;
   s.job.x = lstm__rows_at(run->in.p, run->in.stride, run->in.index); /* a copy at once would wait for its parts */
@@ -3126,7 +3126,7 @@ static void lstm__infer_cell(lstm__inference *run, const lstm__layer *l) {
   s.job.c_out = lstm__out_rows_at(h + width, stride, run->lanes);
   s.job.h_out = lstm__out_rows_at(direct ? h : out, direct ? stride : width, direct ? run->lanes : NULL);
   s.job.tape = lstm__out_rows_at(s.job.raw || run->traces ? run->gates : NULL, columns, NULL);
-  if (plain && !s.job.raw) {
+  if (plain) {
     m->kernels->cell(&s.job);
   } else {
     float *wide = run->gates + (size_t)lstm__tail(run->s)->at.group * columns;

@@ -48,18 +48,6 @@ static void find_tables(void) {
 #define CHUNK 4096
 #define SLICES 64
 
-static float float_of(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
-static uint32_t bits_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
 /* 1 / the distance of neighbouring floats at |x|, a power of two. */
 static double per_ulp(double x) {
   const uint64_t exponent = 2047ull << 52, smallest = (1023ull - 126) << 52;
@@ -102,7 +90,7 @@ static void sweep_slice(void *context, int index) {
     int k;
     for (k = 0; k < CHUNK; k++) {
       uint64_t n = i + (uint64_t)k < end ? i + (uint64_t)k : end - 1;
-      x[k] = float_of((s->from + (uint32_t)(n / 2) * s->stride) | (uint32_t)(n & 1) << 31);
+      x[k] = lstm__float_of_bits((s->from + (uint32_t)(n / 2) * s->stride) | (uint32_t)(n & 1) << 31);
     }
     s->chunk(s, x, s->found[index]);
   }
@@ -166,7 +154,7 @@ static void check_functions(uint32_t smallest, uint32_t stride) {
   int i, t;
   for (i = 0; i < 3; i++) {
     memset(&s, 0, sizeof s);
-    s.from = smallest, s.to = bits_of(all[i].limit), s.stride = full ? 1 : stride;
+    s.from = smallest, s.to = lstm__bits_of_float(all[i].limit), s.stride = full ? 1 : stride;
     s.values = 1, s.chunk = function_chunk, s.exact = all[i].exact, s.function = all[i].function;
     s.at0 = all[i].at0, s.slope = all[i].slope;
     run_sweep(&s);
@@ -209,7 +197,7 @@ static void check_cell(uint32_t smallest) {
   static sweep s;
   int t, v;
   memset(&s, 0, sizeof s);
-  s.from = smallest, s.to = bits_of(44), s.stride = full ? 16 : 8191, s.values = 5, s.chunk = cell_chunk;
+  s.from = smallest, s.to = lstm__bits_of_float(44), s.stride = full ? 16 : 8191, s.values = 5, s.chunk = cell_chunk;
   run_sweep(&s);
   for (t = 0; t < table_count; t++)
     for (v = 0; v < 5; v++)
@@ -266,10 +254,10 @@ static void test_functions_saturate(void **arg) {
     for (k = 0; k < 3; k++)
       for (sign = -1; sign <= 1; sign += 2) {
         const uint32_t infinity = 0x7f800000u;
-        float end = map_one(t, functions[k], (float)sign * float_of(infinity));
+        float end = map_one(t, functions[k], (float)sign * lstm__float_of_bits(infinity));
         uint32_t bits;
-        for (bits = bits_of(limits[k]); bits < infinity; bits += 65521) {
-          float y = map_one(t, functions[k], (float)sign * float_of(bits));
+        for (bits = lstm__bits_of_float(limits[k]); bits < infinity; bits += 65521) {
+          float y = map_one(t, functions[k], (float)sign * lstm__float_of_bits(bits));
           assert_bits(&y, &end, 1);
         }
       }
@@ -277,11 +265,12 @@ static void test_functions_saturate(void **arg) {
     assert_true(map_one(t, LSTM_SIGMOID, 87) == 1 && map_one(t, LSTM_SIGMOID, -87) < 1.7e-38f);
     assert_true(map_one(t, LSTM_SIGMOID, -87) >= FLT_MIN && map_one(t, LSTM__MAP_EXP, -87) >= FLT_MIN);
     assert_true(map_one(t, LSTM__MAP_EXP, 0) == 1 && map_one(t, LSTM_SIGMOID, 0) == .5f);
-    assert_true(bits_of(map_one(t, LSTM_TANH, -0.0f)) == 0x80000000u && bits_of(map_one(t, LSTM_TANH, 0)) == 0);
+    assert_true(lstm__bits_of_float(map_one(t, LSTM_TANH, -0.0f)) == 0x80000000u);
+    assert_true(lstm__bits_of_float(map_one(t, LSTM_TANH, 0)) == 0);
   }
 }
 
-static int is_nan(float x) { return (bits_of(x) & 0x7fffffffu) > 0x7f800000u; }
+static int is_nan(float x) { return (lstm__bits_of_float(x) & 0x7fffffffu) > 0x7f800000u; }
 
 /* Quiet and signalling, of both signs, through every function and each gate of a cell; no other unit sees it. */
 static void test_not_a_number_stays(void **arg) {
@@ -291,12 +280,13 @@ static void test_not_a_number_stays(void **arg) {
   (void)arg;
   for (t = 0; t < table_count; t++)
     for (n = 0; n < HELPERS_COUNT(nans); n++) {
-      for (k = 0; k < HELPERS_COUNT(functions); k++) assert_true(is_nan(map_one(t, functions[k], float_of(nans[n]))));
+      for (k = 0; k < HELPERS_COUNT(functions); k++)
+        assert_true(is_nan(map_one(t, functions[k], lstm__float_of_bits(nans[n]))));
       for (k = 0; k < 4; k++) {
         float w[64] = {0}, h[16], c[16], zero[16] = {0}, tape[64];
         lstm__cell_job job;
         memset(&job, 0, sizeof job);
-        w[16 * k + 3] = float_of(nans[n]);
+        w[16 * k + 3] = lstm__float_of_bits(nans[n]);
         job.rows = 1, job.units = 16, job.w = w, job.h.p = zero, job.c.p = zero;
         job.h_out.p = h, job.c_out.p = c, job.tape.p = tape;
         tables[t]->cell(&job);

@@ -74,22 +74,10 @@ static void test_text_is_cut_and_counted(void **arg) {
 
 /* --- fused multiply-add ------------------------------------------------------------------------------------------- */
 
-static float float_of(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
-static uint32_t bits_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
 static void check_fma(float a, float b, float c) {
   float got = lstm__soft_fma(a, b, c), wanted = fmaf(a, b, c);
   if (got != got && wanted != wanted) return;
-  if (bits_of(got) != bits_of(wanted))
+  if (lstm__bits_of_float(got) != lstm__bits_of_float(wanted))
     fail_msg("fma(%a, %a, %a) = %a, not %a", (double)a, (double)b, (double)c, (double)got, (double)wanted);
 }
 
@@ -106,16 +94,17 @@ static void test_emulated_fma_is_exact(void **arg) {
       for (m = 0; m < HELPERS_COUNT(special); m++) check_fma(special[i], special[k], special[m]);
   for (i = 0; i < 500000; i++) {
     uint32_t u = lstm_random_bits(&rng), v = lstm_random_bits(&rng), w = lstm_random_bits(&rng);
-    float a = float_of(u), b = float_of(v), near = -(a * b), tiny;
-    check_fma(a, b, float_of(w));
-    check_fma(a, b, float_of(bits_of(near) + (w & 7) - 4));
-    a = float_of((u & 0x807fffffu) | (uint32_t)(64 + (u >> 23 & 63)) << 23); /* 2^-63 .. 2^0: products reach 2^-126 */
-    b = float_of((v & 0x807fffffu) | 1u << 29);
-    tiny = float_of(w & 0x80ffffffu);
+    float a = lstm__float_of_bits(u), b = lstm__float_of_bits(v), near = -(a * b), tiny;
+    check_fma(a, b, lstm__float_of_bits(w));
+    check_fma(a, b, lstm__float_of_bits(lstm__bits_of_float(near) + (w & 7) - 4));
+    /* 2^-63 .. 2^0: products reach 2^-126 */
+    a = lstm__float_of_bits((u & 0x807fffffu) | (uint32_t)(64 + (u >> 23 & 63)) << 23);
+    b = lstm__float_of_bits((v & 0x807fffffu) | 1u << 29);
+    tiny = lstm__float_of_bits(w & 0x80ffffffu);
     check_fma(a, b, tiny);
-    a = float_of((u & 0x80fff000u) | 0x3f800000u); /* 12 bits each: c decides ties */
-    b = float_of((v & 0x80fff000u) | 0x3f800000u);
-    check_fma(a, b, float_of((w & 0x80000000u) | (uint32_t)(60 + (w & 63)) << 23));
+    a = lstm__float_of_bits((u & 0x80fff000u) | 0x3f800000u); /* 12 bits each: c decides ties */
+    b = lstm__float_of_bits((v & 0x80fff000u) | 0x3f800000u);
+    check_fma(a, b, lstm__float_of_bits((w & 0x80000000u) | (uint32_t)(60 + (w & 63)) << 23));
   }
 }
 
