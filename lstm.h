@@ -5241,7 +5241,8 @@ LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *valu
 }
 
 LSTM_API void lstm_trainer_reset(lstm_trainer *trainer) {
-  memset(trainer->carry, 0, (size_t)trainer->desc.batch_size * (size_t)trainer->model->plan.state_size * sizeof(float));
+  size_t size = (size_t)trainer->desc.batch_size * (size_t)trainer->model->plan.state_size;
+  if (size > 0) memset(trainer->carry, 0, size * sizeof(float)); /* layers without a state carry nothing */
   for (int i = 0; i < trainer->desc.batch_size; i++) trainer->anew[i] = 1;
 }
 
