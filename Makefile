@@ -56,7 +56,8 @@ endif
 # --- sources --------------------------------------------------------------------------------------------------------
 
 HOST_C    := $(filter-out host/embed.c,$(wildcard host/*.c))
-HOST_LUA  := $(wildcard host/lua/*.lua)
+# What the binary carries inside: modules, subcommands, and the text of help().
+HOST_LUA  := $(wildcard host/lua/*.lua) $(filter-out %/demo.lua,$(wildcard scripts/*.lua)) host/lstm.d.lua
 HOST_O    := $(HOST_C:host/%.c=$(BUILD)/host/%.o) $(BUILD)/host/embedded.o
 MODULE_O  := $(filter-out $(BUILD)/host/main.o $(BUILD)/host/repl.o,$(HOST_O))
 

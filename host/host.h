@@ -163,9 +163,9 @@ int host_report(lua_State *L, int status); /* prints the error on the top, if an
 int host_prompt(lua_State *L);             /* reads and runs lines until the input ends */
 
 typedef struct host_file {
-  const char *name;
-  const unsigned char *text;
-  size_t size;
+  const char *name;            /* "fit" of host/lua, "scripts/chars", "lstm.d" of the stubs */
+  const unsigned char *packed; /* see embed.c; one byte more than it needs */
+  size_t packed_size, size;
 } host_file;
 extern const host_file host_files[]; /* the embedded Lua files; ends with a NULL name */
 

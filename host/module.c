@@ -325,7 +325,112 @@ static int core_isas(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"raise", core_raise}, {"isa", core_isa}, {"isas", core_isas}, {NULL, NULL}};
+/* --- embedded files ----------------------------------------------------------------------------------------------- */
+
+/* Places of the chances, as in embed.c. */
+enum { KINDS = 256 * 256, LENGTHS = KINDS + 4, PLACES = LENGTHS + 1024, CHANCES = PLACES + 1024 };
+
+typedef struct unpacker {
+  const unsigned char *from, *end;
+  uint16_t *chances;
+  uint32_t range, code;
+} unpacker;
+
+static unsigned next_byte(unpacker *u) { return u->from < u->end ? *u->from++ : 0; }
+
+static unsigned read_bit(unpacker *u, unsigned place) {
+  uint16_t *chance = u->chances + place;
+  uint32_t bound = (u->range >> 12) * *chance;
+  unsigned bit = u->code >= bound;
+  if (bit) u->code -= bound, u->range -= bound, *chance = (uint16_t)(*chance - (*chance >> 4));
+  else u->range = bound, *chance = (uint16_t)(*chance + ((4096 - *chance) >> 4));
+  for (; u->range < 1u << 24; u->range <<= 8) u->code = u->code << 8 | next_byte(u);
+  return bit;
+}
+
+static unsigned read_number(unpacker *u, unsigned base) {
+  unsigned bits = 0, number = 1, k;
+  while (bits < 20 && read_bit(u, base + bits)) bits++;
+  for (k = bits; k-- > 0;) number = number * 2 + read_bit(u, base + 32 + bits * 32 + k);
+  return number;
+}
+
+static unsigned char read_literal(unpacker *u, unsigned before) {
+  unsigned node = 1;
+  while (node < 256) node = node * 2 + read_bit(u, before * 256 + node);
+  return (unsigned char)node;
+}
+
+static void unpack(unpacker *u, unsigned char *text, size_t size) {
+  size_t i = 0;
+  unsigned kind = 0, k;
+  u->range = 0xFFFFFFFFu;
+  for (k = 0; k < 4; k++) u->code = u->code << 8 | next_byte(u);
+  for (k = 0; k < CHANCES; k++) u->chances[k] = 2048;
+  while (i < size) {
+    kind = read_bit(u, KINDS + kind);
+    if (kind) {
+      size_t stop = i + 1 + read_number(u, LENGTHS), place = read_number(u, PLACES);
+      if (place > i || stop > size) return; /* not what embed.c wrote */
+      for (; i < stop; i++) text[i] = text[i - place];
+    } else {
+      text[i] = read_literal(u, i > 0 ? text[i - 1] : 0);
+      i++;
+    }
+  }
+}
+
+/* Pushes the text of an embedded file, below it the memory that unpacking took. */
+static void push_file(lua_State *L, const host_file *file) {
+  unpacker u;
+  unsigned char *text;
+  u.chances = (uint16_t *)host_newuserdata(L, CHANCES * sizeof *u.chances + file->size, 0);
+  text = (unsigned char *)(u.chances + CHANCES);
+  memset(text, 0, file->size);
+  u.from = file->packed;
+  u.end = file->packed + file->packed_size;
+  u.code = 0;
+  unpack(&u, text, file->size);
+  lua_pushlstring(L, (const char *)text, file->size);
+}
+
+/* Loads the embedded file whose number is the upvalue, and runs it. */
+static int load_embedded(lua_State *L) {
+  const host_file *file = &host_files[lua_tointeger(L, lua_upvalueindex(1))];
+  const char *text;
+  size_t size;
+  push_file(L, file);
+  text = lua_tolstring(L, -1, &size);
+  lua_pushfstring(L, "=lstm/%s.lua", file->name);
+  if (luaL_loadbuffer(L, text, size, lua_tostring(L, -1)) != 0) return lua_error(L);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* embedded() -> the names of the embedded files; embedded(name) -> the text of one, or nil. Modules of host/lua have
+   plain names, scripts are "scripts/NAME", the stubs are "lstm.d". */
+static int core_embedded(lua_State *L) {
+  const char *name = lua_isnoneornil(L, 1) ? NULL : host_checkstring(L, 1, NULL, "embedded: the name");
+  int i;
+  if (!name) lua_newtable(L);
+  for (i = 0; host_files[i].name; i++) {
+    if (!name) {
+      lua_pushstring(L, host_files[i].name);
+      lua_rawseti(L, -2, i + 1);
+    } else if (strcmp(name, host_files[i].name) == 0) {
+      return push_file(L, &host_files[i]), 1;
+    }
+  }
+  return name == NULL;
+}
+
+static int is_module(const char *name) { return !strpbrk(name, "./"); }
+
+/* --- entry points ------------------------------------------------------------------------------------------------- */
+
+static const luaL_Reg functions[] = {
+    {"raise", core_raise}, {"isa", core_isa}, {"isas", core_isas}, {"embedded", core_embedded}, {NULL, NULL}};
 
 int luaopen_lstm_core(lua_State *L) {
   int core;
@@ -345,17 +450,6 @@ int luaopen_lstm_core(lua_State *L) {
   return 1;
 }
 
-/* Loads the embedded file whose number is the upvalue, and runs it. */
-static int load_embedded(lua_State *L) {
-  const host_file *file = &host_files[lua_tointeger(L, lua_upvalueindex(1))];
-  const char *text = (const char *)file->text;
-  lua_pushfstring(L, "=lstm/%s.lua", file->name);
-  if (luaL_loadbuffer(L, text, file->size, lua_tostring(L, -1)) != 0) return lua_error(L);
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
-  return 1;
-}
-
 /* Puts lstm.core and the embedded files into package.preload; returns the place of init.lua. */
 static int preload(lua_State *L) {
   int i, init = -1;
@@ -365,6 +459,7 @@ static int preload(lua_State *L) {
   lua_setfield(L, -2, "lstm.core");
   for (i = 0; host_files[i].name; i++) {
     if (strcmp(host_files[i].name, "init") == 0) init = i;
+    if (!is_module(host_files[i].name)) continue;
     lua_pushinteger(L, i);
     lua_pushcclosure(L, load_embedded, 1);
     lua_pushfstring(L, "lstm.%s", host_files[i].name);
