@@ -367,22 +367,38 @@ function lstm.sequences(options) end
 ---@field on_epoch? fun(row: lstm.Row, history: lstm.History, trainer: lstm.Trainer): boolean? at each look; false stops
 ---@field on_step? fun(info: table, trainer: lstm.Trainer): boolean? after each step; false stops
 
+---@class lstm.Pipeline
+---@field columns? string[] of the rows that the model reads, in its order
+---@field look_back? integer
+---@field ahead? integer
+---@field steps? integer
+---@field targets? string[]
+---@field scaler? lstm.Scaler
+
 ---@class lstm.Model
 ---@field loss lstm.Loss
 ---@field vocab? lstm.Vocab
 ---@field output_vocab? lstm.Vocab
 ---@field labels? string[]
 ---@field meta table
+---@field pipeline? lstm.Pipeline what stands between raw data and the model; fit learns it, the file keeps it
 ---@field assumed? string
 local Model = {}
 ---@param train any tokens, windows, sequences, or {x =, y =}; padded arrays may have lengths and weights
 ---@param options? lstm.FitOptions
 ---@return lstm.History?, string? message, string? status, lstm.History? partial
 function Model:fit(train, options) end
----@param data any
+---Outputs. Of a raw table of rows: in the targets' own units; raw sequences are scaled as those that it learned from.
+---@param data any a raw table, windows, sequences, a string, tokens, arrays
 ---@param options? {batch: integer}
 ---@return lstm.Array|lstm.Array[] a list for sequences of different length that are read at every step
 function Model:predict(data, options) end
+---The n rows after those of a raw table, in the targets' own units; the model reads its own outputs where it must.
+---@param rows lstm.Table
+---@param n integer
+---@param options? {known: lstm.Table} the future of the columns that the model reads and does not foretell
+---@return lstm.Table
+function Model:forecast(rows, n, options) end
 ---The likeliest class of each output of predict: labels, symbols or numbers from 1. Raises for a model of numbers.
 ---@param data any
 ---@param options? {batch: integer}

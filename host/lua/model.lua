@@ -6,15 +6,17 @@ local layers = require "lstm.layers"
 local metadata = require "lstm.meta"
 local methods = require "lstm.methods"
 local options = require "lstm.options"
+local pipeline = require "lstm.pipeline"
 local seeds = require "lstm.seeds"
+local sequences = require "lstm.sequences"
 local sets = require "lstm.sets"
 local training = require "lstm.training"
 
 local module = {}
 
 -- What a model may have; others look whether it has what vocabularies, scalers and sets have.
-local FIELDS = {"core", "loss", "vocab", "output_vocab", "labels", "meta", "assumed"}
-local OPTIONAL = {"vocab", "output_vocab", "labels", "assumed",
+local FIELDS = {"core", "loss", "vocab", "output_vocab", "labels", "meta", "pipeline", "assumed"}
+local OPTIONAL = {"vocab", "output_vocab", "labels", "pipeline", "assumed",
   "encode", "size", "tometa", "apply", "gather", "x", "y", "kind", "shape", "totable"}
 local Model = methods.guard({}, "model", OPTIONAL, true)
 Model.__index = Model
@@ -176,6 +178,7 @@ function Model:strings()
   if self.vocab then strings.vocab = self.vocab:tometa() end
   if self.output_vocab then strings.output_vocab = self.output_vocab:tometa() end
   if self.labels then strings.labels = metadata.encode(self.labels, "labels") end
+  if self.pipeline then strings.pipeline = pipeline.tometa(self.pipeline) end
   for key, value in pairs(self.meta) do
     if type(key) ~= "string" then core.raise("meta: keys are strings, got " .. options.show(key)) end
     strings["meta." .. key] = metadata.encode(value, key)
@@ -209,6 +212,10 @@ local function read_strings(self, strings)
   local labels = strings.labels and metadata.decode(strings.labels)
   if type(labels) == "table" and #labels == outputs then self.labels = labels
   elseif strings.labels then problem = problem or "the labels are damaged" end
+  if strings.pipeline then
+    self.pipeline = pipeline.frommeta(strings.pipeline, inputs, outputs)
+    problem = problem or not self.pipeline and "the pipeline is damaged" or nil
+  end
   for key, value in pairs(strings) do
     local name = key:match("^meta%.(.+)$")
     if name then
@@ -357,7 +364,21 @@ end
 
 local predict_options = {batch = {type = "integer", default = 256, min = 1}}
 
-local function predict(self, data, opts, where)
+-- Data as the network takes it: strings encoded, tables of numbers as arrays, lists as sets, raw values scaled. And
+-- what brings outputs back into the units of raw rows.
+local function input_of(self, data, where)
+  if type(data) == "string" then return sequences.encoded({data}, self.vocab, where)[1] end
+  if type(data) == "table" and not getmetatable(data) and not data.gather and data.x == nil and data[1] ~= nil then
+    if sequences.is_list(data) then
+      data = sequences.new{x = data}
+    else
+      data = core.array(data, select(4, self.core:sizes()) and "int32" or "float32")
+    end
+  end
+  return pipeline.input(self, data, where)
+end
+
+local function run(self, data, opts, where)
   if sets.is_tokens(self, data, where) then return self:state():forward(data.ids) end
   local inputs, _, _, takes_ids = self.core:sizes()
   if type(data) == "userdata" and not takes_ids then
@@ -369,14 +390,34 @@ local function predict(self, data, opts, where)
   return predict_set(self, set, opts.batch)
 end
 
---- The model's outputs for windows, {x = array [N][T][I]}, such an array, a set of sequences, or a token sequence;
--- probabilities where the loss is a cross-entropy. Returns an array [N][O]; [N][T][O] where the model reads all steps
--- (a list of [T][O] for sequences that differ in length); [n][O] for n tokens; for one sequence [T][I] what belongs to
--- it.
+local function predict(self, data, opts, where)
+  local finish
+  data, finish = input_of(self, data, where)
+  local values = run(self, data, opts, where)
+  return finish and finish(values) or values
+end
+
+--- The model's outputs for windows, {x = array [N][T][I]}, such an array, a set or list of sequences, or a token
+-- sequence; probabilities where the loss is a cross-entropy. Returns an array [N][O]; [N][T][O] where the model reads
+-- all steps (a list of [T][O] for sequences that differ in length); [n][O] for n tokens; for one sequence [T][I] what
+-- belongs to it.
+-- Of a raw table of rows (lstm.csv) the columns that the model learned from are taken by name, scaled and cut into
+-- windows, and the outputs are in the targets' own units [n][outputs], in the order of rows:windows(...):targets().
+-- Rows that scale:apply made, windows and arrays stay as they are: scaled in, scaled out. Raw sequences are scaled
+-- where the model learned from scaled ones.
 -- opts: batch (sequences at once, default 256).
 function Model:predict(data, opts)
   opts = options.check(opts, predict_options, "predict")
   return (predict(self, data, opts, "predict"))      -- no tail call: errors count the levels
+end
+
+--- The n rows after those of a raw table (lstm.csv), as a table of the target columns in their own units: the model
+-- reads its own outputs where it needs rows that are not there yet.
+-- opts: known (a raw table of the future of the columns that the model reads and does not foretell; without it and with
+-- such columns n is at most ahead + steps - 1).
+-- Raises for a model that did not learn from windows, for too few rows, and for rows that are scaled already.
+function Model:forecast(rows, n, opts)
+  return (pipeline.forecast(self, rows, n, opts))    -- no tail call: errors count the levels
 end
 
 -- The likeliest class of each row, in nested lists as the array is nested.
@@ -405,11 +446,8 @@ end
 -- One sequence as state:forward takes it: [T][I], [T][1][I], ids [T] or [T][1].
 local function one_sequence(self, data, where)
   local inputs, _, _, takes_ids = self.core:sizes()
-  if sets.is_tokens(self, data, where) then return data.ids end
-  local x = data
-  if type(x) == "table" and not x.kind and not x.x and not x.gather then
-    x = core.array(x, takes_ids and "int32" or "float32")
-  end
+  local x = input_of(self, data, where)
+  if sets.is_tokens(self, x, where) then return x.ids end
   if type(x) == "userdata" then
     local n, width, more = x:shape()
     if not width and (takes_ids or inputs == 1) then return takes_ids and x or x:reshape{n, 1} end
@@ -502,6 +540,7 @@ function Model:evaluate(data, opts)
   opts = options.check(opts, {
     batch = {type = "integer", default = 256, min = 1}, loss = {choices = LOSSES, default = self.loss},
   }, "evaluate")
+  data = pipeline.input(self, data, "evaluate")
   return (module.evaluate(self, data, opts))         -- no tail call: errors count the levels
 end
 
