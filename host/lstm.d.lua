@@ -84,6 +84,10 @@ function lstm.readfile(path) end
 ---@param bytes string
 ---@return true?, string? message, string? status
 function lstm.writefile(path, bytes) end
+---The names of what is in a folder, sorted.
+---@param path string
+---@return string[]? names, string? message, string? status
+function lstm.folder(path) end
 
 -- --- data ------------------------------------------------------------------------------------------------------------
 
@@ -819,6 +823,7 @@ function lstm.isas() end
 ---@field below? number
 ---@field choices? any[]
 ---@field flag? boolean an option without a value
+---@field many? boolean an option that may be given several times: its value is a list, empty where it is not given
 ---@field optional? boolean a positional that may be left out
 ---@field alias? string|string[] other spellings
 ---@field value? string what the help calls the value

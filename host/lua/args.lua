@@ -14,6 +14,7 @@ local args = {}
 
 local declared = {
   "help", "default", "type", "min", "max", "above", "below", "choices", "flag", "optional", "value", "alias",
+  "many",
   ["#"] = true,
 }
 
@@ -88,7 +89,11 @@ local function read_option(parser, argv, i, result, given)
   end
   local value, problem = convert(item, text)
   if value == nil then return nil, problem end
-  result[item.field] = value
+  if item.many then
+    table.insert(result[item.field], value)
+  else
+    result[item.field] = value
+  end
   return i
 end
 
@@ -96,8 +101,8 @@ end
 -- table of the names that were given, or nil and one sentence, or nil, nil, text for --help.
 -- spec: about = text, then one table for each argument: {"name", ...} a positional, {"--name", ...} an option, with
 --   help, default, type ("string", "integer", "number"; default: that of the default value), min, max, above, below,
---   choices, flag = true (no value), optional = true (a positional that may be left out), alias (other spellings),
---   value (what to call the value in the help).
+--   choices, flag = true (no value), many = true (may be given several times: its value is a list), optional = true (a
+--   positional that may be left out), alias (other spellings), value (what to call the value in the help).
 -- argv: a list of strings, [0] = the script's name.
 function args.parse(spec, argv)
   local parser = read_spec(spec)
@@ -105,6 +110,7 @@ function args.parse(spec, argv)
   for _, item in ipairs(parser.options) do
     result[item.field] = item.default
     if item.flag then result[item.field] = item.default or false end
+    if item.many then result[item.field] = {} end
   end
   local i, only_words = 1, false
   while argv[i] do
@@ -199,9 +205,10 @@ function args.command(words, values, given, names)
   local line = {arg and arg[-1] or "lstm", arg and arg[0] or "script.lua"}
   for _, word in ipairs(words) do line[#line + 1] = word end
   for _, name in ipairs(names) do
-    if given[name] and values[name] ~= false then
-      line[#line + 1] = "--" .. name:gsub("_", "-")
-      if values[name] ~= true then line[#line + 1] = tostring(values[name]) end
+    local value = values[name]
+    for _, one in ipairs(given[name] and (type(value) == "table" and value or {value}) or {}) do
+      if one ~= false then line[#line + 1] = "--" .. name:gsub("_", "-") end
+      if one ~= false and one ~= true then line[#line + 1] = tostring(one) end
     end
   end
   for i, word in ipairs(line) do line[i] = quoted(word) end

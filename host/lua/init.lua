@@ -15,6 +15,14 @@ local lstm = {
   rng = core.rng,
 }
 
+--- The names of what is in a folder, sorted; or nil, message, status.
+function lstm.folder(path)
+  local list, message, status = core.folder(path)
+  if not list then return nil, message, status end
+  table.sort(list)
+  return list
+end
+
 --- Root of the mean squared difference of two arrays of one shape.
 function lstm.rmse(a, b)
   if type(a) ~= "userdata" or type(b) ~= "userdata" then core.raise("rmse: two arrays expected") end

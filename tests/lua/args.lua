@@ -58,6 +58,17 @@ function TestParse.testOneDashIsEnough()
   lu.assertEquals(assert(parse("a", "-lr", "1")).lr, 1)
 end
 
+function TestParse.testMany()
+  local list = {{"--try", type = "string", many = true}, {"--quiet", flag = true},
+    {"--n", type = "integer", many = true}}
+  local opt, given = args.parse(list, {"--try", "a=1", "--try=b c", "--n", "3", "--quiet"})
+  lu.assertEquals({opt.try, opt.n}, {{"a=1", "b c"}, {3}})
+  lu.assertStrMatches(args.command({}, opt, given, {"try", "quiet", "n"}),
+    ".* %-%-try a=1 %-%-try 'b c' %-%-quiet %-%-n 3")
+  lu.assertEquals(args.parse(list, {}).try, {})
+  lu.assertEquals(select(2, args.parse(list, {"--n", "3", "--n", "x"})), '--n must be a whole number, got "x"')
+end
+
 function TestParse.testKeepAndRecall()
   local opt = assert(parse("a", "--hidden", "64", "--lr", "0.1"))
   local text = args.keep(opt, {"hidden", "lr", "init", "out"})
