@@ -1,11 +1,40 @@
--- program.lua: what programs that train have in common; scripts/chars.lua and scripts/forecast.lua are made with it.
+-- program.lua: what programs that train have in common; those of scripts/ are made with it.
 --
---   local program = require "lstm.program"(opt, given, unkept)
+--   local programs = require "lstm.program"
+--   local opt, given = lstm.args(programs.with({about = ..., {"file"}, {"--hidden", default = 64}}, "seed", "out"))
+--   local program = programs(opt, given, unkept)
 --
 -- opt, given: what lstm.args returned; unkept: names of the options that a resumed run is to be told again.
 
 local args = require "lstm.args"
 local plot = require "lstm.plot"
+
+local programs = {}
+
+-- Options that many programs have, by field.
+local shared = {
+  init = {"--init", default = "default", choices = {"default", "pytorch"}, help = "how weights begin"},
+  seed = {"--seed", default = 1, min = 0, help = "where random numbers begin"},
+  patience = {"--patience", type = "integer", min = 1, help = "stop after so many looks without an improvement"},
+  out = {"--out", type = "string", value = "FILE", help = "save the model here"},
+  load = {"--load", type = "string", value = "MODEL", help = "do not train: use a model that --out saved"},
+  checkpoint = {"--checkpoint", type = "string", value = "FILE", help = "save the run here, to resume it"},
+  resume = {"--resume", type = "string", value = "FILE",
+    help = "go on exactly where a checkpoint stopped, with the options it was made with; the run goes on being saved" ..
+      " there unless --checkpoint names another file"},
+  loss_plot = {"--loss-plot", type = "string", value = "FILE", help = "draw the loss here, as in loss.svg"},
+  verbose = {"--verbose", default = 1, min = 0, max = 2, help = "0 no progress, 1 a line, 2 a line for each look"},
+}
+
+--- A declaration for lstm.args with these of the options above at its end.
+function programs.with(spec, ...)
+  for _, name in ipairs{...} do
+    local copy = {}
+    for key, value in pairs(shared[name]) do copy[key] = value end
+    spec[#spec + 1] = copy
+  end
+  return spec
+end
 
 local Program = {}
 Program.__index = Program
@@ -44,6 +73,38 @@ end
 function Program:check_conflict(path, text, free)
   local now, before = args.conflict(self.opt, self.given, text, free)
   if now then args.stop(("%s conflicts with %s, which %s was made with"):format(now, before, path)) end
+end
+
+--- The model of a file that a program saved with meta[name]; or the end.
+function Program:open(path, name)
+  local model = self.need(require "lstm.model".load(path))
+  if not model.meta[name] then args.stop(path .. " was not made by this script") end
+  return model
+end
+
+--- --resume: the model of the run, and its options for all that the command line leaves open.
+-- name: where in meta the program kept them (args.keep); free: names of those that may differ.
+function Program:reopen(name, free)
+  local path = self.opt.resume
+  local model = self:open(path, name)
+  if not self.position_of(model) then
+    args.stop(path .. " is a model, not a checkpoint of a run: --checkpoint makes one, --load uses a model")
+  end
+  self:check_conflict(path, model.meta[name], free)
+  args.recall(self.opt, self.given, model.meta[name])
+  return model
+end
+
+--- A run that is resumed needs something left to do. count: what an epoch goes through in batches.
+function Program:check_epochs(model, count)
+  local opt = self.opt
+  local per_epoch = math.ceil(count / opt.batch)
+  local done, due = self.position_of(model)
+  local total = opt.epochs * per_epoch
+  if total < done or total == done and not due then
+    args.stop(("%s is already at epoch %d; --epochs counts from the beginning, so %d leaves nothing to do"):format(
+      opt.resume, math.floor(done / per_epoch), opt.epochs))
+  end
 end
 
 --- With --load only the options named in `useful` mean something.
@@ -95,4 +156,8 @@ function Program:fit(model, train, options, style)
   return history
 end
 
-return function(opt, given, unkept) return setmetatable({opt = opt, given = given, unkept = unkept}, Program) end
+local function new(_, opt, given, unkept)
+  return setmetatable({opt = opt, given = given, unkept = unkept}, Program)
+end
+
+return setmetatable(programs, {__call = new})
