@@ -142,6 +142,7 @@ int host_pushmetrics(lua_State *L, const lstm_metrics *metrics); /* loss, weight
 void host_open_model(lua_State *L, int core);
 void host_open_state(lua_State *L, int core);
 void host_open_trainer(lua_State *L, int core);
+void host_open_metrics(lua_State *L, int core); /* metrics.c */
 
 /* Pairs of a table of strings as metadata; the array is a userdata that is pushed, and the strings stay in the table.
    */

@@ -278,6 +278,66 @@ function lstm.zscore(rows) end
 ---@return number
 function lstm.rmse(a, b) end
 
+---Counts of targets by class: of the truth (rows) and of the guess (columns). tostring: a table, or of more than 20
+---classes the most frequent mistakes. `#confusion`: how many classes.
+---@class lstm.Confusion
+---@field labels (string|number)[]
+---@field counts lstm.Array int32 [K][K]
+local Confusion = {}
+---@return number
+function Confusion:total() end
+---@return number share of right guesses
+function Confusion:accuracy() end
+---The share of right ones among the guesses of a label; NaN without any. Raises for an unknown label.
+---@param label string|number
+---@return number
+function Confusion:precision(label) end
+---The share of a label's targets that were found; NaN without any. Raises for an unknown label.
+---@param label string|number
+---@return number
+function Confusion:recall(label) end
+---Of one label, or the mean over the labels that occur.
+---@param label? string|number
+---@return number
+function Confusion:f1(label) end
+
+---Figures of a truth and a guess; the truth comes first.
+---@class lstm.metricss
+lstm.metrics = {}
+---@param truth lstm.Array
+---@param guess lstm.Array of the same shape
+---@return number
+function lstm.metrics.rmse(truth, guess) end
+---@param truth lstm.Array
+---@param guess lstm.Array of the same shape
+---@return number
+function lstm.metrics.mae(truth, guess) end
+---The sum of squared errors over the sum of the truth's squares.
+---@param truth lstm.Array
+---@param guess lstm.Array of the same shape
+---@return number
+function lstm.metrics.esr(truth, guess) end
+---@param truth any[]|lstm.Array a list of labels or numbers, or an int32 array; false: no target
+---@param guess any[]|lstm.Array
+---@return number
+function lstm.metrics.accuracy(truth, guess) end
+---Of the class `positive`, or the mean over the classes that occur.
+---@param truth any[]|lstm.Array
+---@param guess any[]|lstm.Array
+---@param positive? any
+---@return number
+function lstm.metrics.f1(truth, guess, positive) end
+---exp of the mean -log p of the true classes.
+---@param truth integer[]|lstm.Array classes from 1
+---@param probabilities lstm.Array [N][K]
+---@return number
+function lstm.metrics.perplexity(truth, probabilities) end
+---@param truth any[]|lstm.Array
+---@param guess any[]|lstm.Array
+---@param labels? any[] their order (default: those that occur, sorted)
+---@return lstm.Confusion
+function lstm.metrics.confusion(truth, guess, labels) end
+
 ---A set of sequences of different length, made by lstm.sequences. `#set`: how many.
 ---@class lstm.Sequences
 ---@field kind "sequences"
@@ -325,6 +385,10 @@ function lstm.sequences(options) end
 ---@field meta? table what travels in the file: strings, numbers, booleans, vocabularies, scalers, tables of these
 ---@field [integer] lstm.Layer explicit form: the layers
 
+---f1: of classes the mean over those that occur, of binary outputs that of the positive side; esr: the sum of squared
+---errors over the sum of squared targets, as for audio.
+---@alias lstm.Metric "accuracy"|"perplexity"|"rmse"|"mae"|"f1"|"esr"
+
 ---The options of fit. Classes in data are labels or numbers from 1, as classify gives them; ids of tokens are from 0, and
 ---so are the classes that trainer:train and trainer:evaluate take as arrays.
 ---@class lstm.FitOptions
@@ -365,7 +429,8 @@ function lstm.sequences(options) end
 ---@field resume? string|boolean the checkpoint to go on from; true: that of `checkpoint`, where there is one
 ---@field patience? integer stops after so many looks without an improvement (default: never)
 ---@field min_delta? number what counts as one (default 0)
----@field monitor? "val_loss"|"loss"|"accuracy"|"norm" decides which weights are best (default "val_loss", or "loss")
+---@field monitor? "val_loss"|"loss"|"norm"|lstm.Metric decides which weights are best (default "val_loss", or "loss")
+---@field metrics? lstm.Metric[] also measured on the validation data (of classes the accuracy always is)
 ---@field verbose? 0|1|2 0 silent, 1 a progress line (default), 2 also a line for each look
 ---@field title? string of the progress line
 ---@field on_epoch? fun(row: lstm.Row, history: lstm.History, trainer: lstm.Trainer): boolean? at each look; false stops
@@ -414,9 +479,15 @@ function Model:classify(data, options) end
 ---@return lstm.Trace
 function Model:trace(data, options) end
 ---@param data any
----@param options? {batch: integer, loss: lstm.Loss}
----@return {loss: number, count: number, accuracy: number?}
+---The mean loss on data with targets, the accuracy of classes, and each metric by its name.
+---@param options? {batch: integer, loss: lstm.Loss, metrics: lstm.Metric[]}
+---@return {loss: number, count: number, accuracy: number?, [lstm.Metric]: number?}
 function Model:evaluate(data, options) end
+---How often each class was taken for each other on data with targets. Raises where the loss is not for classes.
+---@param data any
+---@param options? {batch: integer}
+---@return lstm.Confusion
+function Model:confusion(data, options) end
 ---@param options? {prime: string, length: integer, temperature: number, seed: integer, state: lstm.State}
 ---@return fun(): string?
 function Model:generate(options) end
@@ -641,8 +712,8 @@ local Pair = {}
 ---@return lstm.History?, string? message, string? status, lstm.History? partial
 function Pair:fit(train, options) end
 ---@param data any
----@param options? {batch: integer}
----@return {loss: number, count: number, accuracy: number?}
+---@param options? {batch: integer, metrics: lstm.Metric[]}
+---@return {loss: number, count: number, accuracy: number?, [lstm.Metric]: number?}
 function Pair:evaluate(data, options) end
 ---What the decoder writes for a source, reading what it wrote: a string, a list of ids from 0, or an array [max][O]; for
 ---a list of sources a list of these.
@@ -674,7 +745,7 @@ function Pair:parameters() end
 ---@field step? integer
 ---@field loss number mean over the batches since the last look
 ---@field val_loss? number where there is a validation set
----@field accuracy? number of the validation set, for classes
+---@field accuracy? number of the validation set, for classes; so are the other metrics, where they were asked for
 ---@field lr? number
 ---@field norm? number of the last gradient
 ---@field seconds? number since the run began

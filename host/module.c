@@ -447,6 +447,7 @@ int luaopen_lstm_core(lua_State *L) {
   host_open_model(L, core);
   host_open_state(L, core);
   host_open_trainer(L, core);
+  host_open_metrics(L, core);
   lua_settop(L, core);
   return 1;
 }

@@ -4,6 +4,7 @@
 -- run that goes on from a checkpoint trains on the same batches, bit for bit.
 
 local core = require "lstm.core"
+local evaluate = require "lstm.evaluate"
 local history = require "lstm.history"
 local models = require "lstm.model"
 local options = require "lstm.options"
@@ -120,25 +121,40 @@ local spec = training.with{
   loss = {choices = models.LOSSES}, burn_in = {type = "integer", min = 0}, bucket = {type = "boolean"},
   checkpoint = {type = "string"}, resume = {type = {"string", "boolean"}},
   patience = {type = "integer", min = 1}, min_delta = {type = "number", default = 0, min = 0},
-  monitor = {type = "string"}, verbose = {type = "integer", default = 1, min = 0, max = 2},
+  monitor = {type = "string"}, metrics = {type = "table"}, verbose = {type = "integer", default = 1, min = 0, max = 2},
   on_epoch = {type = "function"}, on_step = {type = "function"}, validate_every = {type = "integer", min = 1},
   shuffle = {type = "boolean", default = true}, seconds = {type = "number", above = 0},
   threads = {type = "integer", min = 1}, title = {type = "string"},
 }
 
-local MONITORS = {"loss", "val_loss", "accuracy", "norm"}
+local function contains(list, value)
+  for _, one in ipairs(list) do
+    if one == value then return true end
+  end
+  return false
+end
 
--- What decides which look was the best must be in the history, and be known to be before weights change.
-local function check_monitor(opts)
-  local name, known = opts.monitor, false
-  for _, one in ipairs(MONITORS) do known = known or one == name end
-  if not known then core.raise("fit: " .. options.unknown("monitor", name, MONITORS)) end
-  if (name == "val_loss" or name == "accuracy") and not opts.validation then
-    core.raise(('fit: monitor = "%s" needs validation data'):format(name))
+-- What decides which look was the best must be in the history, and be known to be before weights change. Returns the
+-- metrics to measure.
+local function check_monitor(opts, asked)
+  local name, metrics = opts.monitor, evaluate.names(opts.loss)
+  local known = {"loss", "val_loss", "norm"}
+  for _, one in ipairs(metrics) do known[#known + 1] = one end
+  if (asked or name == "val_loss" or contains(metrics, name)) and not opts.validation then
+    core.raise(("fit: %s validation data"):format(asked and "metrics are measured on" or
+      ('monitor = "%s" needs'):format(name)))
   end
-  if name == "accuracy" and not opts.loss:find("cross_entropy", 1, true) then
-    core.raise(('fit: monitor = "accuracy" is for classes, the loss is "%s"'):format(opts.loss))
+  if name and not contains(known, name) then
+    if contains(evaluate.NAMES, name) then
+      core.raise(('fit: monitor = "%s" does not fit the loss "%s" (there are %s)'):format(name, opts.loss,
+        options.list(known)))
+    end
+    core.raise("fit: " .. options.unknown("monitor", name, known))
   end
+  if contains(metrics, name) then
+    asked = {name, (table.unpack or unpack)(asked or {})}      -- luacheck: ignore unpack
+  end
+  return opts.validation and evaluate.wanted(asked, opts.loss, "fit") or nil
 end
 
 local function check_options(model, train, given)
@@ -148,7 +164,7 @@ local function check_options(model, train, given)
   opts.loss = opts.loss or model.loss
   opts.seed = opts.seed or seeds.next()
   if opts.resume == true and not opts.checkpoint then core.raise("fit: resume = true needs checkpoint = path") end
-  if opts.monitor then check_monitor(opts) end
+  opts.metrics = check_monitor(opts, opts.metrics)
   return opts
 end
 
@@ -253,7 +269,11 @@ end
 
 -- The loss on data: by the trainer's own, which knows label_smoothing and its kin.
 function one.evaluate(model, data, opts, trainer, stop)
-  return models.evaluate(model, data, {loss = opts.loss, trainer = trainer, burn_in = opts.burn_in}, stop)
+  local meter = evaluate.run(model, data, {
+    loss = opts.loss, trainer = trainer, burn_in = opts.burn_in, metrics = opts.metrics,
+    plain = not opts.label_smoothing and not opts.class_weights,
+  }, stop)
+  return meter and meter:result()
 end
 
 -- Raises where data cannot be evaluated, before weights change.
@@ -338,7 +358,7 @@ function Run:restore(strings)
   if strings["fit.data"] ~= self.hash then return nil, "the training data are not those of that run" end
   local record, problem = history.frommeta(strings["fit.history"] or "")
   if not record then return nil, problem end
-  if (record.monitor == "val_loss" or record.monitor == "accuracy") and not self.opts.validation then
+  if record.monitor ~= "loss" and record.monitor ~= "norm" and not self.opts.validation then
     return nil, "that run had validation data, which decide on its best weights: give validation again"
   end
   self.history, self.position = record, tonumber(strings["fit.position"])
@@ -394,7 +414,8 @@ function Run:measure()
     local result = self.how.evaluate(self.model, self.opts.validation, self.opts, self.trainer, core.interrupted)
     self.due = not result
     if not result then return nil end
-    row.val_loss, row.accuracy = result.loss, result.accuracy
+    row.val_loss = result.loss
+    for _, name in ipairs(self.opts.metrics) do row[name] = result[name] end
   end
   row.seconds = self:seconds()
   self.sum, self.count = 0, 0
@@ -548,7 +569,7 @@ local function new_run(model, train, opts, how)
     model = model, how = how, opts = opts, source = source, total = total, position = 0, sum = 0, count = 0, before = 0,
     interval = opts.validate_every or default_interval(source, total), hash = hash_of(source), shown = {},
     history = history.new{monitor = opts.monitor, min_delta = opts.min_delta,
-      mode = opts.monitor == "accuracy" and "max" or "min"},
+      mode = evaluate.mode(opts.monitor)},
   }, Run)
 end
 
@@ -580,8 +601,9 @@ end
 --   freeze (a list of the numbers of layers), layer_rates (what each layer's lr is multiplied by)
 --   checkpoint (path, written at each look and at the end), resume (path, or true: the checkpoint if there is one; the
 --   seed and the options that say how weights move are those of that run where they are not given)
---   seconds (a time budget), patience (looks without an improvement of min_delta in `monitor`: "val_loss", else "loss";
---   or "accuracy", the larger the better, or "norm")
+--   seconds (a time budget), patience (looks without an improvement of min_delta in `monitor`: "val_loss", else "loss",
+--   or "norm", or a metric), metrics (a list of "accuracy", "perplexity", "rmse", "mae", "f1" and "esr", of the
+--   validation data)
 --   verbose 1 (0 silent, 2 a line for each look), title, on_epoch(row, history, trainer) at each look and
 --   on_step(info, trainer): false stops
 -- Returns the history; or nil, message, status, history where the world stops it: "interrupted" (Ctrl-C), "not_finite",

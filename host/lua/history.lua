@@ -12,7 +12,8 @@ History.__index = History
 History.__name = "lstm.history"
 
 -- Columns come in this order wherever they are shown; others follow by name.
-local known = {"epoch", "step", "loss", "val_loss", "lr", "norm", "seconds"}
+local known = {"epoch", "step", "loss", "val_loss", "accuracy", "perplexity", "rmse", "mae", "f1", "esr", "lr", "norm",
+  "seconds"}
 
 --- A new, empty history.
 -- opts: monitor ("val_loss" where rows have it, else "loss"): the column that decides which row is best;

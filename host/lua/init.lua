@@ -34,7 +34,7 @@ end
 -- that only runs a model starts at once.
 local sources = {
   vocab = {"lstm.vocab"}, csv = {"lstm.csv"}, plot = {"lstm.plot"}, args = {"lstm.args"},
-  progress = {"lstm.progress"}, history = {"lstm.history"},
+  metrics = {"lstm.metrics"}, progress = {"lstm.progress"}, history = {"lstm.history"},
   table = {"lstm.windows", "table"}, sequences = {"lstm.sequences", "new"},
   minmax = {"lstm.scale", "minmax"}, zscore = {"lstm.scale", "zscore"},
   model = {"lstm.model", "new"}, load = {"lstm.model", "load"},

@@ -475,73 +475,18 @@ function Model:trace(data, opts)
   return state:traced()
 end
 
-local Sums = {}
-Sums.__index = Sums
-
-function Sums:add(loss, weight, targets, correct)
-  self.loss, self.weight = self.loss + loss, self.weight + weight
-  self.targets, self.correct = self.targets + targets, self.correct + correct
-end
-
-local function new_sums() return setmetatable({loss = 0, weight = 0, targets = 0, correct = 0}, Sums) end
-
--- What a batch costs: by the trainer's loss where there is one, else by the loss of this name.
-local function measure(state, x, y, opts, extra)
-  if opts.trainer then return opts.trainer:evaluate(state, x, y, extra) end
-  return state:evaluate(x, y, opts.loss, extra)
-end
-
--- One stream over the whole text, from rest, in pieces that are small enough to be interrupted.
-local function evaluate_tokens(self, tokens, opts, sums, stop)
-  local n, piece = #tokens.ids, 256
-  if n < 2 then core.raise("evaluate: at least two tokens are needed") end
-  local state, at = self:batch_state(1), 0
-  local x, y
-  while at < n - 1 do
-    local steps = math.min(piece, n - 1 - at)
-    if not x or #x ~= steps then x, y = core.zeros({steps, 1}, "int32"), core.zeros({steps, 1}, "int32") end
-    core.gather_streams(tokens.ids, core.array({at}, "int32"), steps, x, y)
-    sums:add(measure(state, x, y, opts))
-    at = at + steps
-    if stop and stop() then return end
-  end
-end
-
-local function evaluate_set(self, set, opts, sums, stop)
-  local size = opts.batch or 256
-  local state = self:batch_state(math.min(size, set.count))
-  set.burn_in = opts.burn_in
-  for first = 0, set.count - 1, size do
-    local x, y, extra = set:batch(core.range(first, math.min(size, set.count - first)))
-    state:reset()
-    sums:add(measure(state, x, y, opts, extra))
-    if stop and stop() then return end
-  end
-end
-
---- What Model:evaluate does; nil where stop() is true between two pieces. opts: loss, or a trainer whose loss it is;
--- batch, burn_in (steps of each sequence that do not count).
-function module.evaluate(self, data, opts, stop)
-  local sums = new_sums()
-  if sets.is_tokens(self, data, "evaluate", true) then
-    evaluate_tokens(self, data, opts, sums, stop)
-  else
-    evaluate_set(self, sets.of(self, data, opts.loss, "evaluate"), opts, sums, stop)
-  end
-  if stop and stop() then return nil end
-  local result = {loss = sums.loss / sums.weight, count = sums.targets}
-  if opts.loss:find("cross_entropy", 1, true) then result.accuracy = sums.correct / sums.targets end
-  return result
-end
-
---- The mean loss on data with targets: {loss =, count =, accuracy = (of classes)}. Does not train.
--- A token sequence is read as one stream from rest. opts: batch (default 256), loss (default the model's).
+--- The mean loss on data with targets, and more: {loss =, count =, accuracy = (of classes), ...}. Does not train.
+-- A token sequence is read as one stream from rest. opts: batch (default 256), loss (default the model's), metrics (a
+-- list of "perplexity", "rmse", "mae", "f1", "esr": see evaluate.lua).
 function Model:evaluate(data, opts)
-  opts = options.check(opts, {
-    batch = {type = "integer", default = 256, min = 1}, loss = {choices = LOSSES, default = self.loss},
-  }, "evaluate")
   data = pipeline.input(self, data, "evaluate")
-  return (module.evaluate(self, data, opts))         -- no tail call: errors count the levels
+  return (require "lstm.evaluate".model(self, data, opts, LOSSES))   -- no tail call: errors count the levels
+end
+
+--- How often each class was taken for each other on data with targets: an lstm.confusion. opts: batch (default 256).
+function Model:confusion(data, opts)
+  data = pipeline.input(self, data, "confusion")
+  return (require "lstm.evaluate".confusion(self, data, opts))
 end
 
 local function all(...) return ... end

@@ -354,30 +354,25 @@ end
 
 function how.trainer(self, source, opts) return new_trainer(self, source, opts, "fit") end
 
-local function evaluate(self, data, opts, trainer, stop)
+-- The meter after the data; nil where stop() is true.
+local function evaluate(self, data, opts, stop)
   local set = set_of(self, data, "evaluate")
   local size = opts.batch or 256
-  local state = self.decoder:batch_state(math.min(size, set.count))
-  local loss, weight, targets, correct = 0, 0, 0, 0
+  local meter = require "lstm.evaluate".meter(self.decoder, math.min(size, set.count), opts)
   for first = 0, set.count - 1, size do
     local x, y, extra = set:batch(core.range(first, math.min(size, set.count - first)))
-    local with = {lengths = extra.given_lengths, initial = final_states(self, x, extra.lengths)}
-    local a, b, c, d
-    if trainer then
-      a, b, c, d = trainer.decoder:evaluate(state, extra.given, y, with)
-    else
-      a, b, c, d = state:evaluate(extra.given, y, opts.loss, with)
-    end
-    loss, weight, targets, correct = loss + a, weight + b, targets + c, correct + d
+    meter:add(extra.given, y, {lengths = extra.given_lengths, initial = final_states(self, x, extra.lengths)})
     if stop and stop() then return nil end
   end
-  local result = {loss = loss / weight, count = targets}
-  if not self.numbers then result.accuracy = correct / targets end
-  return result
+  return meter
 end
 
 function how.evaluate(self, data, opts, trainer, stop)
-  return evaluate(self, data, {loss = opts.loss}, trainer, stop)
+  local meter = evaluate(self, data, {
+    loss = opts.loss, trainer = trainer.decoder, metrics = opts.metrics,
+    plain = not opts.label_smoothing and not opts.class_weights,
+  }, stop)
+  return meter and meter:result()
 end
 
 function how.exists(path) return core.exists(path .. ".decoder") end
@@ -451,11 +446,15 @@ function Pair:batch(data)
   return set:batch(core.range(0, set.count))
 end
 
---- The mean loss on data, with teacher forcing: {loss =, count =, accuracy = (of tokens)}. opts: batch (default 256).
+--- The mean loss on data, with teacher forcing: {loss =, count =, accuracy = (of tokens)}. opts: batch (default 256),
+-- metrics (as for a model).
 function Pair:evaluate(data, opts)
-  opts = options.check(opts, {batch = {type = "integer", default = 256, min = 1}}, "evaluate")
+  opts = options.check(opts, {
+    batch = {type = "integer", default = 256, min = 1}, metrics = {type = "table"},
+  }, "evaluate")
   opts.loss = self.loss
-  return (evaluate(self, data, opts))                          -- no tail call: errors count the levels
+  opts.metrics = require "lstm.evaluate".wanted(opts.metrics, self.loss, "evaluate")
+  return (evaluate(self, data, opts):result())                 -- no tail call: errors count the levels
 end
 
 -- --- running --------------------------------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ function TestOptions.testValidationAndMonitorAreCheckedFirst()
   refused("fit: validation: array: number expected, got string", {validation = {x = {{1, 2}}, y = {"a"}}})
   refused('fit: unknown monitor "val_los", did you mean "val_loss"?', {monitor = "val_los"})
   refused('fit: monitor = "val_loss" needs validation data', {monitor = "val_loss"})
-  refused('fit: monitor = "accuracy" is for classes, the loss is "mse"', {monitor = "accuracy", validation = set})
+  refused('fit: monitor = "accuracy" does not fit the loss "mse"', {monitor = "accuracy", validation = set})
 end
 
 function TestOptions.testAccuracyIsTheBetterTheLarger()

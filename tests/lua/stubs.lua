@@ -66,7 +66,7 @@ function TestStubs.testClassesOfData()
   for owner, object in pairs{
     Vocab = vocab, Tokens = vocab:encode "abcabc", Table = rows, Windows = rows:windows{look_back = 1},
     Scaler = lstm.minmax(rows), History = lstm.history.new(), Bar = lstm.progress.new{verbose = 0},
-    Sequences = lstm.sequences{x = {{1}}},
+    Sequences = lstm.sequences{x = {{1}}}, Confusion = lstm.metrics.confusion({1}, {1}),
   } do
     lu.assertEquals(sorted(declared(owner)), sorted(functions(getmetatable(object))), owner)
   end
@@ -74,7 +74,7 @@ end
 
 -- Functions inside the module's tables: lstm.csv.parse.
 function TestStubs.testModulesInTheModule()
-  for _, name in ipairs{"vocab", "csv", "args", "plot", "progress", "history"} do
+  for _, name in ipairs{"vocab", "csv", "args", "plot", "progress", "history", "metrics"} do
     lu.assertEquals(sorted(declared("lstm%." .. name)), sorted(functions(lstm[name])), name)
   end
 end
