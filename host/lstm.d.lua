@@ -900,8 +900,9 @@ function lstm.isas() end
 ---@field value? string what the help calls the value
 
 ---The command line of a script: lstm.args{about = "...", {"file", help = "..."}, {"--hidden", default = 128}, ...}.
----Returns the values by name (dashes become underscores) and which of them were given. --help prints a text and ends
----the program with code 0; a mistake prints a sentence and ends it with code 2.
+---Returns the values by name (dashes become underscores) and which of them were given. --help and --version print a
+---text and end the program with code 0; a mistake prints a sentence and ends it with code 2. In the help:
+---examples = {{"data.csv --hidden 64", "what that does"}, ...}.
 ---@class lstm.arguments
 ---@overload fun(spec: table, argv?: string[]): table<string, any>, table<string, boolean>
 lstm.args = {}

@@ -13,21 +13,6 @@
 
 enum { FINE = 0, FAILED = 1, USAGE = 2, INTERRUPTED = 130 };
 
-static const char usage[] =
-    "usage: lstm [options] [script [arguments]]\n"
-    "  -e CHUNK      run a piece of Lua\n"
-    "  -l NAME       require NAME and keep it in a global of that name\n"
-    "  -i            a prompt, after the script if there is one\n"
-    "  -             the script is standard input\n"
-    "  --            no more options\n"
-    "  --threads N   calculate with N threads (all cores if not given)\n"
-    "  --isa NAME    calculate with this instruction set: scalar, sse2, avx2, avx512, neon\n"
-    "  --seed N      where random numbers begin (1 if not given)\n"
-    "  -v            print the version\n"
-    "  -h, --help    print this\n"
-    "Without a script: a prompt on a terminal, else the script is standard input.\n"
-    "Exit codes: 0 fine, 1 the script failed, 2 wrong usage, 130 Ctrl-C. LSTM_TRACE=1 shows the whole traceback.\n";
-
 static lua_State *main_state;
 
 /* --- Ctrl-C ------------------------------------------------------------------------------------------------------- */
@@ -214,9 +199,48 @@ static void set_arg(lua_State *L, int argc, char **argv, int script) {
   lua_setglobal(L, "arg");
 }
 
+/* Pushes a function of host/lua/commands.lua. */
+static void push_command(lua_State *L, const char *name) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lstm.commands");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+static int print_help(lua_State *L) {
+  push_command(L, "help");
+  lua_call(L, 0, 1);
+  fputs(lua_tostring(L, -1), stdout);
+  return FINE;
+}
+
+/* Runs the command of this name, if there is one. Returns an exit code, or -1 where the word is a script. */
+static int run_command(lua_State *L, int argc, char **argv, int script) {
+  const char *name = argv[script];
+  size_t n = strlen(name);
+  int i;
+  if (strcmp(name, "-") == 0 || (n >= 4 && strcmp(name + n - 4, ".lua") == 0)) return -1;
+  push_command(L, "find");
+  lua_pushstring(L, name);
+  lua_call(L, 1, 2);
+  if (!lua_isnil(L, -1)) return wrong_usage(lua_tostring(L, -1), "");
+  lua_pop(L, 1);
+  if (lua_isnil(L, -1)) return -1;
+  lua_createtable(L, argc, 0);
+  for (i = script + 1; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i - script);
+  }
+  return host_report(L, host_call(L, 1, 0));
+}
+
 static int run_script(lua_State *L, int argc, char **argv, int script) {
   const char *name = argv[script];
-  int i, status = luaL_loadfile(L, strcmp(name, "-") == 0 ? NULL : name);
+  int i, status = run_command(L, argc, argv, script);
+  if (status >= 0) return status;
+  lua_settop(L, 0);
+  status = luaL_loadfile(L, strcmp(name, "-") == 0 ? NULL : name);
   if (status == 0) {
     luaL_checkstack(L, argc, "too many arguments");
     for (i = script + 1; i < argc; i++) lua_pushstring(L, argv[i]);
@@ -239,8 +263,9 @@ static int option(lua_State *L, command_line *c, int *i) {
   char letter = name[1];
   int result;
   if (strcmp(name, "-i") == 0) return c->interactive = 1, -1;
-  if (strcmp(name, "-v") == 0) return printf("lstm %s, %s\n", LSTM_VERSION_STRING, LUA_RELEASE), c->ran = 1, -1;
-  if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) return fputs(usage, stdout), FINE;
+  if (strcmp(name, "-v") == 0 || strcmp(name, "--version") == 0)
+    return printf("lstm %s, %s\n", LSTM_VERSION_STRING, LUA_RELEASE), c->ran = 1, -1;
+  if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) return print_help(L);
   if (letter != '-' && letter != 'e' && letter != 'l') return wrong_usage("unknown option ", name);
   rest = letter == '-' ? strchr(name, '=') : name[2] ? name + 1 : NULL;
   if (rest) value = rest + 1;

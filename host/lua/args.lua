@@ -5,6 +5,7 @@
 --     {"file", help = "text to learn from"},
 --     {"--hidden", default = 128, min = 1, help = "cells per layer"},
 --     {"--quiet", flag = true, help = "no progress line"},
+--     examples = {{"poems.txt --hidden 256", "with more cells"}},
 --   }
 --   print(opt.file, opt.hidden, opt.quiet)
 
@@ -26,10 +27,19 @@ local function kind_of(default)
   return default == math.floor(default) and not tostring(default):find("[.eE]") and "integer" or "number"
 end
 
+local function raise_declaration(given)
+  error(('args: an argument %s, as in {"--hidden", default = 128}; got %s'):format(
+    type(given) == "table" and "has a name" or "is declared as a table",
+    options.show(type(given) == "table" and given[1] or given)), 5)
+end
+
 -- Reads the declarations: a list of positionals, options by spelling, and all spellings in order.
 local function read_spec(spec)
+  if type(spec) ~= "table" then error("args: the declaration must be a table, got " .. options.show(spec), 4) end
+  options.check(spec, {"about", "examples", "version", ["#"] = true}, "args", 4)
   local parser = {about = spec.about, positionals = {}, options = {}, by_name = {}, names = {}}
   for _, given in ipairs(spec) do
+    if type(given) ~= "table" or type(given[1]) ~= "string" then raise_declaration(given) end
     local item = options.check(given, declared, "args", 4)
     item.name, item.field = given[1], field_of(given[1])
     item.type = item.type or kind_of(item.default)
@@ -97,9 +107,16 @@ local function read_option(parser, argv, i, result, given)
   return i
 end
 
+local function base_name(path) return path and path:match("[^/\\]+$") or "script.lua" end
+
+local function version_line(spec, program)
+  return ("%s, %s\n"):format(base_name(program), spec.version or "lstm " .. require "lstm.core".version)
+end
+
 --- Reads a command line. Returns a table of values by name (dashes become underscores, flags are true or false) and a
--- table of the names that were given, or nil and one sentence, or nil, nil, text for --help.
--- spec: about = text, then one table for each argument: {"name", ...} a positional, {"--name", ...} an option, with
+-- table of the names that were given, or nil and one sentence, or nil, nil, text for --help and --version.
+-- spec: about = text, examples = list of {arguments, what that does} for the help, version = text (default: that of
+--   this library), then one table for each argument: {"name", ...} a positional, {"--name", ...} an option, with
 --   help, default, type ("string", "integer", "number"; default: that of the default value), min, max, above, below,
 --   choices, flag = true (no value), many = true (may be given several times: its value is a list), optional = true (a
 --   positional that may be left out), alias (other spellings), value (what to call the value in the help).
@@ -117,6 +134,8 @@ function args.parse(spec, argv)
     local word = argv[i]
     if not only_words and (word == "--help" or word == "-h" or word == "-help") and not parser.by_name[word] then
       return nil, nil, args.help(spec, argv[0])
+    elseif not only_words and word == "--version" and not parser.by_name[word] then
+      return nil, nil, version_line(spec, argv[0])
     elseif not only_words and word == "--" then
       only_words = true
     elseif not only_words and word:find("^%-.") then
@@ -202,7 +221,9 @@ end
 --- The command line that starts this script again: program, script, `words`, then those of the options `names` that
 -- were given. A shell reads it as it stands.
 function args.command(words, values, given, names)
-  local line = {arg and arg[-1] or "lstm", arg and arg[0] or "script.lua"}
+  local line = {}
+  for i = -20, 0 do line[#line + 1] = arg and arg[i] end                  -- lstm --threads 2 script.lua
+  if #line == 0 then line = {"lstm", "script.lua"} end
   for _, word in ipairs(words) do line[#line + 1] = word end
   for _, name in ipairs(names) do
     local value = values[name]
@@ -218,6 +239,7 @@ end
 --- Ends the program with one sentence on stderr, after the script's name. code: 1 if not given.
 function args.stop(message, code)
   local name = (arg and arg[0] or "lstm"):match("[^/\\]+$") or "lstm"
+  if name:find("^%l+$") and name ~= "lstm" then name = "lstm " .. name end      -- lstm forecast
   io.stderr:write(name, ": ", message, "\n")
   os.exit(code or 1, true)
 end
@@ -277,6 +299,16 @@ local function help_line(left, text)
   return left .. gap .. wrap(text, WIDTH - LEFT, LEFT)
 end
 
+-- Each example as it is typed, and below it what it does.
+local function add_examples(lines, examples, program)
+  if #examples > 0 then lines[#lines + 1] = "\nExamples:" end
+  for _, example in ipairs(examples) do
+    if type(example) == "string" then example = {example} end
+    lines[#lines + 1] = ("  lstm %s %s"):format(program or "script.lua", example[1])
+    if example[2] then lines[#lines + 1] = "      " .. wrap(example[2], WIDTH - 6, 6) end
+  end
+end
+
 --- The help text of a declaration. program: the script's path (default "script.lua").
 function args.help(spec, program)
   local parser = read_spec(spec)
@@ -301,6 +333,7 @@ function args.help(spec, program)
     lines[#lines + 1] = help_line(left, (item.help or "") .. remarks(item))
   end
   lines[#lines + 1] = help_line("-h, --help", "this text")
+  add_examples(lines, spec.examples or {}, program)
   return table.concat(lines, "\n") .. "\n"
 end
 

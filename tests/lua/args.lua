@@ -174,8 +174,61 @@ function TestHelp.testText()
   for line in help:gmatch("[^\n]+") do lu.assertTrue(#line <= 96) end
 end
 
+function TestHelp.testExamples()
+  local examples = {{"a.txt --out m", "learns a text"}, "--quiet b.txt"}
+  local help = args.help({about = "X.", examples = examples, {"file"}}, "chars")
+  lu.assertStrContains(help, "\n\nExamples:\n  lstm chars a.txt --out m\n      learns a text\n" ..
+    "  lstm chars --quiet b.txt\n")
+  lu.assertNotStrContains(args.help({{"file"}}, "chars"), "Examples")
+end
+
+function TestHelp.testVersion()
+  lu.assertEquals({args.parse({{"file"}}, {[0] = "x/chars.lua", "--version"})},
+    {nil, nil, "chars.lua, lstm " .. require "lstm".version .. "\n"})
+  lu.assertEquals({args.parse({version = "7"}, {[0] = "a", "--version"})}, {nil, nil, "a, 7\n"})
+  lu.assertTrue(args.parse({{"--version", flag = true}}, {"--version"}).version)
+end
+
+local TestWrongUses = {}
+
+-- What a user of a script sees: the sentence after the script's name.
+function TestWrongUses.testCommandLine()
+  for _, case in ipairs{
+    {{}, "FILE is missing"},
+    {{"a", "--hiden", "3"}, "unknown option --hiden, did you mean --hidden?"},
+    {{"a", "--qqqqqqqqq"}, "unknown option --qqqqqqqqq; --help lists them all"},
+    {{"a", "--hidden"}, "--hidden needs a value"},
+    {{"a", "--hidden", "many"}, '--hidden must be a whole number of at least 1, got "many"'},
+    {{"a", "--hidden", "0x10"}, '--hidden must be a whole number of at least 1, got "0x10"'},
+    {{"a", "--hidden", "2.5"}, '--hidden must be a whole number of at least 1, got "2.5"'},
+    {{"a", "--hidden", ""}, '--hidden must be a whole number of at least 1, got ""'},
+    {{"a", "--lr=-1"}, '--lr must be a number above 0, got "-1"'},
+    {{"a", "--lr=inf"}, '--lr must be a number above 0, got "inf"'},
+    {{"a", "--init", "PyTorch"}, '--init must be one of "default" and "pytorch", got "PyTorch"'},
+    {{"a", "--quiet=yes"}, "--quiet takes no value"},
+    {{"a", "b", "c"}, '"c" is one argument too many'},
+  } do
+    lu.assertEquals(mistake((table.unpack)(case[1])), case[2])
+  end
+end
+
+-- What the author of a script sees.
+function TestWrongUses.testDeclarations()
+  for message, spec_ in pairs{
+    ['args: unknown option "abuot", did you mean "about"? (there are about, examples and version)'] = {abuot = "x"},
+    ['args: unknown option "defualt", did you mean "default"?'] = {{"--x", defualt = 1}},
+    ["args: an argument is declared as a table, as in {\"--hidden\", default = 128}; got 3"] = {3},
+    ["args: an argument has a name, as in {\"--hidden\", default = 128}"] = {{default = 3}},
+    ["args: the declaration must be a table, got \"x\" (a string)"] = "x",
+  } do
+    local ok, got = pcall(args.parse, spec_, {})
+    lu.assertFalse(ok)
+    lu.assertStrContains(got, message)
+  end
+end
+
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
   {"TestParse", TestParse},
   {"TestMistakes", TestMistakes},
-  {"TestHelp", TestHelp},
+  {"TestHelp", TestHelp}, {"TestWrongUses", TestWrongUses},
 }, true)

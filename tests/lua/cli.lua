@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local lstm = require "lstm"
+local commands = require "lstm.commands"
 
 local binary = os.getenv "LSTM" or "./lstm"
 local script, outfile, errfile = os.tmpname(), os.tmpname(), os.tmpname()
@@ -41,10 +42,12 @@ function TestOptions.testVersionAndHelp()
   local code, out = run "-v"
   lu.assertEquals(code, 0)
   lu.assertStrContains(out, "lstm " .. lstm.version .. ", Lua 5.")
+  lu.assertEquals({run "--version"}, {0, out, ""})
   for _, option in ipairs{"-h", "--help"} do
     code, out = run(option)
     lu.assertEquals(code, 0)
-    lu.assertStrContains(out, "usage: lstm [options] [script [arguments]]")
+    lu.assertStrContains(out, "usage: lstm COMMAND [arguments]")
+    lu.assertStrContains(out, "lstm [options] [script [arguments]]")
     for _, name in ipairs{"-e", "-l", "-i", "--threads", "--isa", "--seed", "-v"} do lu.assertStrContains(out, name) end
   end
 end
@@ -88,6 +91,123 @@ function TestOptions.testWrongUsage()
     local code, out, err = run(arguments)
     lu.assertEquals({code, out}, {2, ""})
     lu.assertEquals(err, "lstm: " .. message .. " (see lstm --help)\n")
+  end
+end
+
+local TestCommands = {}
+
+local function lines_of(text)
+  local list = {}
+  for line in text:gmatch "[^\n]+" do list[#list + 1] = line end
+  return list
+end
+
+function TestCommands.testHelpListsThem()
+  local _, out = run "--help"
+  for _, name in ipairs(commands.names()) do
+    local about = commands.about(name)
+    lu.assertTrue(#about > 20, name)
+    lu.assertStrContains(out, ("\n  %-13s %s"):format(name, about:sub(1, 40)))
+  end
+  for _, line in ipairs(lines_of(out)) do lu.assertTrue(#line <= 120, line) end
+end
+
+function TestCommands.testEachHasHelp()
+  for _, name in ipairs(commands.names()) do
+    local code, out, err = run(name .. " --help")
+    lu.assertEquals({code, err}, {0, ""}, name)
+    lu.assertStrContains(out, "usage: lstm " .. name)
+  end
+end
+
+function TestCommands.testOptionsComeFirst()
+  local code, out = run "--threads 1 forecast --help"
+  lu.assertEquals(code, 0)
+  lu.assertStrContains(out, "usage: lstm forecast FILE")
+end
+
+-- The names of scripts stay free for scripts of a user, by a path.
+function TestCommands.testScriptsByPath()
+  local folder = os.tmpname()
+  os.remove(folder)
+  os.execute("mkdir " .. quoted(folder))
+  assert(lstm.writefile(folder .. "/forecast", "print(arg[0], ...)"))
+  local host = assert(io.popen("realpath " .. quoted(binary))):read "l"
+  local code, out = shell(("cd %s && %s ./forecast 7"):format(quoted(folder), quoted(host)))
+  lu.assertEquals({code, out}, {0, "./forecast\t7\n"})
+  os.execute("rm -r " .. quoted(folder))
+end
+
+local function csv_file()
+  local rows = {"day,level"}
+  for i = 1, 60 do rows[#rows + 1] = ("%d,%.3f"):format(i, math.sin(i / 3)) end
+  assert(lstm.writefile(script .. ".csv", table.concat(rows, "\n") .. "\n"))
+  return script .. ".csv"
+end
+
+function TestCommands.testTrainChoosesByTheFile()
+  local csv = csv_file()
+  local code, out, err = run(("train %s --epochs 1 --hidden 3 --column level"):format(quoted(csv)))
+  lu.assertEquals(code, 0)
+  lu.assertStrContains(err, ("lstm train: %s is a table of numbers: lstm forecast\n"):format(csv))
+  lu.assertStrContains(out, "test RMSE ")
+  os.remove(csv)
+end
+
+function TestCommands.testTrainAndSampleText()
+  local text, model = script .. ".txt", script .. ".safetensors"
+  assert(lstm.writefile(text, ("the cat sat on the mat. "):rep(60)))
+  local code, _, err = run(("train %s --steps 3 --hidden 4 --batch 2 --seq 8 --out %s"):format(quoted(text),
+    quoted(model)))
+  lu.assertEquals(code, 0, err)
+  lu.assertStrContains(err, "is a text: lstm chars\n")
+  local out
+  code, out, err = run(("sample %s --sample 20"):format(quoted(model)))
+  lu.assertEquals(code, 0, err)
+  lu.assertTrue(#out >= 20)
+  os.remove(text)
+  os.remove(model)
+end
+
+local TestWrongUses = {}
+
+-- Whole stderr and exit code of command lines that cannot work.
+function TestWrongUses.testCommandLine()
+  local csv, model = csv_file(), script .. ".safetensors"
+  assert(lstm.writefile(model, "x"))
+  local cases = {
+    {"forcast x.csv", 2, 'lstm: there is neither a command nor a file "forcast", did you mean "forecast"?'},
+    {"infos", 2, 'lstm: there is neither a command nor a file "infos", did you mean "info"?'},
+    {"zzzzzzzz", 2, 'lstm: there is neither a command nor a file "zzzzzzzz"; the commands are '
+      .. require "lstm.options".list(commands.names())},
+    {quoted(csv), 2, ("lstm: %s is not a Lua script; to learn it: lstm train %s"):format(csv, csv)},
+    {quoted(model), 2, ("lstm: %s is a model, not a Lua script; to see what is in it: lstm info %s"):format(model,
+      model)},
+    {"/tmp", 2, "lstm: /tmp is a folder, not a Lua script"},
+    {"train", 2, "lstm train: FILE is missing"},
+    {"train none.csv", 2, "lstm train: there is no file none.csv"},
+    {"train --epochs 3", 2, "lstm train: FILE is missing"},
+    {"sample", 2, "lstm sample: MODEL is missing"},
+    {"sample --length 3", 2, "lstm sample: MODEL is missing"},
+    {"--versoin", 2, "lstm: unknown option --versoin"},
+  }
+  for _, case in ipairs(cases) do
+    local code, out, err = run(case[1])
+    lu.assertEquals({code, out, err}, {case[2], "", case[3] .. " (see lstm --help)\n"}, case[1])
+  end
+  os.remove(csv)
+  os.remove(model)
+end
+
+function TestWrongUses.testOfCommands()
+  for _, case in ipairs{
+    {"forecast", 2, "lstm forecast: FILE is missing\n"},
+    {"forecast x.csv --hiden 3", 2, "lstm forecast: unknown option --hiden, did you mean --hidden?\n"},
+    {"forecast none.csv", 1, "lstm forecast: cannot read none.csv: No such file or directory\n"},
+    {"chars none.txt --verbose 0", 1, "lstm chars: cannot read none.txt: No such file or directory\n"},
+    {"sample none.safetensors", 1, "lstm chars: cannot read none.safetensors: No such file or directory\n"},
+  } do
+    lu.assertEquals({run(case[1])}, {case[2], "", case[3]}, case[1])
   end
 end
 
@@ -183,7 +303,7 @@ end
 
 -- Ctrl-C inside a chunk of several lines: it is dropped at once, and the next line stands for itself.
 function TestPrompt.testInterruptDropsTheChunk()
-  local commands = ([[
+  local lines = ([[
     mkfifo %s
     $LSTM -i <%s & pid=$!
     exec 3>%s
@@ -191,7 +311,7 @@ function TestPrompt.testInterruptDropsTheChunk()
     sleep 0.3; kill -INT $pid
     sleep 0.3; echo '41 + 1' >&3
     exec 3>&-; wait $pid; code=$?; rm %s; exit $code]]):gsub("%%s", script .. ".fifo")
-  local code, out, err = shell(commands)
+  local code, out, err = shell(lines)
   lu.assertEquals({code, err}, {0, ""})
   lu.assertStrContains(out, "> >> \n> 42\n> ")
 end
@@ -249,7 +369,8 @@ function TestModule.testLoads()
 end
 
 local code = lu.LuaUnit.new():runSuiteByInstances{
-  {"TestOptions", TestOptions}, {"TestErrors", TestErrors}, {"TestPrompt", TestPrompt},
+  {"TestOptions", TestOptions}, {"TestCommands", TestCommands}, {"TestWrongUses", TestWrongUses},
+  {"TestErrors", TestErrors}, {"TestPrompt", TestPrompt},
   {"TestInterrupt", TestInterrupt}, {"TestModule", TestModule},
 }
 for _, path in ipairs{script, outfile, errfile} do os.remove(path) end
