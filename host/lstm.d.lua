@@ -952,8 +952,9 @@ function lstm.args.writable(option, path) end
 ---@class lstm.Series
 ---@field [1] lstm.Array|number[] values, [n] or [n][1]; NaN leaves a gap
 ---@field name? string for the legend
----@field x? lstm.Array|number[] as many places on the x axis (default 1, 2, ...)
----@field style? "line"|"dash"|"dots"|"muted" default "line"
+---@field x? lstm.Array|number[]|string[] as many places on the x axis (default 1, 2, ...), or dates such as "1981-02-28"
+---@field style? "line"|"dash"|"dots"|"muted"|"thin" default "line"
+---@field band? table {low, high}: an area around it
 
 ---@class lstm.PlotOptions
 ---@field file? string the SVG to write; without it the SVG is returned
@@ -965,6 +966,7 @@ function lstm.args.writable(option, path) end
 ---@field height? integer default 420
 ---@field marks? {x: number, y: number, label: string?, series: integer?}[] rings on points
 ---@field x_ticks? {at: number, label: string}[] labels of the x axis (default: chosen)
+---@field dates? boolean x are days since 1970-01-01
 ---@field [integer] lstm.Series
 
 ---A line plot: lstm.plot{file = "a.svg", title = "...", {values, name = "measured"}, ...}. Returns true (or the SVG),
@@ -975,9 +977,37 @@ lstm.plot = {}
 ---The losses of a run, with a ring on the best row. Raises for an empty history and unknown options.
 ---@param history lstm.History
 ---@param file? string the SVG to write; without it the SVG is returned
----@param options? {title: string, y: string, log: boolean, width: integer, height: integer}
+---@param options? {title: string, y: string, log: boolean, metrics: string[]|boolean, width: integer, height: integer}
 ---@return true|string? svg, string? message, string? status
 function lstm.plot.history(history, file, options) end
+
+---@class lstm.ForecastPlotOptions
+---@field truth lstm.Array|number[] what was measured
+---@field guess lstm.Array|number[] what the model said
+---@field naive? lstm.Array|number[] what persistence says, for its error and, up to 120 values, its line
+---@field band? number|table so much around the guess, or {low, high}
+---@field dates? string[]|number[]|lstm.Array "1981-02-28", "1981-02-28 14:30", or days since 1970-01-01
+---@field residuals? boolean a histogram of the errors beside it
+---@field last? integer draw only so many of the last values
+---@field title? string
+---@field x? string name of the axis
+---@field y? string name of the axis
+---@field width? integer pixels, default 860
+---@field height? integer pixels, default 420
+---@field inline? boolean without a style of its own, for a page that has one
+
+---A forecast beside what was measured and what persistence would have said, with the RMSE of both.
+---@param file? string the SVG to write; without it the SVG is returned
+---@param options lstm.ForecastPlotOptions
+---@return true|string? svg, string? message, string? status
+---@overload fun(options: lstm.ForecastPlotOptions): string
+function lstm.plot.forecast(file, options) end
+---A confusion matrix: truth in rows, guesses in columns, counts and shares, recall and precision.
+---@param confusion {labels: string[], counts: lstm.Array|number[][]} as model:confusion gives it
+---@param file? string the SVG to write; without it the SVG is returned
+---@param options? {title: string, width: integer}
+---@return true|string? svg, string? message, string? status
+function lstm.plot.confusion(confusion, file, options) end
 
 ---@class lstm.ProgressOptions
 ---@field title? string

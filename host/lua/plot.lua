@@ -1,463 +1,87 @@
--- plot.lua: line plots as SVG files that need nothing else.
---
--- A plot is readable on a light and on a dark page (it follows prefers-color-scheme), its text stays text, and a
--- series of a million points becomes a path of a few thousand that looks the same.
+-- plot.lua: pictures as SVG files that need nothing else: lines, a run's losses, a forecast, a confusion matrix.
 
+local axes = require "lstm.axes"
 local core = require "lstm.core"
+local lines = require "lstm.lines"
+local matrix = require "lstm.matrix"
 local options = require "lstm.options"
-local utf = require "lstm.utf"
+local svg = require "lstm.svg"
 
 local plot = {}
 
-local FONT = 13                              -- pixels; titles are larger
-local STYLES = {"line", "dash", "dots", "muted"}
-local LIGHT = {"#0969da", "#d1570b", "#1a7f37", "#8250df", "#cf222e", "#0b7285"}
-local DARK = {"#58a6ff", "#f0883e", "#3fb950", "#bc8cff", "#ff7b72", "#39c5cf"}
+local WIDTH = {type = "integer", default = 860, min = 200, max = 10000}
+local HEIGHT = {type = "integer", default = 420, min = 150, max = 10000}
 
-local function finite(value) return value - value == 0 end
+-- Every series that may be drawn, for the style sheet.
+local function count_colors(list) return math.max(1, #list) end
 
--- Text for XML: escaped, without characters that XML does not have, and valid UTF-8 whatever was given.
-local function escape(text)
-  text = tostring(text)
-  local bad = utf.broken_at(text)
-  while bad do
-    text = text:sub(1, bad - 1) .. "?" .. text:sub(bad + 1)
-    bad = utf.broken_at(text)
-  end
-  text = text:gsub("[%z\1-\8\11\12\14-\31]", " ")
-  return (text:gsub("[&<>\"']", {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;"}))
-end
-
--- About how wide a text is in a sans-serif font, in pixels.
-local function text_width(text, size)
-  local _, continuation = text:gsub("[\128-\191]", "")
-  return (#text - continuation) * size * 0.6
-end
-
--- One decimal is finer than a screen; no "-0" and no trailing ".0".
-local function px(value)
-  local text = ("%.1f"):format(value):gsub("%.0$", "")
-  return text == "-0" and "0" or text
-end
-
--- [Scales]
-
--- The step 1, 2 or 5 times a power of ten that divides `range` into at most about `count` parts.
-local function nice_step(range, count)
-  local raw = range / count
-  local power = 10 ^ math.floor(math.log(raw) / math.log(10) + 1e-9)
-  for _, factor in ipairs{1, 2, 5} do
-    if raw <= factor * power * (1 + 1e-9) then return factor * power end
-  end
-  return 10 * power
-end
-
--- 12345.0 -> "12,345", with the decimals that `step` needs. Thousands are marked where the axis reaches 10,000.
-local function tick_label(value, step, largest)
-  if math.abs(value) < step * 1e-6 then return "0" end
-  if step < 1e-6 or math.abs(value) >= 1e9 then return (("%.3g"):format(value):gsub("e%+?(%-?)0*", "e%1")) end
-  local decimals = math.max(0, math.ceil(-math.log(step) / math.log(10) - 1e-9))
-  local sign, whole, rest = ("%." .. decimals .. "f"):format(value):match("^(%-?)(%d+)(.*)$")
-  if largest >= 1e4 and #whole > 3 then
-    whole = whole:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
-  end
-  return (sign == "-" and "\226\136\146" or "") .. whole .. rest               -- a real minus sign
-end
-
-local function linear_ticks(low, high, count)
-  local step = nice_step(high - low, count)
-  local ticks, largest = {}, math.max(math.abs(low), math.abs(high))
-  for k = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6) do
-    ticks[#ticks + 1] = {at = k * step, label = tick_label(k * step, step, largest)}
-  end
-  return ticks, step
-end
-
--- Ticks at 1, 2 and 5 times the powers of ten; powers only where there are many; linear ticks within less than one.
-local function log_ticks(low, high, count)
-  local decades = math.log(high / low) / math.log(10)
-  local factors = decades > 4 and {1} or decades > 2 and {1, 3} or {1, 2, 5}
-  local ticks = {}
-  local first, last = math.floor(math.log(low) / math.log(10) - 1e-9), math.ceil(math.log(high) / math.log(10) + 1e-9)
-  local every = decades > 2 * count and math.ceil(decades / count) or 1
-  for power = first, last, every do
-    for _, factor in ipairs(factors) do
-      local at = factor * 10 ^ power
-      if at >= low * (1 - 1e-9) and at <= high * (1 + 1e-9) then
-        ticks[#ticks + 1] = {at = at, label = tick_label(at, math.min(1, 10 ^ power), high)}
-      end
+-- The marks of a picture: {x =, y =, label =, series =}, checked.
+local function read_marks(marks, where)
+  for i, mark in ipairs(marks or {}) do
+    if type(mark) ~= "table" or type(mark.x) ~= "number" or type(mark.y) ~= "number" then
+      core.raise(("%s: mark %d must be {x = number, y = number, label = text}"):format(where, i))
     end
   end
-  if #ticks >= 3 then return ticks end
-  ticks = linear_ticks(low, high, count)
-  for i = #ticks, 1, -1 do
-    if ticks[i].at <= 0 then table.remove(ticks, i) end
+  return marks
+end
+
+-- Ticks of the caller's own: {at =, label =}.
+local function read_ticks(ticks, where)
+  for i, tick in ipairs(ticks or {}) do
+    if type(tick) ~= "table" or type(tick.at) ~= "number" or tick.label == nil then
+      core.raise(("%s: x_ticks: element %d must be {at = number, label = text}"):format(where, i))
+    end
+    tick.label = svg.clean(tick.label)
   end
   return ticks
 end
 
--- The smallest and largest of the finite values of `key` over all series; positive ones only for a log axis.
-local function range_of(series, key, log)
-  local low, high = math.huge, -math.huge
-  for _, line in ipairs(series) do
-    for i, value in ipairs(line[key]) do
-      local other = line[key == "x" and "y" or "x"][i]
-      if finite(value) and finite(other) and (not log or value > 0) then
-        if value < low then low = value end
-        if value > high then high = value end
-      end
-    end
-  end
-  if low > high then return log and 0.1 or 0, 1 end
-  return low, high
+-- The title in its place, cut where the picture is too narrow, and where the rest begins.
+local function heading(opts, out)
+  if opts.title == "" then return 20 end
+  out[#out + 1] = svg.text(20, 33, "title ink", svg.fit(opts.title, opts.width - 40, 19))
+  return 52
 end
 
--- Where an axis ends above its largest value: at the tick below if that is all but reached, a little above the value if
--- it is only just beyond a tick (a whole step of nothing would flatten the rest), else at the next tick.
-local function axis_end(value, step)
-  local beyond = value / step - math.floor(value / step)
-  if beyond <= 0.02 then return math.floor(value / step) * step end
-  if beyond < 0.2 then return value + 0.03 * step end
-  return math.ceil(value / step) * step
+local function append(out, more)
+  for _, element in ipairs(more) do out[#out + 1] = element end
 end
 
--- A y axis that covers the data with a little air and ends at ticks where that costs little.
-local function y_axis(series, log, count)
-  local low, high = range_of(series, "y", log)
-  if log then
-    if low == high then low, high = low / 2, high * 2 end
-    local air = (high / low) ^ 0.05
-    low, high = low / air ^ 2, high * air
-    return {low = low, high = high, log = true, ticks = log_ticks(low, high, count)}
-  end
-  if low == high then
-    local half = low == 0 and 1 or math.abs(low) / 10
-    low, high = low - half, high + half
-  end
-  local step = nice_step(high - low, count)
-  low, high = -axis_end(-low, step), axis_end(high, step)
-  return {low = low, high = high, ticks = linear_ticks(low, high, count)}
-end
-
-local function x_axis(series, count)
-  local low, high = range_of(series, "x")
-  if low == high then low, high = low - 1, high + 1 end
-  return {low = low, high = high, ticks = linear_ticks(low, high, count)}
-end
-
--- Where a value is on its axis, 0..1.
-local function position(axis, value)
-  if axis.log then return math.log(value / axis.low) / math.log(axis.high / axis.low) end
-  return (value - axis.low) / (axis.high - axis.low)
-end
-
--- [Data]
-
--- An array ([n] or [n][1]) or a table of numbers -> a table of numbers.
-local function numbers(value, what)
-  if type(value) == "userdata" or type(value) == "table" and value.shape then
-    local n, width, more = value:shape()
-    if more or width and width ~= 1 then
-      error(("plot: %s must have one axis, got %s"):format(what, table.concat({value:shape()}, " x ")), 4)
-    end
-    return width and value:reshape{n}:totable() or value:totable()
-  end
-  if type(value) ~= "table" then
-    error(("plot: %s must be an array or a table of numbers, got %s"):format(what, options.show(value)), 4)
-  end
-  for i, number in ipairs(value) do
-    if type(number) ~= "number" then
-      error(("plot: %s: element %d is %s"):format(what, i, options.show(number)), 4)
-    end
-  end
-  return value
-end
-
-local function read_series(given)
-  local series, colors = {}, 0
-  for i, item in ipairs(given) do
-    local what = ("series %d"):format(i)
-    if type(item) ~= "table" or item.shape then item = {item} end
-    local checked = options.check(item, {
-      name = "", x = true, style = {type = "string", default = "line", choices = STYLES}, ["#"] = true,
-    }, "plot: " .. what, 4)
-    if checked[1] == nil then error(("plot: %s has no values, as in {values, name = ...}"):format(what), 4) end
-    local line = {name = checked.name, style = checked.style, y = numbers(checked[1], what)}
-    if checked.x ~= nil then
-      line.x = numbers(checked.x, what .. " x")
-      if #line.x ~= #line.y then
-        error(("plot: %s has %d values, but %d places on x"):format(what, #line.y, #line.x), 4)
-      end
-    else
-      line.x = {}
-      for k = 1, #line.y do line.x[k] = k end
-    end
-    if #line.y == 1 and line.style == "line" then line.style = "dots" end
-    if line.style ~= "muted" then colors = colors + 1 end            -- grey lines leave the colours to the others
-    line.color = math.max(1, colors)
-    series[i] = line
-  end
-  return series
-end
-
--- Runs of points without gaps, in pixels: {{x1, y1, x2, y2, ...}, ...}.
-local function runs_of(line, frame)
-  local runs, run = {}, nil
-  for i, value in ipairs(line.y) do
-    local x = line.x[i]
-    if finite(value) and finite(x) and not (frame.y.log and value <= 0) then
-      run = run or {}
-      run[#run + 1] = frame.left + position(frame.x, x) * frame.width
-      run[#run + 1] = frame.bottom - position(frame.y, value) * frame.height
-    elseif run then
-      runs[#runs + 1], run = run, nil
-    end
-  end
-  if run then runs[#runs + 1] = run end
-  return runs
-end
-
--- At most four points for each pixel column: the first, the lowest, the highest and the last. The line looks the same.
-local function thinned(run)
-  local out, i, n = {}, 1, #run
-  local function put(k) out[#out + 1], out[#out + 2] = run[k], run[k + 1] end
-  while i <= n do
-    local column, first, low, high, last = math.floor(run[i]), i, i, i, i
-    while i <= n and math.floor(run[i]) == column do
-      if run[i + 1] < run[low + 1] then low = i end
-      if run[i + 1] > run[high + 1] then high = i end
-      last, i = i, i + 2
-    end
-    local a, b = math.min(low, high), math.max(low, high)
-    put(first)
-    if a > first then put(a) end
-    if b > a and b < last then put(b) end
-    if last > first then put(last) end
-  end
-  return out
-end
-
--- [Drawing]
-
-local function path_of(runs)
-  local parts = {}
-  for _, run in ipairs(runs) do
-    if #run > 4 * 800 then run = thinned(run) end
-    parts[#parts + 1] = "M" .. px(run[1]) .. " " .. px(run[2])
-    if #run == 2 then parts[#parts + 1] = "h0" end          -- a lone point: round caps make it a dot
-    for k = 3, #run, 2 do parts[#parts + 1] = "L" .. px(run[k]) .. " " .. px(run[k + 1]) end
-  end
-  return table.concat(parts)
-end
-
--- Dots are a path too: one zero-length stroke each.
-local function dots_of(runs)
-  local parts = {}
-  for _, run in ipairs(runs) do
-    for k = 1, #run, 2 do parts[#parts + 1] = "M" .. px(run[k]) .. " " .. px(run[k + 1]) .. "h0" end
-  end
-  return table.concat(parts)
-end
-
-local function style_sheet(count)
-  local light, dark = {}, {}
-  for i = 1, count do
-    local k = (i - 1) % #LIGHT + 1
-    light[i] = (".c%d{stroke:%s}.f%d{fill:%s}"):format(i, LIGHT[k], i, LIGHT[k])
-    dark[i] = (".c%d{stroke:%s}.f%d{fill:%s}"):format(i, DARK[k], i, DARK[k])
-  end
-  return table.concat({
-    "<style>",
-    "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:" .. FONT .. "px}",
-    ".bg{fill:#ffffff}.title{font-size:18px;font-weight:600}.ink{fill:#1f2328}.soft{fill:#59636e}",
-    ".grid{stroke:#e6eaee;stroke-width:1}.axis{stroke:#aab2bb;stroke-width:1}",
-    ".s{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}",
-    ".dash{stroke-dasharray:7 6}.dots{stroke-width:4.5}.muted{stroke-width:1.3;stroke:#8b949e}.mark{stroke-width:2.5}",
-    ".ring{stroke:#ffffff}.halo{stroke:#ffffff;stroke-width:4px;stroke-linejoin:round;paint-order:stroke}",
-    table.concat(light),
-    "@media (prefers-color-scheme:dark){",
-    ".bg{fill:#0d1117}.ink{fill:#e6edf3}.soft{fill:#9198a1}.grid{stroke:#232a33}.axis{stroke:#4a525c}",
-    ".muted{stroke:#7d8590}.ring,.halo{stroke:#0d1117}",
-    table.concat(dark),
-    "}</style>",
-  }, "\n")
-end
-
-local function element_text(x, y, class, text, more)
-  return ('<text x="%s" y="%s" class="%s"%s>%s</text>'):format(px(x), px(y), class, more or "", escape(text))
-end
-
-local function class_of(line)
-  if line.style == "muted" then return "s muted" end
-  return "s c" .. line.color .. (line.style ~= "line" and " " .. line.style or "")
-end
-
--- Names with a stroke of their line, in one row that wraps. Returns the elements and the rows used.
-local function legend(series, left, right, top)
-  local out, x, rows = {}, left, 0
-  for _, line in ipairs(series) do
-    if line.name ~= "" then
-      local width = 30 + text_width(line.name, FONT) + 22
-      if rows == 0 then rows = 1 end
-      if x + width > right and x > left then x, rows = left, rows + 1 end
-      local y = top + (rows - 1) * 20
-      local stroke = line.style == "dots" and "M%s %sm11 0h0" or "M%s %sh22"
-      out[#out + 1] = ('<path class="%s" d="%s"/>'):format(class_of(line), stroke:format(px(x), px(y - 4.5)))
-      out[#out + 1] = element_text(x + 30, y, "ink", line.name)
-      x = x + width
-    end
-  end
-  return table.concat(out, "\n"), rows
-end
-
--- Grid, tick labels, axes and their names.
-local function draw_axes(frame, opts)
+-- A picture of one panel. opts: those of the panel, title, width, height, inline.
+local function picture(opts, series)
   local out = {}
-  for _, tick in ipairs(frame.y.ticks) do
-    local y = frame.bottom - position(frame.y, tick.at) * frame.height
-    out[#out + 1] = ('<path class="grid" d="M%s %sh%s"/>'):format(px(frame.left), px(y), px(frame.width))
-    out[#out + 1] = element_text(frame.left - 9, y + 4.5, "soft", tick.label, ' text-anchor="end"')
-  end
-  for _, tick in ipairs(frame.x.ticks) do
-    local x = frame.left + position(frame.x, tick.at) * frame.width
-    out[#out + 1] = ('<path class="axis" d="M%s %sv5"/>'):format(px(x), px(frame.bottom))
-    out[#out + 1] = element_text(x, frame.bottom + 21, "soft", tick.label, ' text-anchor="middle"')
-  end
-  out[#out + 1] = ('<path class="axis" d="M%s %sh%s"/>'):format(px(frame.left), px(frame.bottom), px(frame.width))
-  if opts.x ~= "" then
-    out[#out + 1] = element_text(frame.left + frame.width / 2, frame.bottom + 44, "soft", opts.x,
-      ' text-anchor="middle"')
-  end
-  if opts.y ~= "" or opts.log then
-    local name = opts.y .. (opts.log and (opts.y ~= "" and " (log scale)" or "log scale") or "")
-    local x, y = 24, frame.bottom - frame.height / 2
-    out[#out + 1] = element_text(x, y, "soft", name,
-      (' text-anchor="middle" transform="rotate(-90 %s %s)"'):format(px(x), px(y)))
-  end
-  return table.concat(out, "\n")
-end
-
--- How many segments of the lines pass through a box in pixels.
-local function crossings(series, left, right, top, bottom)
-  local count = 0
-  for _, line in ipairs(series) do
-    for _, run in ipairs(line.runs) do
-      for k = 1, #run - 3, 2 do
-        local x1, y1, x2, y2 = run[k], run[k + 1], run[k + 2], run[k + 3]
-        if x1 < right and x2 > left then
-          local slope = x2 > x1 and (y2 - y1) / (x2 - x1) or 0
-          local a, b = y1 + slope * math.max(0, left - x1), y2 - slope * math.max(0, x2 - right)
-          if math.max(a, b) > top and math.min(a, b) < bottom then count = count + 1 end
-        end
-      end
-    end
-  end
-  return count
-end
-
--- Where the words beside a point hide the least of the lines: x, y of their left end on the base line.
-local function free_place(frame, series, x, y, width)
-  local best, fewest
-  for _, dy in ipairs{-13, 24, -30, 41, -50, 61, -80, 91, -120, 131} do
-    for _, dx in ipairs{4, -4 - width} do
-      local left, base = math.max(frame.left + 4, math.min(x + dx, frame.left + frame.width - width - 4)), y + dy
-      local inside = left > frame.left and left + width < frame.left + frame.width and
-        base - 12 > frame.bottom - frame.height and base + 4 < frame.bottom
-      local cost = crossings(series, left - 3, left + width + 3, base - 15, base + 7) + (inside and 0 or 1000)
-      if not best or cost < fewest then best, fewest = {left, base}, cost end
-    end
-  end
-  return best[1], best[2]
-end
-
--- A ring on a point with a few words beside it.
-local function draw_mark(frame, mark, series)
-  local x = frame.left + position(frame.x, mark.x) * frame.width
-  local y = frame.bottom - position(frame.y, mark.y) * frame.height
-  local color = (series[mark.series or 1] or series[1]).color
-  local ring = ('<circle class="ring mark f%d" cx="%s" cy="%s" r="5.5"/>'):format(color, px(x), px(y))
-  if not mark.label then return ring end
-  local left, base = free_place(frame, series, x, y, text_width(mark.label, FONT))
-  return ring .. "\n" .. element_text(left, base, "ink halo", mark.label)
-end
-
--- Margins: as much as titles and labels need.
-local function frame_of(opts, series, legend_rows)
-  local top = 20 + (opts.title ~= "" and 26 or 0) + legend_rows * 20 + 12
-  local bottom = opts.height - (opts.x ~= "" and 58 or 38)
-  local frame = {top = top, bottom = bottom, height = bottom - top}
-  frame.y = y_axis(series, opts.log, math.max(2, math.floor(frame.height / 55)))
-  local widest = 0
-  for _, tick in ipairs(frame.y.ticks) do widest = math.max(widest, text_width(tick.label, FONT)) end
-  frame.left = 20 + widest + ((opts.y ~= "" or opts.log) and 22 or 0)
-  frame.width = opts.width - frame.left - 26
-  frame.x = x_axis(series, math.max(2, math.floor(frame.width / 95)))
-  frame.x.ticks = opts.x_ticks or frame.x.ticks
-  return frame
-end
-
-local function draw(opts, series, marks)
-  local left = 20
-  local legend_top = 20 + (opts.title ~= "" and 26 or 0) + 12
-  local names, rows = legend(series, left, opts.width - 20, legend_top)
-  local frame = frame_of(opts, series, rows)
-  local out = {
-    ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">'):format(
-      opts.width, opts.height, opts.width, opts.height),
-    "<title>" .. escape(opts.title ~= "" and opts.title or "line plot") .. "</title>",
-    style_sheet(#series),
-    ('<rect class="bg" width="%d" height="%d" rx="8"/>'):format(opts.width, opts.height),
-  }
-  if opts.title ~= "" then out[#out + 1] = element_text(left, 33, "title ink", opts.title) end
-  out[#out + 1] = names
-  out[#out + 1] = draw_axes(frame, opts)
-  for _, line in ipairs(series) do
-    line.runs = runs_of(line, frame)
-    local d = line.style == "dots" and dots_of(line.runs) or path_of(line.runs)
-    if d ~= "" then out[#out + 1] = ('<path class="%s" d="%s"/>'):format(class_of(line), d) end
-  end
-  for _, mark in ipairs(marks or {}) do
-    if finite(mark.x) and finite(mark.y) and not (opts.log and mark.y <= 0) then
-      out[#out + 1] = draw_mark(frame, mark, series)
-    end
-  end
-  out[#out + 1] = "</svg>\n"
-  return table.concat(out, "\n")
+  local top = heading(opts, out)
+  append(out, (lines.panel({left = 20, top = top, width = opts.width - 40, height = opts.height - top}, opts, series)))
+  opts.what, opts.colors = "line plot", count_colors(series)
+  return svg.document(opts, out)
 end
 
 local spec = {
   file = {type = "string"}, title = "", x = "", y = "", log = false, ["#"] = true, marks = {type = "table"},
-  x_ticks = {type = "table"},
-  width = {type = "integer", default = 860, min = 200, max = 10000},
-  height = {type = "integer", default = 420, min = 150, max = 10000},
+  x_ticks = {type = "table"}, dates = false, width = WIDTH, height = HEIGHT,
 }
-
--- The picture of checked options; blames the caller of the public function.
-local function picture(opts)
-  if #opts == 0 then error("plot: give at least one series, as in {values, name = ...}", 3) end
-  return draw(opts, read_series(opts), opts.marks)
-end
-
-local function save(svg, file)
-  if not file then return svg end
-  local ok, message, status = core.writefile(file, svg)
-  if not ok then return nil, message, status end
-  return true
-end
 
 -- lstm.plot{file = "forecast.svg", title =, x =, y =, {values, name = "measured"}, ...}: a line plot.
 -- values: an array [n] or [n][1], or a table of numbers; NaN leaves a gap. Each series: name (shown in the legend),
---   x (places on the x axis, as many; default 1, 2, ...), style "line", "dash", "dots" or "muted" (thin and grey).
+--   x (places on the x axis, as many; default 1, 2, ...; or dates: strings such as "1981-02-28" or "1981-02-28 14:30"),
+--   style "line", "dash", "thin", "dots" or "muted" (thin and grey), band ({low, high}: an area around it).
 -- opts: file (the SVG to write; without it the SVG is returned as a string), title, x and y (names of the axes), log
 --   (true: logarithmic y axis; values that are not positive are gaps), width 860, height 420 (pixels),
---   marks (a list of {x =, y =, label =, series = number}: a ring on a point), x_ticks (a list of {at =, label =}
---   for the x axis, as for dates; default: round numbers).
+--   marks (a list of {x =, y =, label =, series = number}: a ring on a point), dates (true: x are days since
+--   1970-01-01), x_ticks (a list of {at =, label =} for the x axis; default: round numbers, or round dates).
 -- Returns true (or the SVG), or nil, message, status where the file cannot be written. Raises on unknown options.
 local function line_plot(_, opts)
   opts = options.check(opts, spec, "plot")
-  local svg = picture(opts)
-  return save(svg, opts.file)
+  if #opts == 0 then core.raise("plot: give at least one series, as in {values, name = ...}") end
+  local series, dates = lines.read(opts, "plot")
+  opts.dates = opts.dates or dates
+  if opts.dates and opts.x == "" then opts.x = "date" end
+  read_marks(opts.marks, "plot")
+  read_ticks(opts.x_ticks, "plot")
+  return svg.save(picture(opts, series), opts.file)
 end
+
+-- [History]
 
 -- The column to plot against: epochs where each row is another one, else steps, else the row's number.
 local function history_x(history)
@@ -470,30 +94,267 @@ local function history_x(history)
   return first.step and "step" or nil
 end
 
+local function has(history, name)
+  for _, row in ipairs(history) do
+    if row[name] ~= nil then return true end
+  end
+  return false
+end
+
+-- The ring on the best row: on the curve that was watched, if it is among those drawn.
+local function best_mark(history, names, places)
+  local watched = history.monitor or (has(history, "val_loss") and "val_loss" or "loss")
+  for k, name in ipairs(names) do
+    local row = name == watched and history.best and history[history.best]
+    if row and row[name] and name ~= "loss" then
+      return {{x = places[history.best], y = row[name], series = k, label = ("best %.4g"):format(row[name])}}
+    end
+  end
+end
+
+local SHOWN = {loss = "training", val_loss = "validation"}
+
+-- Columns of a history as one panel's series and marks.
+local function history_series(history, names, places)
+  local list = {}
+  for k, name in ipairs(names) do
+    list[k] = {history:column(name), x = places, name = SHOWN[name] or name:gsub("_", " ")}
+  end
+  return lines.read(list, "plot.history"), best_mark(history, names, places)
+end
+
+-- The names of the columns beside the losses that were asked for: a list, or true for all metrics.
+local usual = {epoch = true, step = true, loss = true, val_loss = true, lr = true, norm = true, seconds = true}
+
+local function metric_names(history, wanted)
+  if not wanted then return {} end
+  if type(wanted) == "table" then
+    for _, name in ipairs(wanted) do history:column(name) end        -- raises for one that is not there
+    return wanted
+  end
+  local names = {}
+  for _, name in ipairs(history:columns()) do
+    if not usual[name] then names[#names + 1] = name end
+  end
+  return names
+end
+
+-- Two panels above each other that share their x axis: the losses get a little more than half.
+local function two_panels(opts, upper, series, lower, others)
+  local out = {}
+  local top = heading(opts, out)
+  local room = opts.height - top
+  local box = {left = 20, top = top, width = opts.width - 40, height = math.floor(room * 0.52)}
+  box.margin = math.max(lines.margin(box, upper, series), lines.margin(box, lower, others))
+  append(out, (lines.panel(box, upper, series)))
+  box.top, box.height = top + box.height, room - box.height
+  append(out, (lines.panel(box, lower, others)))
+  opts.what = "line plot"
+  return svg.document(opts, out)
+end
+
 --- A plot of a run's losses: training, validation where there is one, and then a ring on its best row.
 -- history: what fit returns; file: the SVG to write, or nil to get it as a string.
--- opts: title ("Loss"), y ("loss"), log, width and height as for a line plot.
+-- opts: title ("Loss"), y ("loss"), log, width and height as for a line plot; metrics: a list of columns, or true for
+--   all metrics, in a panel of their own below the losses.
 -- Returns true (or the SVG), or nil, message, status. Raises for an empty history and unknown options.
 function plot.history(history, file, opts)
   opts = options.check(opts, {
-    title = "Loss", y = "loss", log = spec.log, width = spec.width, height = spec.height,
+    title = "Loss", y = "loss", log = spec.log, width = WIDTH, height = HEIGHT, inline = false,
+    metrics = {type = {"table", "boolean"}},
   }, "plot.history")
-  if type(history) ~= "table" or #history == 0 then error("plot.history: the history is empty", 2) end
+  if type(history) ~= "table" or #history == 0 then core.raise("plot.history: the history is empty") end
   local name = history_x(history)
-  local places = name and history:column(name) or nil
-  opts.x = name or "row"
-  opts[1] = {history:column("loss"), x = places, name = "training"}
-  local validated = false
-  for _, row in ipairs(history) do validated = validated or row.val_loss ~= nil end
-  if validated then opts[2] = {history:column("val_loss"), x = places, name = "validation"} end
-  local best = history.best and history[history.best].val_loss
-  if best then
-    opts.marks = {{
-      x = places and places[history.best] or history.best, y = best, series = 2, label = ("best %.4g"):format(best),
-    }}
+  local places = {}
+  for i = 1, #history do places[i] = name and history[i][name] or i end
+  local names = {"loss"}
+  if has(history, "val_loss") then names[2] = "val_loss" end
+  local metrics = metric_names(history, opts.metrics)
+  local series, marks = history_series(history, names, places)
+  local x = name or "row"
+  local upper = {x = #metrics == 0 and x or "", y = opts.y, log = opts.log, marks = marks}
+  if #metrics == 0 then
+    for key, value in pairs(upper) do opts[key] = value end
+    return svg.save(picture(opts, series), file)
   end
-  local svg = picture(opts)
-  return save(svg, file)
+  local lower = {x = x, y = #metrics == 1 and metrics[1]:gsub("_", " ") or "metrics"}
+  local others
+  others, lower.marks = history_series(history, metrics, places)
+  for k, line in ipairs(others) do line.color = #names + k end
+  opts.colors = #names + #metrics
+  return svg.save(two_panels(opts, upper, series, lower, others), file)
+end
+
+-- [Forecast]
+
+-- Root of the mean squared difference where both are finite.
+local function rmse(a, b)
+  local sum, n = 0, 0
+  for i = 1, #a do
+    local d = a[i] - b[i]
+    if axes.finite(d) then sum, n = sum + d * d, n + 1 end
+  end
+  return n > 0 and math.sqrt(sum / n) or 0 / 0
+end
+
+local function with_error(name, values, truth)
+  local value = rmse(values, truth)
+  return axes.finite(value) and ("%s (RMSE %.4g)"):format(name, value) or name
+end
+
+local function last_of(list, count)
+  local part = {}
+  for i = math.max(1, #list - count + 1), #list do part[#part + 1] = list[i] end
+  return part
+end
+
+-- How many residuals fall into each of some twenty bins: low, width of a bin, counts, the largest count.
+local function histogram(residuals)
+  local low, high = math.huge, -math.huge
+  for _, value in ipairs(residuals) do low, high = math.min(low, value), math.max(high, value) end
+  if low >= high then low, high = low - 0.5, high + 0.5 end
+  local bins, counts, most = math.max(5, math.min(24, math.floor(math.sqrt(#residuals)))), {}, 0
+  for k = 1, bins do counts[k] = 0 end
+  for _, value in ipairs(residuals) do
+    local k = math.min(bins, math.floor((value - low) / (high - low) * bins) + 1)
+    counts[k] = counts[k] + 1
+    most = math.max(most, counts[k])
+  end
+  return low, (high - low) / bins, counts, most
+end
+
+-- The panel on the right: how often the forecast was too low (left of 0) or too high.
+local function draw_residuals(box, residuals, unit)
+  local low, step, counts, most = histogram(residuals)
+  local high = low + step * #counts
+  local reach = math.max(math.abs(low), math.abs(high))
+  local names = {x = unit ~= "" and "error, " .. unit or "error", y = "", x_range = {-reach, reach},
+    y_range = {0, most * 1.05}, ticks = 5}
+  local out, frame = lines.panel(box, names, {})
+  local bars = {}
+  for k, count in ipairs(counts) do
+    if count > 0 then
+      local left = frame.left + axes.position(frame.x, low + (k - 1) * step) * frame.width
+      local height = axes.position(frame.y, count) * frame.height
+      bars[#bars + 1] = ("M%s %sv-%sh%sv%sz"):format(svg.px(left + 0.5), svg.px(frame.bottom), svg.px(height),
+        svg.px(math.max(1, step / (2 * reach) * frame.width - 1)), svg.px(height))
+    end
+  end
+  out[#out + 1] = ('<path class="bars f1" d="%s"/>'):format(table.concat(bars))
+  return out
+end
+
+local function residuals_of(guess, truth)
+  local list = {}
+  for i = 1, #guess do
+    local d = guess[i] - truth[i]
+    if axes.finite(d) then list[#list + 1] = d end
+  end
+  return list
+end
+
+local forecast_spec = {
+  truth = {required = true}, guess = {required = true}, naive = true, band = {type = {"table", "number"}},
+  dates = {type = {"table", "userdata"}}, x = "", y = "", title = "", last = {type = "integer", min = 1},
+  residuals = {type = "boolean"}, width = WIDTH, height = HEIGHT, inline = false,
+}
+
+-- The lists of a forecast, of one length.
+local function read_forecast(opts)
+  local where, data = "plot.forecast", {}
+  for _, name in ipairs{"truth", "guess", "naive"} do
+    data[name] = opts[name] ~= nil and lines.numbers(opts[name], where, name) or nil
+  end
+  if opts.dates then data.dates = lines.places(opts.dates, where, "dates") end
+  if type(opts.band) == "table" then
+    if #opts.band ~= 2 then core.raise("plot.forecast: band is {low values, high values}, or a number") end
+    data.low = lines.numbers(opts.band[1], where, "band")
+    data.high = lines.numbers(opts.band[2], where, "band")
+  elseif opts.band then
+    data.low, data.high = {}, {}
+    for i, value in ipairs(data.guess) do data.low[i], data.high[i] = value - opts.band, value + opts.band end
+  end
+  for name, list in pairs(data) do
+    if #list ~= #data.truth then
+      core.raise(("plot.forecast: truth has %d values, but %s has %d"):format(#data.truth, name, #list))
+    end
+  end
+  if #data.truth == 0 then core.raise("plot.forecast: there is nothing to draw, truth is empty") end
+  return data
+end
+
+-- With more points than this the last value, repeated, only hides the others: only its error is shown.
+local PERSISTENCE = 120
+
+-- What is drawn: the last `opts.last` values of each list, measured first, the forecast on top.
+local function forecast_series(data, opts)
+  local n = #data.truth
+  local count = math.min(n, opts.last or n)
+  local guess_name = with_error("forecast", data.guess, data.truth)             -- the errors are those of all values
+  local naive_name = data.naive and with_error("persistence", data.naive, data.truth)
+  if not data.dates then
+    data.places = {}
+    for i = 1, n do data.places[i] = i end
+  end
+  local part = {}
+  for name, list in pairs(data) do part[name] = last_of(list, count) end
+  if count < n then
+    opts.title = ("%s%sthe last %d of %d"):format(opts.title, opts.title ~= "" and ", " or "", count, n)
+  end
+  local x = part.dates or part.places
+  local list = {{part.truth, x = x, name = "measured", style = "muted"}}
+  if part.naive then list[2] = {part.naive, x = x, name = naive_name, style = "thin"} end
+  list[#list + 1] = {part.guess, x = x, name = guess_name, band = part.low and {part.low, part.high}}
+  local series = lines.read(list, "plot.forecast")
+  for _, line in ipairs(series) do
+    line.color = line.style == "thin" and 2 or 1
+    if line.style == "thin" and count > PERSISTENCE then line.style = "hidden" end
+  end
+  return series
+end
+
+--- A forecast beside what was measured, and what persistence (repeating the last value) would have said, with the RMSE
+-- of both in the legend.
+-- file: the SVG to write, or nil to get it as a string.
+-- opts: truth, guess, naive (arrays [n] or [n][1], or tables of numbers; naive may be missing), band ({low, high}, or a
+--   number: so much around the guess), dates (n dates as strings, or days since 1970-01-01), residuals (true: a
+--   histogram of the errors beside it), last (draw only so many of the last values; errors are those of all), x and y
+--   (names of the axes), title, width 860, height 420.
+-- Returns true (or the SVG), or nil, message, status. Raises for lists of different length and unknown options.
+function plot.forecast(file, opts)
+  if type(file) == "table" and opts == nil then file, opts = nil, file end
+  opts = options.check(opts, forecast_spec, "plot.forecast")
+  local data = read_forecast(opts)
+  local errors = opts.residuals and residuals_of(data.guess, data.truth) or {}
+  if data.dates and opts.x == "" then opts.x = "date" end
+  opts.dates = data.dates ~= nil
+  local series = forecast_series(data, opts)
+  local out = {}
+  local top = heading(opts, out)
+  local side = #errors > 0 and math.floor(math.min(260, opts.width * 0.32)) or 0
+  local box = {left = 20, top = top, width = opts.width - 40 - (side > 0 and side + 16 or 0),
+    height = opts.height - top}
+  append(out, (lines.panel(box, opts, series)))
+  if side > 0 then
+    box = {left = opts.width - 20 - side, top = top + 28, width = side, height = box.height - 28}
+    append(out, draw_residuals(box, errors, opts.y))
+  end
+  opts.what, opts.colors = "forecast", 2
+  return svg.save(svg.document(opts, out), file)
+end
+
+-- [Confusion]
+
+--- A confusion matrix: truth in rows, guesses in columns, each field with its count and its share of the row; on the
+-- right the recall of each class, below its precision.
+-- confusion: {labels = list of names, counts = int32 array [K][K] or nested lists}, as model:confusion gives it.
+-- file: the SVG to write, or nil to get it as a string.
+-- opts: title ("Confusion"), width (pixels; default by the number of classes).
+-- Returns true (or the SVG), or nil, message, status. Raises for what is no confusion matrix and unknown options.
+function plot.confusion(confusion, file, opts)
+  opts = options.check(opts, {title = "Confusion", width = {type = "integer", min = 200, max = 10000}, inline = false},
+    "plot.confusion")
+  return svg.save(matrix.draw(matrix.read(confusion, "plot.confusion"), opts, heading), file)
 end
 
 return setmetatable(plot, {__call = line_plot})
