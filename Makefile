@@ -119,11 +119,11 @@ need-luaunit: $(LSTM)
 
 $(LSTM): $(HOST_O)
 	@echo "  link $@"
-	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) -lpthread
+	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) -lpthread -lm
 
 $(MODULE): $(MODULE_O)
 	@echo "  link $@"
-	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(MODULE_LINK) -o $@ $(MODULE_O) -lpthread
+	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(MODULE_LINK) -o $@ $(MODULE_O) -lpthread -lm
 
 $(BUILD)/host/%.o: host/%.c Makefile | need-lua
 	@mkdir -p $(@D)

@@ -1,13 +1,15 @@
 /* array.c: lstm.array, numbers in one block inside a userdata. */
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
 
 #define ARRAY "lstm.array"
 
-static const char *const kind_names[] = {"float32", "int32", NULL};
+static const char *const kind_names[] = {"float32", "int32", "uint8", NULL};
+static const size_t kind_sizes[] = {4, 4, 1};
 
 /* --- making ------------------------------------------------------------------------------------------------------- */
 
@@ -37,7 +39,7 @@ static host_array *push_header(lua_State *L, host_kind kind, int dims, const int
 
 host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *shape) {
   size_t count = count_of(L, dims, shape);
-  size_t bytes = count ? count * 4 : 4;
+  size_t bytes = count ? count * kind_sizes[kind] : 4;
   host_array *a = push_header(L, kind, dims, shape, count, bytes);
   a->data.bytes = a + 1;
   memset(a->data.bytes, 0, bytes);
@@ -45,18 +47,22 @@ host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *sha
 }
 
 /* A view of another array's elements, from element `first` on. It keeps the block's owner alive. */
-static host_array *push_view(lua_State *L, int arg, int dims, const int *shape, size_t first) {
+host_array *host_pushview(lua_State *L, int arg, int dims, const int *shape, size_t first) {
   const host_array *from = host_toarray(L, arg);
   int is_view = from->data.bytes != (const void *)(from + 1);
   host_array *a;
   arg = lua_absindex(L, arg);
   a = push_header(L, from->kind, dims, shape, count_of(L, dims, shape), 0);
-  a->data.f = from->data.f + first;
+  a->data.b = from->data.b + first * kind_sizes[a->kind];
   if (is_view) host_getvalue(L, arg, 1);
   else lua_pushvalue(L, arg);
   host_setvalue(L, -2, 1);
   return a;
 }
+
+size_t host_bytes(const host_array *a) { return a->count * kind_sizes[a->kind]; }
+
+size_t host_itemsize(const host_array *a) { return kind_sizes[a->kind]; }
 
 host_array *host_toarray(lua_State *L, int arg) { return (host_array *)luaL_testudata(L, arg, ARRAY); }
 
@@ -98,10 +104,11 @@ void host_checkshape(lua_State *L, const host_array *a, int dims, const int *sha
 
 static host_kind opt_kind(lua_State *L, int arg) {
   const char *name = lua_isnoneornil(L, arg) ? "float32" : host_checkstring(L, arg, NULL, "array: the kind");
-  if (strcmp(name, kind_names[HOST_INT32]) == 0) return HOST_INT32;
-  if (strcmp(name, kind_names[HOST_FLOAT32]) != 0) {
-    host_raise(L, "array: the kind is \"float32\" or \"int32\", got \"%s\"", name);
+  int kind;
+  for (kind = 0; kind_names[kind]; kind++) {
+    if (strcmp(name, kind_names[kind]) == 0) return (host_kind)kind;
   }
+  host_raise(L, "array: the kind is \"float32\", \"int32\" or \"uint8\", got \"%s\"", name);
   return HOST_FLOAT32;
 }
 
@@ -115,11 +122,14 @@ static void store(lua_State *L, host_array *a, size_t at, int value) {
   n = lua_tonumber(L, value);
   if (a->kind == HOST_FLOAT32) {
     a->data.f[at] = (float)n;
-  } else {
+  } else if (a->kind == HOST_INT32) {
     if (!(n >= INT32_MIN && n <= INT32_MAX) || n != floor(n)) {
       host_raise(L, "array: %f does not fit an int32", n);
     }
     a->data.i[at] = (int32_t)n;
+  } else {
+    if (!(n >= 0 && n <= 255) || n != floor(n)) host_raise(L, "array: %f does not fit a uint8", n);
+    a->data.b[at] = (uint8_t)n;
   }
 }
 
@@ -203,14 +213,15 @@ static int array_frombytes(lua_State *L) {
   size_t size;
   const char *bytes = host_checkstring(L, 1, &size, "frombytes: the bytes");
   host_kind kind = opt_kind(L, 2);
+  size_t item = kind_sizes[kind];
   int shape[HOST_MAX_DIMS] = {0, 0, 0, 0}, dims = 1;
   host_array *a;
-  if (size % 4 != 0 || size / 4 > INT_MAX) host_raise(L, "frombytes: %d bytes are not whole elements", (int)size);
-  shape[0] = (int)(size / 4);
+  if (size % item != 0 || size / item > INT_MAX) host_raise(L, "frombytes: %d bytes are not whole elements", (int)size);
+  shape[0] = (int)(size / item);
   if (!lua_isnoneornil(L, 3)) dims = check_shape(L, 3, shape);
   a = host_newarray(L, kind, dims, shape);
-  if (a->count != size / 4) {
-    host_raise(L, "frombytes: the shape needs %d bytes, got %d", (int)(a->count * 4), (int)size);
+  if (a->count != size / item) {
+    host_raise(L, "frombytes: the shape needs %d bytes, got %d", (int)host_bytes(a), (int)size);
   }
   memcpy(a->data.bytes, bytes, size);
   return 1;
@@ -220,11 +231,13 @@ static int array_frombytes(lua_State *L) {
 
 static void push_element(lua_State *L, const host_array *a, size_t at) {
   if (a->kind == HOST_FLOAT32) lua_pushnumber(L, (lua_Number)a->data.f[at]);
-  else lua_pushinteger(L, a->data.i[at]);
+  else lua_pushinteger(L, a->kind == HOST_INT32 ? a->data.i[at] : a->data.b[at]);
 }
 
 static double element(const host_array *a, size_t at) {
-  return a->kind == HOST_FLOAT32 ? (double)a->data.f[at] : (double)a->data.i[at];
+  return a->kind == HOST_FLOAT32 ? (double)a->data.f[at]
+         : a->kind == HOST_INT32 ? (double)a->data.i[at]
+                                 : (double)a->data.b[at];
 }
 
 static size_t row_size(const host_array *a) { return a->shape[0] ? a->count / (size_t)a->shape[0] : 0; }
@@ -248,7 +261,7 @@ static int array_index(lua_State *L) {
   }
   i = check_index(L, a, 2);
   if (a->dims == 1) push_element(L, a, (size_t)i);
-  else push_view(L, 1, a->dims - 1, a->shape + 1, (size_t)i * row_size(a));
+  else host_pushview(L, 1, a->dims - 1, a->shape + 1, (size_t)i * row_size(a));
   return 1;
 }
 
@@ -305,19 +318,20 @@ static int array_slice(lua_State *L) {
   }
   memcpy(shape, a->shape, sizeof shape);
   shape[0] = to - from + 1;
-  push_view(L, 1, a->dims, shape, (size_t)(from - 1) * row_size(a));
+  host_pushview(L, 1, a->dims, shape, (size_t)(from - 1) * row_size(a));
   return 1;
 }
 
 static int array_column(lua_State *L) {
   const host_array *a = check(L, 1);
   int i, j, width = a->shape[1];
+  size_t item = kind_sizes[a->kind];
   host_array *out;
   if (a->dims != 2) host_raise(L, "column: the array must have 2 dimensions, it has %d", a->dims);
   j = host_checkint(L, 2, 1, width, "column") - 1;
   out = host_newarray(L, a->kind, 1, a->shape);
   for (i = 0; i < a->shape[0]; i++) {
-    memcpy(out->data.f + i, a->data.f + (size_t)i * (size_t)width + (size_t)j, 4);
+    memcpy(out->data.b + (size_t)i * item, a->data.b + ((size_t)i * (size_t)width + (size_t)j) * item, item);
   }
   return 1;
 }
@@ -330,20 +344,20 @@ static int array_reshape(lua_State *L) {
     host_pushshape(L, a->dims, a->shape);
     host_raise(L, "reshape: %s has another number of elements than %s", lua_tostring(L, -2), lua_tostring(L, -1));
   }
-  push_view(L, 1, dims, shape, 0);
+  host_pushview(L, 1, dims, shape, 0);
   return 1;
 }
 
 static int array_copy(lua_State *L) {
   const host_array *a = check(L, 1);
   host_array *out = host_newarray(L, a->kind, a->dims, a->shape);
-  memcpy(out->data.bytes, a->data.bytes, a->count * 4);
+  memcpy(out->data.bytes, a->data.bytes, host_bytes(a));
   return 1;
 }
 
 static int array_bytes(lua_State *L) {
   const host_array *a = check(L, 1);
-  lua_pushlstring(L, (const char *)a->data.bytes, a->count * 4);
+  lua_pushlstring(L, (const char *)a->data.bytes, host_bytes(a));
   return 1;
 }
 
@@ -416,6 +430,19 @@ static const host_array *result_shape(lua_State *L, const host_array *a, const h
   return NULL;
 }
 
+static double apply(char op, double x, double y) {
+  switch (op) {
+  case '+': return x + y;
+  case '-': return x - y;
+  case '*': return x * y;
+  case '/': return x / y;
+  case '^': return pow(x, y);
+  case '<': return x < y;
+  case '>': return x > y;
+  default: return x == y;
+  }
+}
+
 static int arithmetic(lua_State *L, char op) {
   operand a = read_operand(L, 1), b = read_operand(L, 2);
   const host_array *like = result_shape(L, a.array, b.array);
@@ -423,7 +450,7 @@ static int arithmetic(lua_State *L, char op) {
   size_t k;
   for (k = 0; k < out->count; k++) {
     double x = operand_value(&a, k), y = operand_value(&b, k);
-    out->data.f[k] = (float)(op == '+' ? x + y : op == '-' ? x - y : op == '*' ? x * y : x / y);
+    out->data.f[k] = (float)apply(op, x, y);
   }
   return 1;
 }
@@ -438,6 +465,204 @@ static int array_unm(lua_State *L) {
   lua_replace(L, 2);
   return arithmetic(L, '*');
 }
+
+static int array_pow(lua_State *L) { return arithmetic(L, '^'); }
+
+/* less(b), greater(b), equal(b): 1 where it is so, else 0. */
+static int array_less(lua_State *L) { return arithmetic(L, '<'); }
+static int array_greater(lua_State *L) { return arithmetic(L, '>'); }
+static int array_equal(lua_State *L) { return arithmetic(L, '='); }
+
+/* where(a, b): a where this is not 0, else b. */
+static int array_where(lua_State *L) {
+  operand mask = read_operand(L, (check(L, 1), 1)), a = read_operand(L, 2), b = read_operand(L, 3);
+  const host_array *like = result_shape(L, result_shape(L, mask.array, a.array), b.array);
+  host_array *out = host_newarray(L, HOST_FLOAT32, like->dims, like->shape);
+  size_t k;
+  for (k = 0; k < out->count; k++) {
+    out->data.f[k] = (float)operand_value(operand_value(&mask, k) != 0 ? &a : &b, k);
+  }
+  return 1;
+}
+
+static int each(lua_State *L, double (*f)(double)) {
+  const host_array *a = check(L, 1);
+  host_array *out = host_newarray(L, HOST_FLOAT32, a->dims, a->shape);
+  size_t k;
+  for (k = 0; k < a->count; k++) out->data.f[k] = (float)f(element(a, k));
+  return 1;
+}
+
+static int array_sin(lua_State *L) { return each(L, sin); }
+static int array_cos(lua_State *L) { return each(L, cos); }
+static int array_exp(lua_State *L) { return each(L, exp); }
+static int array_log(lua_State *L) { return each(L, log); }
+static int array_sqrt(lua_State *L) { return each(L, sqrt); }
+static int array_abs(lua_State *L) { return each(L, fabs); }
+static int array_floor(lua_State *L) { return each(L, floor); }
+
+/* --- along the first axis ----------------------------------------------------------------------------------------- */
+
+/* shift(n): row i is the old row i - n; rows that come from outside repeat the first (n > 0) or the last. */
+static int array_shift(lua_State *L) {
+  const host_array *a = check(L, 1);
+  int n = host_checkint(L, 2, -INT_MAX, INT_MAX, "shift"), rows = a->shape[0], i;
+  host_array *out = host_newarray(L, a->kind, a->dims, a->shape);
+  size_t row = row_size(a) * kind_sizes[a->kind];
+  for (i = 0; i < rows; i++) {
+    double from = (double)i - n;
+    size_t at = from < 0 ? 0 : from > rows - 1 ? (size_t)rows - 1 : (size_t)from;
+    memcpy(out->data.b + (size_t)i * row, a->data.b + at * row, row);
+  }
+  return 1;
+}
+
+/* cumsum(): row i is the sum of rows 1..i. */
+static int array_cumsum(lua_State *L) {
+  const host_array *a = check(L, 1);
+  host_array *out = host_newarray(L, HOST_FLOAT32, a->dims, a->shape);
+  size_t row = row_size(a), j, k;
+  for (j = 0; j < row; j++) {
+    double sum = 0;
+    for (k = j; k < a->count; k += row) out->data.f[k] = (float)(sum += element(a, k));
+  }
+  return 1;
+}
+
+/* rolling(n): row i is the mean of the last n rows, of fewer at the beginning. */
+static int array_rolling(lua_State *L) {
+  const host_array *a = check(L, 1);
+  int n = host_checkint(L, 2, 1, INT_MAX, "rolling"), i, rows = a->shape[0];
+  host_array *out = host_newarray(L, HOST_FLOAT32, a->dims, a->shape);
+  size_t row = row_size(a), j;
+  for (j = 0; j < row; j++) {
+    double sum = 0;
+    for (i = 0; i < rows; i++) {
+      sum += element(a, (size_t)i * row + j);
+      if (i >= n) sum -= element(a, (size_t)(i - n) * row + j);
+      out->data.f[(size_t)i * row + j] = (float)(sum / (i < n ? i + 1 : n));
+    }
+  }
+  return 1;
+}
+
+static int compare_floats(const void *a, const void *b) {
+  float x = *(const float *)a, y = *(const float *)b;
+  return x != x || y != y ? (x != x) - (y != y) : (x > y) - (x < y);
+}
+
+static int compare_ints(const void *a, const void *b) {
+  int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return (x > y) - (x < y);
+}
+
+static int compare_bytes(const void *a, const void *b) { return *(const uint8_t *)a - *(const uint8_t *)b; }
+
+/* sort() -> a sorted copy of an array [n]; NaN comes last. */
+static int array_sort(lua_State *L) {
+  const host_array *a = check(L, 1);
+  if (a->dims != 1) host_raise(L, "sort: the array must have 1 dimension, it has %d", a->dims);
+  array_copy(L);
+  a = check(L, -1);
+  qsort(a->data.bytes, a->count, kind_sizes[a->kind],
+        a->kind == HOST_FLOAT32 ? compare_floats : a->kind == HOST_INT32 ? compare_ints : compare_bytes);
+  return 1;
+}
+
+/* --- rows and columns of tables ----------------------------------------------------------------------------------- */
+
+static int core_is_array(lua_State *L) {
+  lua_pushboolean(L, host_toarray(L, 1) != NULL);
+  return 1;
+}
+
+/* join(a, b) -> the rows of both: a view where b lies behind a in one block, else a copy. */
+static int core_join(lua_State *L) {
+  const host_array *a = check(L, 1), *b = host_checkarray(L, 2, a->kind, a->dims, "join");
+  int shape[HOST_MAX_DIMS], together;
+  host_array *out;
+  memcpy(shape, a->shape, sizeof shape);
+  shape[0] = -1;
+  host_checkshape(L, b, a->dims, shape, "join");
+  if (b->shape[0] > INT_MAX - a->shape[0]) host_raise(L, "array: too many elements");
+  shape[0] = a->shape[0] + b->shape[0];
+  together = b->data.b == a->data.b + host_bytes(a) && b->data.bytes != (const void *)(b + 1);
+  if (together) {
+    host_pushview(L, 2, a->dims, shape, 0);
+    host_toarray(L, -1)->data.b = a->data.b;
+    return 1;
+  }
+  out = host_newarray(L, a->kind, a->dims, shape);
+  memcpy(out->data.b, a->data.b, host_bytes(a));
+  memcpy(out->data.b + host_bytes(a), b->data.b, host_bytes(b));
+  return 1;
+}
+
+/* pick(a, numbers int32 [n], from 1) -> the rows with these numbers. */
+static int core_pick(lua_State *L) {
+  const host_array *a = check(L, 1), *numbers = host_checkarray(L, 2, HOST_INT32, 1, "pick");
+  int shape[HOST_MAX_DIMS], k;
+  size_t row = row_size(a) * kind_sizes[a->kind];
+  host_array *out;
+  memcpy(shape, a->shape, sizeof shape);
+  shape[0] = numbers->shape[0];
+  out = host_newarray(L, a->kind, a->dims, shape);
+  for (k = 0; k < numbers->shape[0]; k++) {
+    int32_t i = numbers->data.i[k];
+    if (i < 1 || i > a->shape[0]) host_raise(L, "pick: %d is out of range, there are 1 to %d", (int)i, a->shape[0]);
+    memcpy(out->data.b + (size_t)k * row, a->data.b + (size_t)(i - 1) * row, row);
+  }
+  return 1;
+}
+
+/* put(out, row (from 1), a): the rows of a in place of those of out, from this one on; [n] counts as [n][1]. */
+static int core_put(lua_State *L) {
+  host_array *out = check(L, 1);
+  const host_array *a = host_checkarray(L, 3, out->kind, 0, "put");
+  int first = host_checkint(L, 2, 1, INT_MAX, "put") - 1;
+  size_t row = row_size(out);
+  if ((a->shape[0] && row_size(a) != row) || a->shape[0] > out->shape[0] - first) {
+    return host_raise(L, "put: the sizes do not fit");
+  }
+  memcpy(out->data.b + (size_t)first * row * kind_sizes[out->kind], a->data.b, host_bytes(a));
+  return 0;
+}
+
+/* pick_columns(a [N][W], numbers int32 [n], from 1) -> [N][n] */
+static int core_columns(lua_State *L) {
+  const host_array *a = host_checkarray(L, 1, HOST_FLOAT32, 2, "pick_columns");
+  const host_array *numbers = host_checkarray(L, 2, HOST_INT32, 1, "pick_columns");
+  int shape[2], j;
+  size_t i, from = (size_t)a->shape[1], to = (size_t)numbers->shape[0];
+  host_array *out;
+  shape[0] = a->shape[0], shape[1] = numbers->shape[0];
+  out = host_newarray(L, HOST_FLOAT32, 2, shape);
+  for (j = 0; j < shape[1]; j++) {
+    int32_t column = numbers->data.i[j];
+    if (column < 1 || column > a->shape[1]) host_raise(L, "pick_columns: %d is out of range", (int)column);
+    for (i = 0; i < (size_t)shape[0]; i++) out->data.f[i * to + (size_t)j] = a->data.f[i * from + (size_t)column - 1];
+  }
+  return 1;
+}
+
+/* with_column(a [N][W], j, column [N] or [N][1]) -> a copy with column j (1..W + 1) set to these numbers. */
+static int core_with_column(lua_State *L) {
+  const host_array *a = host_checkarray(L, 1, HOST_FLOAT32, 2, "with_column"), *column = check(L, 3);
+  int j = host_checkint(L, 2, 1, a->shape[1] + 1, "with_column") - 1, shape[2];
+  size_t i, from = (size_t)a->shape[1], to;
+  host_array *out;
+  if (column->count != (size_t)a->shape[0]) return host_raise(L, "with_column: %d numbers expected", a->shape[0]);
+  shape[0] = a->shape[0], shape[1] = j < a->shape[1] ? a->shape[1] : j + 1;
+  to = (size_t)shape[1];
+  out = host_newarray(L, HOST_FLOAT32, 2, shape);
+  for (i = 0; i < (size_t)shape[0]; i++) {
+    memcpy(out->data.f + i * to, a->data.f + i * from, from * 4);
+    out->data.f[i * to + (size_t)j] = (float)element(column, i);
+  }
+  return 1;
+}
+
+/* --- equality ----------------------------------------------------------------------------------------------------- */
 
 static int array_eq(lua_State *L) {
   const host_array *a = host_toarray(L, 1), *b = host_toarray(L, 2);
@@ -465,7 +690,7 @@ static double reduce(const host_array *a, reduction what, size_t first, size_t s
 }
 
 static void push_result(lua_State *L, const host_array *a, reduction what, double value) {
-  if (a->kind == HOST_INT32 && what != MEAN) lua_pushinteger(L, (lua_Integer)value);
+  if (a->kind != HOST_FLOAT32 && what != MEAN) lua_pushinteger(L, (lua_Integer)value);
   else lua_pushnumber(L, value);
 }
 
@@ -561,18 +786,24 @@ static int array_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"shape", array_shape},     {"kind", array_kind},     {"slice", array_slice},   {"column", array_column},
-    {"reshape", array_reshape}, {"copy", array_copy},     {"bytes", array_bytes},   {"totable", array_totable},
-    {"fill", array_fill},       {"sum", array_sum},       {"mean", array_mean},     {"min", array_min},
-    {"max", array_max},         {"argmax", array_argmax}, {"finite", array_finite}, {NULL, NULL}};
+    {"shape", array_shape},     {"kind", array_kind},       {"slice", array_slice},     {"column", array_column},
+    {"reshape", array_reshape}, {"copy", array_copy},       {"bytes", array_bytes},     {"totable", array_totable},
+    {"fill", array_fill},       {"sum", array_sum},         {"mean", array_mean},       {"min", array_min},
+    {"max", array_max},         {"argmax", array_argmax},   {"finite", array_finite},   {"sin", array_sin},
+    {"cos", array_cos},         {"exp", array_exp},         {"log", array_log},         {"sqrt", array_sqrt},
+    {"abs", array_abs},         {"floor", array_floor},     {"less", array_less},       {"greater", array_greater},
+    {"equal", array_equal},     {"where", array_where},     {"shift", array_shift},     {"cumsum", array_cumsum},
+    {"rolling", array_rolling}, {"sort", array_sort},       {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
     {"__newindex", array_newindex}, {"__len", array_len}, {"__add", array_add}, {"__sub", array_sub},
-    {"__mul", array_mul},           {"__div", array_div}, {"__unm", array_unm}, {"__eq", array_eq},
-    {"__tostring", array_tostring}, {NULL, NULL}};
+    {"__mul", array_mul},           {"__div", array_div}, {"__unm", array_unm}, {"__pow", array_pow},
+    {"__eq", array_eq},             {"__tostring", array_tostring}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"array", array_new}, {"zeros", array_zeros}, {"frombytes", array_frombytes}, {NULL, NULL}};
+    {"array", array_new},       {"zeros", array_zeros},   {"frombytes", array_frombytes}, {"is_array", core_is_array},
+    {"join", core_join},        {"pick", core_pick},      {"pick_columns", core_columns},
+    {"with_column", core_with_column}, {"put", core_put}, {NULL, NULL}};
 
 void host_open_array(lua_State *L, int core) {
   host_newtype(L, ARRAY, methods, NULL);

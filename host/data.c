@@ -186,57 +186,88 @@ static int data_encode_bytes(lua_State *L) {
 
 static size_t row_of(const host_array *a) { return a->shape[0] ? a->count / (size_t)a->shape[0] : 0; }
 
-/* gather_windows(source [N][W], starts [B], look_back, ahead, target or nil, x [T][B][W], y [B][1 or W]): x are the
-   rows from a start on, y the row `ahead` after the last of them (of it the target column, 1-based, or all). Starts
-   are 0-based. */
+/* What gather_windows copies: rows of x and y for each window. picked: columns of y (1-based), or NULL for all. */
+typedef struct window_shape {
+  int look_back, ahead, steps, stride;
+  const host_array *source, *starts, *picked;
+} window_shape;
+
+static void copy_window(const window_shape *w, size_t row, size_t lane, size_t lanes, host_array *x, host_array *y) {
+  size_t width = (size_t)w->source->shape[1], n = w->picked ? w->picked->count : width, t, j;
+  const float *from = w->source->data.f + row * width;
+  for (t = 0; x && t < (size_t)w->look_back; t++) {
+    memcpy(x->data.f + (t * lanes + lane) * width, from + t * width, width * 4);
+  }
+  from += (size_t)(w->look_back + w->ahead - 1) * width;
+  for (t = 0; y && t < (size_t)w->steps; t++) {
+    float *to = y->data.f + (lane * (size_t)w->steps + t) * n;
+    const float *at = w->ahead > 0 ? from + t * width : from; /* ahead 0: the last row of input, for every step */
+    for (j = 0; j < n; j++) to[j] = at[w->picked ? (size_t)w->picked->data.i[j] - 1 : j];
+  }
+}
+
+static void read_window_shape(lua_State *L, window_shape *w) {
+  host_checktable(L, 1, "gather_windows");
+  w->look_back = host_field_int(L, 1, "look_back", 1, 1, INT_MAX / 8);
+  w->ahead = host_field_int(L, 1, "ahead", 1, 0, INT_MAX / 8);
+  w->steps = host_field_int(L, 1, "steps", 1, 1, INT_MAX / 8);
+  w->stride = host_field_int(L, 1, "stride", 1, 1, INT_MAX / 8);
+  w->source = host_checkarray(L, 2, HOST_FLOAT32, 2, "source");
+  w->starts = lua_isnoneornil(L, 4) ? NULL : host_checkarray(L, 4, HOST_INT32, 1, "starts");
+  w->picked = lua_isnoneornil(L, 5) ? NULL : host_checkarray(L, 5, HOST_INT32, 1, "picked");
+}
+
+/* gather_windows({look_back, ahead, steps, stride}, source [N][W], numbers int32 [B] from 0, starts int32 or nil,
+   picked int32 [K] or nil, x [T][B][W] or nil, y [B][steps * K or W] or nil): window i begins at row starts[i] or
+   i * stride, both from 0. x are its first rows, y the rows from `ahead` after the last of them on. */
 static int data_gather_windows(lua_State *L) {
-  const host_array *source = host_checkarray(L, 1, HOST_FLOAT32, 2, "source");
-  const host_array *starts = host_checkarray(L, 2, HOST_INT32, 1, "starts");
-  int look_back = host_checkint(L, 3, 1, INT_MAX / 2, "gather_windows");
-  int ahead = host_checkint(L, 4, 1, INT_MAX / 2, "gather_windows");
-  int rows = source->shape[0], width = source->shape[1], lanes = starts->shape[0];
-  int target = lua_isnoneornil(L, 5) ? 0 : host_checkint(L, 5, 1, width, "gather_windows");
-  host_array *x = host_checkarray(L, 6, HOST_FLOAT32, 3, "x"), *y = host_checkarray(L, 7, HOST_FLOAT32, 2, "y");
-  size_t w = (size_t)width, out = target ? 1 : w;
-  int x_shape[3], y_shape[2], b, t;
-  x_shape[0] = look_back, x_shape[1] = lanes, x_shape[2] = width;
-  y_shape[0] = lanes, y_shape[1] = (int)out;
-  host_checkshape(L, x, 3, x_shape, "x");
-  host_checkshape(L, y, 2, y_shape, "y");
-  for (b = 0; b < lanes; b++) {
-    int start = starts->data.i[b];
-    const float *from;
-    if (start < 0 || start > rows - look_back - ahead) host_raise(L, "gather_windows: start %d is out of range", start);
-    from = source->data.f + (size_t)start * w;
-    for (t = 0; t < look_back; t++) {
-      memcpy(x->data.f + ((size_t)t * (size_t)lanes + (size_t)b) * w, from + (size_t)t * w, w * 4);
+  window_shape w;
+  const host_array *numbers = host_checkarray(L, 3, HOST_INT32, 1, "numbers");
+  host_array *x = NULL, *y = NULL;
+  int b, k, lanes = numbers->shape[0], shape[3];
+  read_window_shape(L, &w);
+  for (k = 0; w.picked && k < w.picked->shape[0]; k++) {
+    if (w.picked->data.i[k] < 1 || w.picked->data.i[k] > w.source->shape[1]) {
+      return host_raise(L, "gather_windows: column %d is out of range", (int)w.picked->data.i[k]);
     }
-    from += (size_t)(look_back + ahead - 1) * w + (target ? (size_t)(target - 1) : 0);
-    memcpy(y->data.f + (size_t)b * out, from, out * 4);
+  }
+  shape[0] = w.look_back, shape[1] = lanes, shape[2] = w.source->shape[1];
+  if (!lua_isnoneornil(L, 6)) host_checkshape(L, x = host_checkarray(L, 6, HOST_FLOAT32, 3, "x"), 3, shape, "x");
+  shape[0] = lanes, shape[1] = (w.picked ? w.picked->shape[0] : w.source->shape[1]) * w.steps;
+  if (!lua_isnoneornil(L, 7)) host_checkshape(L, y = host_checkarray(L, 7, HOST_FLOAT32, 2, "y"), 2, shape, "y");
+  for (b = 0; b < lanes; b++) {
+    int64_t i = numbers->data.i[b], row = i * w.stride;
+    if (w.starts && (i < 0 || i >= w.starts->shape[0])) return host_raise(L, "gather_windows: no window %d", (int)i);
+    if (w.starts) row = w.starts->data.i[i];
+    if (row < 0 || row + w.look_back + w.ahead + (w.ahead > 0 ? w.steps : 1) - 1 > w.source->shape[0]) {
+      return host_raise(L, "gather_windows: start %d is out of range", (int)row);
+    }
+    copy_window(&w, (size_t)row, (size_t)b, (size_t)lanes, x, y);
   }
   return 0;
 }
 
-/* gather_streams(ids [N], starts [B], T, x [T][B], y [T][B]): x are the T ids from each start on, y those one later. */
+/* gather_streams(ids [N], starts [B], T, x [T][B], y [T][B]): x are the T ids from each start on, y those one later.
+   The ids are int32 or uint8, x and y int32. */
 static int data_gather_streams(lua_State *L) {
-  const host_array *ids = host_checkarray(L, 1, HOST_INT32, 1, "ids");
+  const host_array *ids = host_toarray(L, 1);
   const host_array *starts = host_checkarray(L, 2, HOST_INT32, 1, "starts");
   int steps = host_checkint(L, 3, 1, INT_MAX / 2, "gather_streams"), lanes = starts->shape[0], b, t, shape[2];
   host_array *x = host_checkarray(L, 4, HOST_INT32, 2, "x"), *y = host_checkarray(L, 5, HOST_INT32, 2, "y");
+  if (!ids || ids->kind != HOST_UINT8) ids = host_checkarray(L, 1, HOST_INT32, 1, "ids");
   shape[0] = steps, shape[1] = lanes;
   host_checkshape(L, x, 2, shape, "x");
   host_checkshape(L, y, 2, shape, "y");
   for (b = 0; b < lanes; b++) {
     int start = starts->data.i[b];
-    const int32_t *from;
     if (start < 0 || start > ids->shape[0] - steps - 1) {
       host_raise(L, "gather_streams: start %d is out of range", start);
     }
-    from = ids->data.i + start;
-    for (t = 0; t < steps; t++) {
+    for (t = 0; t <= steps; t++) {
       size_t at = (size_t)t * (size_t)lanes + (size_t)b;
-      x->data.i[at] = from[t];
-      y->data.i[at] = from[t + 1];
+      int32_t id = ids->kind == HOST_UINT8 ? ids->data.b[start + t] : ids->data.i[start + t];
+      if (t < steps) x->data.i[at] = id;
+      if (t > 0) y->data.i[at - (size_t)lanes] = id;
     }
   }
   return 0;
@@ -254,11 +285,12 @@ static int data_gather(lua_State *L) {
   steps = source->dims == 3 || (source->dims == 2 && lua_toboolean(L, 4)) ? (size_t)source->shape[1] : 1;
   width = steps ? row_of(source) / steps : 0;
   if (out->count != steps * lanes * width) host_raise(L, "gather: the sizes of source and out do not fit");
+  width *= host_itemsize(source);
   for (b = 0; b < lanes; b++) {
     int32_t row = indices->data.i[b];
     if (row < 0 || row >= source->shape[0]) host_raise(L, "gather: index %d is out of range", (int)row);
     for (t = 0; t < steps; t++) {
-      memcpy(out->data.f + (t * lanes + b) * width, source->data.f + ((size_t)row * steps + t) * width, width * 4);
+      memcpy(out->data.b + (t * lanes + b) * width, source->data.b + ((size_t)row * steps + t) * width, width);
     }
   }
   return 0;
@@ -282,7 +314,8 @@ static int data_gather_ragged(lua_State *L) {
   if (out->shape[1] != lanes || lens->shape[0] != lanes || (out->shape[0] && row_of(out) != (size_t)lanes * width)) {
     return host_raise(L, "gather_ragged: the sizes do not fit");
   }
-  memset(out->data.bytes, 0, out->count * 4);
+  memset(out->data.bytes, 0, host_bytes(out));
+  width *= host_itemsize(source);
   for (b = 0; b < lanes; b++) {
     int32_t row = indices->data.i[b], from, n;
     if (row < 0 || row >= first->shape[0] || row >= lengths->shape[0]) {
@@ -293,8 +326,7 @@ static int data_gather_ragged(lua_State *L) {
       return host_raise(L, "gather_ragged: sequence %d is out of range", (int)row);
     }
     for (t = 0; t < (size_t)n; t++) {
-      memcpy(out->data.f + (t * (size_t)lanes + (size_t)b) * width, source->data.f + ((size_t)from + t) * width,
-             width * 4);
+      memcpy(out->data.b + (t * (size_t)lanes + (size_t)b) * width, source->data.b + ((size_t)from + t) * width, width);
     }
     lens->data.i[b] = n;
     if (n > longest) longest = n;
@@ -359,7 +391,7 @@ static int data_hash(lua_State *L) {
   char text[20];
   if (a) {
     bytes = (const unsigned char *)a->data.bytes;
-    size = a->count * 4;
+    size = host_bytes(a);
   } else {
     bytes = (const unsigned char *)host_checkstring(L, 1, &size, "hash: the bytes");
   }

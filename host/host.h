@@ -70,7 +70,7 @@ void host_collect(lua_State *L, size_t bytes);
 /* --- arrays (array.c) --------------------------------------------------------------------------------------------- */
 
 enum { HOST_MAX_DIMS = 4 };
-typedef enum host_kind { HOST_FLOAT32, HOST_INT32 } host_kind;
+typedef enum host_kind { HOST_FLOAT32, HOST_INT32, HOST_UINT8 } host_kind;
 
 typedef struct host_array {
   host_kind kind;
@@ -81,11 +81,16 @@ typedef struct host_array {
     void *bytes;
     float *f;
     int32_t *i;
+    uint8_t *b;
   } data; /* inside this userdata, or inside the one in the user value (a view) */
 } host_array;
 
 /* A new array of zeros, pushed. */
 host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *shape);
+/* A view of the elements of the array at arg, from element `first` on, pushed. It keeps the block's owner alive. */
+host_array *host_pushview(lua_State *L, int arg, int dims, const int *shape, size_t first);
+size_t host_bytes(const host_array *a);    /* of all elements */
+size_t host_itemsize(const host_array *a); /* bytes of an element */
 host_array *host_toarray(lua_State *L, int arg); /* NULL if it is none */
 /* An array of this kind, and of this many dimensions if dims > 0. `name` is for messages. */
 host_array *host_checkarray(lua_State *L, int arg, host_kind kind, int dims, const char *name);
@@ -109,6 +114,12 @@ FILE **host_open_file(lua_State *L, const char *path);
 lstm_rng *host_checkrng(lua_State *L, int arg);
 void host_open_data(lua_State *L, int core);
 void host_open_folder(lua_State *L, int core);
+
+/* --- numbers from text (csv.c) ------------------------------------------------------------------------------------ */
+
+/* Whether [p, end) is a decimal number that a float32 can hold, with spaces around it or without; *value is it. */
+int host_parse_number(const char *p, const char *end, double *value);
+void host_open_csv(lua_State *L, int core);
 
 /* --- models, states, trainers ------------------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@ local lstm = {}
 
 -- --- arrays and files ------------------------------------------------------------------------------------------------
 
----@alias lstm.Kind "float32"|"int32"
+---@alias lstm.Kind "float32"|"int32"|"uint8"
 
 ---Numbers in one block of memory, row-major, up to four axes. `#a`: the first size; `a[i]`: a number or a row (a view).
 ---@class lstm.Array
@@ -16,6 +16,7 @@ local lstm = {}
 ---@operator sub(lstm.Array|number): lstm.Array
 ---@operator mul(lstm.Array|number): lstm.Array
 ---@operator div(lstm.Array|number): lstm.Array
+---@operator pow(lstm.Array|number): lstm.Array
 ---@operator unm: lstm.Array
 ---@field [integer] number|lstm.Array
 local Array = {}
@@ -61,6 +62,49 @@ function Array:max(axis) end
 function Array:argmax() end
 ---@return boolean finite, integer? place of the first NaN or infinity
 function Array:finite() end
+---@return lstm.Array
+function Array:sin() end
+---@return lstm.Array
+function Array:cos() end
+---@return lstm.Array
+function Array:exp() end
+---@return lstm.Array
+function Array:log() end
+---@return lstm.Array
+function Array:sqrt() end
+---@return lstm.Array
+function Array:abs() end
+---@return lstm.Array
+function Array:floor() end
+---1 where an element is less than that of b, else 0.
+---@param b lstm.Array|number
+---@return lstm.Array
+function Array:less(b) end
+---@param b lstm.Array|number
+---@return lstm.Array
+function Array:greater(b) end
+---@param b lstm.Array|number
+---@return lstm.Array
+function Array:equal(b) end
+---Elements of a where this array is not 0, else those of b.
+---@param a lstm.Array|number
+---@param b lstm.Array|number
+---@return lstm.Array
+function Array:where(a, b) end
+---Row i is the old row i - n: shift(1) is the row before. At the ends the outermost row is repeated.
+---@param n integer
+---@return lstm.Array
+function Array:shift(n) end
+---Row i is the sum of rows 1..i.
+---@return lstm.Array
+function Array:cumsum() end
+---Row i is the mean of the last n rows, of fewer at the beginning.
+---@param n integer
+---@return lstm.Array
+function Array:rolling(n) end
+---A sorted copy of an array [n]; NaN comes last.
+---@return lstm.Array
+function Array:sort() end
 
 ---@param values number|table nested tables of one shape
 ---@param kind? lstm.Kind
@@ -102,6 +146,11 @@ local Tokens = {}
 ---@param ... number
 ---@return lstm.Tokens ...
 function Tokens:split(...) end
+---Tokens from..to as a view: from 1, both included; negative counts from the end. Raises where there are none.
+---@param from integer
+---@param to? integer default: the last one
+---@return lstm.Tokens
+function Tokens:slice(from, to) end
 ---@return string text
 function Tokens:decode() end
 
@@ -138,18 +187,57 @@ function Vocab:pieces() end
 ---@return string
 function Vocab:tometa() end
 
+---Options of split: by = "time" (default: cuts, the parts are views), "random", or, for sequences with labels,
+---"stratified" (each part has its share of each label). seed: default: the next one after lstm.seed.
+---@class lstm.SplitOptions
+---@field by? "time"|"random"|"stratified"
+---@field seed? integer
+
+---Options of folds. by: "random" (each element is measured once), "stratified" (the same, with each label in its share:
+---the default for sequences with labels) or "expanding" (fold i learns from the first i of k + 1 blocks and is measured
+---on the next: the default for tables and windows).
+---@class lstm.FoldOptions
+---@field by? "random"|"stratified"|"expanding"
+---@field seed? integer
+
+---@class lstm.BatchesOptions
+---@field batch? integer elements in a batch (default 32); the last one may be smaller
+---@field shuffle? boolean in random order (default false)
+---@field seed? integer
+
 ---Rows in the order of time, with named columns. `#rows`: how many.
 ---@class lstm.Table
 ---@field kind "table"
 ---@field data lstm.Array float32 [N][width]
 ---@field columns string[]
 ---@field width integer
+---@field scaler? lstm.Scaler that scaled the rows
+---@field header? boolean of lstm.csv: whether the first line was taken for names
 local Table = {}
----Cuts by time: split(0.8) gives the first 80 % of the rows and the rest, split(0.7, 0.15) three parts. The parts are
----views. Raises for fractions that are not between 0 and 1 or leave nothing for a part.
----@param ... number
+---split(0.8) gives the first 80 % of the rows and the rest, split(0.7, 0.15) three parts. By time the parts are views.
+---Raises for fractions that are not between 0 and 1 or leave nothing for a part.
+---@param ... number|lstm.SplitOptions the options come last
 ---@return lstm.Table ...
 function Table:split(...) end
+---Cross-validation: for fold, train, validation in rows:folds(5) do.
+---@param k integer
+---@param options? lstm.FoldOptions
+---@return fun(): integer?, lstm.Table, lstm.Table
+function Table:folds(k, options) end
+---A copy of the rows with these numbers. Raises for numbers that are not there.
+---@param numbers integer[]|lstm.Array from 1
+---@return lstm.Table
+function Table:pick(numbers) end
+---A new table with one more column, or with this one replaced. Raises where f returns no array with a number for each
+---row, and for rows that are scaled.
+---@param name string
+---@param f fun(rows: lstm.Table): lstm.Array [N] or [N][1]
+---@return lstm.Table
+function Table:derive(name, f) end
+---A new table of these columns, in this order. Raises for names that are not there.
+---@param names string[]
+---@return lstm.Table
+function Table:select(names) end
 ---Rows from..to as a view: from 1, both included; negative counts from the end. Raises where there are no such rows.
 ---@param from integer
 ---@param to? integer default: the last row
@@ -162,8 +250,10 @@ function Table:column(name) end
 
 ---@class lstm.WindowsOptions
 ---@field look_back integer rows of input in each window
----@field ahead? integer the target is that many rows after the last row of input (default 1)
----@field target? string name of the column to predict (default: all columns)
+---@field ahead? integer the first target is that many rows after the last row of input (default 1)
+---@field steps? integer rows of targets (default 1)
+---@field target? string|string[] names of the columns to predict (default: all columns)
+---@field stride? integer rows from one window to the next (default 1)
 ---@field before? lstm.Table the rows before these, same columns: their last rows serve as input
 
 ---The windows that slide over the rows. Raises for unknown options, an unknown target, and too few rows for one window.
@@ -178,23 +268,39 @@ function Table:windows(options) end
 ---@field columns string[]
 ---@field look_back integer
 ---@field ahead integer
+---@field steps integer
+---@field stride integer
 ---@field width integer inputs of each row
----@field target? string name of the column to predict; nil: all
----@field target_index? integer its number
----@field outputs integer numbers to predict: 1 with a target, else width
+---@field target? string|string[] as it was given
+---@field target_columns string[] names of the columns to predict
+---@field outputs integer numbers to predict: steps * #target_columns
+---@field scaler? lstm.Scaler that scaled the rows
 local Windows = {}
----What should be predicted, in the order of the windows.
+---What should be predicted, in the order of the windows: the targets of the first step, then those of the next.
 ---@return lstm.Array [n][outputs]
 function Windows:targets() end
----The last row of input of each window. As a prediction this is persistence, "the same as now".
+---The last row of input of each window, once for each step. As a prediction this is persistence, "the same as now".
 ---Raises for a name that is not there.
----@param name? string default: the target
----@return lstm.Array [n][1]; without a name and a target [n][width]
+---@param name? string default: the targets
+---@return lstm.Array [n][outputs]; with a name [n][steps]
 function Windows:last(name) end
 ---Cuts by time, as a table's split.
----@param ... number
+---@param ... number|lstm.SplitOptions the options come last
 ---@return lstm.Windows ...
 function Windows:split(...) end
+---As a table's folds.
+---@param k integer
+---@param options? lstm.FoldOptions
+---@return fun(): integer?, lstm.Windows, lstm.Windows
+function Windows:folds(k, options) end
+---The windows with these numbers, as a view of the same rows. Raises for numbers that are not there.
+---@param numbers integer[]|lstm.Array from 1
+---@return lstm.Windows
+function Windows:pick(numbers) end
+---for x, y in windows:batches{batch = 32, shuffle = true} do: x [look_back][B][width], y [B][outputs].
+---@param options? lstm.BatchesOptions
+---@return fun(): lstm.Array?, lstm.Array
+function Windows:batches(options) end
 ---Windows from..to as a view: from 1, both included; negative counts from the end. Raises where there are none.
 ---@param from integer
 ---@param to? integer default: the last window
@@ -202,8 +308,8 @@ function Windows:split(...) end
 function Windows:slice(from, to) end
 ---Fills a batch: fit, predict and evaluate call this. Raises for numbers or shapes that do not fit.
 ---@param indices lstm.Array int32 [B], numbers of windows from 0
----@param x lstm.Array [look_back][B][width]
----@param y lstm.Array [B][outputs]
+---@param x lstm.Array? [look_back][B][width]
+---@param y lstm.Array? [B][outputs]
 function Windows:gather(indices, x, y) end
 
 ---What lstm.minmax and lstm.zscore measured: each column becomes (x - offset) / factor.
@@ -213,15 +319,18 @@ function Windows:gather(indices, x, y) end
 ---@field offset table<string, number>
 ---@field factor table<string, number>
 local Scaler = {}
----A scaled copy. Columns are matched by name. Raises for a column that the scaler does not know.
----@param rows lstm.Table
----@return lstm.Table
-function Scaler:apply(rows) end
----Scaled values of one column back in its own unit. Raises for a column that the scaler does not know.
----@param array lstm.Array of any shape
----@param column? string may be left out where there is only one
----@return lstm.Array of the same shape
-function Scaler:undo(array, column) end
+---A scaled copy, with the field `scaler`. Columns are matched by name. Raises for a column that the scaler does not
+---know, and for what is scaled already.
+---@generic T: lstm.Table|lstm.Sequences|lstm.Windows
+---@param set T
+---@return T
+function Scaler:apply(set) end
+---Scaled values back in their own unit. Raises for a column that the scaler does not know.
+---@param array lstm.Array|lstm.Table of any shape; with a list the last axis holds one number of each column, or steps
+---of them
+---@param columns? string|string[] may be left out where there is only one, and for a table
+---@return lstm.Array|lstm.Table of the same shape
+function Scaler:undo(array, columns) end
 ---The scaler as one string. A scaler in model.meta travels in the model's file by itself.
 ---@return string
 function Scaler:tometa() end
@@ -265,13 +374,13 @@ function lstm.csv.parse(text, options, name) end
 function lstm.table(data, columns) end
 ---Maps the smallest value of each column to 0 and the largest to 1. Measure the training part only, apply it to all.
 ---Raises for anything but a table of finite numbers.
----@param rows lstm.Table
+---@param set lstm.Table|lstm.Sequences
 ---@return lstm.Scaler
-function lstm.minmax(rows) end
+function lstm.minmax(set) end
 ---Gives each column the mean 0 and the standard deviation 1. Raises for anything but a table of finite numbers.
----@param rows lstm.Table
+---@param set lstm.Table|lstm.Sequences
 ---@return lstm.Scaler
-function lstm.zscore(rows) end
+function lstm.zscore(set) end
 ---Root of the mean squared difference of two arrays of one shape.
 ---@param a lstm.Array
 ---@param b lstm.Array
@@ -343,11 +452,27 @@ function lstm.metrics.confusion(truth, guess, labels) end
 ---@field kind "sequences"
 ---@field x any[] arrays, tokens or strings
 ---@field y? any[]|lstm.Array
+---@field labels? string[] the different strings among the targets, sorted
+---@field scaler? lstm.Scaler that scaled the sequences
 local Sequences = {}
----Cuts by position: split(0.9) gives the first 90 % and the rest.
----@param ... number
+---split(0.9) gives the first 90 % and the rest.
+---@param ... number|lstm.SplitOptions the options come last
 ---@return lstm.Sequences ...
 function Sequences:split(...) end
+---Cross-validation: for fold, train, validation in set:folds(5) do.
+---@param k integer
+---@param options? lstm.FoldOptions
+---@return fun(): integer?, lstm.Sequences, lstm.Sequences
+function Sequences:folds(k, options) end
+---The sequences with these numbers. Raises for numbers that are not there.
+---@param numbers integer[]|lstm.Array from 1
+---@return lstm.Sequences
+function Sequences:pick(numbers) end
+---Adds a sequence, and its target where the others have one.
+---@param x any
+---@param y? any
+---@return lstm.Sequences self
+function Sequences:add(x, y) end
 ---Sequences from..to: from 1, both included; negative counts from the end. Raises where there are none.
 ---@param from integer
 ---@param to? integer default: the last one
@@ -357,9 +482,14 @@ function Sequences:slice(from, to) end
 ---A set of sequences for fit, predict, classify and evaluate. x: a list of arrays [T][I], [T] (one input) or of ids
 ---[T], tables of such numbers, tokens, or, where the model has a vocabulary, strings. y: a list of one label, class
 ---number from 1 or row for each, or of an array or list with one for each step; false for a class: no target there.
----@param options {x: any[], y: any[]|lstm.Array|nil}
+---labels: all that there are, where not all occur in y.
+---@param options {x: any[]|lstm.Array|nil, y: any[]|lstm.Array|nil, labels: string[]|nil}
 ---@return lstm.Sequences
 function lstm.sequences(options) end
+---The sequences of a `.ts` file (the archives of UEA and UCR), with their labels in the order of the file.
+---@param path string
+---@return lstm.Sequences?, string? message, string? status
+function lstm.ts(path) end
 
 -- --- models ----------------------------------------------------------------------------------------------------------
 

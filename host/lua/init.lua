@@ -36,6 +36,7 @@ local sources = {
   vocab = {"lstm.vocab"}, csv = {"lstm.csv"}, plot = {"lstm.plot"}, args = {"lstm.args"},
   metrics = {"lstm.metrics"}, progress = {"lstm.progress"}, history = {"lstm.history"},
   table = {"lstm.windows", "table"}, sequences = {"lstm.sequences", "new"},
+  ts = {"lstm.files", "ts"},
   minmax = {"lstm.scale", "minmax"}, zscore = {"lstm.scale", "zscore"},
   model = {"lstm.model", "new"}, load = {"lstm.model", "load"},
   embedding = {"lstm.layers", "embedding"}, lstm = {"lstm.layers", "lstm"}, gru = {"lstm.layers", "gru"},

@@ -1,11 +1,13 @@
 -- scale.lua: brings columns into a range that a network likes, and predictions back, by name.
 --
--- A scaler is fitted on one table (the training part, so that nothing of the test leaks in) and then applied to any
--- table with the same columns: x -> (x - offset) / factor. It travels in the model file as a string.
+-- A scaler is fitted on one table or set of sequences (the training part, so that nothing of the test leaks in) and
+-- then applied to any with the same columns: x -> (x - offset) / factor. The columns of sequences are "1", "2", ... It
+-- travels in the model file as a string, and what it has scaled carries it as the field `scaler`.
 
 local core = require "lstm.core"
 local methods = require "lstm.methods"
 local options = require "lstm.options"
+local sequences = require "lstm.sequences"
 local windows = require "lstm.windows"
 
 local scale = {}
@@ -13,10 +15,17 @@ local Scaler = methods.guard({}, "scaler")
 Scaler.__index = Scaler
 Scaler.__name = "lstm.scaler"
 
-local function check_table(value, where)
-  if type(value) ~= "table" or value.kind ~= "table" then
-    error(where .. ": a table of rows is needed (as lstm.csv returns), got " .. options.show(value), 3)
+-- The columns to measure: their names and an array [M][W].
+local function columns_of(value, where)
+  if type(value) == "table" and value.kind == "table" then return value.columns, value.data end
+  if type(value) == "table" and value.kind == "sequences" then
+    local data = sequences.rows(value, where)
+    local names, _, width = {}, data:shape()
+    for j = 1, width do names[j] = tostring(j) end
+    return names, data
   end
+  core.raise(("%s: a table of rows (as lstm.csv returns) or sequences of numbers are needed, got %s"):format(where,
+    type(value) == "table" and value.kind and "a set of " .. tostring(value.kind) or options.show(value)))
 end
 
 local function new(kind, columns, offsets, factors)
@@ -28,62 +37,108 @@ local function new(kind, columns, offsets, factors)
 end
 
 -- Fits one offset and factor per column; a column that never changes gets the factor 1 and becomes 0.
-local function fit(kind, rows, measure)
+local function fit(kind, set, measure)
+  local columns, data = columns_of(set, kind)
   local offsets, factors = {}, {}
-  for j, name in ipairs(rows.columns) do
-    local offset, factor = measure(rows.data:column(j))
+  for j, name in ipairs(columns) do
+    local offset, factor = measure(data:column(j))
     if offset ~= offset or factor ~= factor or math.abs(offset) == math.huge or factor == math.huge then
-      error(('%s: column "%s" has values that are not finite'):format(kind, name), 3)
+      core.raise(('%s: column "%s" has values that are not finite'):format(kind, name))
     end
     offsets[j], factors[j] = offset, factor > 0 and factor or 1
   end
-  return new(kind, rows.columns, offsets, factors)
+  return new(kind, columns, offsets, factors)
 end
 
---- A scaler that maps each column's smallest value to 0 and its largest to 1, fitted on the table given.
--- Raises for anything but a table of rows with finite values.
-function scale.minmax(rows)
-  check_table(rows, "minmax")
-  local scaler = fit("minmax", rows, function(column)
+--- A scaler that maps each column's smallest value to 0 and its largest to 1, fitted on the table or sequences given.
+-- Raises for anything else, and for values that are not finite.
+function scale.minmax(set)
+  return fit("minmax", set, function(column)
     local low, high, sum = column:min(), column:max(), column:sum()
     return sum == sum and low or sum, high - low
   end)
-  return scaler
 end
 
---- A scaler that gives each column the mean 0 and the standard deviation 1, fitted on the table given.
--- Raises for anything but a table of rows with finite values.
-function scale.zscore(rows)
-  check_table(rows, "zscore")
-  local scaler = fit("zscore", rows, function(column)
+--- A scaler that gives each column the mean 0 and the standard deviation 1, fitted on the table or sequences given.
+-- Raises for anything else, and for values that are not finite.
+function scale.zscore(set)
+  return fit("zscore", set, function(column)
     local mean = column:mean()
     local centred = column - mean
     return mean, math.sqrt((centred * centred):mean())
   end)
-  return scaler
 end
 
---- A new table with the same columns, scaled. Columns are matched by name; the scaler may know more of them.
--- Raises for a column that the scaler does not know.
-function Scaler:apply(rows)
-  check_table(rows, "apply")
+-- The offsets and factors of columns, as arrays [n].
+local function numbers_of(self, columns, where)
   local offsets, factors = {}, {}
-  for j, name in ipairs(rows.columns) do
-    if not self.offset[name] then error("apply: " .. options.unknown("column", name, self.columns), 2) end
+  for j, name in ipairs(columns) do
+    if not self.offset[name] then core.raise(where .. ": " .. options.unknown("column", name, self.columns)) end
     offsets[j], factors[j] = self.offset[name], self.factor[name]
   end
-  return windows.table((rows.data - core.array(offsets)) / core.array(factors), rows.columns)
+  return core.array(offsets), core.array(factors)
 end
 
---- Scaled values of one column back in the column's own unit: an array of any shape -> a new array of that shape.
--- column: its name; may be left out where the scaler knows only one. Raises for a name that it does not know.
-function Scaler:undo(array, column)
-  if column == nil and #self.columns == 1 then column = self.columns[1] end
-  if column == nil then
-    error("undo: say which column this is (there are " .. options.list(self.columns) .. ")", 2)
+-- An array [T] or [T][W] of a set whose columns are "1", "2", ...
+local function scale_sequence(self, i, x)
+  local _, width = x:shape()
+  if (width or 1) ~= #self.columns then
+    core.raise(("apply: sequence %d has %d columns, the scaler %d"):format(i, width or 1, #self.columns))
   end
-  if not self.offset[column] then error("undo: " .. options.unknown("column", column, self.columns), 2) end
-  return array * self.factor[column] + self.offset[column]
+  local offset, factor = numbers_of(self, self.columns, "apply")
+  if not width then offset, factor = offset[1], factor[1] end
+  return (x - offset) / factor
+end
+
+--- The same table, sequences or windows, scaled: a copy with the field `scaler`. Columns are matched by name; the
+-- scaler may know more of them. Raises for a column that it does not know, and for what is scaled already.
+function Scaler:apply(set)
+  local kind = type(set) == "table" and set.kind
+  if kind ~= "table" and kind ~= "sequences" and kind ~= "windows" then
+    core.raise("apply: a table of rows, sequences or windows are needed, got " .. options.show(set))
+  end
+  if set.scaler then core.raise("apply: this is scaled already") end
+  if kind == "sequences" then
+    return sequences.map(set, "apply", function(i, x) return scale_sequence(self, i, x) end, self)
+  end
+  local offset, factor = numbers_of(self, set.columns, "apply")
+  local data = (set.data - offset) / factor
+  return (kind == "table" and windows.scaled or windows.over)(set, data, self)
+end
+
+-- Which columns `undo` is asked for.
+local function names_for(self, columns)
+  if columns == nil and #self.columns == 1 then columns = self.columns end
+  if columns == nil then
+    core.raise("undo: say which column this is (there are " .. options.list(self.columns) .. ")")
+  end
+  return type(columns) == "table" and columns or {columns}
+end
+
+--- Scaled values back in their column's own unit: an array of any shape -> a new array of that shape.
+-- columns: the name of the column, or a list of names where the last axis holds one number of each (or of each for
+-- several steps); may be left out where the scaler knows only one. A scaled table of rows comes back as a table.
+-- Raises for a name that the scaler does not know, and for a list that does not fit the array.
+function Scaler:undo(array, columns)
+  if type(array) == "table" and array.kind == "table" then
+    local offset, factor = numbers_of(self, array.columns, "undo")
+    return windows.table(array.data * factor + offset, array.columns)
+  end
+  if not core.is_array(array) then
+    core.raise("undo: an array or a table of rows is needed, got " .. options.show(array))
+  end
+  local names = names_for(self, columns)
+  local offset, factor = numbers_of(self, names, "undo")
+  if #names == 1 then return array * factor[1] + offset[1] end
+  local shape = {array:shape()}
+  local width = shape[#shape]
+  if width == 0 or width % #names ~= 0 then
+    core.raise(("undo: %d columns are named, the array has %d numbers in a row"):format(#names, width))
+  end
+  local count = 1
+  for _, size in ipairs(shape) do count = count * size end
+  local flat = array:reshape{math.floor(count / #names), #names}
+  return (flat * factor + offset):reshape(shape)
 end
 
 local function escaped(name) return (name:gsub("\\", "\\\\"):gsub("\n", "\\n")) end

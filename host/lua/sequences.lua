@@ -13,23 +13,24 @@ local methods = require "lstm.methods"
 local options = require "lstm.options"
 
 local sequences = {}
-local Sequences = methods.guard({}, "sequences", {"y", "packed", "gather"})
+local Sequences = methods.guard({}, "sequences", {"y", "packed", "gather", "labels", "scaler"})
 Sequences.__index = Sequences
 Sequences.__name = "lstm.sequences"
 
 local function is_tokens(value) return type(value) == "table" and rawget(value, "kind") == "tokens" end
 
 -- One sequence: arrays, tokens and strings as they are, tables of numbers as arrays.
-local function normal(value, i)
+local function normal(value, i, where)
+  where = where or "sequences"
   if type(value) == "string" or is_tokens(value) then return value end
   if type(value) == "table" then value = core.array(value) end
   if type(value) ~= "userdata" then
-    core.raise(("sequences: sequence %d must be an array, a table of numbers, tokens or a string, got %s"):format(i,
+    core.raise(("%s: sequence %d must be an array, a table of numbers, tokens or a string, got %s"):format(where, i,
       options.show(value)))
   end
   local n, _, more = value:shape()
-  if more then core.raise(("sequences: sequence %d has more than two axes"):format(i)) end
-  if n == 0 then core.raise(("sequences: sequence %d is empty"):format(i)) end
+  if more then core.raise(("%s: sequence %d has more than two axes"):format(where, i)) end
+  if n == 0 then core.raise(("%s: sequence %d is empty"):format(where, i)) end
   return value
 end
 
@@ -43,16 +44,88 @@ function sequences.of(value, where)
   return value
 end
 
---- A set of sequences. opts: x (a list of them), y (a list of as many targets; not needed to predict).
+-- The distinct strings among targets, sorted; nil where there are none.
+local function labels_of(y)
+  if type(y) ~= "table" then return nil end
+  local seen, labels = {}, {}
+  for i = 1, #y do
+    if type(y[i]) == "string" and not seen[y[i]] then
+      seen[y[i]] = true
+      labels[#labels + 1] = y[i]
+    end
+  end
+  table.sort(labels)
+  return #labels > 0 and labels or nil
+end
+
+local function make(x, y, labels, scaler)
+  return setmetatable({kind = "sequences", x = x, y = y, labels = labels, scaler = scaler}, Sequences)
+end
+
+-- An array [N][T] or [N][T][W] as a list of views.
+local function rows_of(array)
+  local list = {}
+  for i = 1, #array do list[i] = array[i] end
+  return list
+end
+
+-- Labels that were given: distinct strings.
+local function check_labels(labels, y)
+  local known = {}
+  for i, label in ipairs(labels) do
+    if type(label) ~= "string" or known[label] then
+      core.raise(("sequences: labels must be different strings, number %d is %s"):format(i, options.show(label)))
+    end
+    known[label] = true
+  end
+  for i = 1, type(y) == "table" and #y or 0 do
+    if type(y[i]) == "string" and not known[y[i]] then
+      core.raise(("sequences: target %d: %s"):format(i, options.unknown("label", y[i], labels)))
+    end
+  end
+  return labels
+end
+
+--- A set of sequences. opts: x (a list of them, or an array [N][T] or [N][T][W]; default: none yet), y (a list of as
+-- many targets; not needed to predict), labels (all that there are, where not all occur in y).
+-- The field `labels` lists the different strings in y, sorted.
 -- Raises for unknown options, and for what is no sequence.
 function sequences.new(opts)
-  opts = options.check(opts, {x = {type = "table", required = true}, y = {type = {"table", "userdata"}}}, "sequences")
-  local list = {}
-  for i, value in ipairs(opts.x) do list[i] = normal(value, i) end
+  opts = options.check(opts, {x = {type = {"table", "userdata"}}, y = {type = {"table", "userdata"}},
+    labels = {type = "table"}}, "sequences")
+  local list, x = {}, opts.x or {}
+  if core.is_array(x) then x = rows_of(x) end
+  for i, value in ipairs(x) do list[i] = normal(value, i) end
   if opts.y and #opts.y ~= #list then
     core.raise(("sequences: x has %d sequences, y has targets for %d"):format(#list, #opts.y))
   end
-  return setmetatable({kind = "sequences", x = list, y = opts.y}, Sequences)
+  return make(list, opts.y, opts.labels and check_labels(opts.labels, opts.y) or labels_of(opts.y))
+end
+
+--- Adds one sequence, and its target where the others have one. Returns the set.
+-- Raises for what is no sequence, and where the target is missing or one too many.
+function Sequences:add(x, y)
+  local value = normal(x, #self.x + 1, "add")
+  if #self.x == 0 and y ~= nil and self.y == nil then self.y = {} end
+  if (y ~= nil) ~= (self.y ~= nil) then
+    core.raise(y == nil and "add: the other sequences have targets, this one has none"
+      or "add: the other sequences have no targets, this one has one")
+  end
+  if core.is_array(self.y) then core.raise("add: the targets of this set are one array: give a list to add to") end
+  self.x[#self.x + 1], self.packed = value, nil
+  if y ~= nil then
+    self.y[#self.x] = y
+    if type(y) == "string" then
+      local seen = false
+      for _, label in ipairs(self.labels or {}) do seen = seen or label == y end
+      if not seen then
+        self.labels = self.labels or {}
+        self.labels[#self.labels + 1] = y
+        table.sort(self.labels)
+      end
+    end
+  end
+  return self
 end
 
 --- Whether a value is a list of sequences rather than one array: of arrays, tokens, strings, or of tables that differ
@@ -71,39 +144,41 @@ end
 --- How many sequences there are.
 function Sequences:__len() return #self.x end
 
+-- The sequences with these numbers (a list or array, from 1).
+local function some(self, numbers)
+  local x, y = {}, self.y and {}
+  for k = 1, #numbers do
+    x[k] = self.x[numbers[k]]
+    if y then y[k] = self.y[numbers[k]] end
+  end
+  return make(x, y, self.labels, self.scaler)
+end
+
 --- Sequences from..to (1-based, both included; negative counts from the end; `to` defaults to the last).
 -- Raises where there are none.
 function Sequences:slice(from, to)
-  local n = #self.x
-  to = to or n
-  if from < 0 then from = n + 1 + from end
-  if to < 0 then to = n + 1 + to end
-  if from < 1 or to > n or from > to then
-    error(("slice: sequences %d to %d of %d"):format(from, to, n), 2)
-  end
-  local x, y = {}, self.y and {}
-  for i = from, to do
-    x[#x + 1] = self.x[i]
-    if y then y[#y + 1] = self.y[i] end
-  end
-  return setmetatable({kind = "sequences", x = x, y = y}, Sequences)
+  from, to = cuts.range("sequences", #self.x, from, to)
+  return some(self, core.range(from, to - from + 1))
 end
 
---- Cuts the set by position: split(0.8) gives the first 80 % and the rest. Raises for fractions that leave nothing.
-function Sequences:split(...)
-  local parts, from = {}, 1
-  for i, to in ipairs(cuts("split", #self.x, "sequences", ...)) do
-    parts[i] = self:slice(from, to)
-    from = to + 1
-  end
-  return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
+--- The sequences with these numbers, a list or an int32 array, from 1. Raises for numbers that are not there.
+function Sequences:pick(numbers) return some(self, cuts.numbers("sequences", #self.x, numbers)) end
+
+--- Cuts the set: split(0.8) gives the first 80 % and the rest. The last argument may be {by = "random" or "stratified"
+-- (each part has its share of each label), seed = n}. Raises for fractions that leave nothing.
+function Sequences:split(...) return cuts.split(self, "sequences", ...) end
+
+--- Folds for cross-validation: `for fold, train, validation in set:folds(5) do`. opts: by = "stratified" (default where
+-- there are labels), "random" or "expanding", seed.
+function Sequences:folds(k, opts)
+  return cuts.folds(self, "sequences", self.labels and "stratified" or "random", k, opts)
 end
 
 function Sequences:__tostring()
   return ("%d sequences%s"):format(#self.x, self.y and " with targets" or "")
 end
 
--- Numbers of one sequence as the bytes of a row-major block, and how many steps. kind: of the block; width: 0 for
+-- Numbers of one sequence as an array of this kind, and how many steps. kind: of the block; width: 0 for
 -- ids [T].
 local function block(value, i, kind, width, name, where)
   local function refuse(wanted)
@@ -122,7 +197,7 @@ local function block(value, i, kind, width, name, where)
   if width > 0 and (columns or 1) ~= width then
     refuse(("an array [T][%d], it is [%d]%s"):format(width, steps, columns and ("[%d]"):format(columns) or ""))
   end
-  return value:bytes(), steps
+  return value, steps
 end
 
 --- Many sequences in one block: {data = [M] or [M][width], first = int32 [N], lengths = int32 [N], longest = n}.
@@ -134,11 +209,35 @@ function sequences.pack(list, kind, width, name, where)
     first[i] = total
     total, longest = total + lengths[i], math.max(longest, lengths[i])
   end
-  local shape = width > 0 and {total, width} or {total}
+  local data = core.zeros(width > 0 and {total, width} or {total}, kind)
+  for i, piece in ipairs(pieces) do core.put(data, first[i] + 1, piece) end
   return {
-    data = core.frombytes(table.concat(pieces), kind, shape), first = core.array(first, "int32"),
+    data = data, first = core.array(first, "int32"),
     lengths = core.array(lengths, "int32"), longest = longest, width = width, kind = kind,
   }
+end
+
+--- The steps of all sequences of a set as one array [M][W]. Raises where they are no numbers or differ in width.
+function sequences.rows(set, where)
+  if #set.x == 0 then core.raise(where .. ": the set is empty") end
+  for i, x in ipairs(set.x) do
+    if not core.is_array(x) or x:kind() ~= "float32" then
+      core.raise(("%s: sequence %d has no numbers to scale"):format(where, i))
+    end
+  end
+  return sequences.pack(set.x, "float32", select(2, set.x[1]:shape()) or 1, "x", where).data
+end
+
+--- A set with f(i, x) in place of each sequence, with this scaler. Raises where they are no numbers.
+function sequences.map(set, where, f, scaler)
+  local list = {}
+  for i, x in ipairs(set.x) do
+    if not core.is_array(x) or x:kind() ~= "float32" then
+      core.raise(("%s: sequence %d has no numbers to scale"):format(where, i))
+    end
+    list[i] = f(i, x)
+  end
+  return make(list, set.y, set.labels, scaler)
 end
 
 --- The sequences, with every string encoded by the vocabulary.

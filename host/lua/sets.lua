@@ -52,7 +52,7 @@ local function from_windows(model, data, where)
       plural(data.outputs, "target")))
   end
   return new{
-    count = length(data), seq = data.look_back, has_targets = true, source = data.data,
+    count = length(data), seq = data.look_back, has_targets = true, source = data.data, targets = data.starts,
     make = function(_, n) return core.zeros{data.look_back, n, data.width}, core.zeros{n, data.outputs} end,
     fill = function(_, indices, x, y) data:gather(indices, x, y) end,
   }

@@ -236,15 +236,18 @@ end
 --- How many tokens there are.
 function Tokens:__len() return #self.ids end
 
+--- Tokens from..to as a view (1-based, both included; negative counts from the end). Raises where there are none.
+function Tokens:slice(from, to)
+  from, to = cuts.range("tokens", #self, from, to)
+  return setmetatable({kind = "tokens", ids = self.ids:slice(from, to), vocab = self.vocab}, Tokens)
+end
+
 --- Cuts the sequence by position: `split(0.9)` gives the first 90 % and the rest, `split(0.8, 0.1)` three parts.
 -- The parts are views. Raises for fractions that do not leave something for every part.
 function Tokens:split(...)
-  local ends = cuts("split", #self, "tokens", ...)
-  local parts, from = {}, 1
-  for i, to in ipairs(ends) do
-    parts[i] = setmetatable({kind = "tokens", ids = self.ids:slice(from, to), vocab = self.vocab}, Tokens)
-    from = to + 1
-  end
+  local parts = {}
+  local ends = cuts.ends("tokens", #self, {...})
+  for i, to in ipairs(ends) do parts[i] = self:slice((ends[i - 1] or 0) + 1, to) end
   return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
 end
 

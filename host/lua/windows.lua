@@ -1,10 +1,11 @@
 -- windows.lua: tables of rows, and the windows that slide over them.
 --
 -- A table is an array [N][W] of N rows in time order with W named columns. A set of windows is a view of a table:
--- window number i (from 0) is `look_back` rows of input; its target is the row `ahead` steps after the last of them.
+-- window number i (from 0) begins at row i * stride; it is `look_back` rows of input, and its targets are `steps` rows,
+-- the first of them `ahead` rows after the last row of input.
 --
---   rows:     1 2 3 4 5 6 7       look_back 3, ahead 1
---   window 0: x x x y             window 1:   x x x y     ...
+--   rows:     1 2 3 4 5 6 7       look_back 3, ahead 1, steps 2
+--   window 0: x x x y y           window 1:   x x x y y     ...
 
 local core = require "lstm.core"
 local methods = require "lstm.methods"
@@ -12,10 +13,10 @@ local options = require "lstm.options"
 local cuts = require "lstm.split"
 
 local windows = {}
-local Table = methods.guard({}, "table")
+local Table = methods.guard({}, "table", {"header", "origin", "scaler", "stored"})
 Table.__index = Table
 Table.__name = "lstm.table"
-local Windows = methods.guard({}, "windows", {"target", "target_index"})
+local Windows = methods.guard({}, "windows", {"target", "picked", "scaler", "starts"})
 Windows.__index = Windows
 Windows.__name = "lstm.windows"
 
@@ -24,25 +25,47 @@ Windows.__name = "lstm.windows"
 function windows.table(data, columns)
   if type(data) == "table" and not data.shape then data = core.array(data) end
   local n, width, more = data:shape()
-  if more then error("table: the array must have two axes, rows and columns", 2) end
+  if more then core.raise("table: the array must have two axes, rows and columns") end
   if not width then data, width = data:reshape{n, 1}, 1 end
   local names = {}
   for j = 1, columns and #columns or width do names[j] = columns and columns[j] or tostring(j) end
   if #names ~= width then
-    error(("table: %d names for %d columns"):format(#names, width), 2)
+    core.raise(("table: %d names for %d columns"):format(#names, width))
   end
   return setmetatable({kind = "table", data = data, columns = names, width = width}, Table)
 end
 
+-- Other rows with what a table has beside them.
+local function like(self, data, columns, scaler)
+  local rows = windows.table(data, columns or self.columns)
+  rows.header, rows.scaler, rows.stored, rows.origin = self.header, scaler or self.scaler, self.stored, self.origin
+  return rows
+end
+
+--- Other rows with the same columns, that this scaler has scaled.
+function windows.scaled(rows, data, scaler) return like(rows, data, nil, scaler) end
+
 --- How many rows there are.
 function Table:__len() return #self.data end
 
--- The number of a column from its name; raises at the caller of the method that asks.
 local function column_index(self, name, where)
   for j, column in ipairs(self.columns) do
     if column == name then return j end
   end
-  error(where .. ": " .. options.unknown("column", name, self.columns), 3)
+  core.raise(where .. ": " .. options.unknown("column", name, self.columns))
+end
+
+-- The numbers of columns, int32 [n] from 1. Raises for names that are not there or come twice.
+local function column_indices(self, names, where)
+  if type(names) ~= "table" or #names == 0 then
+    core.raise(where .. ": a list of names of columns is needed, got " .. options.show(names))
+  end
+  local indices, seen = {}, {}
+  for k, name in ipairs(names) do
+    if seen[name] then core.raise(('%s: column "%s" is named twice'):format(where, name)) end
+    seen[name], indices[k] = true, column_index(self, name, where)
+  end
+  return core.array(indices, "int32")
 end
 
 --- One column by name: an array [N] (a copy). Raises for a name that is not there.
@@ -53,122 +76,191 @@ end
 --- Rows from..to (1-based, both included; negative counts from the end; `to` defaults to the last row), as a view.
 -- Raises where there are no such rows.
 function Table:slice(from, to)
-  local n = #self
-  to = to or n
-  if from < 0 then from = n + 1 + from end
-  if to < 0 then to = n + 1 + to end
-  if from < 1 or to > n or from > to then
-    error(("slice: rows %d to %d of a table of %d"):format(from, to, n), 2)
-  end
-  return windows.table(self.data:slice(from, to), self.columns)
+  from, to = cuts.range("rows", #self, from, to)
+  local part = like(self, self.data:slice(from, to))
+  part.origin = part.origin and part.origin:slice(from, to)
+  return part
 end
 
--- The parts of a set that has slice(from, to), cut by fractions.
-local function split(set, noun, ...)
-  local parts, from = {}, 1
-  for i, to in ipairs(cuts("split", #set, noun, ...)) do
-    parts[i] = set:slice(from, to)
-    from = to + 1
-  end
-  return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
+--- The rows with these numbers, a list or an int32 array, from 1: a copy. Raises for numbers that are not there.
+function Table:pick(numbers)
+  numbers = cuts.numbers("rows", #self, numbers)
+  local part = like(self, core.pick(self.data, numbers))
+  part.origin = part.origin and core.pick(part.origin, numbers)
+  return part
 end
 
---- Cuts the table by time: `split(0.8)` gives the first 80 % of the rows and the rest, `split(0.7, 0.15)` three
--- parts. The parts are views. Raises for fractions that leave nothing for a part.
-function Table:split(...) return split(self, "rows", ...) end
+--- Cuts the table: `split(0.8)` gives the first 80 % of the rows and the rest, `split(0.7, 0.15)` three parts. By time
+-- (the default) the parts are views. The last argument may be {by = "random", seed = n}.
+-- Raises for fractions that leave nothing for a part.
+function Table:split(...) return cuts.split(self, "rows", ...) end
+
+--- Folds of the rows for cross-validation: `for fold, train, validation in rows:folds(5) do`. opts: by = "expanding"
+-- (default: fold i learns from the first i of k + 1 blocks and is measured on the next) or "random", seed.
+function Table:folds(k, opts) return cuts.folds(self, "rows", "expanding", k, opts) end
 
 function Table:__tostring()
   return ("table of %d rows (%s)"):format(#self, options.list(self.columns))
 end
 
--- The rows of `before` that the first windows of `part` reach back to, then the rows of part: one array (a copy).
+-- The rows of `before` that the first windows of `part` reach back to, then the rows of part. A view where both are
+-- parts of one table.
 local function joined(before, part, reach)
+  if before.kind ~= "table" or table.concat(before.columns, "\n") ~= table.concat(part.columns, "\n") then
+    core.raise("windows: the table in `before` has other columns")
+  end
+  if (before.scaler and before.scaler:tometa()) ~= (part.scaler and part.scaler:tometa()) then
+    core.raise("windows: the table in `before` is not scaled as this one is")
+  end
   reach = math.min(reach, #before)
   if reach == 0 then return part.data end
-  local bytes = before.data:slice(#before - reach + 1, #before):bytes() .. part.data:bytes()
-  return core.frombytes(bytes, "float32", {reach + #part, part.width})
+  return core.join(before.data:slice(#before - reach + 1, #before), part.data)
+end
+
+--- A new table with one more column, or with this one replaced: f(rows) gives an array [N] or [N][1], as in
+-- `rows:derive("pace", function(r) return r:column("km") / r:column("h") end)`.
+-- Raises for anything else, and for rows that are scaled already.
+function Table:derive(name, f)
+  if type(name) ~= "string" then core.raise("derive: the name must be a string, got " .. options.show(name)) end
+  if type(f) ~= "function" then core.raise("derive: a function of the rows is needed, got " .. options.show(f)) end
+  if self.scaler then core.raise("derive: these rows are scaled: derive columns first, then scale") end
+  local column = f(self)
+  if type(column) ~= "userdata" or not core.is_array(column) then
+    core.raise(('derive: the function for "%s" must return an array, it returned %s'):format(name,
+      options.show(column)))
+  end
+  local n, width, more = column:shape()
+  if n ~= #self or (width or 1) ~= 1 or more then
+    core.raise(('derive: "%s" must have %d numbers, one for each row, it has %s'):format(name, #self,
+      table.concat({column:shape()}, " x ")))
+  end
+  local names, at = {}, #self.columns + 1
+  for j, known in ipairs(self.columns) do
+    names[j] = known
+    if known == name then at = j end
+  end
+  names[at] = name
+  return like(self, core.with_column(self.data, at, column), names)
+end
+
+--- A new table of these columns, by name, in this order. Raises for names that are not there.
+function Table:select(names)
+  local indices = column_indices(self, names, "select")
+  return like(self, core.pick_columns(self.data, indices), names)
 end
 
 --- The windows of a table.
--- opts: look_back (rows of input, required), ahead 1 (the target is that many rows after the last input row),
---   target (a column's name; default: all columns), before (a table of the rows that come before this one: its last
---   rows serve as input, so that the first row here already has a forecast; needs the same columns).
+-- opts: look_back (rows of input, required), ahead 1 (the first target is that many rows after the last input row),
+--   steps 1 (rows of targets), target (a column's name or a list of names; default: all columns), stride 1 (rows from
+--   one window to the next), before (a table of the rows that come before this one: its last rows serve as input, so
+--   that the first row here already has a forecast; needs the same columns).
 -- Raises for unknown options and where the table is too short for one window.
 function Table:windows(opts)
+  local count = {type = "integer", default = 1, min = 1}
   opts = options.check(opts, {
-    look_back = {type = "integer", min = 1, required = true}, ahead = {type = "integer", default = 1, min = 1},
-    target = {type = "string"}, before = {type = "table"},
+    look_back = {type = "integer", min = 1, required = true}, ahead = count, steps = count, stride = count,
+    target = {type = {"string", "table"}}, before = {type = "table"},
   }, "windows")
-  local target = opts.target and column_index(self, opts.target, "windows")
-  local data, span = self.data, opts.look_back + opts.ahead - 1
-  if opts.before then
-    if table.concat(opts.before.columns, "\n") ~= table.concat(self.columns, "\n") then
-      error("windows: the table in `before` has other columns", 2)
-    end
-    data = joined(opts.before, self, span)
-  end
-  if #data <= span then
-    error(("windows: %d rows are too few: look_back %d and ahead %d need at least %d"):format(
-      #data, opts.look_back, opts.ahead, span + 1), 2)
+  local targets = opts.target or self.columns
+  if type(targets) == "string" then targets = {targets} end
+  local picked = opts.target and column_indices(self, targets, "windows")
+  local data, reach = self.data, opts.look_back + opts.ahead - 1
+  if opts.before then data = joined(opts.before, self, reach) end
+  if #data < reach + opts.steps then
+    core.raise(("windows: %d rows are too few: look_back %d%s and ahead %d need at least %d"):format(#data,
+      opts.look_back, opts.steps > 1 and (", steps %d"):format(opts.steps) or "", opts.ahead, reach + opts.steps))
   end
   return setmetatable({
     kind = "windows", data = data, columns = self.columns, look_back = opts.look_back, ahead = opts.ahead,
-    target = opts.target, target_index = target, width = self.width, outputs = target and 1 or self.width,
+    steps = opts.steps, stride = opts.stride, target = opts.target, target_columns = targets, picked = picked,
+    width = self.width, outputs = #targets * opts.steps, scaler = self.scaler,
   }, Windows)
 end
 
---- How many windows there are.
-function Windows:__len() return #self.data - self.look_back - self.ahead + 1 end
+-- Rows from the first row of a window to its last target.
+local function span(self) return self.look_back + self.ahead + self.steps - 1 end
 
---- Fills a batch. indices: int32 array [B] of window numbers from 0; x: array [look_back][B][width];
--- y: array [B][outputs].
-function Windows:gather(indices, x, y)
-  core.gather_windows(self.data, indices, self.look_back, self.ahead, self.target_index, x, y)
+--- How many windows there are.
+function Windows:__len()
+  if self.starts then return #self.starts end
+  return math.floor((#self.data - span(self)) / self.stride) + 1
 end
 
--- Rows from..to of a column (or of all): an array [n][1] (or [n][width]).
-local function rows_of(self, from, to, j)
-  if not j then return self.data:slice(from, to):copy() end
-  return self.data:column(j):slice(from, to):reshape{to - from + 1, 1}
+--- Fills a batch. indices: int32 array [B] of window numbers from 0; x: array [look_back][B][width];
+-- y: array [B][outputs], the targets of the first step, then those of the next. Either may be nil.
+function Windows:gather(indices, x, y)
+  core.gather_windows(self, self.data, indices, self.starts, self.picked, x, y)
 end
 
 --- What should have been predicted: an array [n][outputs], in window order.
 function Windows:targets()
-  local first = self.look_back + self.ahead
-  return rows_of(self, first, #self.data, self.target_index)
+  local n = #self
+  local y = core.zeros{n, self.outputs}
+  self:gather(core.range(0, n), nil, y)
+  return y
 end
 
---- The last input row of each window: an array [n][1] of the named column, or of the target's. As a prediction this
--- is persistence, "the same as now": the least a model has to beat. Without a target: all columns, [n][width].
+--- The last input row of each window, once for each step: an array [n][steps] of the named column, or in the shape of
+-- the targets. As a prediction this is persistence, "the same as now": the least a model has to beat.
 -- Raises for a name that is not there.
 function Windows:last(name)
-  local j = self.target_index
-  if name then j = column_index(self, name, "last") end
-  return rows_of(self, self.look_back, self.look_back + #self - 1, j)
+  local picked = self.picked
+  if name then picked = column_indices(self, {name}, "last") end
+  local n = #self
+  local y = core.zeros{n, (picked and #picked or self.width) * self.steps}
+  local now = {look_back = self.look_back, ahead = 0, steps = self.steps, stride = self.stride}
+  core.gather_windows(now, self.data, core.range(0, n), self.starts, picked, nil, y)
+  return y
 end
+
+-- The same windows over other rows, or other windows over the same.
+local function with(self, fields)
+  local part = {}
+  for key, value in pairs(self) do part[key] = value end
+  for key, value in pairs(fields) do part[key] = value end
+  return setmetatable(part, Windows)
+end
+
+--- The windows over other rows with the same columns: for scalers. data: array like self.data.
+function windows.over(self, data, scaler) return with(self, {data = data, scaler = scaler}) end
 
 --- Windows from..to (1-based, both included; negative counts from the end), as a view.
 -- Raises where there are no such windows.
 function Windows:slice(from, to)
-  local n = #self
-  to = to or n
-  if from < 0 then from = n + 1 + from end
-  if to < 0 then to = n + 1 + to end
-  if from < 1 or to > n or from > to then
-    error(("slice: windows %d to %d of %d"):format(from, to, n), 2)
-  end
-  local part = {}
-  for key, value in pairs(self) do part[key] = value end
-  part.data = self.data:slice(from, to + self.look_back + self.ahead - 1)
-  return setmetatable(part, Windows)
+  from, to = cuts.range("windows", #self, from, to)
+  if self.starts then return with(self, {starts = self.starts:slice(from, to)}) end
+  return with(self, {data = self.data:slice((from - 1) * self.stride + 1, (to - 1) * self.stride + span(self))})
 end
 
 --- Cuts the set by time, as a table's split does.
-function Windows:split(...) return split(self, "windows", ...) end
+function Windows:split(...) return cuts.split(self, "windows", ...) end
+
+--- The windows with these numbers, a list or an int32 array, from 1, as a view of the same rows.
+-- Raises for numbers that are not there.
+function Windows:pick(numbers)
+  numbers = cuts.numbers("windows", #self, numbers)
+  return with(self, {starts = core.pick(self.starts or core.range(0, #self, self.stride), numbers)})
+end
+
+--- Folds for cross-validation: see Table:folds. At random, windows of one part overlap with those of the other.
+function Windows:folds(k, opts) return cuts.folds(self, "windows", "expanding", k, opts) end
+
+--- Batches: `for x, y in windows:batches{batch = 32, shuffle = true, seed = 1} do` with x [look_back][B][width] and
+-- y [B][outputs]; the last batch may be smaller.
+function Windows:batches(opts)
+  return cuts.batches(#self, opts, function(numbers)
+    local n = #numbers
+    local x, y = core.zeros{self.look_back, n, self.width}, core.zeros{n, self.outputs}
+    self:gather(numbers, x, y)
+    return x, y
+  end)
+end
 
 function Windows:__tostring()
-  return ("%d windows of %d rows (%s), target %s %d ahead"):format(#self, self.look_back, options.list(self.columns),
-    self.target or "all", self.ahead)
+  local more = self.steps > 1 and (", %d steps"):format(self.steps) or ""
+  if self.stride > 1 then more = more .. (", stride %d"):format(self.stride) end
+  return ("%d windows of %d rows (%s), target %s %d ahead%s"):format(#self, self.look_back, options.list(self.columns),
+    self.target and options.list(self.target_columns) or "all", self.ahead, more)
 end
 
 return windows

@@ -28,7 +28,7 @@ function TestMaking.testRefused()
   fails("does not fit an int32", core.array, {1.5}, "int32")
   fails("does not fit an int32", core.array, {2147483648}, "int32")
   fails("does not fit an int32", core.array, {nan}, "int32")
-  fails('array: the kind is "float32" or "int32", got "float64"', core.array, {1}, "float64")
+  fails('array: the kind is "float32", "int32" or "uint8", got "float64"', core.array, {1}, "float64")
   fails("array: the values must be a table, got string", core.array, "x")
 end
 
@@ -217,11 +217,12 @@ end
 function TestGather.testWindows()
   local source = core.array{{1, 10}, {2, 20}, {3, 30}, {4, 40}}
   local x, y = core.zeros{2, 1, 2}, core.zeros{1, 1}
-  core.gather_windows(source, core.array({1}, "int32"), 2, 1, 2, x, y)
+  local shape, target = {look_back = 2, ahead = 1}, core.array({2}, "int32")
+  core.gather_windows(shape, source, core.array({1}, "int32"), nil, target, x, y)
   lu.assertEquals(x:totable(), {{{2, 20}}, {{3, 30}}})
   lu.assertEquals(y:totable(), {{40}})
-  fails("start 2 is out of range", core.gather_windows, source, core.array({2}, "int32"), 2, 1, 2, x, y)
-  fails("y: shape [1][2] expected", core.gather_windows, source, core.array({0}, "int32"), 2, 1, nil, x, y)
+  fails("start 2 is out of range", core.gather_windows, shape, source, core.array({2}, "int32"), nil, target, x, y)
+  fails("y: shape [1][2] expected", core.gather_windows, shape, source, core.array({0}, "int32"), nil, nil, x, y)
 end
 
 function TestGather.testSequencesThereAndBack()

@@ -38,7 +38,7 @@ function TestMinmax.testUndo()
 end
 
 function TestMinmax.testRefused()
-  lu.assertErrorMsgContains("a table of rows is needed", scale.minmax, 3)
+  lu.assertErrorMsgContains("minmax: a table of rows (as lstm.csv returns) or sequences of numbers are needed, got 3", scale.minmax, 3)
   lu.assertErrorMsgContains('column "x" has values that are not finite', scale.minmax,
     windows.table(core.array{1, 0 / 0, 3}, {"x"}))
   lu.assertErrorMsgContains("not finite", scale.minmax, windows.table(core.array{1, math.huge}, {"x"}))

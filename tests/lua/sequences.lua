@@ -40,7 +40,7 @@ function TestMaking.testForms()
 end
 
 function TestMaking.testRefused()
-  fails('option "x" is missing', lstm.sequences, {y = {}})
+  fails("x has 0 sequences, y has targets for 1", lstm.sequences, {y = {1}})
   fails('unknown option "z"', lstm.sequences, {x = {{1}}, z = 1})
   fails("sequence 2 is empty", lstm.sequences, {x = {{1}, lstm.zeros(0)}})
   fails("sequence 1 has more than two axes", lstm.sequences, {x = {lstm.zeros{1, 2, 3}}})

@@ -89,11 +89,15 @@ end
 function TestStubs.testFieldsOfData()
   local vocab = lstm.vocab "abc"
   local rows = lstm.table{{1, 2}, {3, 4}, {5, 6}}
-  local windows = rows:windows{look_back = 1, target = "1"}
-  for class, object in pairs{Vocab = vocab, Tokens = vocab:encode "abcabc", Table = rows, Windows = windows,
-    Scaler = lstm.minmax(rows), Sequences = lstm.sequences{x = {{1}}, y = {1}}} do
+  local scaled = lstm.minmax(rows):apply(rows)
+  scaled.header = true
+  local windows = scaled:windows{look_back = 1, target = "1"}
+  local sequences = lstm.sequences{x = {{1}, {2}}, y = {"a", "b"}}
+  sequences = lstm.minmax(sequences):apply(sequences)
+  for class, object in pairs{Vocab = vocab, Tokens = vocab:encode "abcabc", Table = scaled, Windows = windows,
+    Scaler = lstm.minmax(rows), Sequences = sequences} do
     local own = keys(object)
-    own.map = nil                                                -- of a vocabulary that has encoded: not public
+    for _, private in ipairs{"map", "picked"} do own[private] = nil end
     lu.assertEquals(sorted(fields("lstm." .. class)), sorted(own), class)
   end
 end

@@ -33,7 +33,7 @@ function TestTable.testSlice()
   lu.assertEquals(rows(5):slice(2, 3).data:totable(), {{2, 20}, {3, 30}})
   lu.assertEquals(rows(5):slice(-2).data:totable(), {{4, 40}, {5, 50}})
   local t = rows(5)
-  lu.assertErrorMsgContains("rows 3 to 9 of a table of 5", t.slice, t, 3, 9)
+  lu.assertErrorMsgContains("slice: rows 3 to 9 of 5", t.slice, t, 3, 9)
 end
 
 function TestTable.testSplitByTime()
