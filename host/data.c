@@ -447,18 +447,6 @@ static int rng_state(lua_State *L) {
   return 2;
 }
 
-/* sample(probabilities, temperature, rng) -> place, 1-based. */
-static int data_sample(lua_State *L) {
-  const host_array *p = host_checkarray(L, 1, HOST_FLOAT32, 1, "probabilities");
-  double temperature = host_checknumber(L, 2, "sample: the temperature");
-  int place;
-  if (!(temperature >= 0)) host_raise(L, "sample: the temperature must not be negative");
-  place = lstm_sample(p->data.f, p->shape[0], (float)temperature, host_checkrng(L, 3));
-  if (place < 0) host_raise(L, "sample: no probability is positive and finite");
-  lua_pushinteger(L, place + 1);
-  return 1;
-}
-
 /* --- terminal and clock ------------------------------------------------------------------------------------------- */
 
 static int data_isatty(lua_State *L) {
@@ -520,7 +508,6 @@ static const luaL_Reg functions[] = {{"readfile", data_readfile},
                                      {"range", data_range},
                                      {"hash", data_hash},
                                      {"rng", rng_new},
-                                     {"sample", data_sample},
                                      {"isatty", data_isatty},
                                      {"columns", data_columns},
                                      {"now", data_now},

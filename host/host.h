@@ -120,6 +120,13 @@ void host_open_folder(lua_State *L, int core);
 /* Whether [p, end) is a decimal number that a float32 can hold, with spaces around it or without; *value is it. */
 int host_parse_number(const char *p, const char *end, double *value);
 void host_open_csv(lua_State *L, int core);
+/* --- choosing (choose.c) ------------------------------------------------------------------------------------------ */
+
+/* A place (from 0) drawn from probabilities by the arguments from `first` on: temperature, rng, top_k or nil, top_p or
+   nil. scratch: host_choose_size bytes, or NULL, and garbage is made. Raises for what is no probability. */
+int host_choose(lua_State *L, const float *p, int count, int first, void *scratch);
+size_t host_choose_size(int count);
+void host_open_choose(lua_State *L, int core);
 
 /* --- models, states, trainers ------------------------------------------------------------------------------------- */
 

@@ -598,10 +598,11 @@ function Model:predict(data, options) end
 ---@param options? {known: lstm.Table} the future of the columns that the model reads and does not foretell
 ---@return lstm.Table
 function Model:forecast(rows, n, options) end
----The likeliest class of each output of predict: labels, symbols or numbers from 1. Raises for a model of numbers.
----@param data any
----@param options? {batch: integer}
----@return any[]
+---The likeliest class of each output of predict (a label, a symbol, or its number from 1; 0 and 1 of a single
+---probability), and its probability: for a single sequence one of each. With top: {label =, p =} of the k likeliest.
+---@param data any as for predict; a string is one sequence
+---@param options? {batch: integer, top: integer}
+---@return any labels, lstm.Array|number|lstm.Array[]|nil probabilities
 function Model:classify(data, options) end
 ---What the cells of a recurrent layer do on one sequence: arrays [T][H] by the names of the gates.
 ---@param data any one sequence: an array [T][I], [T] (one input) or of ids [T], tokens, or a set of one as predict takes
@@ -618,10 +619,22 @@ function Model:evaluate(data, options) end
 ---@param options? {batch: integer}
 ---@return lstm.Confusion
 function Model:confusion(data, options) end
----@param options? {prime: string, length: integer, temperature: number, seed: integer, state: lstm.State}
+---@class lstm.GenerateOptions
+---@field prime? string the text to go on from (default: none)
+---@field length? integer symbols to draw (default 400)
+---@field temperature? number default 1; 0: always the likeliest
+---@field top_k? integer only so many of the likeliest
+---@field top_p? number only the likeliest that together have this probability, before the temperature
+---@field stop? string|string[] writing ends before the first of them
+---@field seed? integer default: the next one after lstm.seed
+---@field state? lstm.State of this model, to go on from
+
+---Writes on: an iterator over pieces of text, prime first.
+---@param options? lstm.GenerateOptions
 ---@return fun(): string?
 function Model:generate(options) end
----@param options? table as for generate
+---All that generate gives, as one string.
+---@param options? lstm.GenerateOptions
 ---@return string
 function Model:sample(options) end
 ---@param lanes? integer
@@ -681,8 +694,15 @@ function State:best(lane) end
 function State:argmax(lane) end
 ---@param temperature number
 ---@param rng lstm.Rng
----@return integer place
-function State:sample(temperature, rng) end
+---@param top_k? integer
+---@param top_p? number
+---@return integer place, number probability
+function State:sample(temperature, rng, top_k, top_p) end
+---Its first lanes become these of another state of the model, numbers from 1.
+---@param other lstm.State
+---@param lanes lstm.Array int32 [n]
+---@return lstm.State self
+function State:take(other, lanes) end
 ---A sequence; a bidirectional model takes it whole.
 ---@param x lstm.Array
 ---@return lstm.Array

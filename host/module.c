@@ -445,6 +445,7 @@ int luaopen_lstm_core(lua_State *L) {
   host_open_data(L, core);
   host_open_folder(L, core);
   host_open_csv(L, core);
+  host_open_choose(L, core);
   host_open_model(L, core);
   host_open_state(L, core);
   host_open_trainer(L, core);

@@ -7,7 +7,8 @@
 #define STATE "lstm.state"
 enum { PIECE = 1024 }; /* steps between two looks at Ctrl-C */
 
-/* User values: 1 the core model; 2 the public model (model.lua), or nil; 3 what a trace fills. */
+/* User values: 1 the core model; 2 the public model (model.lua), or nil; 3 what a trace fills; 4 room to choose
+   in. */
 typedef struct host_state {
   lstm_state *state; /* NULL: not made yet, or closed */
   host_memory memory;
@@ -41,7 +42,7 @@ static host_state *push_state(lua_State *L, int model_arg, int lanes) {
   size_t outputs = (size_t)lstm_model_output_size(model->model), n = (size_t)lanes;
   host_state *s;
   if (n > (size_t)PTRDIFF_MAX / 16 / (inputs + outputs + 1)) host_raise(L, "state: too many lanes");
-  s = (host_state *)host_newuserdata(L, sizeof *s + n * (inputs + outputs) * sizeof(float) + n * sizeof(int32_t), 3);
+  s = (host_state *)host_newuserdata(L, sizeof *s + n * (inputs + outputs) * sizeof(float) + n * sizeof(int32_t), 4);
   memset(s, 0, sizeof *s);
   s->model = model;
   s->lanes = lanes;
@@ -237,16 +238,26 @@ static int state_argmax(lua_State *L) {
   return 2;
 }
 
-/* sample(temperature, rng) -> place, 1-based, drawn from the last outputs */
+/* sample(temperature, rng [, top_k [, top_p]]) -> place, 1-based, drawn from the last outputs, and its probability */
 static int state_sample(lua_State *L) {
   host_state *s = check(L);
-  double temperature = host_checknumber(L, 2, "sample: the temperature");
+  void *scratch = NULL;
   int place;
   check_stepped(L, s);
-  place = lstm_sample(s->y, s->outputs, (float)temperature, host_checkrng(L, 3));
-  if (place < 0) host_raise(L, "sample: no probability is positive and finite");
+  if (!lua_isnoneornil(L, 4) || !lua_isnoneornil(L, 5)) {
+    lua_settop(L, 5);
+    host_getvalue(L, 1, 4);
+    if (lua_isnil(L, -1)) {
+      host_newuserdata(L, host_choose_size(s->outputs), 0);
+      lua_pushvalue(L, -1);
+      host_setvalue(L, 1, 4);
+    }
+    scratch = lua_touserdata(L, -1);
+  }
+  place = host_choose(L, s->y, s->outputs, 2, scratch);
   lua_pushinteger(L, place + 1);
-  return 1;
+  lua_pushnumber(L, (lua_Number)s->y[place]);
+  return 2;
 }
 
 /* --- sequences ---------------------------------------------------------------------------------------------------- */
@@ -484,6 +495,27 @@ static int state_clone(lua_State *L) {
   return 1;
 }
 
+/* take(other, lanes int32 [n]): its first n lanes become these (from 1) of another state of the model. */
+static int state_take(lua_State *L) {
+  host_state *s = check(L);
+  const host_state *other = check_at(L, 2);
+  const host_array *lanes = host_checkarray(L, 3, HOST_INT32, 1, "lanes");
+  int k;
+  if (lanes->shape[0] > s->lanes) host_raise(L, "take: %d lanes, but the state has %d", lanes->shape[0], s->lanes);
+  if (other == s) host_raise(L, "take: the lanes must come from another state");
+  for (k = 0; k < lanes->shape[0]; k++) {
+    int32_t from = lanes->data.i[k];
+    if (from < 1 || from > other->lanes) {
+      host_raise(L, "take: lane %d of a state of %d", (int)from, other->lanes);
+    }
+    if (lstm_state_copy_lane(s->state, k, other->state, from - 1) != LSTM_OK) {
+      host_raise(L, "take: the states are of different models");
+    }
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* bytes() -> a string for restore(); of this version and machine. */
 static int state_bytes(lua_State *L) {
   const host_state *s = check(L);
@@ -541,6 +573,7 @@ static const luaL_Reg methods[] = {{"step", state_step},
                                    {"set_values", state_set_values},
                                    {"lanes", state_lanes},
                                    {"clone", state_clone},
+                                   {"take", state_take},
                                    {"bytes", state_bytes},
                                    {"restore", state_restore},
                                    {"model", state_model},

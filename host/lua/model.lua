@@ -420,27 +420,60 @@ function Model:forecast(rows, n, opts)
   return (pipeline.forecast(self, rows, n, opts))    -- no tail call: errors count the levels
 end
 
--- The likeliest class of each row, in nested lists as the array is nested.
-local function labels_of(self, values)
-  local _, second = values:shape()
-  if not second then return self:label((values:argmax())) end
+-- What output number i means to classify: a single probability is that of 1 against 0.
+local function class_of(self, i)
+  if select(2, self.core:sizes()) == 1 then return i - 1 end
+  return self:label(i)
+end
+
+-- Names in nested lists, as the places are nested.
+local function names_of(self, places)
+  if type(places) == "number" then return class_of(self, places) end
   local result = {}
-  for i = 1, #values do result[i] = labels_of(self, values[i]) end
+  for i, part in ipairs(places) do result[i] = names_of(self, part) end
   return result
 end
 
---- The likeliest class (a label, a symbol, or its number) of each output of predict: a list, or lists in a list where
--- the model reads all steps. opts as for predict.
+-- {label =, p =} for each of the last axis of these nested lists.
+local function tops_of(self, places, values)
+  local result = {}
+  for i, place in ipairs(places) do
+    result[i] = type(place) == "table" and tops_of(self, place, values[i]) or
+      {label = class_of(self, place), p = values[i]}
+  end
+  return result
+end
+
+-- Labels and probabilities of outputs [O], [N][O] or [N][T][O]; with top the k likeliest of each.
+local function classes_of(self, outputs, top)
+  local places, values = core.top(outputs, top or 1)
+  if top then return tops_of(self, places:totable(), values:totable()) end
+  local n, t = outputs:shape()
+  if #{outputs:shape()} == 1 then return class_of(self, places[1]), values[1] end
+  local shape = #{outputs:shape()} == 2 and {n} or {n, t}
+  return names_of(self, places:reshape(shape):totable()), values:reshape(shape)
+end
+
+--- The likeliest class (a label, a symbol, its number, or 0 and 1 of a single probability) of each output of predict,
+-- and its probability: a list and an array [N]; lists in a list and an array [N][T] where the model reads all steps
+-- (for sequences that differ in length a list of lists and a list of arrays); for a single sequence a label and a
+-- number, or a list and an array [T]. data: as for predict; a string is one sequence of a model of text.
+-- opts: top (instead: a list {label =, p =} of the k likeliest for each, likeliest first), batch.
+-- Raises for a model that gives numbers, not classes.
 function Model:classify(data, opts)
-  opts = options.check(opts, predict_options, "classify")
+  opts = options.check(opts, {batch = predict_options.batch, top = {type = "integer", min = 1}}, "classify")
   if not (self.labels or self.output_vocab or self.loss:find("cross_entropy", 1, true)) then
     core.raise(('classify: the model gives numbers, not classes (its loss is "%s"): use predict'):format(self.loss))
   end
   local values = predict(self, data, opts, "classify")
-  if type(values) ~= "table" then return (labels_of(self, values)) end
-  local result = {}
-  for i, rows in ipairs(values) do result[i] = labels_of(self, rows) end
-  return result
+  if type(values) ~= "table" then return classes_of(self, values, opts.top) end
+  local labels, probabilities = {}, not opts.top and {} or nil
+  for i, rows in ipairs(values) do
+    local p
+    labels[i], p = classes_of(self, rows, opts.top)
+    if probabilities then probabilities[i] = p end
+  end
+  return labels, probabilities
 end
 
 -- One sequence as state:forward takes it: [T][I], [T][1][I], ids [T] or [T][1].

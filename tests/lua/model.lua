@@ -307,54 +307,106 @@ function TestRunning.testMismatches()
   fails("the model takes 2 inputs, the windows have 3 columns", m.predict, m, rows:windows{look_back = 2})
 end
 
-local TestGenerate = {}
-local vocab = lstm.vocab "hello world\n"
-local text = lstm.model{input = vocab, hidden = 6, output = vocab, seed = 2}
+local TestClassify = {}
 
-local function all(options)
-  local pieces = {}
-  for piece in text:generate(options) do pieces[#pieces + 1] = piece end
-  return pieces
+local sizes = {"small", "middle", "large"}
+
+function TestClassify.testOnce()
+  local m = lstm.model{input = 2, hidden = 4, output = sizes, seed = 1}
+  local x = lstm.array{{{0, 1}, {2, 3}}, {{4, 5}, {6, 7}}}
+  local labels, p = m:classify(x)
+  local y = m:predict(x)
+  for i = 1, 2 do
+    lu.assertEquals(labels[i], sizes[y[i]:argmax()])
+    lu.assertEquals(p[i], y[i]:max())
+  end
+  local label, share = m:classify(x[1])
+  lu.assertEquals({label, share}, {labels[1], p[1]})
+  lu.assertEquals(m:classify{{0, 1}, {2, 3}}, label)             -- one sequence as a table
+  lu.assertEquals(m:classify{lstm.array{{0, 1}, {2, 3}}, lstm.array{{4, 5}}}[1], label)
+  lu.assertEquals({p:shape()}, {2})
 end
 
-function TestGenerate.testPrimeAndLength()
-  local pieces = all{prime = "hello", length = 20, seed = 1}
-  lu.assertEquals(#pieces, 21)
-  lu.assertEquals(pieces[1], "hello")
-  lu.assertEquals(table.concat(all{prime = "hello", length = 20, seed = 1}), table.concat(pieces))
-  lu.assertNotEquals(table.concat(all{prime = "hello", length = 20, seed = 2}), table.concat(pieces))
-  lu.assertEquals(text:sample{prime = "hello", length = 20, seed = 1}, table.concat(pieces))
-  lu.assertEquals(#all{length = 3}, 3)
-  lu.assertEquals(#all{length = 0}, 0)
-  lu.assertEquals(text:sample{prime = "he", length = 9, temperature = 0}, text:sample{prime = "he", length = 9,
-    temperature = 0})
+function TestClassify.testTop()
+  local m = lstm.model{input = 2, hidden = 4, output = sizes, seed = 1}
+  local x = lstm.array{{{0, 1}, {2, 3}}, {{4, 5}, {6, 7}}}
+  local labels, p = m:classify(x)
+  local top = m:classify(x, {top = 2})
+  lu.assertEquals({#top, #top[1]}, {2, 2})
+  lu.assertEquals(top[2][1], {label = labels[2], p = p[2]})
+  lu.assertTrue(top[1][1].p >= top[1][2].p)
+  local one, sum = m:classify(x[2], {top = 9}), 0
+  lu.assertEquals(#one, 3)
+  for _, item in ipairs(one) do sum = sum + item.p end
+  lu.assertAlmostEquals(sum, 1, 1e-5)
 end
 
-function TestGenerate.testGoesOnFromAState()
-  local state = text:state()
-  local first = text:sample{prime = "h", length = 5, temperature = 0, state = state}
-  local more = text:sample{length = 5, temperature = 0, state = state}
-  lu.assertEquals(first .. more, text:sample{prime = "h", length = 10, temperature = 0})
+function TestClassify.testStrings()
+  local words = lstm.vocab("good bad film a", "words")
+  local m = lstm.model{input = words, hidden = 4, output = {"up", "down"}, read = "last", seed = 1}
+  local label, p = m:classify "a good film"
+  lu.assertEquals({label, p}, {m:label(m:predict("a good film"):argmax()), m:predict("a good film"):max()})
+  local labels, shares = m:classify{"a good film", "bad"}
+  lu.assertEquals({labels[1], #labels, #shares}, {label, 2, 2})
+  lu.assertAlmostEquals(shares[1], p, 1e-6)
+  lu.assertEquals(m:classify({"bad", "a bad film"}, {top = 1})[1][1].label, m:classify "bad")
 end
 
-function TestGenerate.testUtf8PiecesAreCharacters()
-  local letters = lstm.vocab("äöü€", "utf8")
-  local m = lstm.model{input = letters, hidden = 4, output = letters}
-  for piece in m:generate{prime = "ä", length = 30} do lu.assertEquals(utf8.len(piece), 1) end
-end
-
-function TestGenerate.testWithoutALineEnd()
+function TestClassify.testEveryStep()
   local letters = lstm.vocab "abc"
-  local m = lstm.model{input = letters, hidden = 4, output = letters}
-  lu.assertEquals(#m:sample{length = 5}, 6)                      -- the first symbol was drawn too
+  local m = lstm.model{input = letters, hidden = 4, output = sizes, read = "all", seed = 1}
+  local labels, p = m:classify "abca"
+  lu.assertEquals({#labels, #p}, {4, 4})
+  local lists, shares = m:classify{"abca", "b"}
+  lu.assertEquals({lists[1], #lists[2], #shares[2]}, {labels, 1, 1})
+  lu.assertEquals(m:classify({"abca", "b"}, {top = 2})[1][4][1].label, labels[4])
+  local grid, array = m:classify(lstm.array({{0, 1}, {1, 2}, {2, 2}}, "int32"))
+  lu.assertEquals({#grid, #grid[1]}, {3, 2})
+  lu.assertEquals({array:shape()}, {3, 2})
 end
 
-function TestGenerate.testRefused()
-  fails('"z" at line 1, column 2', text.generate, text, {prime = "hz"})
-  fails('option "temperature" must be a number of at least 0', text.generate, text, {temperature = -1})
-  fails('unknown option "lenght", did you mean "length"', text.generate, text, {lenght = 5})
-  local m = lstm.model{input = 1, hidden = 2, output = 1}
-  fails("no vocabulary to write with", m.generate, m, {})
+-- A single probability: 1 against 0.
+function TestClassify.testOneProbability()
+  local m = lstm.model{input = 1, hidden = 3, output = 1, loss = "binary_cross_entropy", seed = 1}
+  local x = lstm.array{{{9}}, {{-9}}}
+  local labels, p = m:classify(x)
+  for i = 1, 2 do
+    local y = m:predict(x)[i][1]
+    lu.assertEquals(labels[i], y > 0.5 and 1 or 0)
+    lu.assertAlmostEquals(p[i], math.max(y, 1 - y), 1e-6)
+  end
+  lu.assertEquals(#m:classify(x, {top = 3})[1], 2)
+end
+
+local TestWrongUses = {}
+
+local function says(sentence, f, ...)
+  local ok, message = pcall(f, ...)
+  lu.assertFalse(ok)
+  lu.assertEquals((message:gsub("^[^ ]-:%d+: ", "")), sentence)
+end
+
+function TestWrongUses.testUse()
+  local m = lstm.model{input = 2, hidden = 3, output = sizes}
+  local numbers = lstm.model{input = 2, hidden = 3, output = 1}
+  local letters = lstm.model{input = lstm.vocab "abc", hidden = 3, output = sizes, read = "last"}
+  says('classify: the model gives numbers, not classes (its loss is "mse"): use predict', numbers.classify, numbers,
+    lstm.zeros{3, 2})
+  says('classify: option "top" must be a whole number of at least 1, got 0', m.classify, m, lstm.zeros{3, 2}, {top = 0})
+  says('classify: unknown option "tops", did you mean "top"? (there are batch and top)', m.classify, m,
+    lstm.zeros{3, 2}, {tops = 1})
+  says("classify: the model has no vocabulary to read strings with", m.classify, m, "abc")
+  says('classify: sequence 1: encode: "x" at line 1, column 3 (byte 3) is not in the vocabulary of 3 bytes',
+    letters.classify, letters, "abx")
+  says("predict: sequence 1 is empty", letters.predict, letters, "")
+  says("predict: the model takes 2 inputs, x has 3", m.predict, m, lstm.zeros{4, 5, 3})
+  says("predict: windows, tokens, sequences or {x =, y =} expected, got nil", m.predict, m)
+  says("predict: windows, tokens, sequences or {x =, y =} expected, got a table without x", m.predict, m, {})
+  says("predict: the set is empty", m.predict, m, {x = {}})
+  says("predict: the model takes numbers, not tokens: give it input = vocab", m.predict, m,
+    lstm.vocab("abc"):encode "abc")
+  says('predict: option "batch" must be a whole number of at least 1, got 0', m.predict, m, lstm.zeros{3, 2},
+    {batch = 0})
 end
 
 local TestRefused = {}
@@ -391,8 +443,7 @@ end
 
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestMaking", TestMaking}, {"TestLooking", TestLooking}, {"TestFiles", TestFiles}, {"TestRunning", TestRunning},
-  {"TestRefused", TestRefused},
-  {"TestGenerate", TestGenerate},
+  {"TestRefused", TestRefused}, {"TestClassify", TestClassify}, {"TestWrongUses", TestWrongUses},
 }
 os.remove(path)
 os.exit(code, true)
