@@ -130,7 +130,7 @@ local function compare(now, traced, t, worst)
   for name, values in pairs(now) do
     for k, value in ipairs(values) do
       local difference = math.abs(value - traced[name][t][k])
-      if not (difference <= worst.difference) then
+      if difference > worst.difference or difference ~= difference then
         worst.difference, worst.where = difference, ("%s of cell %d, step %d"):format(NAMES[name], k, t)
       end
     end
@@ -193,6 +193,6 @@ if opt.out then
   program:say("model: %s", opt.out)
 end
 print(("largest difference from the library: %.2g (%s)"):format(worst.difference, worst.where))
-if not (worst.difference <= opt.tolerance) then
+if worst.difference > opt.tolerance or worst.difference ~= worst.difference then
   stop(("that is more than --tolerance %g"):format(opt.tolerance))
 end

@@ -14,6 +14,10 @@ local programs = require "lstm.program"
 
 local opt, given = lstm.args(programs.with({
   about = "Learn to tell two kinds of sentences apart, such as praise and blame.",
+  examples = {
+    {"good.txt bad.txt --out mood.safetensors --plot test.svg", "learns what tells the sentences of the files apart"},
+    {'--load mood.safetensors --text "a film that warms the heart"', "says which kind a sentence is"},
+  },
   {"positive", optional = true, help = "text file with one sentence a line; not needed with --load"},
   {"negative", optional = true, help = "text file with sentences of the other kind"},
   {"--labels", default = "positive,negative", help = "what to call the two kinds"},
@@ -182,6 +186,7 @@ end
 local function print_test(model, train, test)
   local labels = model.labels
   local result = model:evaluate(test)
+  program:draw_confusion(model, test, ("%d test sentences"):format(#test))
   program:say("naive Bayes, which counts words and forgets their order: %.1f %% of the test sentences right",
     100 * naive_bayes(model.vocab, labels, train, test))
   print(("test accuracy %.1f %% loss %.4f nats"):format(100 * result.accuracy, result.loss))

@@ -13,6 +13,10 @@ local programs = require "lstm.program"
 
 local opt, given = lstm.args(programs.with({
   about = "Learn one tag for each word, such as its part of speech.",
+  examples = {
+    {"train.tsv test.tsv --out tagger.safetensors --plot tags.svg", "learns tags and draws which are taken for which"},
+    {'--load tagger.safetensors --text "the dog barks"', "tags a sentence"},
+  },
   {"train", optional = true, help = "TSV file: word, tab, tag; an empty line ends a sentence; not needed with --load"},
   {"test", optional = true, help = "the same to test on; without it every tenth sentence of TRAIN"},
   {"--text", type = "string", value = "SENTENCE", help = "tag this sentence; with --load needs no files"},
@@ -197,7 +201,9 @@ local function print_tags(model)
 end
 
 local function print_test(model, train, test)
-  local share = model:evaluate(set_of(test)).accuracy
+  local set = set_of(test)
+  local share = model:evaluate(set).accuracy
+  program:draw_confusion(model, set, ("%d test sentences: tags of words"):format(#set))
   print(("test accuracy %.1f %% most frequent tag %.1f %%"):format(100 * share, 100 * most_frequent(train, test)))
 end
 

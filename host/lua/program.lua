@@ -135,6 +135,14 @@ local function stop_interrupted(self, message)
   args.stop(message, 130)
 end
 
+--- Draws --plot as a confusion matrix of a set.
+function Program:draw_confusion(model, set, title)
+  local path = self.opt.plot
+  if not path then return end
+  self.need(plot.confusion(model:confusion(set), path, {title = title}))
+  self:say("plot: %s", path)
+end
+
 --- Trains, saves --out and draws --loss-plot (with `style`, options of plot.history), also after Ctrl-C.
 -- Returns the history, or ends the program with the sentence of what stopped it, in the script's own words.
 function Program:fit(model, train, options, style)

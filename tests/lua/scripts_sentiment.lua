@@ -33,7 +33,8 @@ function TestSentiment.testLearnsAndAnswers()
   local answer, note = run(load .. " --text 'a dreadful xyz'")
   lu.assertStrMatches(answer, "negative %d+%.%d %%\n")
   lu.assertEquals(note, '"xyz" is no word that was learned\n')
-  lu.assertEquals((run(load .. " --verbose 0 " .. good .. " " .. bad)), said)
+  lu.assertEquals((run(load .. " --verbose 0 " .. good .. " " .. bad .. " --plot " .. svg)), said)
+  lu.assertStrContains(assert(lstm.readfile(svg)), ">positive<")
 end
 
 function TestSentiment.testModelTakesRawSentences()

@@ -30,7 +30,8 @@ function TestTag.testLearnsAndTags()
   local load = script .. "--load " .. out
   lu.assertEquals((run(load .. " --text 'The run'")), "The\tDET\nrun\tNOUN\n")
   lu.assertEquals((run(load .. " --text 'We run'")), "We\tPRON\nrun\tVERB\n")
-  lu.assertEquals((run(load .. " --verbose 0 " .. file)), said)
+  lu.assertEquals((run(load .. " --verbose 0 " .. file .. " --plot " .. svg)), said)
+  lu.assertStrContains(assert(lstm.readfile(svg)), ">PRON<")
 end
 
 function TestTag.testTestFileOfItsOwn()
