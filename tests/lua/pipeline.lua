@@ -21,7 +21,6 @@ local function learned(rows, shape, scale, epochs)
   local set = (scaler and scaler:apply(rows) or rows):windows(shape)
   local model = lstm.model{input = rows.width, hidden = 6, output = set.outputs, seed = 1}
   model:fit(set, {epochs = epochs or 1, verbose = 0, batch = 16, lr = 0.01, seed = 1})
-  pipeline.learn(model, set)
   return model, scaler, set
 end
 
