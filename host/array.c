@@ -576,6 +576,19 @@ static int core_is_array(lua_State *L) {
   return 1;
 }
 
+/* whole(a) -> the same numbers as int32; nil where one is not whole or too large. */
+static int core_whole(lua_State *L) {
+  const host_array *a = check(L, 1);
+  host_array *out = host_newarray(L, HOST_INT32, a->dims, a->shape);
+  size_t k;
+  for (k = 0; k < a->count; k++) {
+    double x = element(a, k);
+    if (!(x >= INT32_MIN && x <= INT32_MAX) || x != floor(x)) return 0;
+    out->data.i[k] = (int32_t)x;
+  }
+  return 1;
+}
+
 /* join(a, b) -> the rows of both: a view where b lies behind a in one block, else a copy. */
 static int core_join(lua_State *L) {
   const host_array *a = check(L, 1), *b = host_checkarray(L, 2, a->kind, a->dims, "join");
@@ -802,7 +815,7 @@ static const luaL_Reg metamethods[] = {
 
 static const luaL_Reg functions[] = {
     {"array", array_new},       {"zeros", array_zeros},   {"frombytes", array_frombytes}, {"is_array", core_is_array},
-    {"join", core_join},        {"pick", core_pick},      {"pick_columns", core_columns},
+    {"join", core_join}, {"whole", core_whole},        {"pick", core_pick},      {"pick_columns", core_columns},
     {"with_column", core_with_column}, {"put", core_put}, {NULL, NULL}};
 
 void host_open_array(lua_State *L, int core) {

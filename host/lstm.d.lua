@@ -151,6 +151,11 @@ function Tokens:split(...) end
 ---@param to? integer default: the last one
 ---@return lstm.Tokens
 function Tokens:slice(from, to) end
+---for x, y, extra in tokens:batches{batch = 32, seq = 64} do: the text as streams side by side, int32 [seq][batch], y one
+---token later; extra: {reset = true} for the first. Raises for too few tokens.
+---@param options? {batch: integer, seq: integer}
+---@return fun(): lstm.Array?, lstm.Array, table
+function Tokens:batches(options) end
 ---@return string text
 function Tokens:decode() end
 
@@ -468,6 +473,11 @@ function Sequences:folds(k, options) end
 ---@param numbers integer[]|lstm.Array from 1
 ---@return lstm.Sequences
 function Sequences:pick(numbers) end
+---for x, y, extra in set:batches{batch = 32, shuffle = true} do: x [T][B][W] or ids [T][B], padded with zeros; y: numbers
+---of labels (from 0) [B], or [B][k], or as x where each step has a target; extra: {lengths = int32 [B]}.
+---@param options? lstm.BatchesOptions
+---@return fun(): lstm.Array?, lstm.Array?, table
+function Sequences:batches(options) end
 ---Adds a sequence, and its target where the others have one.
 ---@param x any
 ---@param y? any

@@ -189,9 +189,7 @@ local function block(value, i, kind, width, name, where)
   local steps, columns = value:shape()
   if value:kind() ~= kind then
     if kind == "float32" then refuse("float32 numbers, not ids") end
-    local ok, ids = pcall(core.array, value:totable(), "int32")
-    if not ok then refuse("whole numbers, ids from 0") end
-    value = ids
+    value = core.whole(value) or refuse("whole numbers, ids from 0")
   end
   if width == 0 and columns then refuse("ids [T]") end
   if width > 0 and (columns or 1) ~= width then
@@ -266,6 +264,71 @@ end
 -- lane has.
 function sequences.gather(packed, indices, out, lengths)
   return out:slice(1, core.gather_ragged(packed.data, packed.first, packed.lengths, indices, out, lengths))
+end
+
+-- Whether y has a target at each step of each sequence.
+local function is_timed(set)
+  for i, x in ipairs(set.x) do
+    local y = set.y[i]
+    if type(y) ~= "table" and type(y) ~= "userdata" or #y ~= (is_tokens(x) and #x.ids or #x) then return false end
+  end
+  return true
+end
+
+-- The targets of a set: packed where each step has one, else an array: labels as their numbers from 0, or [N][k].
+local function targets_of(set)
+  local y = set.y
+  if core.is_array(y) then return y end
+  local numbers = {}
+  for k, label in ipairs(set.labels or {}) do numbers[label] = k - 1 end
+  if set.labels then
+    local list = {}
+    for i = 1, #y do
+      list[i] = numbers[y[i]] or y[i] == false and -1
+        or core.raise(("batches: target %d is no label: %s"):format(i, options.show(y[i])))
+    end
+    return core.array(list, "int32")
+  end
+  if is_timed(set) then
+    local ids = is_tokens(y[1]) or core.is_array(y[1]) and y[1]:kind() ~= "float32"
+    local _, width = (not ids and core.is_array(y[1])) and y[1]:shape()
+    return sequences.pack(y, ids and "int32" or "float32", ids and 0 or width or 1, "y", "batches")
+  end
+  local rows = {}
+  for i = 1, #y do rows[i] = type(y[i]) == "number" and {y[i]} or core.is_array(y[i]) and y[i]:totable() or y[i] end
+  return core.array(rows)
+end
+
+--- Batches: `for x, y, extra in set:batches{batch = 32, shuffle = true, seed = 1} do`: x [T][B][W] or ids [T][B],
+-- padded with zeros to the longest of the batch; y: int32 [B], the numbers (from 0) of labels, else [B][k], or, where
+-- each step has a target, as x; nil without targets; extra: {lengths = int32 [B]}, as trainer:train takes them.
+-- Raises for strings: encode them first.
+function Sequences:batches(opts)
+  if #self.x == 0 then core.raise("batches: the set is empty") end
+  for i, x in ipairs(self.x) do
+    if type(x) == "string" then core.raise(("batches: sequence %d is a string: encode it first"):format(i)) end
+  end
+  local first = self.x[1]
+  local ids = is_tokens(first) or first:kind() ~= "float32"
+  local width = ids and 0 or select(2, first:shape()) or 1
+  local packed = sequences.pack(self.x, ids and "int32" or "float32", width, "x", "batches")
+  local y = self.y and targets_of(self)
+  local function part(whole, numbers, lengths)
+    local n = #numbers
+    local out = core.zeros(whole.width > 0 and {whole.longest, n, whole.width} or {whole.longest, n}, whole.kind)
+    return sequences.gather(whole, numbers, out, lengths)
+  end
+  return cuts.batches(#self.x, opts, function(numbers)
+    local n = #numbers
+    local lengths, by = core.zeros(n, "int32"), nil
+    if core.is_array(y) then
+      by = core.zeros({n, select(2, y:shape())}, y:kind())
+      core.gather(y, numbers, by)
+    elseif y then
+      by = part(y, numbers, lengths)
+    end
+    return part(packed, numbers, lengths), by, {lengths = lengths}
+  end)
 end
 
 return sequences

@@ -251,6 +251,28 @@ function Tokens:split(...)
   return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
 end
 
+--- Batches as fit makes them: `for x, y, extra in tokens:batches{batch = 32, seq = 64} do`: the text as `batch` streams
+-- side by side, x and y int32 [seq][batch], y one token later; extra: {reset = true} for the first, as states are
+-- carried from one to the next. Raises where there are too few tokens.
+function Tokens:batches(opts)
+  opts = options.check(opts, {batch = {type = "integer", min = 1, default = 32},
+    seq = {type = "integer", min = 1, default = 64}}, "batches")
+  local lanes, seq = opts.batch, opts.seq
+  local length = math.floor(#self / lanes)
+  local count, k = math.floor((length - 1) / seq), -1
+  if count < 1 then
+    core.raise(("batches: %d tokens are too few for batch = %d streams of seq = %d: at least %d are needed"):format(
+      #self, lanes, seq, lanes * (seq + 1)))
+  end
+  return function()
+    k = k + 1
+    if k >= count then return nil end
+    local x, y = core.zeros({seq, lanes}, "int32"), core.zeros({seq, lanes}, "int32")
+    core.gather_streams(self.ids, core.range(k * seq, lanes, length), seq, x, y)
+    return x, y, {reset = k == 0}
+  end
+end
+
 --- The text again.
 function Tokens:decode() return self.vocab:decode(self.ids) end
 
