@@ -875,11 +875,21 @@ function Pair:fit(train, options) end
 ---@param options? {batch: integer, metrics: lstm.Metric[]}
 ---@return {loss: number, count: number, accuracy: number?, [lstm.Metric]: number?}
 function Pair:evaluate(data, options) end
----What the decoder writes for a source, reading what it wrote: a string, a list of ids from 0, or an array [max][O]; for
----a list of sources a list of these.
+---@class lstm.TranslateOptions
+---@field max? integer the most symbols (default 10 and twice the source; needed for numbers)
+---@field beam? integer how many beginnings are followed at once (default 1: the likeliest symbol each time)
+---@field length_penalty? number scores are divided by the length to this power (default 1)
+---@field n? integer the n best of the beam: a list of outputs and one of scores, logarithms of probability
+---@field temperature? number above 0 symbols are drawn (default 0)
+---@field top_k? integer as for generate
+---@field top_p? number
+---@field seed? integer where symbols are drawn
+
+---What the decoder writes for a source, reading what it wrote: a string, a list of ids from 0, or an array [max][O]; with
+---n a list of the best, and their scores. For a list of sources lists of these.
 ---@param source any one sequence, or a list of them
----@param options? {max: integer, temperature: number, seed: integer}
----@return string|integer[]|lstm.Array|table
+---@param options? lstm.TranslateOptions
+---@return string|integer[]|lstm.Array|table output, table? scores
 function Pair:translate(source, options) end
 ---The arrays of a batch of sentences, as trainer:train takes them.
 ---@param data any
@@ -889,8 +899,7 @@ function Pair:batch(data) end
 ---@param options? table
 ---@return table
 function Pair:trainer(options) end
----Writes PATH.encoder and PATH.decoder, with start and stop in the decoder's meta. To load them:
----lstm.seq2seq{encoder = assert(lstm.load "PATH.encoder"), decoder = assert(lstm.load "PATH.decoder")}.
+---Writes PATH.encoder and PATH.decoder, with start and stop in the decoder's meta. lstm.load(PATH) loads the pair.
 ---@param path string
 ---@return true?, string? message, string? status
 function Pair:save(path) end
@@ -955,9 +964,10 @@ function lstm.model(options) end
 ---@field numerics? "fused"|"portable" default: what the file says
 ---@field allow_not_finite? boolean
 
+---A model; a pair where there is no file of this name, but PATH.encoder and PATH.decoder.
 ---@param path string|table
 ---@param options? lstm.LoadOptions
----@return lstm.Model?, string? message, string? status
+---@return lstm.Model|lstm.Seq2seq|nil, string? message, string? status
 function lstm.load(path, options) end
 ---@class lstm.EmbeddingOptions
 ---@field [1] integer columns

@@ -228,7 +228,8 @@ local function read_strings(self, strings)
   return problem
 end
 
---- Loads a model: one of ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format.
+--- Loads a model: one of ours, a checkpoint (its best weights), or a PyTorch state dict in safetensors format. Where
+-- there is no file of this name, but PATH.encoder and PATH.decoder: the pair that lstm.seq2seq made.
 -- opts: data (the file's bytes, instead of a path), layers (a list, for foreign files), prefixes = {["encoder."] =
 --   "rnn."}, isa, numerics (default: what the file says), allow_not_finite. `model.assumed` says what was assumed of a
 --   foreign file.
@@ -241,6 +242,9 @@ function module.load(path, opts)
   }, "load")
   if path == nil and not opts.data then core.raise("load: give a path") end
   if path ~= nil and type(path) ~= "string" then core.raise("load: the path must be a string") end
+  if path and not opts.data and not core.exists(path) and core.exists(path .. ".decoder") then
+    return require "lstm.seq2seq".load(path, opts)
+  end
   local weights, assumed, status = core.load(path, opts)
   if not weights then return nil, assumed, status end
   local self = wrap{core = weights, meta = {}, assumed = assumed ~= "" and assumed or nil}

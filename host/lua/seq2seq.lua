@@ -134,8 +134,7 @@ end
 --- A pair of models that learns sequences from sequences.
 -- opts: encoder, decoder (models; a decoder of tokens, with output = its vocabulary, or of numbers), start and stop
 --   (what a sentence of the decoder begins and ends with: a symbol, or its number from 1; default: the end of a line).
---   start and stop are kept in the decoder's meta. A pair is loaded by
---   lstm.seq2seq{encoder = assert(lstm.load "rev.encoder"), decoder = assert(lstm.load "rev.decoder")}.
+--   start and stop are kept in the decoder's meta. lstm.load(path) loads what pair:save(path) wrote.
 -- Recurrent layer by layer, the decoder has the type and size of the encoder, or twice the size of a bidirectional one.
 -- Raises where the encoder's final state is no initial state of the decoder.
 function seq2seq.new(opts)
@@ -482,19 +481,104 @@ local function write_numbers(self, state, steps)
   return y
 end
 
+local function text_of(self, ids)
+  local vocab = self.decoder.output_vocab
+  return vocab and vocab:decode(ids) or ids
+end
+
+local function most_of(opts, length) return opts.max or 10 + 2 * length end
+
 -- One sequence. rng: where symbols are drawn.
 local function write(self, source, opts, rng)
   local state, length = begin(self, source, "translate")
   if self.numbers then return write_numbers(self, state, opts.max) end
   local ids, id = {}, self.start
-  for _ = 1, opts.max or 10 + 2 * length do
+  for _ = 1, most_of(opts, length) do
     state:feed(id)
-    id = (rng and state:sample(opts.temperature, rng) or (state:argmax())) - 1
+    id = (rng and state:sample(opts.temperature, rng, opts.top_k, opts.top_p) or (state:argmax())) - 1
     if id == self.stop then break end
     ids[#ids + 1] = id
   end
-  local vocab = self.decoder.output_vocab
-  return vocab and vocab:decode(ids) or ids
+  return text_of(self, ids)
+end
+
+-- --- beam search ----------------------------------------------------------------------------------------------------
+--
+-- The beams are lanes of one state. A hypothesis is {id =, before = (what it goes on from), log_p =, length =}.
+
+-- How good a sequence is: its logarithm of probability, for each of its symbols where length_penalty is 1.
+local function score_of(log_p, length, opts) return log_p / length ^ opts.length_penalty end
+
+-- Puts a hypothesis among the best n, best first; of equal ones the first stays first.
+local function insert(list, hypothesis, n)
+  local at = #list
+  while at > 0 and list[at].score < hypothesis.score do at = at - 1 end
+  table.insert(list, at + 1, hypothesis)
+  list[n + 1] = nil
+end
+
+-- The best ways to go on from the live hypotheses: those that end are put among the results, the others are returned,
+-- with the lanes (from 1) that they go on from.
+local function grow(self, y, live, results, opts)
+  local weights, top = {}, live[1].log_p
+  for i, hypothesis in ipairs(live) do weights[i] = math.exp(hypothesis.log_p - top) end
+  local parents, ids, products = core.beam(y, weights, 2 * opts.beam)
+  local grown, lanes = {}, {}
+  for i = 1, #products do
+    local before = live[parents[i]]
+    local one = {id = ids[i], before = before, log_p = top + math.log(products[i]), length = before.length + 1}
+    if one.id == self.stop then
+      one.score = score_of(one.log_p, one.length, opts)
+      if i <= opts.beam then insert(results, one, opts.n or 1) end
+    elseif #grown < opts.beam then
+      grown[#grown + 1], lanes[#lanes + 1] = one, parents[i]
+    end
+  end
+  return grown, lanes
+end
+
+-- Whether no live hypothesis can become better than the results: its probability only falls, its length may grow.
+local function is_decided(live, results, opts, most)
+  local worst = results[opts.n or 1]
+  return worst and worst.score >= score_of(live[1].log_p, most, opts)
+end
+
+local function ids_of(hypothesis, stop)
+  local ids = {}
+  for i = hypothesis.length, 1, -1 do
+    ids[i] = hypothesis.id
+    hypothesis = hypothesis.before
+  end
+  if ids[#ids] == stop then ids[#ids] = nil end
+  return ids
+end
+
+-- The likeliest sequences and their scores. Where too few have ended after the most symbols, others fill up.
+local function search(self, source, opts)
+  local state, length = begin(self, source, "translate")
+  local most, results, live, lanes = most_of(opts, length), {}, {{length = 0, log_p = 0}}, {1}
+  local now, after = self.decoder:state(opts.beam), self.decoder:state(opts.beam)
+  local ids = core.zeros(opts.beam, "int32"):fill(self.start)
+  now:take(state, core.array(lanes, "int32"))
+  for t = 1, most do
+    local grown
+    grown, lanes = grow(self, now:step(ids), live, results, opts)
+    live = grown
+    if #live == 0 or t == most or is_decided(live, results, opts, most) then break end
+    after:take(now, core.array(lanes, "int32"))
+    now, after = after, now
+    for i, hypothesis in ipairs(live) do ids[i] = hypothesis.id end
+  end
+  for i = 1, math.min(#live, (opts.n or 1) - #results) do
+    live[i].score = score_of(live[i].log_p, live[i].length, opts)
+    results[#results + 1] = live[i]
+  end
+  local texts, scores = {}, {}
+  for i, hypothesis in ipairs(results) do
+    texts[i], scores[i] = text_of(self, ids_of(hypothesis, self.stop)), hypothesis.score
+  end
+  if opts.n then return texts, scores end
+  return texts[1]
 end
 
 -- Whether a source is a list of sequences: strings, tokens, arrays, or tables of numbers.
@@ -503,29 +587,69 @@ local function is_list(source)
   return sequences.is_list(source)
 end
 
+local function check_translate(self, opts)
+  local function no(sentence, ...) core.raise(("translate: " .. sentence):format(...)) end
+  local drawn = opts.temperature > 0
+  if self.numbers then
+    if not opts.max then no("a decoder of numbers needs max, how many steps to write") end
+    if drawn or opts.beam > 1 or opts.n then no("temperature, beam and n are for a decoder of tokens") end
+  end
+  if drawn and (opts.beam > 1 or opts.n) then
+    no("beam looks for the likeliest, temperature draws: give one of them")
+  end
+  if not drawn and (opts.top_k or opts.top_p) then no("top_k and top_p belong to temperature = 1, which draws") end
+  if opts.n and opts.n > opts.beam then no("n = %d needs a beam of at least %d", opts.n, opts.n) end
+end
+
 --- What the decoder writes for a source, reading what it wrote (free running): a string where it has a vocabulary, else
 -- a list of ids from 0; of numbers an array [max][O].
--- source: as one sequence of fit; or a list of them (strings, tokens, arrays): then the result is a list.
--- opts: max (the most symbols, default 10 and twice the source; needed for numbers), temperature 0 (the likeliest
--- symbol each time), seed (where it is above 0).
+-- source: as one sequence of fit; or a list of them (strings, tokens, arrays): then the results are lists.
+-- opts: max (the most symbols, default 10 and twice the source; needed for numbers), beam 1 (how many beginnings are
+--   followed at once; 1: the likeliest symbol each time), length_penalty 1 (0: short ones are likelier), n (the n best
+--   of the beam: a list, best first, and a list of their scores: the logarithm of the probability, divided by the
+--   length with its end to the power of length_penalty); or temperature 0 (above 0: symbols are drawn), top_k, top_p,
+--   seed.
 function Pair:translate(source, opts)
   opts = options.check(opts, {
     max = {type = "integer", min = 1}, temperature = {type = "number", default = 0, min = 0},
-    seed = {type = "integer"},
+    beam = {type = "integer", default = 1, min = 1}, length_penalty = {type = "number", default = 1, min = 0},
+    n = {type = "integer", min = 1}, seed = {type = "integer"}, top_k = {type = "integer", min = 1},
+    top_p = {type = "number", above = 0, max = 1},
   }, "translate")
-  if self.numbers and not opts.max then
-    core.raise("translate: a decoder of numbers needs max, how many steps to write")
-  end
+  check_translate(self, opts)
   local rng = opts.temperature > 0 and core.rng(opts.seed or seeds.next()) or nil
-  if not is_list(source) then return (write(self, source, opts, rng)) end
-  local result = {}
-  for i, one in ipairs(source) do result[i] = write(self, one, opts, rng) end
-  return result
+  local find = (opts.beam > 1 or opts.n) and search or write
+  if not is_list(source) then
+    local output, scores = find(self, source, opts, rng)
+    if scores then return output, scores end
+    return output
+  end
+  local outputs, scores = {}, opts.n and {} or nil
+  for i, one in ipairs(source) do
+    local some
+    outputs[i], some = find(self, one, opts, rng)
+    if scores then scores[i] = some end
+  end
+  if scores then return outputs, scores end
+  return outputs
 end
 
 -- --- files ----------------------------------------------------------------------------------------------------------
 
---- Writes path.encoder and path.decoder; lstm.load reads each, lstm.seq2seq puts them together again (see new).
+--- A pair from path.encoder and path.decoder. Returns it, or nil, message, status.
+function seq2seq.load(path, opts)
+  local pair = {}
+  for _, name in ipairs{"encoder", "decoder"} do
+    local model, message, status = models.load(path .. "." .. name, opts)
+    if not model then return nil, message, status end
+    pair[name] = model
+  end
+  local ok, result = pcall(seq2seq.new, pair)
+  if ok then return result end
+  return nil, path .. ": " .. tostring(result):gsub("^[^\n]-:%d+: ", ""), "mismatch"
+end
+
+--- Writes path.encoder and path.decoder; lstm.load(path) reads both, or one of them by its full name.
 -- Returns true, or nil, message, status.
 function Pair:save(path)
   if type(path) ~= "string" then core.raise("save: the path must be a string, got " .. options.show(path)) end

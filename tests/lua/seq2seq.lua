@@ -250,6 +250,161 @@ function TestTranslate.testList()
   lu.assertEquals(p:translate({"abc", "d"}, {max = 5}), {p:translate("abc", {max = 5}), p:translate("d", {max = 5})})
 end
 
+local TestBeam = {}
+
+local few = lstm.vocab "ab\n"
+
+-- A pair that is sure of nothing, so that all sequences have their chance.
+local function unsure(encoder)
+  local p = lstm.seq2seq{
+    encoder = lstm.model{input = few, lstm.embedding(3), encoder or lstm.lstm(4), seed = 1},
+    decoder = lstm.model{input = few, lstm.embedding(3), lstm.lstm(4), output = few, seed = 9},
+  }
+  p:fit({x = {"ab", "b", "aab", "bb"}, y = {"b", "ba", "ab", "a"}}, {epochs = 8, verbose = 0, batch = 2, lr = 0.03,
+    seed = 1})
+  return p
+end
+
+-- Every sequence of at most `most` symbols that ends, with its score: the definition.
+local function all_of(p, source, most, penalty)
+  local list = {}
+  local encoder = p.encoder:state()
+  encoder:forward(few:encode(source).ids)
+  local function go_on(state, given, text, log_p, length)
+    if length == most then return end
+    state:feed(given)
+    local y = state:output()
+    for id = 0, 2 do
+      local sum = log_p + math.log(y[id + 1])
+      if id == p.stop then
+        list[#list + 1] = {text = text, score = sum / (length + 1) ^ penalty}
+      else
+        go_on(state:clone(), id, text .. few:symbol(id), sum, length + 1)
+      end
+    end
+  end
+  local values = encoder:values()
+  go_on(p.decoder:state():set_values(values), p.start, "", 0, 0)
+  table.sort(list, function(a, b) return a.score > b.score end)
+  return list
+end
+
+-- A beam that holds everything is exact.
+function TestBeam.testAgainstAllSequences()
+  local p = unsure()
+  for _, penalty in ipairs{0, 0.6, 1, 2} do
+    for _, source in ipairs{"ab", "bbb"} do
+      local all = all_of(p, source, 4, penalty)
+      lu.assertEquals(#all, 15)
+      local texts, scores = p:translate(source, {beam = 32, n = 6, max = 4, length_penalty = penalty})
+      for i = 1, 6 do
+        lu.assertEquals(texts[i], all[i].text)
+        lu.assertAlmostEquals(scores[i], all[i].score, 1e-5)
+      end
+      lu.assertEquals({p:translate(source, {beam = 32, max = 4, length_penalty = penalty})}, {texts[1]})
+      local _, greedy = p:translate(source, {beam = 1, n = 1, max = 4, length_penalty = penalty})
+      lu.assertTrue(greedy[1] <= scores[1] + 1e-6)
+    end
+  end
+end
+
+-- The same by lanes of a wider state: the steps are the same bits, only what is followed differs.
+function TestBeam.testNarrow()
+  local p = unsure()
+  local all, scores = {}, {}
+  for _, item in ipairs(all_of(p, "ab", 6, 1)) do all[item.text] = item.score end
+  for _, beam in ipairs{2, 3, 5, 64} do
+    local texts, score = p:translate("ab", {beam = beam, max = 6, n = 1})
+    lu.assertAlmostEquals(score[1], all[texts[1]], 1e-5)
+    scores[#scores + 1] = score[1]
+  end
+  for i, score in ipairs(scores) do lu.assertTrue(score <= scores[#scores] + 1e-6, "beam " .. i) end
+end
+
+function TestBeam.testOfOneIsGreedy()
+  local p = pair()
+  p:fit(reversals(200, 1), {epochs = 4, batch = 16, lr = 0.01, seed = 1, verbose = 0})
+  for _, source in ipairs{"a", "ab", "ecb", "deda"} do
+    lu.assertEquals({p:translate(source)}, p:translate(source, {beam = 1, n = 1}))
+  end
+end
+
+function TestBeam.testLists()
+  local p = unsure(lstm.lstm{2, bidirectional = true})
+  local texts, scores = p:translate({"ab", "b"}, {beam = 4, n = 3})
+  lu.assertEquals({#texts, #texts[1], #scores[2]}, {2, 3, 3})
+  lu.assertEquals(texts[2], (p:translate("b", {beam = 4, n = 3})))
+  lu.assertEquals(p:translate({"ab", "b"}, {beam = 4}), {texts[1][1], texts[2][1]})
+  for i = 2, 3 do lu.assertTrue(scores[1][i] <= scores[1][i - 1]) end
+end
+
+-- Where nothing ends in time, what there is.
+function TestBeam.testWithoutAnEnd()
+  local p = unsure()
+  local texts = p:translate("ab", {beam = 8, n = 4, max = 1})
+  lu.assertEquals(#texts, 3)
+  lu.assertEquals(texts[1], "")
+  for _, text in ipairs(p:translate("ab", {beam = 2, n = 2, max = 3})) do lu.assertTrue(#text <= 3) end
+end
+
+function TestBeam.testStoredSeeds()
+  local p = unsure()
+  local function say(seed, k) return (p:translate("ab", {temperature = 2, seed = seed, max = 30, top_k = k})) end
+  lu.assertEquals(say(1), say(1))
+  lu.assertEquals(say(5, 1), (p:translate("ab", {max = 30})))
+end
+
+local TestLoad = {}
+
+function TestLoad.testBothAtOnce()
+  local p = unsure()
+  assert(p:save(path))
+  local loaded = assert(lstm.load(path))
+  os.remove(path .. ".encoder")
+  for _, source in ipairs{"ab", "b"} do lu.assertEquals({loaded:translate(source)}, {p:translate(source)}) end
+  lu.assertEquals({loaded.start, loaded.stop}, {p.start, p.stop})
+  local none, message, status = lstm.load(path)
+  lu.assertNil(none)
+  lu.assertStrContains(message, path .. ".encoder")
+  lu.assertEquals(status, "io")
+  assert(lstm.model{input = few, lstm.embedding(3), lstm.lstm(5)}:save(path .. ".encoder"))
+  none, message, status = lstm.load(path)
+  os.remove(path .. ".encoder")
+  os.remove(path .. ".decoder")
+  lu.assertNil(none)
+  lu.assertEquals(message, path .. ": seq2seq: recurrent layer 1 of the encoder ends as lstm of 5, that of the " ..
+    "decoder begins as lstm of 4: type, size and projection must be the same")
+  lu.assertEquals(status, "mismatch")
+end
+
+local TestWrongUses = {}
+
+function TestWrongUses.testTranslate()
+  local p = unsure()
+  local function says(sentence, source, options, other)
+    local ok, message = pcall(function() (other or p):translate(source, options) end)
+    lu.assertFalse(ok)
+    lu.assertStrMatches(message, "tests/lua/seq2seq.lua:%d+: .*")
+    lu.assertEquals((message:gsub("^[^ ]-:%d+: ", "")), sentence)
+  end
+  says('translate: option "beam" must be a whole number of at least 1, got 0', "ab", {beam = 0})
+  says('translate: option "length_penalty" must be a number of at least 0, got -1', "ab", {length_penalty = -1})
+  says("translate: n = 3 needs a beam of at least 3", "ab", {n = 3, beam = 2})
+  says("translate: beam looks for the likeliest, temperature draws: give one of them", "ab",
+    {beam = 2, temperature = 1})
+  says("translate: top_k and top_p belong to temperature = 1, which draws", "ab", {top_k = 3})
+  says('translate: unknown option "beams", did you mean "beam"? (there are beam, length_penalty, max, n, seed, ' ..
+    'temperature, top_k and top_p)', "ab", {beams = 3})
+  says('translate: sequence 1: encode: "x" at line 1, column 2 (byte 2) is not in the vocabulary of 3 bytes', "ax")
+  says("translate: the sequence is empty", "")
+  says("translate: one sequence expected, got nil", nil)
+  local function numbers() return lstm.model{input = 1, hidden = 2, output = 1, read = "all"} end
+  local q = lstm.seq2seq{encoder = numbers(), decoder = numbers()}
+  says("translate: a decoder of numbers needs max, how many steps to write", {1, 2}, {}, q)
+  says("translate: temperature, beam and n are for a decoder of tokens", {1, 2}, {max = 2, beam = 2}, q)
+  says('translate: option "max" must be a whole number of at least 1, got 0', "ab", {max = 0})
+end
+
 local TestRefused = {}
 
 function TestRefused.testModels()
@@ -297,7 +452,7 @@ end
 
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestGradient", TestGradient}, {"TestFit", TestFit}, {"TestTranslate", TestTranslate},
-  {"TestRefused", TestRefused},
+  {"TestBeam", TestBeam}, {"TestLoad", TestLoad}, {"TestWrongUses", TestWrongUses}, {"TestRefused", TestRefused},
 }
 for _, name in ipairs{"encoder", "decoder"} do os.remove(path .. "." .. name) end
 os.exit(code, true)
