@@ -59,6 +59,7 @@ HOST_C    := $(filter-out host/embed.c,$(wildcard host/*.c))
 # What the binary carries inside: modules, subcommands, and the text of help().
 HOST_LUA  := $(wildcard host/lua/*.lua) $(filter-out %/demo.lua,$(wildcard scripts/*.lua)) host/lstm.d.lua
 HOST_O    := $(HOST_C:host/%.c=$(BUILD)/host/%.o) $(BUILD)/host/embedded.o
+LIBRARY   := $(BUILD)/host/lstm_impl.o
 MODULE_O  := $(filter-out $(BUILD)/host/main.o $(BUILD)/host/repl.o,$(HOST_O))
 
 TEST_DIRS := unit kernels gradcheck golden isa learn io fault threads
@@ -78,7 +79,7 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .SUFFIXES:
 FORCE:
 .PHONY: FORCE all setup setup-dev demo test learn check sanitize tsan valgrind fuzz cross golden bench vs-torch \
-        vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-programs test-run
+        vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
 ifneq ($(filter setup setup-dev,$(MAKECMDGOALS)),)
@@ -125,6 +126,12 @@ $(MODULE): $(MODULE_O)
 	@echo "  link $@"
 	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(MODULE_LINK) -o $@ $(MODULE_O) -lpthread -lm
 
+# lstm.h itself, which takes as long as everything else: one object for the host, the module and most of the tests.
+$(LIBRARY): host/lstm_impl.c Makefile | $(AFTER_SETUP)
+	@mkdir -p $(@D)
+	@echo "  cc   $<"
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. $(CPPFLAGS) -c -o $@ $<
+
 $(BUILD)/host/%.o: host/%.c Makefile | need-lua
 	@mkdir -p $(@D)
 	@echo "  cc   $<"
@@ -148,19 +155,23 @@ $(BUILD)/host/embedded.o: $(BUILD)/embedded.c | need-lua
 # One program per file; -lm is for the tests' own references, never for lstm.h. A run writes
 # $(BUILD)/results/NAME.txt, whatever happens; the summary reads them all.
 
-# Most tests do not need the portable kernels, which are a quarter of what is to be compiled.
-FUSED_DIRS := $(addprefix tests/,$(addsuffix /%,unit gradcheck golden learn fault))
-fused_only = $(if $(filter $(FUSED_DIRS),$(1)),-DLSTM_NO_PORTABLE)
+# A test that defines LSTM_IMPLEMENTATION, because it looks at internals or sets a macro, has an implementation of its
+# own; where its kernels are not what is tested, without those that take longest to compile. The others are linked with
+# the host's.
+OWN      := $(shell grep -l '^.define LSTM_IMPLEMENTATION' tests/*/*.c)
+own_flags = $(if $(filter tests/unit/% tests/fault/%,$(1)),-DLSTM_NO_PORTABLE) \
+            $(if $(filter tests/unit/% tests/fault/% tests/io/%,$(1)),-DLSTM_NO_AVX512)
 
-define program # source, binary, further sources
-$(2): $(1) $(3) Makefile | need-cmocka
+define program # source, binary, flags, further sources and objects
+$(2): $(1) $(4) Makefile | need-cmocka
 	@mkdir -p $$(@D)
 	@echo "  cc   $(1)"
-	$$(Q)$$(CC) $$(CFLAGS) $$(TEST_OPT) $$(EXTRA) $$(DEPS) $(call fused_only,$(1)) -I. -Itests $$(CMOCKA_CFLAGS) \
-	  $$(CPPFLAGS) -o $$@ $(1) $(3) $$(LDFLAGS) $$(CMOCKA_LIBS) -lpthread -lm
+	$$(Q)$$(CC) $$(CFLAGS) $$(TEST_OPT) $$(EXTRA) $$(DEPS) $(3) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) \
+	  -o $$@ $(1) $(4) $$(LDFLAGS) $$(CMOCKA_LIBS) -lpthread -lm
 endef
-$(foreach t,$(TEST_C) $(LEARN_C),$(eval $(call program,$(t),$(call binary,$(t)))))
-$(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(call binary,$(t)),tests/fuzz/replay.c)))
+$(foreach t,$(filter $(OWN),$(TEST_C) $(LEARN_C)),$(eval $(call program,$(t),$(call binary,$(t)),$(call own_flags,$(t)))))
+$(foreach t,$(filter-out $(OWN),$(TEST_C) $(LEARN_C)),$(eval $(call program,$(t),$(call binary,$(t)),,$(LIBRARY))))
+$(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(call binary,$(t)),,tests/fuzz/replay.c $(LIBRARY))))
 
 define run # source, what it needs, command
 $(BUILD)/results/$(call name,$(1)).txt: FORCE $(2)
@@ -219,7 +230,7 @@ fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 	@for t in $(FUZZ_C); do n=$$(basename $$t .c); mkdir -p $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n; \
 	  echo "fuzz $$n for $(TIME) s"; \
 	  clang -std=c99 -O1 -g -I. -Itests $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $(BUILD)/fuzz/$$n $$t \
+	    -o $(BUILD)/fuzz/$$n $$t host/lstm_impl.c \
 	  && $(BUILD)/fuzz/$$n -max_total_time=$(TIME) -timeout=20 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
 	     -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n \
 	     > $(BUILD)/fuzz/$$n.log 2>&1 \

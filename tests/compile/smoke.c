@@ -51,6 +51,20 @@ static lstm_status reload(const lstm_model *model) {
 }
 #endif
 
+/* Asked for and not compiled in: refused. */
+static lstm_status portable(lstm_model_desc desc) {
+  lstm_model *model = NULL;
+  lstm_status status;
+  desc.numerics = LSTM_PORTABLE;
+  status = lstm_model_create(&desc, &model);
+  lstm_model_destroy(model);
+#ifdef LSTM_NO_PORTABLE
+  return status == LSTM_ERR_UNSUPPORTED ? LSTM_OK : LSTM_ERR_ARGUMENT;
+#else
+  return status;
+#endif
+}
+
 int main(void) {
   lstm_layer layers[2];
   lstm_model_desc desc;
@@ -63,6 +77,7 @@ int main(void) {
   desc.layer_count = 2;
   lstm_status status = lstm_model_create(&desc, &model);
   if (status == LSTM_OK) status = run(model);
+  if (status == LSTM_OK) status = portable(desc);
 #ifndef LSTM_NO_TRAINING
   if (status == LSTM_OK) status = train(model);
 #endif

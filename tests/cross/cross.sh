@@ -20,12 +20,21 @@ check() { # name, command
 # --- programs for a target: $cc compiles, $run runs, $exe ends a program's name --------------------------------------
 # GNU C99, because gcc for s390x computes float expressions in double where it is asked for ISO C.
 
-build() { # source, level of optimisation -> $program
+build() { # source, flags, further object -> $program
   program=$dir/$target-$(echo "${1%.c}" | tr / -)$exe
-  check "builds $1" "$cc -std=gnu99 ${2:--O2} -Itests/cross/stand-in -I. -Itests -o $program $1 -lm"
+  check "builds $1" "$cc -std=gnu99 ${2:--O2} -Itests/cross/stand-in -I. -Itests -o $program $1 ${3:-} -lm"
+}
+library() { # lstm.h once, for the tests that look at nothing but what it declares -> $object
+  object=$dir/$target-lstm.o
+  [ -f "$object" ] || check "builds lstm.h" "$cc -std=gnu99 -O1 -I. -c -o $object host/lstm_impl.c"
 }
 tests() { # sources: each a program that passes or fails; compiled in half the time
-  for source; do build "$source" -O1 && check "$source" "$run $program"; done
+  for source; do
+    object= level=-O1
+    grep -q '^.define LSTM_IMPLEMENTATION' "$source" || library || continue
+    case $source in tests/unit/*) level="-O1 -DLSTM_NO_PORTABLE -DLSTM_NO_AVX512" ;; esac
+    build "$source" "$level" "$object" && check "$source" "$run $program"
+  done
 }
 digests() { # what x86 computed, bit for bit
   build tests/isa/isa.c || return
@@ -61,7 +70,7 @@ riscv64() {
 s390x() { # big-endian; the kernels without the fused multiply-add of this CPU
   linux s390x-linux-gnu s390x
   digests
-  tests tests/io/*.c
+  tests tests/io/*.c tests/unit/arithmetic.c
   cc="$cc -U__FP_FAST_FMAF"
   tests tests/kernels/kernels.c
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

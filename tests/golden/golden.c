@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 /* What "equal to PyTorch" means: per tensor max|diff| <= TOLERANCE * max|ref|. The files hold float64 results rounded

@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../reference.h"

@@ -1,5 +1,6 @@
 /* Checkpoints: a resumed run has the bits of one that was never stopped, and a checkpoint of another run is refused by
    name. */
+#define LSTM_IMPLEMENTATION
 #include "files.h"
 
 #define B 2

@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 /* --- allocators and streams that count, and fail when told ------------------------------------------------------ */

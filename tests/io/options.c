@@ -1,5 +1,6 @@
 /* Files of models with the options of layers: every one alone and every two together, the names and the order of their
    tensors, and lines that make no sense. */
+#define LSTM_IMPLEMENTATION
 #include "files.h"
 
 static bytes saved_as(const lstm_model *model) {

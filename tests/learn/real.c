@@ -1,6 +1,5 @@
 /* Real data: a temperature series, which ships with the examples, and a text, which is looked for in $LSTM_DATA or
    ../shared/data. Shorter runs of known recipes; PyTorch's figures stand beside the thresholds. */
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../helpers.h"

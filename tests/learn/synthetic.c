@@ -1,7 +1,6 @@
 /* Two tasks of the 1997 LSTM paper that need gradients through the cells over many steps: the embedded Reber grammar,
    and the adding problem. Fixed seeds; what is asserted are the papers' criteria, not numbers of a run. (The paper cut
    off what flows back through the gates, and so can these tasks be learnt: that part is gradcheck's.) */
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../helpers.h"

@@ -5,7 +5,6 @@
    A cell can count the steps, and a 50th of its count decides. Without peepholes all that the gates and the output get
    to know of it is o * tanh(c); with them the gates see c itself. So the same network is trained with and without, from
    the same seeds, with the same sequences. */
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../helpers.h"

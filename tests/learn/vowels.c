@@ -1,7 +1,6 @@
 /* Which of nine speakers said a vowel: the Japanese Vowels of the UEA archive, looked for in $LSTM_DATA or
    ../shared/data. Ragged sequences, of which only the last valid step is read. The recipes' figures of PyTorch, and
    their standard deviations over seeds, stand beside what is asserted: the mean within three of them. */
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../helpers.h"

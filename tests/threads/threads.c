@@ -1,6 +1,5 @@
 /* Threads: one const model under many of them, and executors of 1, 2, 3 and 7 tasks. The bits never depend on either,
    and the program is clean under -fsanitize=thread (make tsan). */
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../helpers.h"

@@ -1,4 +1,5 @@
-/* Checked arithmetic, text without a locale, the emulated fused multiply-add, and square roots and logarithms. */
+/* Checked arithmetic, text without a locale, numbers in files, the emulated fused multiply-add, and square roots,
+   logarithms and cosines. */
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
@@ -72,6 +73,71 @@ static void test_text_is_cut_and_counted(void **arg) {
   assert_int_equal(t.length, 12);
 }
 
+/* --- numbers in files --------------------------------------------------------------------------------------------- */
+
+/* Every half-precision number against the definition: sign, 5 bits of exponent, 10 of fraction. */
+static void test_every_half_is_read_exactly(void **arg) {
+  uint32_t h;
+  (void)arg;
+  for (h = 0; h < 0x10000; ++h) {
+    uint32_t exponent = h >> 10 & 31, fraction = h & 1023;
+    float got = lstm__half_to_float(h), want = (float)(exponent ? 1024 + fraction : fraction);
+    int e = exponent ? (int)exponent - 25 : -24;
+    if (exponent == 31) {
+      assert_true(fraction ? got != got : got > 1e38f || got < -1e38f);
+      continue;
+    }
+    for (; e > 0; --e) want *= 2;
+    for (; e < 0; ++e) want /= 2;
+    if (h & 0x8000) want = -want;
+    assert_true(lstm__bits_of_float(got) == lstm__bits_of_float(want));
+  }
+}
+
+/* The shortest decimal, read back by this library and by C's, is the same float. */
+static void test_floats_as_text_are_exact(void **arg) {
+  static const struct {
+    float value;
+    const char *text;
+  } known[] = {{0.25f, "0.25"},
+               {1e-3f, "0.001"},
+               {1e-8f, "1e-8"},
+               {5, "5"},
+               {-1, "-1"},
+               {0.9f, "0.9"},
+               {100, "100"},
+               {0, "0"},
+               {1e10f, "1e10"},
+               {1e-45f, "1e-45"},
+               {3.4028235e38f, "3.4028235e38"},
+               {16777216, "16777216"},
+               {0.00012f, "0.00012"}};
+  static const char *const bad[] = {"",   "-",  ".",   "1.",   ".5",  "1e",  "1e-",        "+1",      "1,5",
+                                    " 1", "1 ", "0x1", "1e39", "nan", "inf", "1234567890", "1e999999"};
+  char text[64];
+  lstm__text t;
+  uint32_t bits, i;
+  float back;
+  (void)arg;
+  for (i = 0; i < sizeof known / sizeof known[0]; ++i) {
+    t = lstm__text_in(text, sizeof text);
+    lstm__put_float(&t, known[i].value);
+    assert_string_equal(text, known[i].text);
+  }
+  for (i = 0; i < sizeof bad / sizeof bad[0]; ++i) assert_false(lstm__parse_float(lstm__piece_of(bad[i]), &back));
+  for (i = 0, bits = 1; i < 20000; ++i, bits = i < 3000   ? i
+                                               : i < 6000 ? 0x7f7fffffu - i + 3000
+                                                          : bits * 1664525u + 1013904223u) {
+    float f = lstm__float_of_bits(bits);
+    if (!lstm__finite((double)f)) continue;
+    t = lstm__text_in(text, sizeof text);
+    lstm__put_float(&t, f);
+    assert_true(lstm__parse_float(lstm__piece_of(text), &back));
+    assert_int_equal(lstm__bits_of_float(back), bits);
+    assert_true(strtof(text, NULL) == f);
+  }
+}
+
 /* --- fused multiply-add ------------------------------------------------------------------------------------------- */
 
 static void check_fma(float a, float b, float c) {
@@ -127,14 +193,27 @@ static void test_square_roots_and_logarithms(void **arg) {
   assert_true(lstm__sqrt(0) == 0);
 }
 
+static void test_the_cosine_is_one(void **arg) {
+  static const int steps[] = {1, 2, 3, 4, 7, 1000, 100001};
+  int i, n;
+  (void)arg;
+  for (i = 0; i < HELPERS_COUNT(steps); i++)
+    for (n = 0; n <= steps[i]; n++)
+      assert_true(fabs(lstm__cosine((uint64_t)n, (uint64_t)steps[i]) -
+                       cos(3.14159265358979323846 * n / steps[i])) < 1e-14);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_sums_and_products_are_checked),
       cmocka_unit_test(test_rows_are_padded_to_sixteen),
       cmocka_unit_test(test_arenas_notice_overflow),
       cmocka_unit_test(test_text_is_cut_and_counted),
+      cmocka_unit_test(test_every_half_is_read_exactly),
+      cmocka_unit_test(test_floats_as_text_are_exact),
       cmocka_unit_test(test_emulated_fma_is_exact),
       cmocka_unit_test(test_square_roots_and_logarithms),
+      cmocka_unit_test(test_the_cosine_is_one),
   };
   return cmocka_run_group_tests_name("unit/arithmetic", tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
 /* Cells with options outside training: descriptions and what is wrong with them, summaries, learned states, directions,
    reading once, traces. */
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../helpers.h"
@@ -373,7 +372,7 @@ static void test_states_have_room_for_sequences(void **arg) {
   desc.seq_len = -1, desc.error = &error;
   assert_status(lstm_state_create(model, &desc, &one), LSTM_ERR_ARGUMENT);
   assert_null(one);
-  desc.seq_len = LSTM_MAX_SEQ_LEN + 1;
+  desc.seq_len = (1 << 20) + 1; /* LSTM_MAX_SEQ_LEN */
   assert_status(lstm_state_create(model, &desc, &one), LSTM_ERR_ARGUMENT);
   lstm_state_destroy(state), lstm_state_destroy(before);
   lstm_model_destroy(model), lstm_model_destroy(plain);

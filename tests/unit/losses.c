@@ -427,16 +427,6 @@ static void test_nesterov(void **arg) {
 
 /* --- schedules ---------------------------------------------------------------------------------------------------- */
 
-static void test_the_cosine_is_one(void **arg) {
-  static const int steps[] = {1, 2, 3, 4, 7, 1000, 100001};
-  int i, n;
-  (void)arg;
-  for (i = 0; i < HELPERS_COUNT(steps); i++)
-    for (n = 0; n <= steps[i]; n++)
-      assert_true(fabs(lstm__cosine((uint64_t)n, (uint64_t)steps[i]) -
-                       cos(3.14159265358979323846 * n / steps[i])) < 1e-14);
-}
-
 static double expected_rate(const lstm_trainer_desc *d, double base, int n) {
   double factor = (double)d->schedule_factor;
   if (n < d->warmup) return base * (n + 1) / d->warmup;
@@ -775,7 +765,6 @@ int main(void) {
       cmocka_unit_test(test_burn_in_is_weights_of_zero),
       cmocka_unit_test(test_what_burn_in_refuses),
       cmocka_unit_test(test_nesterov),
-      cmocka_unit_test(test_the_cosine_is_one),
       cmocka_unit_test(test_schedules),
       cmocka_unit_test(test_defaults_of_schedules),
       cmocka_unit_test(test_adamw_decays_at_the_scheduled_rate),

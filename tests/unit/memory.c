@@ -3,10 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 typedef struct shape {

@@ -1,5 +1,4 @@
 /* Random numbers, descriptions and what is wrong with them, layouts and tensor names, initial weights, the summary. */
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../helpers.h"
@@ -198,9 +197,6 @@ static lstm_status break_desc(lstm_model_desc *d, int way) {
   case 21: d->output = (lstm_output)55; return LSTM_ERR_ARGUMENT;
   case 22: d->isa = (lstm_isa)55; return LSTM_ERR_UNSUPPORTED;
   case 23: d->numerics = (lstm_numerics)55; return LSTM_ERR_ARGUMENT;
-#if !LSTM__HAS_PORTABLE
-  case 24: d->numerics = LSTM_PORTABLE; return LSTM_ERR_UNSUPPORTED;
-#endif
   default: return LSTM_OK;
   }
 }

@@ -1,5 +1,4 @@
 /* States: lanes, saving and forking by memcpy, resets, and what a step refuses. */
-#define LSTM_IMPLEMENTATION
 #include "lstm.h"
 
 #include "../helpers.h"
