@@ -95,6 +95,14 @@ function Program:reopen(name, free)
   return model
 end
 
+--- Where --epochs was not given: the usual number, more where the data are so few that these would be fewer than
+-- `least` steps, fewer where they would be more than `most`. count: what an epoch goes through in batches.
+function Program:choose_epochs(count, usual, least, most)
+  local per_epoch = math.ceil(count / self.opt.batch)
+  self.opt.epochs = self.opt.epochs or
+    math.max(1, math.min(math.max(usual, math.ceil(least / per_epoch)), math.floor(most / per_epoch)))
+end
+
 --- A run that is resumed needs something left to do. count: what an epoch goes through in batches.
 function Program:check_epochs(model, count)
   local opt = self.opt
