@@ -570,6 +570,12 @@ function lstm.ts(path) end
 ---@field patience? integer stops after so many looks without an improvement (default: never)
 ---@field min_delta? number what counts as one (default 0)
 ---@field monitor? "val_loss"|"loss"|"norm"|lstm.Metric decides which weights are best (default "val_loss", or "loss")
+---@field mode? "auto"|"min"|"max" the direction of the monitor, which is known: a wrong one is refused
+---@field restore_best? boolean brings the best weights back at the end (default true)
+---@field plateau? boolean|{factor: number, patience: integer, min_lr: number} reduces lr where the monitor does not improve
+---@field accumulate? integer batches whose gradients make one step (default 1); steps, epochs and schedules count steps
+---@field init? lstm.Model|lstm.Seq2seq|string a model or its file: the weights to begin with
+---@field csv? string file for the history, a line more at each look
 ---@field metrics? lstm.Metric[] also measured on the validation data (of classes the accuracy always is)
 ---@field verbose? 0|1|2 0 silent, 1 a progress line (default), 2 also a line for each look
 ---@field title? string of the progress line
@@ -778,8 +784,9 @@ local Trainer = {}
 ---@param x lstm.Array [T][B][I], or ids [T][B]
 ---@param y lstm.Array [T][B][O], or ids [T][B]
 ---@param options? lstm.BatchOptions
----@return number? loss, string? message, string? status
-function Trainer:train(x, y, options) end
+---@param more? boolean the update waits for the next call without it: all these batches count as one
+---@return number? loss, number|string weight_or_message sum of the targets' weights, string? status
+function Trainer:train(x, y, options, more) end
 ---By the trainer's own loss. Returns sums.
 ---@param state lstm.State
 ---@param x lstm.Array
@@ -792,10 +799,10 @@ function Trainer:evaluate(state, x, y, options) end
 ---@param options? lstm.BatchOptions
 ---@return lstm.Array [T][B][O], or [1][B][O] where the model reads once
 function Trainer:forward(x, options) end
----The mean loss of the last forward.
+---The mean loss of the last forward, and the sum of its targets' weights.
 ---@param y lstm.Array
 ---@param options? {weights: lstm.Array, burn_in: integer}
----@return number
+---@return number loss, number weight
 function Trainer:loss(y, options) end
 ---Adds the gradients of the last forward: of its loss, of its outputs and of its final states. Once after each forward.
 ---@param flow? {d_output: lstm.Array, d_final: lstm.Array, d_input: boolean}
@@ -805,6 +812,8 @@ function Trainer:backward(flow) end
 function Trainer:clip() end
 function Trainer:update() end
 function Trainer:zero_gradients() end
+---@param factor number
+function Trainer:scale_gradients(factor) end
 ---A copy of a tensor's gradient.
 ---@param name string
 ---@return lstm.Array
@@ -952,6 +961,8 @@ function History:advice() end
 function History:tometa() end
 ---@private
 function History:judge(i, value) end
+---@private
+function History:line(row, names) end
 
 ---@param options lstm.ModelOptions
 ---@return lstm.Model

@@ -17,6 +17,8 @@ typedef struct host_trainer {
   host_memory memory;
   host_model *model; /* alive as long as this: it counts its trainers */
   lstm_batch batch;  /* of the last forward; batch_size 0: there was none */
+  double gathered;   /* weight of the batches whose gradients wait for an update; 0: none wait */
+  double unit;       /* the gradients are that of their mean, times gathered / unit */
 } host_trainer;
 
 static host_trainer *check(lua_State *L) {
@@ -212,23 +214,87 @@ static int trainer_new(lua_State *L) {
 
 /* --- training ----------------------------------------------------------------------------------------------------- */
 
-/* train(x, y [, {lengths =, weights =, reset =, initial =}]) -> loss; or nil, message, "not_finite" */
+/* The sum of the weights of a batch's targets, as the loss counts them. */
+static double weight_of(const lstm_model *model, const lstm_trainer_desc *desc, const lstm_batch *b) {
+  int steps = lstm_model_reads_last(model) ? 1 : b->seq_len, classes = lstm_model_output_size(model), t, lane;
+  double sum = 0;
+  for (t = b->burn_in; t < steps; t++) {
+    for (lane = 0; lane < b->batch_size; lane++) {
+      size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
+      double weight = b->weights ? (double)b->weights[at] : 1;
+      if (b->lengths && t >= b->lengths[lane]) continue;
+      if (b->target_ids) {
+        if (b->target_ids[at] < 0 || b->target_ids[at] >= classes) continue;
+        if (desc->class_weights) weight *= (double)desc->class_weights[b->target_ids[at]];
+      }
+      sum += weight;
+    }
+  }
+  return sum;
+}
+
+static void scale_gradients(host_trainer *t, double factor) {
+  lstm_tensor tensor;
+  size_t k;
+  int i;
+  if (factor == 1) return;
+  for (i = 0; lstm_trainer_gradient(t->trainer, i, &tensor) == LSTM_OK; i++) {
+    for (k = 0; k < tensor.count; k++) tensor.data[k] = (float)((double)tensor.data[k] * factor);
+  }
+}
+
+/* Adds a batch's gradient to those that wait, so that the sum is that of one batch with all their targets. */
+static lstm_status gather(host_trainer *t, const lstm_batch *batch, double weight, float *loss) {
+  lstm_status status = lstm_trainer_forward(t->trainer, batch, NULL);
+  if (status == LSTM_OK) status = lstm_trainer_loss(t->trainer, batch, loss);
+  if (status != LSTM_OK || !(weight > 0)) return status;
+  if (!(t->gathered > 0)) lstm_trainer_zero_gradients(t->trainer);
+  else scale_gradients(t, t->unit / weight);
+  t->unit = weight;
+  t->gathered += weight;
+  return lstm_trainer_backward(t->trainer, NULL);
+}
+
+/* The update from all that was gathered. */
+static lstm_status apply(host_trainer *t, lstm_error *error) {
+  lstm_status status;
+  if (!(t->gathered > 0)) return LSTM_OK;
+  scale_gradients(t, t->unit / t->gathered);
+  status = lstm_trainer_clip(t->trainer, NULL);
+  if (status != LSTM_OK) snprintf(error->message, sizeof error->message, "the gradient is not finite");
+  return status == LSTM_OK ? lstm_trainer_update(t->trainer) : status;
+}
+
+/* train(x, y [, {lengths =, weights =, reset =, initial =} [, more]]) -> loss, sum of the targets' weights; or nil,
+   message, "not_finite". With more = true the update waits for the next call without it: all these batches count as
+   one. */
 static int trainer_train(lua_State *L) {
   host_trainer *t = check(L);
   lstm_error error = host_no_error();
   lstm_batch batch;
   lstm_status status;
   float loss = 0;
-  lstm_loss kind = lstm_trainer_desc_of(t->trainer)->loss;
-  if (kind == LSTM_LOSS_NONE) host_raise(L, "train: the trainer has no loss");
-  host_readbatch(L, t->model->model, 2, 3, kind, host_batchoptions(L, 4, "train"), &batch);
+  double weight;
+  int more = lua_toboolean(L, 5);
+  const lstm_trainer_desc *desc = lstm_trainer_desc_of(t->trainer);
+  if (desc->loss == LSTM_LOSS_NONE) host_raise(L, "train: the trainer has no loss");
+  lua_settop(L, 4);
+  host_readbatch(L, t->model->model, 2, 3, desc->loss, host_batchoptions(L, 4, "train"), &batch);
   batch.error = &error;
-  status = lstm_train(t->trainer, &batch, &loss);
+  weight = weight_of(t->model->model, desc, &batch);
+  if (!more && !(t->gathered > 0)) {
+    status = lstm_train(t->trainer, &batch, &loss);
+  } else {
+    status = gather(t, &batch, weight, &loss);
+    if (status == LSTM_OK && !more) status = apply(t, &error);
+    if (status != LSTM_OK || !more) t->gathered = 0;
+  }
   t->batch.seq_len = batch.seq_len;
   t->batch.batch_size = batch.batch_size;
   if (status != LSTM_OK) return host_failed(L, status, &error, NULL);
   lua_pushnumber(L, (lua_Number)loss);
-  return 1;
+  lua_pushnumber(L, (lua_Number)weight);
+  return 2;
 }
 
 /* evaluate(state, x, y [, options]) -> sum of losses, of weights, targets, correct: by this trainer's loss */
@@ -300,7 +366,7 @@ static int trainer_forward(lua_State *L) {
   return 1;
 }
 
-/* loss(y [, {weights =, burn_in =}]) -> the mean loss of the last forward's outputs */
+/* loss(y [, {weights =, burn_in =}]) -> the mean loss of the last forward's outputs, the sum of its targets' weights */
 static int trainer_loss(lua_State *L) {
   static const char *const names[] = {"weights", "burn_in", NULL};
   host_trainer *t = check(L);
@@ -324,7 +390,8 @@ static int trainer_loss(lua_State *L) {
   batch.error = &error;
   host_check(L, lstm_trainer_loss(t->trainer, &batch, &loss), &error);
   lua_pushnumber(L, (lua_Number)loss);
-  return 1;
+  lua_pushnumber(L, (lua_Number)weight_of(model, lstm_trainer_desc_of(t->trainer), &batch));
+  return 2;
 }
 
 /* A new array as a field of the table at `table`. */
@@ -382,6 +449,13 @@ static int trainer_clip(lua_State *L) {
 
 static int trainer_update(lua_State *L) {
   host_check(L, lstm_trainer_update(check(L)->trainer), NULL);
+  return 0;
+}
+
+/* scale_gradients(factor) */
+static int trainer_scale_gradients(lua_State *L) {
+  host_trainer *t = check(L);
+  scale_gradients(t, host_checknumber(L, 2, "scale_gradients: the factor"));
   return 0;
 }
 
@@ -655,6 +729,7 @@ static const luaL_Reg methods[] = {{"train", trainer_train},
                                    {"clip", trainer_clip},
                                    {"update", trainer_update},
                                    {"zero_gradients", trainer_zero_gradients},
+                                   {"scale_gradients", trainer_scale_gradients},
                                    {"gradient", trainer_gradient},
                                    {"gradcheck", trainer_gradcheck},
                                    {"saturation", trainer_saturation},

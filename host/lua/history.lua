@@ -100,15 +100,18 @@ local function split(line, separator)
   return fields
 end
 
+--- A row as comma separated text. names: the columns.
+function History.line(_, row, names)
+  local cells = {}
+  for j, name in ipairs(names) do cells[j] = exact(row[name]) end
+  return table.concat(cells, ",")
+end
+
 --- The rows as text: a header line and one line a row, comma separated, numbers exact. Opens in any spreadsheet.
 function History:csv()
   local names = self:columns()
   local lines = {table.concat(names, ",")}
-  for _, row in ipairs(self) do
-    local cells = {}
-    for j, name in ipairs(names) do cells[j] = exact(row[name]) end
-    lines[#lines + 1] = table.concat(cells, ",")
-  end
+  for i, row in ipairs(self) do lines[i + 1] = self:line(row, names) end
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -19,4 +19,15 @@ function seeds.next()
   return base + (used - 1) * 1000003
 end
 
+--- Where the seeds stand, as a string, and back: for checkpoints.
+function seeds.state()
+  return ((math.type and math.type(base) == "integer" and "%d" or "%.0f") .. " %.0f"):format(base, used)
+end
+
+function seeds.restore(text)
+  local a, b = text:match("^(%S+) (%d+)$")
+  a, b = tonumber(a), tonumber(b)
+  if a and b then base, used = a, b end
+end
+
 return seeds

@@ -249,26 +249,50 @@ Trainer.__name = "lstm.seq2seq.trainer"
 
 local function finite(x) return x == x and math.abs(x) < math.huge end
 
---- One step with teacher forcing. x: the encoder's input; y: what the decoder should write; extra: lengths (of x),
--- given (what the decoder reads), given_lengths. Returns the loss; or nil, message, "not_finite", and nothing has
--- changed.
-function Trainer:train(x, y, extra)
+-- Adds the gradients of a batch to those that wait, so that the sum is that of one batch with all their targets.
+-- Returns the loss and the weight of its targets; or nil, message, "not_finite".
+local function gather(self, x, y, extra)
   local encoder, decoder = self.encoder, self.decoder
   encoder:forward(x, {lengths = extra.lengths})
   local initial = reordered(encoder:final(), self.pair.places)
   decoder:forward(extra.given, {lengths = extra.given_lengths, initial = initial})
-  local loss = decoder:loss(y)
+  local loss, weight = decoder:loss(y)
   if not finite(loss) then return nil, "the loss is not finite", "not_finite" end
-  encoder:zero_gradients()
-  decoder:zero_gradients()
-  encoder:backward{d_final = reordered(decoder:backward().d_initial, self.pair.inverse)}
+  if weight == 0 then return loss, weight end
   for _, trainer in ipairs{encoder, decoder} do
+    if self.gathered == 0 then trainer:zero_gradients() else trainer:scale_gradients(self.unit / weight) end
+  end
+  self.unit, self.gathered = weight, self.gathered + weight
+  encoder:backward{d_final = reordered(decoder:backward().d_initial, self.pair.inverse)}
+  return loss, weight
+end
+
+-- The update from all that was gathered. Returns true; or nil, message, status.
+local function apply(self)
+  for _, trainer in ipairs{self.encoder, self.decoder} do
+    trainer:scale_gradients(self.unit / self.gathered)
     local norm, message, status = trainer:clip()
     if not norm then return nil, message, status end
   end
-  encoder:update()
-  decoder:update()
-  return loss
+  self.encoder:update()
+  self.decoder:update()
+  return true
+end
+
+--- One step with teacher forcing. x: the encoder's input; y: what the decoder should write; extra: lengths (of x),
+-- given (what the decoder reads), given_lengths. more = true: the update waits for the next call without it. Returns
+-- the loss and the weight of its targets; or nil, message, "not_finite", and nothing has changed.
+function Trainer:train(x, y, extra, more)
+  local loss, weight, status = gather(self, x, y, extra)
+  if not loss then
+    self.gathered = 0
+    return nil, weight, status
+  end
+  if more or self.gathered == 0 then return loss, weight end
+  local ok, message, fault = apply(self)
+  self.gathered = 0
+  if not ok then return nil, message, fault end
+  return loss, weight
 end
 
 -- The encoder's final states for a batch [B][S], as the decoder's initial ones.
@@ -331,7 +355,7 @@ local function new_trainer(self, sizes, opts, where)
   encoder.batch, encoder.seq = sizes.lanes, sizes.seq
   decoder.batch, decoder.seq = sizes.lanes, sizes.given_seq
   return setmetatable({
-    pair = self, encoder = core.trainer(self.encoder.core, self.encoder, encoder),
+    pair = self, gathered = 0, encoder = core.trainer(self.encoder.core, self.encoder, encoder),
     decoder = core.trainer(self.decoder.core, self.decoder, decoder),
   }, Trainer)
 end
@@ -344,7 +368,7 @@ local how = {}
 function how.source(self, data, opts)
   if opts.seq then core.raise("fit: seq is for texts") end
   if opts.burn_in then core.raise("fit: burn_in is for one model, not for a pair") end
-  return set_of(self, data, "fit")
+  return require "lstm.batches".set(set_of(self, data, "fit"), opts)
 end
 
 function how.check(self, data)
@@ -372,6 +396,28 @@ function how.evaluate(self, data, opts, trainer, stop)
     plain = not opts.label_smoothing and not opts.class_weights,
   }, stop)
   return meter and meter:result()
+end
+
+-- Copies the weights of a pair, or of the files PATH.encoder and PATH.decoder.
+function how.init(self, from)
+  if getmetatable(from) == Pair then
+    for _, name in ipairs{"encoder", "decoder"} do self[name].core:copy_weights(from[name].core) end
+    return true
+  end
+  if type(from) ~= "string" then
+    core.raise("fit: init must be a pair of models or the path of one, got " .. options.show(from))
+  end
+  local saved, message, status = how.open(from)
+  if not saved then return nil, message, status end
+  local before = {}
+  for name, model in pairs(saved.models) do
+    before[name] = self[name]:clone()
+    if not pcall(self[name].core.copy_weights, self[name].core, model) then
+      for done, copy in pairs(before) do self[done].core:copy_weights(copy.core) end
+      return nil, ("fit: init: the %s of %s has other layers than this one"):format(name, from), "mismatch"
+    end
+  end
+  return true
 end
 
 function how.exists(path) return core.exists(path .. ".decoder") end

@@ -535,21 +535,309 @@ function TestDiverging.testTwiceStops()
   lu.assertTrue(m:evaluate(validation).loss < math.log(#vocab))
 end
 
-function TestDiverging.testDataWithNaN()
+-- A batch that only a callback has spoilt is named when it comes.
+function TestDiverging.testBatchWithNaN()
   local m = lstm.model{input = 1, hidden = 2, output = 1, seed = 1}
   local x, y = lstm.zeros{8, 2, 1}, lstm.zeros{8, 1}
-  x[6][2] = nan
-  local _, message, status = m:fit({x = x, y = y}, {batch = 4, shuffle = false, verbose = 0})
+  local _, message, status = m:fit({x = x, y = y}, {batch = 4, shuffle = false, verbose = 0,
+    on_step = function() x[6][2] = nan end})
   lu.assertStrContains(message, "batch 2 (epoch 1) of the training data has NaN or infinity among its inputs")
   lu.assertEquals(status, "not_finite")
-  x[6][2], y[1] = 0, nan
-  _, message = m:fit({x = x, y = y}, {batch = 4, shuffle = false, verbose = 0})
-  lu.assertStrContains(message, "batch 1 (epoch 1) of the training data has NaN or infinity among its targets")
+end
+
+-- With accumulate, a batch in the middle of a step spoils it all, and nothing of it is left.
+function TestDiverging.testInTheMiddleOfAStep()
+  local m = text_model()
+  local history = assert(m:fit(train, quiet{steps = 30, accumulate = 3, on_step = ruin(m, {[10] = true})}))
+  lu.assertEquals(history.stopped, "finished")
+  lu.assertTrue(m:evaluate(validation).loss < math.log(#vocab))
+end
+
+local TestData = {}
+
+-- Data with NaN are refused before weights change; the message says where it is.
+function TestData.testPlaces()
+  local function told(m, data, options)
+    local before = weights(m)
+    options = options or {}
+    options.verbose = 0
+    local history, message, status = m:fit(data, options)
+    lu.assertNil(history)
+    lu.assertEquals(status, "not_finite")
+    lu.assertEquals(weights(m), before)
+    return (message:gsub("^fit: NaN or infinity in the training data: ", ""))
+  end
+  local one, two = lstm.model{input = 1, hidden = 2, output = 1}, lstm.model{input = 2, hidden = 2, output = 2}
+  local x, y = lstm.zeros{8, 3, 2}, lstm.zeros{8, 2}
+  x[6][2] = {0, nan}
+  lu.assertEquals(told(two, {x = x, y = y}), "sequence 6, step 2, input 2 of x")
+  x[6][2], y[5] = {0, 0}, {math.huge, 0}
+  lu.assertEquals(told(two, {x = x, y = y}), "sequence 5, output 1 of y")
+  local rows = lstm.table(lstm.array{{1, 2}, {1, nan}, {3, 4}, {5, 6}}, {"Temp", "Wind"})
+  lu.assertEquals(told(two, rows:windows{look_back = 1}), 'row 2, column "Wind"')
+  local list = {x = {{1, 2, 3}, {4}, {5, nan}}, y = {1, 2, 3}}
+  lu.assertEquals(told(one, list), "sequence 3, step 2 of x")
+  list.x[3][2], list.y[2] = 6, nan
+  lu.assertEquals(told(one, list), "sequence 2 of y")
+  local all = lstm.model{input = 1, hidden = 2, output = 1, read = "all"}
+  lu.assertEquals(told(all, {x = {{1, 2}, {4}}, y = {{1, 2}, {nan}}}), "sequence 2, step 1 of y")
+end
+
+-- Padding may hold anything, and so may targets of weight 0.
+function TestData.testWhatDoesNotCount()
+  local all = lstm.model{input = 1, hidden = 2, output = 1, read = "all", seed = 1}
+  local x, y = lstm.zeros{3, 4, 1} + 0.5, lstm.zeros{3, 4, 1}
+  x[2][3], y[2][4] = nan, nan
+  assert(all:fit({x = x, y = y, lengths = {4, 2, 4}}, {epochs = 1, verbose = 0}))
+  x[2][3] = 0
+  local ones = lstm.zeros{3, 4} + 1
+  ones[2][4] = 0
+  assert(all:fit({x = x, y = y, weights = ones}, {epochs = 1, verbose = 0}))
+end
+
+function TestData.testValidation()
+  local m = lstm.model{input = 1, hidden = 2, output = 1}
+  local set = {x = lstm.zeros{8, 3, 1}, y = lstm.zeros{8, 1}}
+  local other = {x = lstm.zeros{2, 3, 1}, y = lstm.array{{0}, {nan}}}
+  fails("fit: validation: NaN or infinity in the data: sequence 2 of y", m.fit, m, set, {validation = other})
+end
+
+local TestRates = {}
+
+local function regression() return lstm.model{input = 1, hidden = 5, output = 1, seed = 1} end
+
+-- n batches of b as one step are one batch of n * b, but for the last bits.
+function TestRates.testAccumulate()
+  local set = sine(101):windows{look_back = 5, target = "y"}
+  set = set:slice(1, 96)
+  for _, optimizer in ipairs{"sgd", "adam"} do
+    local a, b = regression(), regression()
+    local options = {epochs = 3, batch = 24, shuffle = false, seed = 1, verbose = 0, lr = 0.01, optimizer = optimizer,
+      clip = 0.1}
+    local whole = assert(a:fit(set, options))
+    options.batch, options.accumulate = 8, 3
+    local parts = assert(b:fit(set, options))
+    lu.assertEquals({parts[3].step, whole[3].step}, {12, 12})
+    for i = 1, 3 do
+      lu.assertAlmostEquals(parts[i].loss, whole[i].loss, 1e-6)
+      lu.assertAlmostEquals(parts[i].norm, whole[i].norm, 1e-6)
+    end
+    for _, name in ipairs(a:tensors()) do
+      local d = a:tensor(name) - b:tensor(name)
+      lu.assertTrue(math.max(d:max(), -d:min()) < 2e-6, name)
+    end
+  end
+end
+
+-- Batches count by their targets: of unequal ones the step is still that of one batch with all.
+function TestRates.testAccumulateUnequal()
+  local x, y = {}, {}
+  for i = 1, 7 do
+    x[i], y[i] = lstm.zeros{i, 1} + i / 7, lstm.zeros{i, 1} - i / 5
+  end
+  local function model() return lstm.model{input = 1, hidden = 4, output = 1, read = "all", seed = 1} end
+  local a, b = model(), model()
+  local options = {steps = 4, batch = 7, shuffle = false, seed = 1, verbose = 0, optimizer = "sgd", lr = 0.1}
+  assert(a:fit({x = x, y = y}, options))
+  options.batch, options.accumulate = 2, 4
+  assert(b:fit({x = x, y = y}, options))
+  for _, name in ipairs(a:tensors()) do
+    local d = a:tensor(name) - b:tensor(name)
+    lu.assertTrue(math.max(d:max(), -d:min()) < 2e-6, name)
+  end
+end
+
+-- An epoch that is no multiple of n ends in a smaller step.
+function TestRates.testAccumulateAtTheEndOfAnEpoch()
+  local set, steps = sine(105):windows{look_back = 5, target = "y"}, {}     -- 100 windows, 13 batches of 8, 4 steps
+  local history = assert(regression():fit(set, {epochs = 2, batch = 8, accumulate = 4, seed = 1, verbose = 0,
+    on_step = function(info, trainer) steps[#steps + 1] = trainer:steps() == info.step and info.epoch end}))
+  lu.assertEquals(steps, {1, 1, 1, 1, 2, 2, 2, 2})
+  lu.assertEquals({history[1].step, history[2].step}, {4, 8})
+  local m = text_model()
+  assert(m:fit(train, quiet{steps = 40, accumulate = 2}))
+  lu.assertTrue(m:evaluate(validation).loss < math.log(#vocab))
+end
+
+function TestRates.testAccumulateOfAPair()
+  local symbols = lstm.vocab "ab\n"
+  local function pair()
+    local function network() return lstm.model{input = symbols, lstm.embedding(3), lstm.lstm(4), output = symbols,
+      read = "all", seed = 1} end
+    return lstm.seq2seq{encoder = network(), decoder = network()}
+  end
+  local data = {x = {"ab", "ba", "a", "bbb"}, y = {"ba", "ab", "a", "b"}}
+  local a, b = pair(), pair()
+  local options = {steps = 5, batch = 4, shuffle = false, seed = 1, verbose = 0, optimizer = "sgd", lr = 0.5}
+  assert(a:fit(data, options))
+  options.batch, options.accumulate = 1, 4
+  assert(b:fit(data, options))
+  for _, side in ipairs{"encoder", "decoder"} do
+    for _, name in ipairs(a[side]:tensors()) do
+      local d = a[side]:tensor(name) - b[side]:tensor(name)
+      lu.assertTrue(math.max(d:max(), -d:min()) < 2e-6, name)
+    end
+  end
+end
+
+function TestRates.testPlateau()
+  local set = sine(60):windows{look_back = 5, target = "y"}
+  local rates = {}
+  local history = assert(regression():fit(set, {epochs = 9, verbose = 0, seed = 1, lr = 1e-9, min_delta = 1,
+    plateau = {factor = 0.1, patience = 3, min_lr = 2e-11}}))
+  for i, row in ipairs(history) do rates[i] = row.lr end
+  for i, rate in ipairs{1e-9, 1e-9, 1e-9, 1e-9, 1e-10, 1e-10, 1e-10, 2e-11, 2e-11} do
+    lu.assertAlmostEquals(rates[i] / rate, 1, 1e-5, i)
+  end
+  history = assert(regression():fit(set, {epochs = 4, verbose = 0, seed = 1, lr = 1e-9, min_delta = 1, plateau = true}))
+  lu.assertAlmostEquals(history[4].lr, 5e-10, 1e-15)
+end
+
+local TestLog = {}
+
+local function read(name) return assert(lstm.readfile(name)) end
+
+function TestLog.testCsv()
+  local csv = path .. ".csv"
+  os.remove(csv)
+  local lines = {}
+  local history = assert(text_model():fit(train, quiet{steps = 60, csv = csv, metrics = {"perplexity"},
+    on_epoch = function(row)
+      lines[#lines + 1] = read(csv)
+      lu.assertStrContains(lines[#lines], ("\n%d,%d,"):format(row.epoch, row.step))     -- it is in the file already
+    end}))
+  lu.assertEquals(read(csv), history:csv())
+  lu.assertStrMatches(lines[1], "^epoch,step,loss,val_loss,accuracy,perplexity,lr,norm,seconds\n[^\n]*\n$")
+  lu.assertEquals(#lines, 3)
+  os.remove(csv)
+end
+
+-- A run that goes on appends to its file; lines that it wrote after its last checkpoint come once.
+function TestLog.testResume()
+  local csv = path .. ".csv"
+  assert(text_model():fit(train, quiet{steps = 40, csv = csv, checkpoint = path}))
+  local before = read(csv)
+  assert(lstm.writefile(csv, before .. "1,60,0.5,0.5,0.5,0.01,1,9\n1,80,0.4"))     -- a torn line, too
+  local history = assert(text_model():fit(train, quiet{steps = 80, csv = csv, checkpoint = path, resume = true}))
+  lu.assertEquals(read(csv), history:csv())
+  lu.assertEquals(read(csv):sub(1, #before), before)
+  os.remove(csv)
+end
+
+-- What is no history stays.
+function TestLog.testOtherFiles()
+  local csv = path .. ".csv"
+  assert(lstm.writefile(csv, "Date,Temp\n1,2\n"))
+  local m = text_model()
+  local before = weights(m)
+  local history, message, status = m:fit(train, quiet{steps = 5, csv = csv})
+  lu.assertNil(history)
+  lu.assertEquals(message,
+    ('fit: csv = "%s": the file exists and is no history of a run: it is left as it is'):format(csv))
+  lu.assertEquals(status, "format")
+  lu.assertEquals(weights(m), before)
+  lu.assertEquals(read(csv), "Date,Temp\n1,2\n")
+  os.remove(csv)
+  history, message, status = m:fit(train, quiet{steps = 5, csv = "/nonexistent/x.csv"})
+  lu.assertNil(history)
+  lu.assertEquals({message, status}, {"cannot write /nonexistent/x.csv: No such file or directory", "io"})
+end
+
+local TestInit = {}
+
+function TestInit.testModelOrPath()
+  local first = text_model()
+  assert(first:fit(train, quiet{steps = 20, checkpoint = path}))
+  local a, b, c = text_model{seed = 5}, text_model{seed = 6}, first:clone()
+  for m, from in pairs{[a] = first, [b] = path} do assert(m:fit(train, quiet{steps = 10, init = from})) end
+  assert(c:fit(train, quiet{steps = 10}))
+  lu.assertEquals(weights(a), weights(c))                          -- the weights only: a new run otherwise
+  lu.assertEquals(weights(b), weights(c))
+end
+
+function TestInit.testRefused()
+  local m = text_model()
+  local before = weights(m)
+  local other = lstm.model{input = vocab, lstm.embedding(8), lstm.lstm(13), output = vocab}
+  assert(other:save(path))
+  local _, message, status = m:fit(train, quiet{steps = 1, init = path})
+  lu.assertEquals(message, ("fit: init: the model of %s has other layers than this one"):format(path))
+  lu.assertEquals(status, "mismatch")
+  _, message, status = m:fit(train, quiet{steps = 1, init = "/nonexistent"})
+  lu.assertEquals({message, status}, {"cannot read /nonexistent: No such file or directory", "io"})
+  lu.assertEquals(weights(m), before)
+end
+
+function TestInit.testRestoreBest()
+  local last
+  local function is_last(restore)
+    local m = text_model()
+    local history = assert(m:fit(train, quiet{steps = 400, patience = 2, lr = 0.3, validate_every = 10,
+      restore_best = restore, on_step = function() last = weights(m) end}))
+    lu.assertTrue(history.best < #history)
+    return weights(m) == last
+  end
+  lu.assertTrue(is_last(false))
+  lu.assertFalse(is_last(nil))
+end
+
+-- The seeds that nobody gives are those of the run that is resumed.
+function TestInit.testSeedsGoOn()
+  local function samples(steps, options)
+    lstm.seed(3)
+    local m, list = text_model(), {}
+    options.steps, options.seed = steps, nil
+    options.on_epoch = function(row) list[row.step] = m:sample{prime = "the", length = 20, temperature = 2} end
+    assert(m:fit(train, quiet(options)))
+    list.last = m:sample{prime = "the", length = 20, temperature = 2}
+    return list
+  end
+  local whole = samples(80, {})
+  samples(40, {checkpoint = path})
+  local rest = samples(80, {resume = path})
+  for _, key in ipairs{60, 80, "last"} do lu.assertEquals(rest[key], whole[key]) end
+end
+
+local TestWrongUses = {}
+
+-- What a user sees: the message without its position, which must be a line of this file.
+function TestWrongUses.testSentences()
+  local m, set = regression(), sine(30):windows{look_back = 5, target = "y"}
+  local function sees(expected, options, data)
+    options.verbose = 0
+    local before = weights(m)
+    local ok, message = pcall(function() local h = m:fit(data or set, options) return h end)
+    lu.assertFalse(ok)
+    lu.assertStrMatches(message, "^tests/lua/fit.lua:%d+: .*$")
+    lu.assertEquals((message:gsub("^[^:]*:%d+: ", "")), expected)
+    lu.assertEquals(weights(m), before)
+  end
+  sees('fit: option "accumulate" must be a whole number of at least 1, got 0', {accumulate = 0})
+  sees('fit: option "csv" must be a string, got true', {csv = true})
+  sees('fit: plateau: unknown option "pateince", did you mean "patience"? (there are factor, min_lr and patience)',
+    {plateau = {pateince = 3}})
+  sees('fit: plateau: option "factor" must be a number above 0 and below 1, got 2', {plateau = {factor = 2}})
+  sees('fit: mode = "max", but the smaller "loss" is, the better: leave mode out', {mode = "max"})
+  sees('fit: mode = "min", but the larger "accuracy" is, the better: leave mode out',
+    {mode = "min", monitor = "accuracy", validation = set, loss = "binary_cross_entropy"})
+  sees('fit: option "mode" must be one of "auto", "min" and "max", got "least" (a string)', {mode = "least"})
+  sees("fit: init must be a model or the path of one, got a table", {init = {}})
+  sees('fit: option "restore_best" must be true or false, got "no" (a string)', {restore_best = "no"})
+  sees("fit: give steps or epochs, not both", {steps = 1, epochs = 1})
+  sees('fit: unknown option "epoch", did you mean "epochs"? (there are ' ..
+    "accumulate, alpha, batch, beta1, beta2, bucket, burn_in, checkpoint, class_weights, clip, clip_value, csv, " ..
+    "epochs, epsilon, freeze, huber_delta, init, label_smoothing, layer_rates, loss, lr, metrics, min_delta, mode, " ..
+    "momentum, monitor, nesterov, on_epoch, on_step, optimizer, patience, plateau, restore_best, resume, schedule, " ..
+    "schedule_factor, schedule_steps, seconds, seed, seq, shuffle, steps, threads, title, validate_every, " ..
+    "validation, verbose, warmup and weight_decay)", {epoch = 3})
+  sees("fit: a table of rows is not a set of windows: use rows:windows{look_back = ...}", {}, sine(20))
+  sees("fit: resume = true needs checkpoint = path", {resume = true})
 end
 
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestText", TestText}, {"TestSets", TestSets}, {"TestOptions", TestOptions}, {"TestResume", TestResume},
-  {"TestDiverging", TestDiverging},
+  {"TestDiverging", TestDiverging}, {"TestData", TestData}, {"TestRates", TestRates}, {"TestLog", TestLog},
+  {"TestInit", TestInit}, {"TestWrongUses", TestWrongUses},
 }
 os.remove(path)
 os.exit(code, true)

@@ -263,7 +263,8 @@ function TestWrongUses.testArrays()
     'accuracy: the truth must be a list of labels or an array, got "a" (a string)')
   lu.assertEquals(sentence(metrics.f1, lstm.zeros({2, 2}, "int32"), {1, 2}),
     "f1: the truth must have one axis: a class for each target")
-  lu.assertEquals(sentence(metrics.f1, {"a", "b"}, {"a", "a"}, "c"), 'f1: unknown label "c", did you mean "a"? (there are a and b)')
+  lu.assertEquals(sentence(metrics.f1, {"a", "b"}, {"a", "a"}, "c"),
+    'f1: unknown label "c", did you mean "a"? (there are a and b)')
   lu.assertEquals(sentence(metrics.confusion, {"dog"}, {"dg"}, {"cat", "dog"}),
     'confusion: guess 1: unknown label "dg", did you mean "dog"? (there are cat and dog)')
   lu.assertEquals(sentence(metrics.confusion, {}, {}), "confusion: the lists are empty")
