@@ -621,9 +621,9 @@ function Model:forecast(rows, n, options) end
 ---@return any labels, lstm.Array|number|lstm.Array[]|nil probabilities
 function Model:classify(data, options) end
 ---What the cells of a recurrent layer do on one sequence: arrays [T][H] by the names of the gates.
----@param data any one sequence: an array [T][I], [T] (one input) or of ids [T], tokens, or a set of one as predict takes
----@param options? {layer: integer}
----@return lstm.Trace
+---@param data any one sequence: a string, an array [T][I], [T] (one input) or of ids [T], tokens, or a set of one
+---@param options? {layer: integer|"all"} "all": a list of traces, one for each recurrent layer
+---@return lstm.Trace|lstm.Trace[]
 function Model:trace(data, options) end
 ---@param data any
 ---The mean loss on data with targets, the accuracy of classes, and each metric by its name.
@@ -767,6 +767,8 @@ function State:close() end
 ---What the cells of a layer did: an array [steps][H] for each gate (gru: r, z, n), the cell and the output.
 ---@class lstm.Trace
 ---@field steps integer
+---@field layer integer its place in the model
+---@field saturation table<string, {low: lstm.Array, high: lstm.Array}> by gate: shares of the steps, for each cell [H]
 ---@field i? lstm.Array
 ---@field f? lstm.Array
 ---@field g? lstm.Array

@@ -429,8 +429,30 @@ static void push_gate(lua_State *L, const lstm_trace *trace, const lstm_layer *l
   lua_setfield(L, -2, name);
 }
 
-/* traced() -> {steps =, i = [steps][H], f =, g =, o =, c =, h =} (gru: r, z, n, h); of a bidirectional layer also
-   `reverse`, a table of the same */
+/* {low = [H], high = [H]}: each cell's share of the steps at which its gate was nearly shut or open (the third of the
+   gates: near its ends), as a field of the table on the top. */
+static void push_saturation(lua_State *L, const lstm_trace *trace, const lstm_layer *layer, int direction, int k,
+                            const char *name) {
+  size_t row = (size_t)layer->size, rows = layer->bidirectional ? 12 : 6, t, u;
+  float *low, *high, one = trace->steps ? 1.0f / (float)trace->steps : 0;
+  lua_newtable(L);
+  low = host_newarray(L, HOST_FLOAT32, 1, &layer->size)->data.f;
+  lua_setfield(L, -2, "low");
+  high = host_newarray(L, HOST_FLOAT32, 1, &layer->size)->data.f;
+  lua_setfield(L, -2, "high");
+  for (t = 0; t < (size_t)trace->steps; t++) {
+    const float *from = trace->values + (t * rows + (size_t)(direction * 6 + k)) * row;
+    for (u = 0; u < row; u++) {
+      low[u] += from[u] < (k == 2 ? -0.9f : 0.1f) ? 1.0f : 0.0f;
+      high[u] += from[u] > 0.9f ? 1.0f : 0.0f;
+    }
+  }
+  for (u = 0; u < row; u++) low[u] *= one, high[u] *= one;
+  lua_setfield(L, -2, name);
+}
+
+/* traced() -> {steps =, layer =, i = [steps][H], f =, g =, o =, c =, h =, saturation =} (gru: r, z, n, h); of a
+   bidirectional layer also `reverse`, a table of the same */
 static int state_traced(lua_State *L) {
   const host_state *s = check(L);
   const char *const *gates;
@@ -442,11 +464,16 @@ static int state_traced(lua_State *L) {
   lua_newtable(L);
   lua_pushinteger(L, s->trace.steps);
   lua_setfield(L, -2, "steps");
+  lua_pushinteger(L, s->trace.layer + 1);
+  lua_setfield(L, -2, "layer");
   for (direction = 0; direction < (layer->bidirectional ? 2 : 1); direction++) {
     if (direction) lua_newtable(L);
     for (k = 0; gates[k]; k++) push_gate(L, &s->trace, layer, direction, k, gates[k]);
     if (layer->type == LSTM_LAYER_LSTM) push_gate(L, &s->trace, layer, direction, 4, "c");
     push_gate(L, &s->trace, layer, direction, 5, "h");
+    lua_newtable(L);
+    for (k = 0; gates[k]; k++) push_saturation(L, &s->trace, layer, direction, k, gates[k]);
+    lua_setfield(L, -2, "saturation");
     if (direction) lua_setfield(L, -2, "reverse");
   }
   return 1;

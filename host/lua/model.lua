@@ -500,16 +500,31 @@ local function one_sequence(self, data, where)
   return (set:batch(core.range(0, 1)))
 end
 
---- What the cells of a recurrent layer do on one sequence: arrays [T][H] by the names of the gates,
--- {steps =, i =, f =, g =, o =, c =, h =} (gru: r, z, n, h); of a bidirectional layer also `reverse`.
--- data: an array or table [T][I], [T] (one input) or of ids [T], tokens, or a set of one sequence as predict takes it.
--- opts: layer (its place, default the first recurrent one).
-function Model:trace(data, opts)
-  opts = options.check(opts, {layer = {type = "integer", min = 1}}, "trace")
-  local x = one_sequence(self, data, "trace")
-  local state = self:state():trace{layer = opts.layer, steps = math.max(1, #x)}
+local function trace_layer(self, x, layer)
+  local state = self:state():trace{layer = layer, steps = math.max(1, #x)}
   state:forward(x)
   return state:traced()
+end
+
+--- What the cells of a recurrent layer do on one sequence: arrays [T][H] by the names of the gates,
+-- {steps =, layer =, i =, f =, g =, o =, c =, h =, saturation =} (gru: r, z, n, h); of a bidirectional layer also
+-- `reverse`. saturation.f.low and saturation.f.high [H] are each cell's shares of the steps at which f is below 0.1 and
+-- above 0.9 (g and n: below -0.9).
+-- data: a string of a model of text, an array or table [T][I], [T] (one input) or of ids [T], tokens, or a set of one
+-- sequence as predict takes it.
+-- opts: layer (its place, default the first recurrent one; "all": a list, one trace for each recurrent layer).
+function Model:trace(data, opts)
+  opts = options.check(opts, {layer = {type = {"integer", "string"}}}, "trace")
+  if type(opts.layer) == "string" and opts.layer ~= "all" then
+    core.raise(('trace: layer must be the place of a layer or "all", got %s'):format(options.show(opts.layer)))
+  end
+  local x = one_sequence(self, data, "trace")
+  if opts.layer ~= "all" then return trace_layer(self, x, opts.layer) end
+  local traces = {}
+  for place, layer in ipairs(self.core:describe().layers) do
+    if layers.is_recurrent(layer) then traces[#traces + 1] = trace_layer(self, x, place) end
+  end
+  return traces
 end
 
 --- The mean loss on data with targets, and more: {loss =, count =, accuracy = (of classes), ...}. Does not train.

@@ -135,7 +135,7 @@ local function of_sequences(own, data)
   end
   if kind_of(data) == "sequences" then
     return scaler_of(data) and data or own.scaler:apply(data)
-  elseif not kind_of(data) and type(data.x) == "table" and sequences.is_list(data.x) then
+  elseif type(data) == "table" and not kind_of(data) and type(data.x) == "table" and sequences.is_list(data.x) then
     return own.scaler:apply(sequences.new{x = data.x, y = data.y})
   end
   return data

@@ -243,6 +243,44 @@ function TestTrace.testGates()
   lu.assertEquals(state:values():slice(8, 12), trace.h[6])
 end
 
+function TestTrace.testAllLayersOfAText()
+  local vocab = lstm.vocab "abc "
+  local m = lstm.model{input = vocab, hidden = {4, 3}, dropout = 0.1, output = vocab, seed = 2}
+  local traces = m:trace("ab cab", {layer = "all"})
+  lu.assertEquals({#traces, traces[1].layer, traces[2].layer}, {2, 2, 4})
+  lu.assertEquals(m:trace("ab cab").h, traces[1].h)
+  lu.assertEquals(m:trace(vocab:encode "ab cab", {layer = 4}).c, traces[2].c)
+  lu.assertEquals({m:predict("ab cab"):shape()}, {6, 4})
+  fails('trace: layer must be the place of a layer or "all", got "al" (a string)', m.trace, m, "ab", {layer = "al"})
+  fails("trace: layer: layer 1 is an embedding layer, which has no gates", m.trace, m, "ab", {layer = 1})
+  fails("trace: one sequence expected, an array [T] of ids or a set of one, got a set of 2", m.trace, m, {"ab", "c"})
+end
+
+function TestTrace.testSaturation()
+  local m = lstm.model{input = 1, lstm.lstm{3, bidirectional = true}, output = 1, seed = 2}
+  local trace = m:trace{8, -8, 9, -1, 0.5, 7, 20}
+  local function check(part, gate, low, high)
+    local below, above, n = lstm.zeros(3), lstm.zeros(3), part.steps or #part.h
+    for t = 1, n do
+      for k = 1, 3 do
+        if part[gate][t][k] < low then below[k] = below[k] + 1 end
+        if part[gate][t][k] > high then above[k] = above[k] + 1 end
+      end
+    end
+    for k = 1, 3 do
+      lu.assertAlmostEquals(part.saturation[gate].low[k], below[k] / n, 1e-6)
+      lu.assertAlmostEquals(part.saturation[gate].high[k], above[k] / n, 1e-6)
+    end
+    return below:sum() + above:sum()
+  end
+  local count = 0
+  for _, part in ipairs{trace, trace.reverse} do
+    count = count + check(part, "i", 0.1, 0.9) + check(part, "f", 0.1, 0.9) + check(part, "o", 0.1, 0.9) +
+      check(part, "g", -0.9, 0.9)
+  end
+  lu.assertTrue(count > 5)
+end
+
 function TestTrace.testOfALaneStepByStep()
   local m = lstm.model{input = 1, hidden = 3, output = 1, seed = 2}
   local state = m:state(2):trace{lane = 2, steps = 3}
@@ -269,7 +307,7 @@ function TestTrace.testMistakes()
   fails("a whole number from 1 to 2 expected, got 3", m.trace, m, numbers(4, 1), {layer = 3})
   fails('unknown option "lane"', m.trace, m, numbers(4, 1), {lane = 1})
   fails('option "lane" must be', function() m:state():trace{lane = 2} end)
-  fails("one sequence expected", m.trace, m, "abc")
+  fails("the model has no vocabulary to read strings with", m.trace, m, "abc")
 end
 
 -- A set of one sequence, as predict takes it, is that sequence.

@@ -79,6 +79,46 @@ function TestRows.testScaledInScaledOut()
   lu.assertEquals(model:predict(scaler:apply(rows)), model:predict(set))
 end
 
+local TestSequences = {}
+
+local function raw_set()
+  local x = {lstm.array{{100, 1}, {300, 2}}, lstm.array{{200, 5}}, lstm.array{{150, 3}, {180, 4}, {90, 9}}}
+  return lstm.sequences{x = x, y = {"up", "down", "up"}}
+end
+
+-- What is raw is scaled, in whatever form it comes; what is scaled stays as it is.
+function TestSequences.testRawIsScaled()
+  local raw = raw_set()
+  local scaler = lstm.zscore(raw)
+  local set = scaler:apply(raw)
+  local model = lstm.model{input = 2, hidden = 4, output = {"up", "down"}, seed = 1}
+  model:fit(set, {epochs = 2, verbose = 0, batch = 2, seed = 1})
+  assert(model:save(path))
+  local loaded = assert(lstm.load(path))
+  os.remove(path)
+  lu.assertEquals(loaded.pipeline.scaler:tometa(), scaler:tometa())
+  for _, m in ipairs{model, loaded} do
+    local wanted = model:predict(set)
+    lu.assertEquals(m:predict(raw), wanted)
+    lu.assertEquals(m:predict{x = raw.x}, wanted)
+    lu.assertEquals(m:predict(raw.x), wanted)
+    lu.assertEquals(m:predict(raw.x[3]), wanted[3])
+    lu.assertEquals(m:predict{{150, 3}, {180, 4}, {90, 9}}, wanted[3])
+    lu.assertEquals({m:classify(raw.x[2])}, {m:label(wanted[2]:argmax()), wanted[2]:max()})
+    lu.assertEquals(m:evaluate(raw).loss, model:evaluate(set).loss)
+    lu.assertEquals(m:trace(raw.x[1]).h, m:trace(set:slice(1, 1)).h)
+  end
+end
+
+function TestSequences.testRawModelsStayRaw()
+  local raw = raw_set()
+  local model = lstm.model{input = 2, hidden = 4, output = {"up", "down"}, seed = 1}
+  model:fit(lstm.zscore(raw):apply(raw), {epochs = 1, verbose = 0})
+  model:fit(raw, {epochs = 1, verbose = 0})
+  lu.assertNil(model.pipeline)
+  lu.assertEquals(model:predict(raw)[1], model:predict(raw.x[1]))
+end
+
 local TestForecast = {}
 
 -- What the definition says: each row from the window that ends `ahead` rows before it.
@@ -164,10 +204,10 @@ function TestWrongUses.testPredict()
   local plain = learned(rows, shape)
   says("predict: 3 rows are too few: the model looks back 5 rows, and windows with their targets need 6 " ..
     "(model:forecast(rows, n) goes on after the last row)", model.predict, model, rows:slice(1, 3))
-  says("predict: the model learned from scaled values, these windows are raw: give the raw table of rows itself, or " ..
-    "windows of scale:apply(rows)", model.predict, model, rows:windows(shape))
-  says("evaluate: the model learned from scaled values, these windows are raw: give the raw table of rows itself, or " ..
-    "windows of scale:apply(rows)", model.evaluate, model, rows:windows(shape))
+  local raw = ": the model learned from scaled values, these windows are raw: give the raw table of rows itself, or " ..
+    "windows of scale:apply(rows)"
+  says("predict" .. raw, model.predict, model, rows:windows(shape))
+  says("evaluate" .. raw, model.evaluate, model, rows:windows(shape))
   says("predict: the model learned from raw values, these windows are scaled", plain.predict, plain, set)
   says("predict: these windows are scaled by another scaler than those that the model learned from: " ..
     "model.pipeline.scaler", model.predict, model, lstm.zscore(rows):apply(rows):windows(shape))
@@ -175,8 +215,8 @@ function TestWrongUses.testPredict()
     lstm.zscore(rows):apply(rows))
   says("predict: these rows are scaled already, but the model learned from raw values: give the raw ones",
     plain.predict, plain, scaler:apply(rows))
-  says("predict: these windows have the columns load and temp, the model reads temp and load: rows:select{...} brings " ..
-    "them in order", model.predict, model, scaler:apply(rows):select{"load", "temp"}:windows(shape))
+  says("predict: these windows have the columns load and temp, the model reads temp and load: rows:select{...} " ..
+    "brings them in order", model.predict, model, scaler:apply(rows):select{"load", "temp"}:windows(shape))
   says("predict: the model did not learn from windows, so it cannot tell how far to look back: use " ..
     "rows:windows{look_back = ...}", model.predict, lstm.model{input = 2, hidden = 2, output = 1}, rows)
 end
@@ -190,8 +230,8 @@ function TestWrongUses.testForecast()
   forecast("forecast: n must be a whole number of at least 1, got 0", rows, 0)
   forecast("forecast: the rows are scaled already: give the raw ones", scaler:apply(rows), 1)
   forecast("forecast: 4 rows are too few: the model looks back 5", rows:slice(1, 4), 1)
-  forecast("forecast: the model reads load, which it does not foretell: it can go on for 1 row; for more give known = " ..
-    "a table of their future", rows, 2)
+  forecast("forecast: the model reads load, which it does not foretell: it can go on for 1 row; for more give " ..
+    "known = a table of their future", rows, 2)
   forecast("forecast: known has 2 rows, 3 are needed", rows, 4, {known = rows:slice(1, 2)})
   forecast("forecast: the rows of known are scaled: give the raw ones", rows, 2, {known = scaler:apply(rows)})
   forecast("forecast: known must be a table of rows (as lstm.csv returns), got a table", rows, 2, {known = {}})
@@ -224,6 +264,7 @@ end
 
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
   {"TestRows", TestRows},
+  {"TestSequences", TestSequences},
   {"TestForecast", TestForecast},
   {"TestWrongUses", TestWrongUses},
 }, true)
