@@ -75,13 +75,24 @@ local function cell(value, width)
   return (" "):rep(width - long) .. text
 end
 
-local function width_of(self)
-  local width = #("%.0f"):format(self.counts:max())
-  for _, label in ipairs(self.labels) do
-    local text = tostring(label)
+local function longest(list)
+  local width = 1
+  for _, value in ipairs(list) do
+    local text = tostring(value)
     width = math.max(width, math.min(WIDEST, utf8 and utf8.len(text) or #text))
   end
   return width
+end
+
+-- How wide the row names and the columns are: of a terminal that is too narrow, as wide as the numbers need.
+local function widths_of(self)
+  local names, numbers = longest(self.labels), #("%.0f"):format(self.counts:max())
+  local columns = math.max(names, numbers)
+  local room = require "lstm.progress".columns()
+  if names + #self.labels * (columns + 1) > room then
+    columns = math.max(numbers, math.min(columns, math.floor((room - names) / #self.labels) - 1))
+  end
+  return names, columns
 end
 
 -- The pairs of different classes that were mistaken most often.
@@ -108,15 +119,16 @@ function Confusion:__tostring()
     worst(self, lines)
     return table.concat(lines, "\n")
   end
-  local width = width_of(self)
-  local line = {cell("", width)}
-  for j, label in ipairs(self.labels) do line[j + 1] = cell(label, width) end
-  lines[2] = table.concat(line, " ") .. "   (rows: truth, columns: guess)"
+  local names, columns = widths_of(self)
+  local line = {cell("", names)}
+  for j, label in ipairs(self.labels) do line[j + 1] = cell(label, columns) end
+  lines[2] = table.concat(line, " ")
   for i, label in ipairs(self.labels) do
-    line = {cell(label, width)}
-    for j = 1, #self.labels do line[j + 1] = cell(self.counts[i][j], width) end
+    line = {cell(label, names)}
+    for j = 1, #self.labels do line[j + 1] = cell(self.counts[i][j], columns) end
     lines[#lines + 1] = table.concat(line, " ")
   end
+  lines[1] = lines[1] .. " (rows: truth, columns: guess)"
   return table.concat(lines, "\n")
 end
 

@@ -4,10 +4,12 @@
 -- table {step, epoch, loss, val_loss, lr, seconds}, whatever was measured. `history[#history].val_loss` is the
 -- last validation loss, `history.best` the number of the best row, `history.stopped` why the run ended.
 
+local core = require "lstm.core"
+local methods = require "lstm.methods"
 local options = require "lstm.options"
 
 local history = {}
-local History = {}
+local History = methods.guard({}, "history", {"best", "best_value", "stopped", "monitor"})
 History.__index = History
 History.__name = "lstm.history"
 
@@ -27,10 +29,22 @@ function history.new(opts)
   return setmetatable({monitor = opts.monitor, mode = opts.mode, min_delta = opts.min_delta, waited = 0}, History)
 end
 
+local function check_row(row)
+  if type(row) ~= "table" then
+    core.raise("history: a row is a table of numbers by column name, got " .. options.show(row))
+  end
+  for name, value in pairs(row) do
+    if type(value) ~= "number" then
+      core.raise(('history: column "%s" of a row must be a number, got %s'):format(tostring(name), options.show(value)))
+    end
+  end
+end
+
 --- Adds a row (a table of numbers by column name; it is kept, not copied). Returns whether it is the best so far.
 -- NaN and infinity are never the best. `history.waited` counts the rows since the best one, for `patience`.
 -- Raises where the row lacks the monitored column, naming those it has.
 function History:add(row)
+  check_row(row)
   if not self.monitor then self.monitor = row.val_loss and "val_loss" or "loss" end
   local value = row[self.monitor]
   if value == nil then
@@ -154,23 +168,8 @@ function history.frommeta(text)
   return result
 end
 
---- Compares the first and last thirds of the curve. Returns one plain sentence of advice, or nil for a short run.
-function History:advice()
-  local n = #self
-  local last, best = self[n], self.best and self[self.best]
-  if last and last.loss and last.loss ~= last.loss then
-    return "the loss became NaN: try a smaller lr, or clip"
-  end
-  if n < 3 or not best then return nil end
-  if best.val_loss and last.val_loss and self.best <= n * 2 / 3 and last.val_loss > best.val_loss * 1.02 then
-    return "validation got worse while training went on (overfitting): more data, dropout, or a smaller model may help"
-  end
-  if self.best == n and not self[n].val_loss then return nil end
-  if self.best == n and self[n - 1].val_loss and last.val_loss < self[n - 1].val_loss * 0.995 then
-    return "validation was still improving at the end: train longer"
-  end
-  return nil
-end
+--- One plain sentence of advice from the curves, or nil where there is nothing to say: see advice.lua.
+function History:advice() return (require "lstm.advice"(self)) end
 
 -- Figures for people: 4 significant digits, whole numbers as they are.
 local function figure(value)

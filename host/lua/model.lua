@@ -545,7 +545,6 @@ local function all(...) return ... end
 
 --- Trains the model, see fit.lua.
 function Model:fit(train, opts)
-  pipeline.learn(self, train)
   return all(require "lstm.fit"(self, train, opts))  -- no tail call: errors count the levels
 end
 

@@ -59,8 +59,8 @@ end
 
 function TestConfusion.testAsText()
   lu.assertEquals(tostring(sample()), [[
-confusion: 3 classes, 6 targets, accuracy 0.5, F1 0.3571
-    cat dog eel   (rows: truth, columns: guess)
+confusion: 3 classes, 6 targets, accuracy 0.5, F1 0.3571 (rows: truth, columns: guess)
+    cat dog eel
 cat   1   1   0
 dog   1   2   0
 eel   0   1   0]])
@@ -74,6 +74,15 @@ function TestConfusion.testLongLabels()
   local text = tostring(metrics.confusion({"schnurrbarttr\195\164ger", "a"}, {"a", "a"}))
   lu.assertStrContains(text, "\nschnurrbar ")
   for line in text:gmatch "\n([^\n(]*)" do lu.assertTrue(#line <= 37) end
+end
+
+-- The table fits a terminal of 80 columns.
+function TestConfusion.testWidth()
+  local labels = {}
+  for i = 1, 18 do labels[i] = ("Language%02d"):format(i) end
+  for line in tostring(metrics.confusion(labels, labels)):gmatch "\n([^\n]*)" do
+    lu.assertTrue(#line <= require "lstm.progress".columns(), line)
+  end
 end
 
 local TestModels = {}
