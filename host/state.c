@@ -243,6 +243,7 @@ static int state_sample(lua_State *L) {
   host_state *s = check(L);
   void *scratch = NULL;
   int place;
+  (void)host_checknumber(L, 2, "sample: the temperature");
   check_stepped(L, s);
   if (!lua_isnoneornil(L, 4) || !lua_isnoneornil(L, 5)) {
     lua_settop(L, 5);

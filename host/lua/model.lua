@@ -25,6 +25,7 @@ Model.__name = "lstm.model"
 local LOSSES = {"mse", "mae", "huber", "cross_entropy", "binary_cross_entropy"}
 local READS = {"all", "last", "mean", "max"}
 local NUMERICS = {"fused", "portable"}
+local INITS = {"default", "pytorch", "zero"}
 local output_of = {
   mse = "linear", mae = "linear", huber = "linear", cross_entropy = "softmax", binary_cross_entropy = "sigmoid",
 }
@@ -133,6 +134,14 @@ end
 
 local function is_model(value) return getmetatable(value) == Model end
 
+local function check_init(init)
+  if type(init) ~= "string" then return end
+  for _, name in ipairs(INITS) do
+    if init == name then return end
+  end
+  core.raise("model: " .. options.unknown("init", init, INITS))
+end
+
 --- A new model.
 -- Short form: lstm.model{input = 1, hidden = 50, output = 1}; hidden may be a list, layers = n repeats it, dropout = p
 --   drops values after each layer, embedding = n is the width of the table for a vocabulary.
@@ -159,6 +168,7 @@ function module.new(given)
   set_read(list, opts.read, output_vocab and "all" or "last")
   local from = type(opts.init) == "table" and opts.init
   if from and not is_model(from) then core.raise("model: init must be a name or a model, got a table") end
+  check_init(opts.init)
   local self = wrap{
     core = core.model{
       input = inputs, layers = list, output = output_of[loss], init = from and "zero" or opts.init,
@@ -292,11 +302,7 @@ function Model:isa() return self.core:describe().isa end
 --- "fused" or "portable".
 function Model:numerics() return self.core:describe().numerics end
 
-function Model:__tostring()
-  local text = self.core:summary():gsub("\n+$", "")
-  local input = self.vocab and tostring(self.vocab)
-  return text .. "\nloss " .. self.loss .. (input and ", " .. input or "")
-end
+function Model:__tostring() return (require "lstm.summary"(self)) end
 
 --- A model with the same layers and weights.
 function Model:clone()

@@ -167,6 +167,12 @@ local function check_keys(given, names, rules, where, level)
   end
 end
 
+-- The choice that a mistyped one was probably meant to be, as the end of a sentence.
+local function near_choice(value, rule)
+  local near = rule.choices and type(value) == "string" and options.nearest(value, rule.choices)
+  return near and (', did you mean "%s"?'):format(near) or ""
+end
+
 --- Checks a table of options and returns a new table with the defaults filled in. The argument is not changed.
 -- given: the table the caller passed, or nil for no options.
 -- spec: a list of allowed names {"seq", "batch"}, and/or name = entry, where an entry is
@@ -195,7 +201,8 @@ function options.check(given, spec, where, level)
     else
       local checked, want = options.value(value, rule)
       if checked == nil then
-        error(('%s: option "%s" must be %s, got %s'):format(where, name, want, options.show(value)), level)
+        error(('%s: option "%s" must be %s, got %s%s'):format(where, name, want, options.show(value),
+          near_choice(value, rule)), level)
       end
       result[name] = checked
     end

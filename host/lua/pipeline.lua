@@ -288,16 +288,4 @@ function pipeline.frommeta(text, inputs, outputs)
   return own
 end
 
---- A pipeline in words, for print(model).
-function pipeline.describe(own)
-  local words = {}
-  if own.look_back then
-    words[1] = ("reads %d rows of %s, gives %s, %s"):format(own.look_back, options.list(own.columns, 8),
-      options.list(own.targets, 8), own.steps > 1 and ("%d to %d rows ahead"):format(own.ahead,
-      own.ahead + own.steps - 1) or own.ahead == 1 and "the next row" or ("%d rows ahead"):format(own.ahead))
-  end
-  words[#words + 1] = own.scaler and own.scaler.kind .. " scaler" or nil
-  return table.concat(words, "; ")
-end
-
 return pipeline

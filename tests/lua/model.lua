@@ -76,7 +76,12 @@ function TestMaking.testRefused()
   refused('option "dropout" must be', {input = 1, hidden = 2, output = 1, dropout = 1})
   refused('option "read" must be', {input = 1, hidden = 2, output = 1, read = "first"})
   refused('option "loss" must be', {input = 1, hidden = 2, output = 1, loss = "mad"})
-  refused('must be "default", "pytorch" or "zero", got glorot', {input = 1, hidden = 2, output = 1, init = "glorot"})
+  refused('model: unknown init "glorot" (there are default, pytorch and zero)', {input = 1, hidden = 2, output = 1,
+    init = "glorot"})
+  refused('model: unknown init "pytroch", did you mean "pytorch"?', {input = 1, hidden = 2, output = 1,
+    init = "pytroch"})
+  refused('option "numerics" must be one of "fused" and "portable", got "portabel" (a string), did you mean ' ..
+    '"portable"?', {input = 1, hidden = 2, output = 1, numerics = "portabel"})
   refused("give hidden = cells", {input = 1, output = 1})
   refused("hidden lists 2 layers, layers says 3", {input = 1, hidden = {2, 2}, layers = 3, output = 1})
   refused('"hidden" is for models without a list of layers', {input = 1, hidden = 2, lstm.lstm(2)})
@@ -98,9 +103,27 @@ local TestLooking = {}
 
 function TestLooking.testText()
   local text = tostring(lstm.model{input = 2, hidden = 3, output = {"a", "b"}})
-  lu.assertStrContains(text, "lstm hidden=3 read=last: 2 -> 3")
-  lu.assertStrContains(text, "parameters")
-  lu.assertStrContains(text, "loss cross_entropy")
+  lu.assertStrContains(text, [[
+input 2
+ 1  lstm hidden=3 read=last   2 -> 3  72 parameters
+ 2  dense size=2              3 -> 2   8 parameters
+output 2, softmax: a and b
+loss cross_entropy; 80 parameters, 320 bytes, runs on ]])
+end
+
+function TestLooking.testTextOfAPipeline()
+  local rows = lstm.table(lstm.array{{0, 5}, {1, 5}, {4, 9}, {2, 7}, {3, 6}}, {"temp", "load"})
+  local m = lstm.model{input = 2, hidden = 3, output = 2, meta = {note = "x"}}
+  m:fit(lstm.minmax(rows):apply(rows):windows{look_back = 2, steps = 2, target = "load"}, {epochs = 1, verbose = 0})
+  local text = tostring(m)
+  for _, line in ipairs{"input 2: temp and load\n", "output 2, linear: load of 2 rows\n", "\nmeta: note",
+    "\npipeline: look_back 2, ahead 1, steps 2; scaler minmax: temp 0 to 4, load 5 to 9\n"} do
+    lu.assertStrContains(text, line)
+  end
+  local vocab = lstm.vocab "abc"
+  text = tostring(lstm.model{input = vocab, hidden = 3, output = vocab})
+  lu.assertStrContains(text, "input 3 tokens: vocabulary of 3 bytes\n")
+  lu.assertStrContains(text, " read=all ")
 end
 
 function TestLooking.testTensors()
