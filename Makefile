@@ -57,7 +57,8 @@ endif
 
 HOST_C    := $(filter-out host/embed.c,$(wildcard host/*.c))
 # What the binary carries inside: modules, subcommands, and the text of help().
-HOST_LUA  := $(wildcard host/lua/*.lua) $(filter-out %/demo.lua,$(wildcard scripts/*.lua)) host/lstm.d.lua
+HOST_LUA  := $(wildcard host/lua/*.lua) $(filter-out %/demo.lua,$(wildcard scripts/*.lua)) host/lstm.d.lua \
+             host/report/report.css host/report/report.js
 HOST_O    := $(HOST_C:host/%.c=$(BUILD)/host/%.o) $(BUILD)/host/embedded.o
 LIBRARY   := $(BUILD)/host/lstm_impl.o
 MODULE_O  := $(filter-out $(BUILD)/host/main.o $(BUILD)/host/repl.o,$(HOST_O))
@@ -78,8 +79,8 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .DELETE_ON_ERROR:
 .SUFFIXES:
 FORCE:
-.PHONY: FORCE all setup setup-dev demo test learn check sanitize tsan valgrind fuzz cross golden bench vs-torch \
-        vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-run
+.PHONY: FORCE all setup setup-dev demo test learn check sanitize tsan valgrind fuzz cross golden bench report-test \
+        vs-torch vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
 ifneq ($(filter setup setup-dev,$(MAKECMDGOALS)),)
@@ -235,6 +236,9 @@ fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 	     -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n \
 	     > $(BUILD)/fuzz/$$n.log 2>&1 \
 	  && echo "ok fuzz $$n" || { tail -n 60 $(BUILD)/fuzz/$$n.log; echo "not ok fuzz $$n"; exit 1; }; done
+
+report-test: $(LSTM) ## open lstm.report's pages in a headless Chromium, if there is one
+	@LSTM=$(LSTM) BUILD=$(BUILD) sh tests/report/run.sh
 
 bench: $(BUILD)/bench/bench ## measure; prints a table and writes build/bench.json (BENCH_ARGS="--quick --isa all ...")
 	@$(BUILD)/bench/bench --json $(BUILD)/bench.json $(BENCH_ARGS)

@@ -198,18 +198,19 @@ static int ends_in(const char *path, const char *end) {
   return n >= m && strcmp(path + n - m, end) == 0;
 }
 
-/* "host/lua/fit.lua" is called fit, "scripts/chars.lua" scripts/chars, "host/lstm.d.lua" lstm.d. */
+/* "host/lua/fit.lua" is called fit, "scripts/chars.lua" scripts/chars, "host/lstm.d.lua" lstm.d; other files keep their
+   names: "host/report/report.js" is report.js. */
 static void print_name(const char *path) {
   const char *name = strrchr(path, '/');
   name = name ? name + 1 : path;
   if (name - path >= 8 && strncmp(name - 8, "scripts/", 8) == 0) name -= 8;
-  printf("%.*s", (int)strlen(name) - 4, name);
+  printf("%.*s", (int)strlen(name) - (ends_in(path, ".lua") ? 4 : 0), name);
 }
 
 static int embed(const char *path, int number) {
   int i;
   if (!read_file(path)) return 0;
-  if (!ends_in(path, ".d.lua")) strip();
+  if (ends_in(path, ".lua") && !ends_in(path, ".d.lua")) strip();
   pack();
   printf("static const unsigned char file_%d[] = {", number);
   for (i = 0; i < packed_size; i++) printf("%s%d,", i % 32 ? "" : "\n", packed[i]);
@@ -221,7 +222,6 @@ int main(int argc, char **argv) {
   int i;
   printf("/* Made from host/lua and scripts by host/embed.c. */\n#include \"host.h\"\n\n");
   for (i = 1; i < argc; i++) {
-    if (!ends_in(argv[i], ".lua")) return fprintf(stderr, "%s is not a .lua file\n", argv[i]), 1;
     if (!embed(argv[i], i)) return 1;
   }
   printf("const host_file host_files[] = {\n");

@@ -1191,6 +1191,35 @@ function lstm.plot.forecast(file, options) end
 ---@param options? {title: string, width: integer}
 ---@return true|string? svg, string? message, string? status
 function lstm.plot.confusion(confusion, file, options) end
+---A page that colours a text by any cell of a model; the part of lstm.report that does that.
+---@param model lstm.Model that reads a vocabulary
+---@param text string|lstm.Tokens
+---@param file? string the HTML file to write; without it the page is returned
+---@param options? {title: string, top: integer, length: integer, features: table<string, function>}
+---@return true|string? page, string? message, string? status
+function lstm.plot.cells(model, text, file, options) end
+
+---@class lstm.ReportOptions
+---@field title? string
+---@field model? lstm.Model its summary; needed for text and data
+---@field history? lstm.History curves, metrics, advice
+---@field samples? {step: number?, text: string}[] what the model wrote while it learned
+---@field text? string|lstm.Tokens coloured by any cell; expectations, losses, gate saturation
+---@field length? integer at most so many symbols of the text, default 2000
+---@field top? integer how many expectations to show, default 5
+---@field features? table<string, fun(symbol: string, t: integer, symbols: string[]): number|boolean?> what cells may follow
+---@field data? lstm.Windows|lstm.Table|lstm.Sequences the forecast or confusion matrix of it, the cells over its steps
+---@field sequence? integer whose steps to show, default 1
+---@field forecast? lstm.ForecastPlotOptions
+---@field confusion? {labels: string[], counts: lstm.Array|number[][]}
+---@field log? boolean logarithmic axis for the losses
+
+---An HTML page about a model and its training that needs no network and no other files.
+---@param file? string the HTML file to write; without it the page is returned
+---@param options lstm.ReportOptions
+---@return true|string? page, string? message, string? status
+---@overload fun(options: lstm.ReportOptions): string
+function lstm.report(file, options) end
 
 ---@class lstm.ProgressOptions
 ---@field title? string

@@ -44,15 +44,19 @@ function axes.label(value, step, largest)
   return (sign == "-" and "\226\136\146" or "") .. whole .. rest               -- a real minus sign
 end
 
---- Round numbers from low to high, about `count` of them; whole: no fractions. Returns a list of {at, label}, the step.
-function axes.linear_ticks(low, high, count, whole)
-  local step = nice_step(high - low, count)
-  if whole then step = math.max(1, step) end
+-- Multiples of step from low to high: a list of {at, label}.
+local function ticks_every(step, low, high)
   local ticks, largest = {}, math.max(abs(low), abs(high))
   for k = ceil(low / step - 1e-6), floor(high / step + 1e-6) do
     ticks[#ticks + 1] = {at = k * step, label = axes.label(k * step, step, largest)}
   end
-  return ticks, step
+  return ticks
+end
+
+--- Round numbers from low to high, about `count` of them; whole: no fractions.
+function axes.linear_ticks(low, high, count, whole)
+  local step = nice_step(high - low, count)
+  return ticks_every(whole and math.max(1, step) or step, low, high)
 end
 
 -- Ticks at 1, 2 and 5 times the powers of ten; powers only where there are many; linear ticks within less than one.
@@ -217,12 +221,12 @@ local function widened(low, high)
 end
 
 --- A y axis that covers the data with a little air and ends at ticks where that costs little. limits: {low, high} that
--- it ends at instead, for counts.
-function axes.y(series, log, count, limits)
+-- it ends at instead; whole: without fractions.
+function axes.y(series, log, count, limits, whole)
   local low, high = range_of(series, "y", log)
   if limits then
     return {low = limits[1], high = limits[2],
-      ticks = axes.linear_ticks(limits[1], limits[2], count, true)}
+      ticks = axes.linear_ticks(limits[1], limits[2], count, whole)}
   end
   if log then
     if high / low < 1 + 1e-9 then low, high = low / 2, high * 2 end
@@ -233,7 +237,7 @@ function axes.y(series, log, count, limits)
   low, high = widened(low, high)
   local step = nice_step(high - low, count)
   low, high = -axis_end(-low, step), axis_end(high, step)
-  return {low = low, high = high, ticks = axes.linear_ticks(low, high, count)}
+  return {low = low, high = high, ticks = ticks_every(step, low, high)}
 end
 
 --- An x axis; dates: values are days since 1970-01-01.

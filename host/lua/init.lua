@@ -34,6 +34,7 @@ end
 -- that only runs a model starts at once.
 local sources = {
   vocab = {"lstm.vocab"}, csv = {"lstm.csv"}, plot = {"lstm.plot"}, args = {"lstm.args"},
+  report = {"lstm.report", "write"},
   metrics = {"lstm.metrics"}, progress = {"lstm.progress"}, history = {"lstm.history"},
   table = {"lstm.windows", "table"}, sequences = {"lstm.sequences", "new"},
   ts = {"lstm.files", "ts"},

@@ -191,8 +191,8 @@ local function class_of(line)
   return "s c" .. line.color .. (line.style ~= "line" and " " .. line.style or "")
 end
 
--- Names with a stroke of their line, in one row that wraps. Returns the elements and the rows used.
-local function legend(series, left, right, top)
+--- Names with a stroke of their line, in one row that wraps. Returns the elements and the rows used.
+function lines.legend(series, left, right, top)
   local out, x, rows = {}, left, 0
   for _, line in ipairs(series) do
     if line.name ~= "" then
@@ -262,7 +262,8 @@ local function frame_of(box, opts, series, rows)
   local top = box.top + rows * 20 + (rows > 0 and 8 or 0)
   local bottom = box.top + box.height - (opts.x ~= "" and 58 or 38)
   local frame = {bottom = bottom, height = bottom - top, name_x = box.left + 4, edge = box.left + box.width + 20}
-  frame.y = axes.y(series, opts.log, math.max(2, math.floor(frame.height / 55)), opts.y_range)
+  frame.y = axes.y(series, opts.log, math.max(2, math.floor(frame.height / 55)), opts.y_range,
+    opts.whole)
   local margin = axes.widest(frame.y.ticks) + ((opts.y ~= "" or opts.log) and 22 or 0)
   frame.left = box.left + math.max(margin, box.margin or 0)
   frame.width = box.left + box.width - frame.left - 6
@@ -278,11 +279,11 @@ function lines.margin(box, opts, series)
 end
 
 --- Lines with axes and a legend inside a box {left, top, width, height, margin} in pixels: a list of elements.
--- opts: x, y (names of the axes), log, dates, x_ticks, x_range and y_range ({low, high}), ticks (about how many on x),
--- marks.
+-- opts: x, y (names of the axes), log, dates, x_ticks, x_range and y_range ({low, high}), whole (y are counts),
+-- ticks (about how many on x), marks.
 function lines.panel(box, opts, series)
   local right = box.left + box.width
-  local names, rows = legend(series, box.left, right, box.top + 12)
+  local names, rows = lines.legend(series, box.left, right, box.top + 12)
   local frame = frame_of(box, opts, series, rows)
   local name = opts.x
   if frame.x.years and not opts.x_ticks then name = (name ~= "" and name .. ", " or "") .. frame.x.years end

@@ -229,7 +229,7 @@ local function draw_residuals(box, residuals, unit)
   local high = low + step * #counts
   local reach = math.max(math.abs(low), math.abs(high))
   local names = {x = unit ~= "" and "error, " .. unit or "error", y = "", x_range = {-reach, reach},
-    y_range = {0, most * 1.05}, ticks = 5}
+    y_range = {0, most * 1.05}, ticks = 5, whole = true}
   local out, frame = lines.panel(box, names, {})
   local bars = {}
   for k, count in ipairs(counts) do
@@ -355,6 +355,12 @@ function plot.confusion(confusion, file, opts)
   opts = options.check(opts, {title = "Confusion", width = {type = "integer", min = 200, max = 10000}, inline = false},
     "plot.confusion")
   return svg.save(matrix.draw(matrix.read(confusion, "plot.confusion"), opts, heading), file)
+end
+
+--- A page that colours a text by the cells of a model, see report.lua.
+function plot.cells(model, text, file, opts)
+  local result, message, status = require "lstm.report".cells(model, text, file, opts)
+  return result, message, status                     -- no tail call: errors count the levels
 end
 
 return setmetatable(plot, {__call = line_plot})
