@@ -7,6 +7,7 @@
 #include "host.h"
 
 #define ARRAY "lstm.array"
+#define BLOCK "lstm.block"
 
 static const char *const kind_names[] = {"float32", "int32", "uint8", NULL};
 static const size_t kind_sizes[] = {4, 4, 1};
@@ -37,25 +38,54 @@ static host_array *push_header(lua_State *L, host_kind kind, int dims, const int
   return a;
 }
 
+/* Large arrays live outside of Lua's heap, in a block of their own, which is the header's user value. */
+enum { LARGE = 65536 };
+
+static int free_block(lua_State *L) {
+  host_free((host_block *)luaL_checkudata(L, 1, BLOCK));
+  return 0;
+}
+
+static host_block *push_block(lua_State *L, size_t bytes) {
+  host_block *block = (host_block *)host_newuserdata(L, sizeof *block, 0);
+  memset(block, 0, sizeof *block);
+  luaL_setmetatable(L, BLOCK);
+  host_collect(L, bytes);
+  host_resize(L, block, bytes);
+  return block;
+}
+
 host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *shape) {
   size_t count = count_of(L, dims, shape);
   size_t bytes = count ? count * kind_sizes[kind] : 4;
-  host_array *a = push_header(L, kind, dims, shape, count, bytes);
-  a->data.bytes = a + 1;
+  host_array *a;
+  if (bytes < LARGE) {
+    a = push_header(L, kind, dims, shape, count, bytes);
+    a->data.bytes = a + 1;
+  } else {
+    a = push_header(L, kind, dims, shape, count, 0);
+    a->data.bytes = push_block(L, bytes)->bytes;
+    host_setvalue(L, -2, 1);
+  }
   memset(a->data.bytes, 0, bytes);
   return a;
+}
+
+/* What holds the elements: the array itself, or, of a view or a large one, its user value. */
+static void push_owner(lua_State *L, int arg) {
+  const host_array *a = host_toarray(L, arg);
+  if (a->data.bytes == (const void *)(a + 1)) lua_pushvalue(L, arg);
+  else host_getvalue(L, arg, 1);
 }
 
 /* A view of another array's elements, from element `first` on. It keeps the block's owner alive. */
 host_array *host_pushview(lua_State *L, int arg, int dims, const int *shape, size_t first) {
   const host_array *from = host_toarray(L, arg);
-  int is_view = from->data.bytes != (const void *)(from + 1);
   host_array *a;
   arg = lua_absindex(L, arg);
   a = push_header(L, from->kind, dims, shape, count_of(L, dims, shape), 0);
   a->data.b = from->data.b + first * kind_sizes[a->kind];
-  if (is_view) host_getvalue(L, arg, 1);
-  else lua_pushvalue(L, arg);
+  push_owner(L, arg);
   host_setvalue(L, -2, 1);
   return a;
 }
@@ -592,15 +622,16 @@ static int core_whole(lua_State *L) {
 /* join(a, b) -> the rows of both: a view where b lies behind a in one block, else a copy. */
 static int core_join(lua_State *L) {
   const host_array *a = check(L, 1), *b = host_checkarray(L, 2, a->kind, a->dims, "join");
-  int shape[HOST_MAX_DIMS], together;
+  int shape[HOST_MAX_DIMS];
   host_array *out;
   memcpy(shape, a->shape, sizeof shape);
   shape[0] = -1;
   host_checkshape(L, b, a->dims, shape, "join");
   if (b->shape[0] > INT_MAX - a->shape[0]) host_raise(L, "array: too many elements");
   shape[0] = a->shape[0] + b->shape[0];
-  together = b->data.b == a->data.b + host_bytes(a) && b->data.bytes != (const void *)(b + 1);
-  if (together) {
+  push_owner(L, 1);
+  push_owner(L, 2);
+  if (lua_rawequal(L, -1, -2) && b->data.b == a->data.b + host_bytes(a)) {
     host_pushview(L, 2, a->dims, shape, 0);
     host_toarray(L, -1)->data.b = a->data.b;
     return 1;
@@ -819,6 +850,9 @@ static const luaL_Reg functions[] = {
     {"with_column", core_with_column}, {"put", core_put}, {NULL, NULL}};
 
 void host_open_array(lua_State *L, int core) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  host_newtype(L, BLOCK, none, free_block);
+  lua_pop(L, 1);
   host_newtype(L, ARRAY, methods, NULL);
   luaL_setfuncs(L, metamethods, 0);
   lua_getfield(L, -1, "__index");

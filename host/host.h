@@ -67,6 +67,18 @@ lstm_allocator host_allocator(lua_State *L, host_memory *memory);
 /* Lets the collector know that `bytes` outside its view were taken. */
 void host_collect(lua_State *L, size_t bytes);
 
+/* Bytes that grow, from Lua's allocator, but not in Lua's heap: for a userdata that holds them and frees them. */
+typedef struct host_block {
+  char *bytes; /* NULL: none yet */
+  size_t used, room;
+  host_memory memory;
+} host_block;
+
+void host_resize(lua_State *L, host_block *block, size_t room); /* at least so much room; raises without memory */
+void host_append(lua_State *L, host_block *block, const void *bytes, size_t size);
+void host_free(host_block *block);
+void host_poll(lua_State *L); /* for long calls, now and then: raises after Ctrl-C where nobody else polls */
+
 /* --- arrays (array.c) --------------------------------------------------------------------------------------------- */
 
 enum { HOST_MAX_DIMS = 4 };
@@ -118,7 +130,7 @@ void host_open_folder(lua_State *L, int core);
 /* --- numbers from text (csv.c) ------------------------------------------------------------------------------------ */
 
 /* Whether [p, end) is a decimal number that a float32 can hold, with spaces around it or without; *value is it. */
-int host_parse_number(const char *p, const char *end, double *value);
+int host_parse_number(const char *p, const char *end, char point, double *value);
 void host_open_csv(lua_State *L, int core);
 /* --- choosing (choose.c) ------------------------------------------------------------------------------------------ */
 

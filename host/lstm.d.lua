@@ -233,6 +233,15 @@ function Table:folds(k, options) end
 ---@param numbers integer[]|lstm.Array from 1
 ---@return lstm.Table
 function Table:pick(numbers) end
+---The text in row i of a column that lstm.csv read with the option `text`. Raises for other names and rows.
+---@param name string
+---@param i integer
+---@return string
+function Table:text(name, i) end
+---All texts of such a column.
+---@param name string
+---@return string[]
+function Table:texts(name) end
 ---A new table with one more column, or with this one replaced. Raises where f returns no array with a number for each
 ---row, and for rows that are scaled.
 ---@param name string
@@ -356,8 +365,14 @@ function lstm.vocab.is(value) end
 
 ---@class lstm.CsvOptions
 ---@field columns? string[] names of the columns to read (default: every column of numbers)
----@field missing? "error"|"interpolate"|"drop" for an empty cell, NA, NaN, null, none or ? (default "error")
----@field separator? ","|";"|"\t" default: the one that the first line uses most
+---@field missing? "error"|"interpolate"|"drop"|"fill" for an empty cell, NA, NaN, null, none or ? (default "error")
+---@field fill? number with missing = "fill" (default 0)
+---@field text? string[] columns that are kept as text, for rows:text(name, i)
+---@field dates? table<string, string|string[]> {Date = part}: "days" since 1970-01-01, "year", "month", "day", "weekday" (1
+---is Monday), "yearday", "hour", "seconds" of the day; a list makes columns "Date.month", ...; "days dmy" or "days mdy"
+---tells what 3/4/2020 is
+---@field separator? ","|";"|"\t"|"|" default: the one that the first line uses most
+---@field decimal? "."|"," the sign in numbers (default ".")
 ---@field header? boolean default: false only where the first line is all numbers; columns are then "1", "2", ...
 
 ---A table from a file of comma separated values: lstm.csv(path, options). Returns nil, message, status ("io",

@@ -295,6 +295,38 @@ void host_collect(lua_State *L, size_t bytes) {
   if (kilobytes >= 16) lua_gc(L, LUA_GCSTEP, kilobytes < 1024 * 1024 ? (int)kilobytes : 1024 * 1024);
 }
 
+void host_resize(lua_State *L, host_block *block, size_t room) {
+  char *bytes;
+  if (room <= block->room && block->bytes) return;
+  if (!block->memory.alloc) block->memory.alloc = lua_getallocf(L, &block->memory.user);
+  bytes = (char *)block->memory.alloc(block->memory.user, block->bytes, block->room, room);
+  if (!bytes) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    bytes = (char *)block->memory.alloc(block->memory.user, block->bytes, block->room, room);
+    if (!bytes) host_raise(L, "not enough memory: %f MB are needed", (double)room / 1e6);
+  }
+  block->bytes = bytes;
+  block->room = room;
+}
+
+void host_append(lua_State *L, host_block *block, const void *bytes, size_t size) {
+  if (size > block->room - block->used || !block->bytes) {
+    host_resize(L, block, block->used + size + block->room / 2 + 64);
+  }
+  memcpy(block->bytes + block->used, bytes, size);
+  block->used += size;
+}
+
+void host_free(host_block *block) {
+  if (block->bytes) block->memory.alloc(block->memory.user, block->bytes, block->room, 0);
+  block->bytes = NULL;
+  block->used = block->room = 0;
+}
+
+void host_poll(lua_State *L) {
+  if (host_interrupted && !host_holding) host_raise(L, "interrupted");
+}
+
 /* --- the module --------------------------------------------------------------------------------------------------- */
 
 /* isa([name]) -> the instruction set that new models run on; with a name, chooses it. */

@@ -1,7 +1,8 @@
--- csv.lua: numbers from comma separated files (RFC 4180: quotes, doubled quotes, newlines in quotes, CRLF).
+-- csv.lua: tables of rows from comma separated files (RFC 4180: quotes, doubled quotes, newlines in quotes, CRLF).
 --
--- Every cell of a wanted column is checked. What a file can get wrong is told as one sentence with the file, the
--- line, the column and the text: nil, 'temps.csv:12: column "Temp": "hot" is not a number', "format".
+-- The file is read piece by piece in C, straight into the array: neither text nor cells become Lua values. Every cell
+-- of a wanted column is checked. What a file can get wrong is told as one sentence with the file, the line, the column
+-- and the text: nil, 'temps.csv:12: column "Temp": "hot" is not a number', "format".
 
 local core = require "lstm.core"
 local options = require "lstm.options"
@@ -9,94 +10,7 @@ local windows = require "lstm.windows"
 
 local csv = {}
 
-local MISSING = {[""] = true, na = true, ["n/a"] = true, nan = true, null = true, none = true, ["?"] = true}
-local LARGEST = 3.4028235e38                         -- of a float32
-
--- The separator that the first line uses most, outside quotes.
-local function detect_separator(text)
-  local line = text:match("^[^\r\n]*"):gsub('"[^"]*"', "")
-  local best, most = ",", 0
-  for _, separator in ipairs{",", ";", "\t"} do
-    local _, n = line:gsub(separator, "")
-    if n > most then best, most = separator, n end
-  end
-  return best
-end
-
--- Reads the quoted field whose opening quote is at i: its text and the position after the closing quote, or nil and
--- what is wrong.
-local function quoted_field(text, i)
-  local parts, from = {}, i + 1
-  while true do
-    local close = text:find('"', from, true)
-    if not close then return nil, "a quote is opened and never closed" end
-    parts[#parts + 1] = text:sub(from, close - 1)
-    if text:byte(close + 1) ~= 34 then return table.concat(parts), close + 1 end
-    parts[#parts + 1] = '"'
-    from = close + 2
-  end
-end
-
--- The record that starts at i: its fields and the position after its line end; or nil and what is wrong.
-local function record(text, i, separator)
-  local fields, stop = {}, "[" .. separator .. "\r\n]"
-  while true do
-    if text:byte(i) == 34 then
-      local field, after = quoted_field(text, i)
-      if not field then return nil, after end
-      fields[#fields + 1], i = field, after
-      if i <= #text and not text:find("^" .. stop, i) then
-        return nil, ('text follows the closing quote of "%s"'):format(field)
-      end
-    else
-      local last = (text:find(stop, i) or #text + 1) - 1
-      fields[#fields + 1], i = text:sub(i, last), last + 1
-    end
-    if text:sub(i, i) ~= separator then
-      return fields, i + (text:sub(i, i + 1) == "\r\n" and 2 or 1)
-    end
-    i = i + 1
-  end
-end
-
--- All records as {fields, line = number}; blank lines are left out. Or nil, line, what is wrong.
-local function read_records(text, separator)
-  local records, i, line = {}, 1, 1
-  if text:sub(1, 3) == "\239\187\191" then i = 4 end                  -- a byte order mark
-  while i <= #text do
-    local fields, after = record(text, i, separator)
-    if not fields then return nil, line, after end
-    if #fields > 1 or fields[1]:find("%S") then records[#records + 1] = {fields = fields, line = line} end
-    local _, newlines = text:sub(i, after - 1):gsub("\r?\n", "")
-    i, line = after, line + newlines
-  end
-  return records
-end
-
-local function trim(text) return text:match("^%s*(.-)%s*$") end
-
--- A decimal number that a float32 can hold, or nil.
-local function decimal(text)
-  if not text:find("^[+-]?%d+%.?%d*[eE]?[+-]?%d*$") and not text:find("^[+-]?%.%d+[eE]?[+-]?%d*$") then return nil end
-  local number = tonumber((text:gsub("^%+", "")))
-  if not number or math.abs(number) > LARGEST then return nil end
-  return number
-end
-
--- The first record as column names; a file that starts with numbers only gets the names "1", "2", ...
-local function header_of(records, header)
-  local names, numbers = {}, 0
-  for j, cell in ipairs(records[1].fields) do
-    names[j] = trim(cell)
-    if decimal(names[j]) then numbers = numbers + 1 end
-  end
-  if header == nil then header = numbers < #names end
-  if header then table.remove(records, 1) end
-  for j = 1, #names do
-    if not header or names[j] == "" then names[j] = tostring(j) end
-  end
-  return names, header
-end
+local PARTS = {"days", "year", "month", "day", "weekday", "yearday", "hour", "seconds"}
 
 -- Where a column is: by its name, else by its number ("2").
 local function index_of(names, wanted)
@@ -113,150 +27,163 @@ local function index_of(names, wanted)
   return found
 end
 
--- Columns whose first cell with a value is a number.
-local function numeric_columns(names, records)
-  local wanted = {}
+-- The places of named columns: {place = value}, from a list of names or a table with names as keys.
+local function places(names, wanted)
+  local found = {}
+  for key, value in pairs(wanted or {}) do
+    local j, problem = index_of(names, type(key) == "number" and value or key)
+    if not j then return nil, problem end
+    found[j] = value
+  end
+  return found
+end
+
+-- The numbers that a date becomes, one column each.
+local function add_date(list, j, name, parts)
+  for _, text in ipairs(type(parts) == "table" and parts or {parts}) do
+    local part, order = text:match("^(%l+) ?(%l*)$")
+    list[#list + 1] = {index = j, name = type(parts) == "table" and name .. "." .. part or name, part = part,
+      order = order ~= "" and order or nil}
+  end
+end
+
+-- What to read: a list of {index =, name =, part =, text =}, numbers first; or nil, message.
+local function plan(names, numeric, opts)
+  local list = {}
+  local dates, problem = places(names, opts.dates)
+  local texts, other = places(names, opts.text)
+  if not dates or not texts then return nil, problem or other end
+  local function add(j)
+    if dates[j] then add_date(list, j, names[j], dates[j]) else list[#list + 1] = {index = j, name = names[j]} end
+  end
+  for _, name in ipairs(opts.columns or {}) do
+    local j, unknown = index_of(names, name)
+    if not j then return nil, unknown end
+    add(j)
+    dates[j] = nil
+  end
   for j, name in ipairs(names) do
-    for _, row in ipairs(records) do
-      local cell = trim(row.fields[j] or "")
-      if not MISSING[cell:lower()] then
-        if decimal(cell) then wanted[#wanted + 1] = name end
-        break
-      end
+    if dates[j] or not opts.columns and numeric[j] and not texts[j] then
+      local _, twice = index_of(names, name)
+      if twice then return nil, twice end
+      add(j)
     end
   end
-  return wanted
+  if #list == 0 and not next(texts) then return nil, "no column of numbers" end
+  local width = #list
+  for j in pairs(texts) do list[#list + 1] = {index = j, name = names[j], text = true} end
+  return list, width
 end
 
-local function cell_error(name, cell)
-  local hint = ""
-  if cell:find("^[+-]?%d+,%d+$") then hint = " (the decimal sign must be a point)" end
-  return ('column "%s": "%s" is not a number%s'):format(name, #cell > 40 and cell:sub(1, 37) .. "..." or cell, hint)
-end
-
--- The column's numbers, false where one is missing; or nil, line, message.
-local function read_column(records, j, name, missing)
-  local values, count = {}, 0
-  for i, row in ipairs(records) do
-    local cell = trim(row.fields[j])
-    local number = decimal(cell)
-    if not number and not MISSING[cell:lower()] then return nil, row.line, cell_error(name, cell) end
-    if not number and missing == "error" then
-      return nil, row.line, ('column "%s": the value is missing (missing = "interpolate" or "drop" accepts that)')
-        :format(name)
-    end
-    values[i] = number or false
-    if number then count = count + 1 end
+-- The first record as column names; a file that starts with numbers only gets the names "1", "2", ...
+local function names_of(fields, numbers, header)
+  if header == nil then header = numbers < #fields end
+  for j = 1, #fields do
+    if not header or fields[j] == "" then fields[j] = tostring(j) end
   end
-  if count == 0 then return nil, records[1].line, ('column "%s" has no values'):format(name) end
-  return values
+  return fields, header
 end
 
--- Fills gaps on the straight line between the neighbours; at the ends, with the nearest value.
-local function interpolate(values)
-  local before
-  local i, n = 1, #values
-  while i <= n do
-    if values[i] then
-      before, i = i, i + 1
-    else
-      local after = i
-      while after <= n and not values[after] do after = after + 1 end
-      for k = i, after - 1 do
-        if not before or after > n then
-          values[k] = values[before or after]
-        else
-          values[k] = values[before] + (values[after] - values[before]) * (k - before) / (after - before)
-        end
-      end
-      before, i = after, after + 1
-    end
+local function read(reader, opts, name)
+  local function bad(line, message) return nil, ("%s:%d: %s"):format(name, line, message), "format" end
+  local function wrong(message) return nil, name .. ": " .. message, "format" end
+  local fields, numbers, message = reader:first(opts.separator, opts.decimal)
+  if fields == false then return wrong "the file is empty" end
+  if not fields then return bad(numbers, message) end
+  local names, header = names_of(fields, numbers, opts.header)
+  local numeric, line, broken = {}, nil, nil
+  if not opts.columns then numeric, line, broken = reader:numeric(#names, header) end
+  if not numeric then return bad(line, broken) end
+  local list, width = plan(names, numeric, opts)
+  if not list and not opts.columns and header and not next(numeric) then
+    return bad(1, "there are column names, but no rows")
+  elseif not list then
+    return wrong(width)
   end
+  local stores = {}
+  local data, place, problem = reader:read(list, {width = #names, header = header, missing = opts.missing,
+    fill = opts.fill}, stores)
+  if data == false then return bad(1, "there are column names, but no rows") end
+  if not data then return bad(place, problem) end
+  if #data == 0 then return wrong "every row misses a value" end
+  local columns = {}
+  for k = 1, width do columns[k] = list[k].name end
+  local rows = windows.table(data, columns)
+  rows.header = header
+  if next(stores) then rows.stored, rows.origin = stores, core.range(1, #rows) end
+  return rows
 end
 
--- Columns of numbers -> one flat table by rows, without the rows that miss a value; and how many rows stay.
-local function by_rows(columns, n)
-  local flat, rows = {}, 0
-  for i = 1, n do
-    local complete = true
-    for j = 1, #columns do complete = complete and columns[j][i] end
-    if complete then
-      rows = rows + 1
-      for j = 1, #columns do flat[#flat + 1] = columns[j][i] end
+local function check_names(list, option, where)
+  for key, name in pairs(list or {}) do
+    if type(key) ~= "number" or type(name) ~= "string" then
+      core.raise(("%s: %s must be a list of names; number %s is %s"):format(where, option, tostring(key),
+        options.show(name)))
     end
   end
-  return flat, rows
+end
+
+local function check_part(name, part, where)
+  local word, order = tostring(part):match("^(%l+) ?(%l*)$")
+  for _, known in ipairs(PARTS) do
+    if known == word and (order == "" or order == "dmy" or order == "mdy") then return end
+  end
+  if word and order == "" then core.raise(where .. ": dates: " .. options.unknown("part of a date", word, PARTS)) end
+  core.raise(('%s: dates: %s = %s: a part such as "days" or "month" is needed, perhaps with "dmy" or "mdy" behind it')
+    :format(where, tostring(name), options.show(part)))
 end
 
 local spec = {
-  columns = {type = "table"}, separator = {type = "string", choices = {",", ";", "\t"}}, header = {type = "boolean"},
-  missing = {type = "string", default = "error", choices = {"error", "interpolate", "drop"}},
+  columns = {type = "table"}, separator = {type = "string", choices = {",", ";", "\t", "|"}},
+  header = {type = "boolean"}, decimal = {type = "string", choices = {".", ","}, default = "."},
+  missing = {type = "string", default = "error", choices = {"error", "interpolate", "drop", "fill"}},
+  fill = {type = "number"}, text = {type = "table"}, dates = {type = "table"},
 }
-
-local function parse(text, opts, name)
-  local function bad(line, message) return nil, ("%s:%d: %s"):format(name, line, message), "format" end
-  if not text:find("%S") then return nil, name .. ": the file is empty", "format" end
-  local records, line, message = read_records(text, opts.separator or detect_separator(text))
-  if not records then return bad(line, message) end
-  local names, header = header_of(records, opts.header)
-  if #records == 0 then return bad(1, "there are column names, but no rows") end
-  for _, row in ipairs(records) do
-    if #row.fields ~= #names then
-      local cells = #row.fields == 1 and "1 cell" or #row.fields .. " cells"
-      return bad(row.line, ("%s, but there %s"):format(cells, #names == 1 and "is 1 column" or "are " .. #names ..
-        " columns"))
-    end
-  end
-  local wanted = opts.columns or numeric_columns(names, records)
-  if #wanted == 0 then return nil, name .. ": no column of numbers", "format" end
-  local columns, found = {}, {}
-  for k, column in ipairs(wanted) do
-    local j, problem = index_of(names, column)
-    if not j then return nil, name .. ": " .. problem, "format" end
-    found[k] = names[j]
-    columns[k], line, message = read_column(records, j, names[j], opts.missing)
-    if not columns[k] then return bad(line, message) end
-    if opts.missing == "interpolate" then interpolate(columns[k]) end
-  end
-  local flat, rows = by_rows(columns, #records)
-  if rows == 0 then return nil, name .. ": every row misses a value", "format" end
-  local result = windows.table(core.array(flat):reshape{rows, #found}, found)
-  result.header = header
-  return result
-end
 
 local function check(opts, where)
   opts = options.check(opts, spec, where, 3)
-  for i, column in ipairs(opts.columns or {}) do
-    if type(column) ~= "string" then
-      error(("%s: columns must be a list of names; number %d is %s"):format(where, i, options.show(column)), 3)
+  check_names(opts.columns, "columns", where)
+  check_names(opts.text, "text", where)
+  for name, parts in pairs(opts.dates or {}) do
+    if type(name) ~= "string" then
+      core.raise(where .. ': dates must name columns, as in dates = {Date = "days"}')
     end
+    for _, part in ipairs(type(parts) == "table" and parts or {parts}) do check_part(name, part, where) end
   end
+  if opts.fill and opts.missing ~= "fill" then core.raise(where .. ': fill belongs to missing = "fill"') end
   return opts
 end
 
 --- A table of rows (see windows.lua) from text in CSV form.
 -- opts: columns: list of names, or numbers as strings, to read (default: every column of numbers);
 --   missing: what to do with an empty cell, NA, NaN, null or ?: "error" (default), "interpolate" (on the line between
---   its neighbours) or "drop" (the row);
---   separator "," ";" or tab (default: the one the first line uses); header true/false (default: false only where
---   the first line has nothing but numbers; the columns are then "1", "2", ...).
+--   its neighbours), "drop" (the row) or "fill" (with `fill`, default 0);
+--   text: list of columns that are kept as text, for rows:text(name, i);
+--   dates: {Date = part}: the date as a number: "days" (since 1970-01-01), "year", "month", "day", "weekday" (1 is
+--   Monday), "yearday", "hour" or "seconds" (of the day); a list of parts makes the columns "Date.month", ...;
+--   "days dmy" and "days mdy" tell what 3/4/2020 is;
+--   separator "," ";" tab or "|" (default: the one the first line uses); decimal "." (default) or ",";
+--   header true/false (default: false only where the first line has nothing but numbers; the columns are then "1",
+--   "2", ...).
 -- name: what messages call the text (default "csv").
 -- The table's field `header` tells whether the first line was taken for names.
 -- Returns nil, message, "format" for text that is not right; raises on unknown options.
 function csv.parse(text, opts, name)
   opts = check(opts, "csv.parse")
-  return parse(text, opts, name or "csv")
+  if type(text) ~= "string" then core.raise("csv.parse: the text must be a string, got " .. options.show(text)) end
+  return read(core.csv_reader(nil, text), opts, name or "csv")
 end
 
 --- lstm.csv(path [, opts]): a table of rows from a file. Options as for csv.parse.
 -- Returns nil, message, status for a file that cannot be read or is not right.
-local function read(_, path, opts)
+local function open(_, path, opts)
   opts = check(opts, "csv")
   if type(path) ~= "string" then core.raise("csv: the path must be a string, got " .. options.show(path)) end
-  local text, message, status = core.readfile(path)
-  if not text then return nil, message, status end
-  return parse(text, opts, path)
+  local reader, message, status = core.csv_reader(path)
+  if not reader then return nil, message, status end
+  local rows, problem, kind = read(reader, opts, path)
+  reader:close()
+  return rows, problem, kind
 end
 
-return setmetatable(csv, {__call = read})
+return setmetatable(csv, {__call = open})

@@ -291,8 +291,8 @@ local function targets_of(set)
   end
   if is_timed(set) then
     local ids = is_tokens(y[1]) or core.is_array(y[1]) and y[1]:kind() ~= "float32"
-    local _, width = (not ids and core.is_array(y[1])) and y[1]:shape()
-    return sequences.pack(y, ids and "int32" or "float32", ids and 0 or width or 1, "y", "batches")
+    local width = core.is_array(y[1]) and select(2, y[1]:shape()) or 1
+    return sequences.pack(y, ids and "int32" or "float32", ids and 0 or width, "y", "batches")
   end
   local rows = {}
   for i = 1, #y do rows[i] = type(y[i]) == "number" and {y[i]} or core.is_array(y[i]) and y[i]:totable() or y[i] end

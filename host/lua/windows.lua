@@ -73,6 +73,32 @@ function Table:column(name)
   return self.data:column(column_index(self, name, "column"))
 end
 
+local function texts_of(self, name, where)
+  local store = type(name) == "string" and (self.stored or {})[name]
+  if store then return store end
+  local names = {}
+  for known in pairs(self.stored or {}) do names[#names + 1] = known end
+  table.sort(names)
+  if #names == 0 then core.raise(where .. ': no column was read as text: lstm.csv(path, {text = {"Name"}})') end
+  core.raise(where .. ": " .. options.unknown("column of text", name, names))
+end
+
+--- The text in row i (from 1) of a column that lstm.csv read with the option `text`. Raises for other names and rows.
+function Table:text(name, i)
+  local store = texts_of(self, name, "text")
+  if not options.value(i, {type = "integer", min = 1, max = #self}) then
+    core.raise(("text: row %s, there are 1 to %d"):format(tostring(i), #self))
+  end
+  return store:get(self.origin[i])
+end
+
+--- A list of all texts of such a column. Raises for other names.
+function Table:texts(name)
+  local store, list = texts_of(self, name, "texts"), {}
+  for i = 1, #self do list[i] = store:get(self.origin[i]) end
+  return list
+end
+
 --- Rows from..to (1-based, both included; negative counts from the end; `to` defaults to the last row), as a view.
 -- Raises where there are no such rows.
 function Table:slice(from, to)
