@@ -236,7 +236,9 @@ local function read_text(model, text, length)
   local tokens = text
   if type(text) == "string" then
     if text == "" then core.raise("report: the text is empty") end
-    tokens = model.vocab:encode(text)
+    local known, result = pcall(model.vocab.encode, model.vocab, text)
+    if not known then core.raise((tostring(result):gsub("^.-encode: ", "report: text: "))) end
+    tokens = result
   elseif type(text) ~= "table" or rawget(text, "kind") ~= "tokens" then
     core.raise("report: text must be a string or tokens of vocab:encode, got " .. options.show(text))
   end

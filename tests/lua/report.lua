@@ -228,7 +228,7 @@ function TestWrongUses.test()
     "report: sequence 3 is not there, the data have 1")
   fails("lstm.plot.cells(model)", "plot.cells: give a text")
   fails("lstm.plot.cells(model, 'Zebra')",
-    'encode: "Z" at line 1, column 1 (byte 1) is not in the vocabulary of 30 bytes')
+    'report: text: "Z" at line 1, column 1 (byte 1) is not in the vocabulary of 29 bytes')
 end
 
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
