@@ -484,12 +484,28 @@ static char detect_separator(const char *p, const char *end) {
     else if (found && !quoted) n[found - choices]++;
   }
   for (k = 1; k < sizeof choices - 1; k++) {
-    if (n[k] > n[best]) best = k;
+    if (n[k] > 0 && n[k] >= n[best]) best = k; /* a comma may be a decimal sign or stand in a name */
   }
   return choices[best];
 }
 
-/* reader:first(separator or nil, point) -> the fields of the first record, trimmed, and how many of them are numbers;
+/* The decimal sign of the first rows: a comma where more cells are numbers with it than with a point. */
+static char detect_point(lua_State *L, reader *r) {
+  int balance = 0, rows, k;
+  double value;
+  if (r->separator == ',') return '.';
+  for (rows = 0; rows < 100 && next_record(L, r) == RECORD; rows++) {
+    for (k = 0; k < r->count; k++) {
+      const span *s = fields_of(r) + k;
+      int point = host_parse_number(s->from, s->to, '.', &value), comma = host_parse_number(s->from, s->to, ',', &value);
+      balance += comma - point;
+    }
+  }
+  begin(L, r);
+  return balance > 0 ? ',' : '.';
+}
+
+/* reader:first(separator or nil, point or nil) -> the fields of the first record, trimmed, and how many of them are numbers;
    false where there is none; or nil, line, message. */
 static int reader_first(lua_State *L) {
   reader *r = check_reader(L);
@@ -501,7 +517,7 @@ static int reader_first(lua_State *L) {
   while (!r->done && r->end - r->at < CHUNK) more(L, r);
   while (r->at < r->end && (*r->at == '\n' || *r->at == '\r')) r->next_line += *r->at++ == '\n';
   r->separator = separator ? *separator : detect_separator(r->at, r->end);
-  r->point = *host_checkstring(L, 3, NULL, "csv");
+  r->point = lua_isnil(L, 3) ? detect_point(L, r) : *host_checkstring(L, 3, NULL, "csv");
   o = next_record(L, r);
   if (o == BROKEN) return push_problem(L, r);
   if (o == FINISHED) {

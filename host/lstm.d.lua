@@ -372,7 +372,7 @@ function lstm.vocab.is(value) end
 ---is Monday), "yearday", "hour", "seconds" of the day; a list makes columns "Date.month", ...; "days dmy" or "days mdy"
 ---tells what 3/4/2020 is
 ---@field separator? ","|";"|"\t"|"|" default: the one that the first line uses most
----@field decimal? "."|"," the sign in numbers (default ".")
+---@field decimal? "."|"," the sign in numbers (default: what the first rows use; "." where commas separate)
 ---@field header? boolean default: false only where the first line is all numbers; columns are then "1", "2", ...
 
 ---A table from a file of comma separated values: lstm.csv(path, options). Returns nil, message, status ("io",

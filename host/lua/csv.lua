@@ -135,7 +135,7 @@ end
 
 local spec = {
   columns = {type = "table"}, separator = {type = "string", choices = {",", ";", "\t", "|"}},
-  header = {type = "boolean"}, decimal = {type = "string", choices = {".", ","}, default = "."},
+  header = {type = "boolean"}, decimal = {type = "string", choices = {".", ","}},
   missing = {type = "string", default = "error", choices = {"error", "interpolate", "drop", "fill"}},
   fill = {type = "number"}, text = {type = "table"}, dates = {type = "table"},
 }
@@ -162,7 +162,8 @@ end
 --   dates: {Date = part}: the date as a number: "days" (since 1970-01-01), "year", "month", "day", "weekday" (1 is
 --   Monday), "yearday", "hour" or "seconds" (of the day); a list of parts makes the columns "Date.month", ...;
 --   "days dmy" and "days mdy" tell what 3/4/2020 is;
---   separator "," ";" tab or "|" (default: the one the first line uses); decimal "." (default) or ",";
+--   separator "," ";" tab or "|" (default: the one the first line uses); decimal "." or "," (default: what the
+--   first rows use, "." where commas separate);
 --   header true/false (default: false only where the first line has nothing but numbers; the columns are then "1",
 --   "2", ...).
 -- name: what messages call the text (default "csv").

@@ -103,7 +103,7 @@ function TestErrors.testAWordInANumberColumn()
   lu.assertStrContains(message("a\n1\ninf\n"), '"inf" is not a number')
   lu.assertStrContains(message("a\n1\n1e\n"), '"1e" is not a number')
   lu.assertStrContains(message("a\n1\n1e39\n"), '"1e39" is not a number')
-  lu.assertStrContains(message("a;b\n1;2\n1,5;2\n"),
+  lu.assertStrContains(message("a;b\n1.5;2\n1,5;2\n"),
     '"1,5" is not a number (the decimal sign must be a point, or say decimal = ",")')
 end
 
@@ -231,6 +231,9 @@ end
 
 function TestMore.testDecimalComma()
   lu.assertEquals(numbers("a;b\n1,5;-0,25\n", {decimal = ","}), {{1.5, -0.25}})
+  lu.assertEquals(numbers("Datum;Temp\n31.12.2020;1,5\n1.1.2021;-2\n", {dates = {Datum = "day"}}), {{31, 1.5}, {1, -2}})
+  lu.assertEquals(numbers("1,5\t2\n3\t4,5\n"), {{1.5, 2}, {3, 4.5}})
+  lu.assertEquals(numbers("a;b\n1.5;2\n"), {{1.5, 2}})
   lu.assertStrContains(message("a;b\n1,5;2\n1.5;2\n", {decimal = ","}),
     '"1.5" is not a number (the decimal sign must be a comma)')
 end
