@@ -1,238 +1,453 @@
--- forecast.lua FILE.csv [options]: learns a series and forecasts its next value from the last few.
+-- forecast.lua FILE.csv [options]: learns a series and forecasts what comes next from the last few rows.
 --
 --   lstm scripts/forecast.lua examples/data/daily-min-temperatures.csv --out t.safetensors --plot forecast.svg
---   lstm scripts/forecast.lua examples/data/daily-min-temperatures.csv --load t.safetensors
+--   lstm scripts/forecast.lua examples/data/daily-min-temperatures.csv --load t.safetensors --next 7
+--   lstm scripts/forecast.lua air.csv --columns pollution,dew,temp,press --target pollution --steps 6
 --
--- The first 80 % of the rows are learned, the rest is forecast one step ahead, each time from what was measured before.
--- The last line on stdout is `test RMSE X persistence Y`, in the unit of the series: the error of the model, and that
--- of saying "the same as now", which every forecast has to beat.
+-- The first 80 % of the rows are learned, the rest is forecast, each time from what was measured before. stdout gets
+-- what comes next and, last, `test RMSE X persistence Y`, in the unit of the series: the error of the model, and that
+-- of saying "the same as now", which every forecast has to beat. For a column of zeros and ones the last line is
+-- `test accuracy X % F1 Y persistence Z %`. Everything else goes to stderr.
 
 local lstm = require "lstm"
+local programs = require "lstm.program"
+local series = require "lstm.series"
 
-local opt, given = lstm.args{
-  about = "Learn a series of numbers from a CSV file and forecast its next value from the last few.",
-  {"file", help = "CSV file with one row for each time step, oldest first"},
-  {"--column", type = "string", value = "NAME",
-    help = "what to forecast: a column's name or number (default: the only column of numbers)"},
+local opt, given = lstm.args(programs.with({
+  about = "Learn a series of numbers from a CSV file and forecast what comes next from the last few rows.",
+  examples = {
+    {"series.csv --out series.safetensors --plot forecast.svg", "learn, test, forecast the next value, draw the test"},
+    {"series.csv --load series.safetensors --next 12", "twelve rows ahead, each from the ones before"},
+    {"air.csv --columns temp,dew,wind --target temp --steps 6", "learn from three columns, six rows at once"},
+  },
+  {"file", optional = true, help = "CSV file with one row for each time step"},
+  {"--target", type = "string", value = "NAME", alias = {"--column"},
+    help = "what to forecast: a column's name or number, or several (A,B); default: the first that measures something"},
+  {"--columns", type = "string", value = "A,B,C", help = "what to learn from (default: the target alone)"},
+  {"--binary", flag = true,
+    help = "the target is 0 or 1: forecast how likely 1 is (known by itself if there is nothing else)"},
   {"--no-header", flag = true, help = "the first line is data, not names (known by itself if it has only numbers)"},
-  {"--missing", default = "error", choices = {"error", "interpolate", "drop"}, help = "what to do with empty cells"},
+  {"--missing", default = "auto", choices = {"auto", "error", "interpolate", "drop"},
+    help = "what to do with empty cells; auto interpolates and says so"},
   {"--look-back", default = 10, min = 1, help = "rows that a forecast is made from"},
   {"--ahead", default = 1, min = 1, help = "how many rows ahead the forecast is"},
-  {"--hidden", default = 50, min = 1, help = "cells"},
-  {"--epochs", default = 50, min = 1, help = "times the data are gone through; with --resume, the total"},
+  {"--steps", default = 1, min = 1, help = "how many rows the model forecasts at once"},
+  {"--next", type = "integer", min = 1,
+    help = "how many rows to forecast after the last; more than --steps: from its own forecasts (default --steps)"},
+  {"--hidden", default = 50, min = 1, help = "cells per layer"},
+  {"--layers", default = 1, min = 1, max = 16, help = "LSTM layers"},
+  {"--dropout", type = "number", default = 0, min = 0, below = 1, help = "share of values dropped while training"},
+  {"--scale", default = "minmax", choices = {"minmax", "zscore", "none"}, help = "what is done to each column first"},
+  {"--scale-all", flag = true, help = "measure that on all rows, as some tutorials do, not only on the learned ones"},
+  {"--epochs", type = "integer", min = 1,
+    help = "times the data are gone through; with --resume, the total (default 50, more for few rows, fewer for many)"},
   {"--batch", default = 32, min = 1, help = "windows for each training step"},
   {"--lr", default = 1e-3, above = 0, help = "learning rate"},
+  {"--epsilon", type = "number", default = 1e-8, above = 0, help = "Adam's"},
   {"--clip", type = "number", default = 0, min = 0, help = "largest gradient norm, 0 = any"},
-  {"--init", default = "default", choices = {"default", "pytorch"}, help = "how weights begin"},
-  {"--seed", default = 1, min = 0, help = "where random numbers begin"},
   {"--test", default = 0.2, above = 0, below = 1, help = "share of the rows, at the end, to test on"},
   {"--val", type = "number", default = 0, min = 0, below = 1,
     help = "share of the other rows, at their end, to choose the best epoch by; 0 = the last epoch counts"},
-  {"--patience", type = "integer", min = 1, help = "stop after so many epochs without an improvement"},
-  {"--out", type = "string", value = "FILE", help = "save the model here"},
-  {"--load", type = "string", value = "MODEL",
-    help = "do not train: forecast with a model that --out saved, and test it if there are enough rows"},
-  {"--checkpoint", type = "string", value = "FILE", help = "save the run here, to resume it"},
-  {"--resume", type = "string", value = "FILE",
-    help = "go on exactly where a checkpoint stopped, with the options it was made with; the run goes on being saved" ..
-      " there unless --checkpoint names another file"},
-  {"--plot", type = "string", value = "FILE", help = "draw the test part here, as in forecast.svg"},
-  {"--plot-rows", default = 400, min = 2, help = "how many of the last test rows to draw"},
-  {"--loss-plot", type = "string", value = "FILE", help = "draw the loss here, as in loss.svg"},
-  {"--verbose", default = 1, min = 0, max = 2, help = "0 no progress, 1 a line, 2 a line for each epoch"},
-}
+  {"--tutorial", flag = true,
+    help = "the loss of every second epoch on stdout, and a picture, forecast.svg; without FILE a sine with noise"},
+  {"--plot", type = "string", value = "FILE", help = "draw the test part and what comes next here, as in forecast.svg"},
+  {"--plot-rows", default = 400, min = 2, help = "how many of the last rows to draw"},
+}, "patience", "init", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "verbose"))
 
 -- What shapes the model and the run: kept in the model file, so that --resume needs none of it again.
-local kept = {"missing", "no_header", "look_back", "ahead", "hidden", "epochs", "batch", "lr", "clip", "init", "seed",
-  "test", "val", "patience"}
+local kept = {"missing", "no_header", "look_back", "ahead", "steps", "hidden", "layers", "dropout", "scale",
+  "scale_all", "epochs", "batch", "lr", "epsilon", "clip", "init", "seed", "test", "val", "patience", "binary",
+  "tutorial"}
 
 -- What a resumed run is to be told again.
-local unkept = {"out", "plot", "plot_rows", "loss_plot", "verbose"}
+local unkept = {"next", "out", "plot", "plot_rows", "loss_plot", "verbose"}
 
 local stop = lstm.args.stop
-
-local program = require "lstm.program"(opt, given, unkept)
-local need, position_of = program.need, program.position_of
+local program = programs(opt, given, unkept)
+local need = program.need
 
 local function say(...) program:say(...) end
 
--- The model of --resume or --load, and its options for all that the command line leaves open.
-local function open_model(path, free)
-  local model = need(lstm.load(path))
-  local meta = model.meta
-  if not meta.forecast or not meta.column or not meta.scale then stop(path .. " was not made by this script") end
-  if opt.resume and not position_of(model) then
-    stop(path .. " is a model, not a checkpoint of a run: --load forecasts with it, --checkpoint makes the other")
-  end
-  program:check_conflict(path, meta.forecast, free)
-  lstm.args.recall(opt, given, meta.forecast)
-  opt.column = opt.column or meta.column
-  return model
+-- "a, b" -> {"a", "b"}
+local function names_of(text)
+  if not text then return nil end
+  local names = {}
+  for name in text:gmatch("[^,]+") do names[#names + 1] = name:match("^%s*(.-)%s*$") end
+  return names
 end
 
--- A run that is resumed needs something left to do.
-local function check_epochs(model, count)
-  local per_epoch = math.ceil(count / opt.batch)
-  local done, due = position_of(model)
-  local total = opt.epochs * per_epoch
-  if total < done or total == done and not due then
-    stop(("%s is already at epoch %d; --epochs counts from the beginning, so %d leaves nothing to do"):format(
-      opt.resume, math.floor(done / per_epoch), opt.epochs))
+local function contains(list, name)
+  for _, one in ipairs(list) do
+    if one == name then return true end
   end
+  return false
 end
 
--- The rows of the one column to forecast.
-local function read_rows()
+-- [Data]
+
+-- The tutorial's series where there is no file: a sine with a little noise.
+local function sine()
+  local rng, values = lstm.rng(opt.seed), {}
+  for i = 1, 1000 do values[i] = {math.sin(i / 8) + 0.1 * (rng:uniform() - 0.5)} end
+  say("no FILE: a sine with a little noise, 1000 rows")
+  return {rows = lstm.table(lstm.array(values), {"sine"}), columns = {"sine"}, targets = {"sine"}}
+end
+
+-- The rows to learn from or to forecast. targets, columns: names, nil where nothing was said.
+local function read_data(targets, columns)
+  if not opt.file then return sine() end
   local header = nil
   if opt.no_header then header = false end
-  local rows, message = lstm.csv(opt.file, {columns = opt.column and {opt.column} or nil, missing = opt.missing,
-    header = header})
-  if not rows then
-    stop((message:gsub("%(missing = .*%)", "(--missing interpolate or --missing drop accepts that)")))
+  if targets and not columns then
+    columns = targets
+  elseif targets then
+    local all = {}
+    for _, name in ipairs(columns) do all[#all + 1] = name end
+    for _, name in ipairs(targets) do
+      if not contains(all, name) then all[#all + 1] = name end
+    end
+    columns = all
   end
-  if rows.width > 1 then
-    stop(("%s has %d columns of numbers (%s): say which one with --column"):format(opt.file, rows.width,
-      table.concat(rows.columns, ", ")))
+  local how = {targets = targets, columns = columns, header = header, missing = opt.missing}
+  return need(series.read(opt.file, how, say))
+end
+
+-- Whether the targets are zeros and ones, and nothing else.
+local function is_binary(data)
+  for _, name in ipairs(data.targets) do
+    local column = data.rows:column(name)
+    local squares = column * column - column
+    if squares:min() ~= 0 or squares:max() ~= 0 or column:min() == column:max() then return false end
   end
-  local column = rows.columns[1]
-  if rows.header and tonumber(column) then
-    say('"%s" in the first line of %s was taken for a name; --no-header takes that line as data', column, opt.file)
+  return true
+end
+
+local function check_binary(data)
+  local found = is_binary(data)
+  local names = table.concat(data.targets, " and ")
+  if opt.binary and not found then
+    stop(("--binary: column %s must have zeros and ones only, and both of them"):format(names))
+  elseif found and not opt.binary then
+    say("%s has zeros and ones only: forecasting how likely a 1 is (--binary)", names)
   end
-  return rows, column
+  opt.binary = found
+end
+
+-- How many rows each part has, and what it needs.
+local function lengths_of(rows)
+  local known = math.floor(#rows * (1 - opt.test) + 1e-6)
+  local learned = opt.val > 0 and math.floor(known * (1 - opt.val) + 1e-6) or known
+  return learned, known
 end
 
 -- The option that leaves too few rows: the one that is furthest from what is usual.
 local function check_length(rows)
-  local known = math.floor(#rows * (1 - opt.test))
-  local learned = math.floor(#rows * (1 - opt.test) * (1 - opt.val))
-  local needed = opt.look_back + opt.ahead
-  if learned >= needed and known < #rows and (opt.val == 0 or learned < known) then return end
+  local learned, known = lengths_of(rows)
+  local needed = opt.look_back + opt.ahead + opt.steps - 1
+  if learned >= needed and #rows - known >= opt.steps and (opt.val == 0 or known - learned >= opt.steps) then return end
   local blame = ("--look-back %d"):format(opt.look_back)
   if opt.ahead > opt.look_back then blame = ("--ahead %d"):format(opt.ahead) end
-  if #rows * 0.8 >= needed then
+  if opt.steps > math.max(opt.look_back, opt.ahead) then blame = ("--steps %d"):format(opt.steps) end
+  if #rows * 0.8 >= needed and #rows * 0.2 >= opt.steps then
     blame = ("--test %g"):format(opt.test)
     if opt.val > 0 and known >= needed then blame = ("--val %g"):format(opt.val) end
   end
-  stop(("%s has %d rows, too few for %s: %d of them are left to learn from, at least %d are needed"):format(opt.file,
-    #rows, blame, learned, needed))
+  stop(("%s has %d rows, too few for %s: %d of them are left to learn from, at least %d are needed"):format(
+    opt.file or "the sine", #rows, blame, learned, needed))
+end
+
+-- [Learning]
+
+-- What scales the columns; zeros and ones stay what they are.
+local function new_scaler(data, learned)
+  if opt.scale == "none" then return nil end
+  local scale = lstm[opt.scale](opt.scale_all and data.rows or data.rows:slice(1, learned))
+  for _, name in ipairs(opt.binary and data.targets or {}) do scale.offset[name], scale.factor[name] = 0, 1 end
+  return scale
+end
+
+local function shape_of(data, before)
+  return {look_back = opt.look_back, ahead = opt.ahead, steps = opt.steps, target = data.targets, before = before}
+end
+
+-- The windows to learn from, and those to choose by (or nil).
+local function make_sets(data)
+  local learned, known = lengths_of(data.rows)
+  local scale = new_scaler(data, learned)
+  local rows = scale and scale:apply(data.rows) or data.rows
+  local train = rows:slice(1, learned)
+  local validation = learned < known and rows:slice(learned + 1, known):windows(shape_of(data, train)) or nil
+  return train:windows(shape_of(data)), validation
+end
+
+local function new_model(data)
+  local layers = {input = #data.columns, output = #data.targets * opt.steps, init = opt.init, seed = opt.seed,
+    loss = opt.binary and "binary_cross_entropy" or "mse"}
+  for _ = 1, opt.layers do
+    layers[#layers + 1] = lstm.lstm(opt.hidden)
+    if opt.dropout > 0 then layers[#layers + 1] = lstm.dropout(opt.dropout) end
+  end
+  return lstm.model(layers)
+end
+
+-- At each epoch: without a part to choose by, the weights of the last one are those that count.
+local function on_epoch(validation)
+  return function(row, _, trainer)
+    if opt.tutorial and row.epoch % 2 == 0 then
+      io.write(("epoch %d loss %.6f\n"):format(row.epoch, row.loss))
+      io.flush()
+    end
+    if not validation then trainer:keep_best() end
+  end
+end
+
+local function tell_kept(history, validation)
+  if not validation then
+    say("kept: the weights of the last epoch, %d", history[#history].epoch)
+  elseif history.best == #history then
+    say("kept: the weights of the last epoch, %d, the best on the validation part", history[#history].epoch)
+  end
+end
+
+local function learn(model, data)
+  local train, validation = make_sets(data)
+  program:choose_epochs(#train, 50, opt.tutorial and 0 or 1000, opt.tutorial and math.huge or 20000)
+  model.meta.forecast = lstm.args.keep(opt, kept)
+  local _, known = lengths_of(data.rows)
+  say("%s: %d rows of %s%s; %d windows to learn from, %d to test on; %d parameters, %d epochs", opt.file or "sine",
+    #data.rows, table.concat(data.columns, ", "), #data.columns > #data.targets and
+    (", to forecast %s"):format(table.concat(data.targets, ", ")) or "", #train, #data.rows - known - opt.steps + 1,
+    model:parameters(), opt.epochs)
+  if opt.resume then program:check_epochs(model, #train) end
+  program:warn_unsaved()
+  local history = program:fit(model, train, {
+    validation = validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, epsilon = opt.epsilon,
+    clip = opt.clip, seed = opt.seed, patience = opt.patience, checkpoint = opt.checkpoint or opt.resume,
+    resume = opt.resume, verbose = opt.verbose, on_epoch = on_epoch(validation),
+  }, {y = opt.binary and "nats per row" or "mean squared error, scaled", log = true})
+  tell_kept(history, validation)
 end
 
 -- [Results]
 
--- Predictions, measured values and persistence for a set of windows, in the unit of the column.
-local function judge(model, scale, set, column)
-  return {
-    guess = scale:undo(model:predict(set), column), truth = scale:undo(set:targets(), column),
-    naive = scale:undo(set:last(column), column),
-  }
+-- Forecasts of the rows after `known`, what was measured, and persistence: arrays [n][steps * targets], in the units of
+-- the columns.
+local function judge(model, data, known)
+  local rows = data.rows:slice(math.max(1, known - opt.look_back - opt.ahead + 2), #data.rows)
+  local windows = rows:windows(shape_of(data))
+  return {guess = model:predict(rows), truth = windows:targets(), naive = windows:last(), first = known + 1}
 end
 
-local function draw_forecast(result, column)
+-- The numbers of one target and step: an array [n].
+local function part(values, data, k, step)
+  local n, width = values:shape()
+  return values:reshape{n, width or 1}:column((step - 1) * #data.targets + k)
+end
+
+-- What follows the last row: a table of rows and, where the series has dates, their days.
+local function forecast(model, data)
+  local own = model.pipeline
+  local reach = opt.ahead + opt.steps - 1
+  local count = opt.next or reach
+  if count > reach and #own.targets < #own.columns then
+    stop(("--next %d goes beyond the %d row%s that the model forecasts at once, and it does not forecast all of the " ..
+      "columns that it reads (%s): train with --steps %d, or with --target %s"):format(count, reach,
+      reach == 1 and "" or "s", table.concat(own.columns, ", "), count, table.concat(own.columns, ",")))
+  end
+  return model:forecast(data.rows, count), data.days and series.after(data.days, count) or nil
+end
+
+local function shown(value) return opt.binary and ("%.1f %% likely 1"):format(100 * value) or ("%.6g"):format(value) end
+
+local function called(name) return tonumber(name) and "column " .. name or name end
+
+local function print_next(data, rows, days)
+  local columns = {}
+  for k, name in ipairs(data.targets) do columns[k] = rows:column(name) end
+  if #rows == 1 or opt.ahead > 1 and opt.steps == 1 and not opt.next then
+    for k, name in ipairs(data.targets) do
+      print((#rows == 1 and "next value of %s: %s" or "value of %s, " .. #rows .. " rows after the last: %s"):format(
+        called(name), shown(columns[k][#rows])))
+    end
+    return
+  end
+  print(("next %d rows of %s:"):format(#rows, table.concat(data.targets, ", ")))
+  for i = 1, #rows do
+    local words = {}
+    for k in ipairs(data.targets) do words[k] = shown(columns[k][i]) end
+    print(("  %s  %s"):format(days and series.date(days[i]) or "+" .. i, table.concat(words, "  ")))
+  end
+end
+
+-- Test rows and, after them, what comes next, which nobody has measured yet.
+local function draw(result, data, rows, days)
   if not opt.plot then return end
-  local n = #result.truth
-  local count = math.min(n, opt.plot_rows)
-  local title = ("%s: forecast %d %s ahead"):format(column, opt.ahead, opt.ahead == 1 and "row" or "rows")
-  if count < n then title = title .. (", the last %d of %d test rows"):format(count, n) end
-  local places = {}
-  for i = 1, count do places[i] = n - count + i end
-  need(lstm.plot{
-    file = opt.plot, title = title, x = "row of the test part", y = column,
-    {result.guess:slice(-count, -1), x = places, name = "forecast"},
-    {result.truth:slice(-count, -1), x = places, name = "measured", style = "muted"},
-  })
+  local lists = {}
+  for _, name in ipairs{"truth", "guess", "naive"} do lists[name] = part(result[name], data, 1, 1):totable() end
+  local n, dates = #lists.truth, data.days and {} or nil
+  for i = 1, n do
+    if dates then dates[i] = data.days[result.first + i - 1] end
+  end
+  local coming = rows:column(data.targets[1])
+  if opt.steps == 1 and (days or not dates) then
+    for i = 1, #rows do
+      lists.truth[n + i], lists.naive[n + i], lists.guess[n + i] = 0 / 0, 0 / 0, coming[i]
+      if dates then dates[n + i] = days[i] end
+    end
+  end
+  local name = called(data.targets[1])
+  need(lstm.plot.forecast(opt.plot, {
+    truth = lists.truth, guess = lists.guess, naive = lists.naive, dates = dates, last = opt.plot_rows,
+    title = ("%s: forecast %d %s ahead"):format(name, opt.ahead, opt.ahead == 1 and "row" or "rows"),
+    x = not dates and "row of the test part" or nil, y = name,
+  }))
   say("plot: %s", opt.plot)
 end
 
-local function print_next(model, scale, rows, column)
-  local latest = scale:apply(rows:slice(-opt.look_back)).data:reshape{1, opt.look_back, 1}
-  local what = tonumber(column) and "column " .. column or column
-  local when = opt.ahead == 1 and "next value of " .. what or
-    ("value of %s, %d rows after the last"):format(what, opt.ahead)
-  print(("%s: %.6g"):format(when, scale:undo(model:predict(latest), column)[1][1]))
+-- The same in the terminal.
+local function chart(result, data)
+  if opt.verbose == 0 or opt.plot or not rawget(lstm, "chart") and not lstm.chart then return end
+  local function tail(values)
+    local list = part(values, data, 1, 1)
+    return list:slice(-math.min(#list, 100), -1)
+  end
+  say("%s", lstm.chart({tail(result.truth), tail(result.guess)}, {height = 12,
+    title = ("%s: measured and forecast, the last test rows (--plot FILE.svg draws it)"):format(
+      called(data.targets[1]))}))
 end
 
-local function print_error(result)
-  local error_of_model, naive = lstm.rmse(result.guess, result.truth), lstm.rmse(result.naive, result.truth)
-  local gain = 100 * (1 - error_of_model / naive)
+-- Shares of right answers, for zeros and ones.
+local function print_shares(result, data, k)
+  local truth, guess, naive, ones = {}, {}, {}, 0
+  for step = 1, opt.steps do
+    local t, g = part(result.truth, data, k, step), part(result.guess, data, k, step)
+    local n = part(result.naive, data, k, step)
+    for i = 1, #t do
+      truth[#truth + 1], guess[#guess + 1], naive[#naive + 1] = t[i], g[i] >= 0.5 and 1 or 0, n[i]
+      ones = ones + t[i]
+    end
+  end
+  local metrics = lstm.metrics
+  for _, list in ipairs{truth, naive} do
+    for i, value in ipairs(list) do list[i] = value >= 0.5 and 1 or 0 end
+  end
+  local right, same = metrics.accuracy(truth, guess), metrics.accuracy(truth, naive)
+  local most = math.max(ones, #truth - ones) / #truth
+  say("%s: %.1f %% of the test rows are %d; always to say so is right as often", called(data.targets[k]), 100 * most,
+    ones * 2 > #truth and 1 or 0)
+  if right <= math.max(most, same) then
+    say("the model is no better than that: try --look-back with a whole season of rows, more --columns, or --epochs")
+  end
+  local f1 = contains(truth, 1) and metrics.f1(truth, guess, 1) or 0
+  return ("test accuracy %.1f %% F1 %.3f persistence %.1f %%"):format(100 * right, f1 == f1 and f1 or 0, 100 * same)
+end
+
+-- Root mean squared errors of the model and of persistence; of all steps together.
+local function errors_of(result, data, k)
+  local sums, each = {0, 0}, {}
+  for step = 1, opt.steps do
+    local truth = part(result.truth, data, k, step)
+    local mine = lstm.rmse(part(result.guess, data, k, step), truth)
+    local naive = lstm.rmse(part(result.naive, data, k, step), truth)
+    sums[1], sums[2], each[step] = sums[1] + mine ^ 2, sums[2] + naive ^ 2, {mine, naive}
+  end
+  return math.sqrt(sums[1] / opt.steps), math.sqrt(sums[2] / opt.steps), each
+end
+
+local function tell_gain(mine, naive)
+  local gain = 100 * (1 - mine / naive)
   if gain > 0 then
     say("the model's error is %.0f %% smaller than that of persistence (repeating the last value)", gain)
   else
     say("the model is no better than persistence (repeating the last value): try --look-back with a whole season of " ..
       "rows, more --epochs, or another --lr")
   end
-  print(("test RMSE %.3f persistence %.3f"):format(error_of_model, naive))
 end
 
--- --load: the next value, and the error on the last rows where there are enough.
-local function forecast_and_exit()
-  program:check_load_options{"file", "load", "column", "no_header", "missing", "look_back", "ahead", "hidden", "test",
-    "plot", "plot_rows", "verbose"}
-  local model = open_model(opt.load, {"test", "missing", "no_header"})
-  local column, scale = model.meta.column, model.meta.scale
-  local rows = read_rows()
-  if rows.columns[1] ~= column then rows = lstm.table(rows.data, {column}) end      -- asked for by --column
-  if #rows < opt.look_back then
-    stop(("%s has %d rows, too few: the model looks at the last %d"):format(opt.file, #rows, opt.look_back))
+local function print_errors(result, data, k)
+  local mine, naive, each = errors_of(result, data, k)
+  if opt.steps > 1 then
+    for step, pair in ipairs(each) do
+      if step <= 3 or step == opt.steps then
+        print(("step %d of %s: RMSE %.3f persistence %.3f"):format(step, called(data.targets[k]), pair[1], pair[2]))
+      elseif step == 4 then
+        print("...")
+      end
+    end
   end
-  print_next(model, scale, rows, column)
-  local span = opt.look_back + opt.ahead - 1
-  if math.floor(#rows * (1 - opt.test)) < math.max(1, span) or math.ceil(#rows * opt.test) < 1 then
-    say("%s has %d rows, too few to test the model on", opt.file, #rows)
-    os.exit(0, true)
+  if k == 1 then tell_gain(mine, naive) end
+  return ("test RMSE %.3f persistence %.3f"):format(mine, naive)
+end
+
+-- The last line is that of the first target.
+local function print_results(result, data)
+  for k = #data.targets, 1, -1 do
+    local line = (opt.binary and print_shares or print_errors)(result, data, k)
+    print(k == 1 and line or called(data.targets[k]) .. ": " .. line)
   end
-  local known, test = rows:split(1 - opt.test)
-  local result = judge(model, scale, scale:apply(test):windows{look_back = opt.look_back, ahead = opt.ahead,
-    target = column, before = scale:apply(known)}, column)
-  draw_forecast(result, column)
-  print_error(result)
+end
+
+local function finish(model, data, known)
+  local rows, days = forecast(model, data)
+  if not known then return print_next(data, rows, days) end
+  local result = judge(model, data, known)
+  draw(result, data, rows, days)
+  chart(result, data)
+  print_next(data, rows, days)
+  print_results(result, data)
+end
+
+-- [The program]
+
+-- Rows of the columns that a model reads. One column may have another name here.
+local function read_for(model)
+  local own = model.pipeline
+  if given.columns then
+    stop("--columns are those that the model has learned from: " .. table.concat(own.columns, ","))
+  end
+  local wanted = given.target and names_of(opt.target) or own.targets
+  if #own.columns > 1 and table.concat(wanted, ",") ~= table.concat(own.targets, ",") then
+    stop(("--target %s conflicts with --target %s, which the model was made with"):format(opt.target,
+      table.concat(own.targets, ",")))
+  end
+  local data = read_data(#own.columns == 1 and wanted or own.targets, #own.columns > 1 and own.columns or nil)
+  if #own.columns == 1 and data.rows.columns[1] ~= own.columns[1] then
+    data.rows = lstm.table(data.rows.data, {own.columns[1]})
+  end
+  data.columns, data.targets = own.columns, own.targets
+  return data
+end
+
+-- --load: what comes next, and the error on the last rows where there are enough.
+local function load_and_exit()
+  program:check_load_options{"file", "load", "target", "no_header", "missing", "look_back", "ahead", "steps", "next",
+    "hidden", "test", "plot", "plot_rows", "verbose"}
+  local model = program:open(opt.load, "forecast")
+  if not model.pipeline then stop(opt.load .. " was not made by this script") end
+  program:check_conflict(opt.load, model.meta.forecast, {"test", "missing", "no_header"})
+  lstm.args.recall(opt, given, model.meta.forecast)
+  local data = read_for(model)
+  local needed = opt.look_back + opt.ahead - 1
+  if #data.rows < needed then
+    stop(("%s has %d rows, too few: the model looks at the last %d"):format(opt.file, #data.rows, needed))
+  end
+  local _, known = lengths_of(data.rows)
+  if known < needed or #data.rows - known < opt.steps then
+    say("%s has %d rows, too few to test the model on", opt.file, #data.rows)
+    known = nil
+  end
+  finish(model, data, known)
   os.exit(0, true)
 end
 
+if not opt.file and not opt.tutorial and not opt.resume then stop("FILE is missing", 2) end
+if opt.tutorial and not opt.load then opt.plot = opt.plot or "forecast.svg" end
 program:check_writable{"out", "checkpoint", "plot", "loss_plot"}
-if opt.load then forecast_and_exit() end
-local model = opt.resume and open_model(opt.resume, {"epochs", "patience"})
-local rows, column = read_rows()
-if opt.resume and column ~= model.meta.column then
-  stop(("--column %s conflicts with --column %s, which %s was made with"):format(column, model.meta.column, opt.resume))
-end
-check_length(rows)
-
-local known, test = rows:split(1 - opt.test)
-local train, validation = known, nil
-if opt.val > 0 then train, validation = known:split(1 - opt.val) end
-local scale = lstm.minmax(train)                            -- fitted on the training part only
-
--- The windows of a part; the first ones reach back into the rows before it.
-local function windows(part, before)
-  return scale:apply(part):windows{look_back = opt.look_back, ahead = opt.ahead, target = column,
-    before = before and scale:apply(before)}
-end
-
-model = model or lstm.model{input = 1, lstm.lstm(opt.hidden), output = 1, loss = "mse", init = opt.init,
-  seed = opt.seed}
-model.meta.forecast, model.meta.column, model.meta.scale = lstm.args.keep(opt, kept), column, scale
-
--- Without a part to choose by, the weights of the last epoch are the ones that count.
-local function keep_last(_, _, trainer) trainer:keep_best() end
-
-local set, test_set = windows(train), windows(test, known)
-say("%s: %d rows of %s; %d windows to learn from, %d to test on; %d parameters", opt.file, #rows, column, #set,
-  #test_set, model:parameters())
-if opt.resume then check_epochs(model, #set) end
-program:warn_unsaved()
-local history = program:fit(model, set, {
-  validation = validation and windows(validation, train), epochs = opt.epochs, batch = opt.batch, lr = opt.lr,
-  clip = opt.clip, seed = opt.seed, patience = opt.patience, checkpoint = opt.checkpoint or opt.resume,
-  resume = opt.resume, verbose = opt.verbose,
-  on_epoch = not validation and keep_last or nil,
-}, {y = "mean squared error, scaled", log = true})
-
-if validation and history.best == #history then
-  say("kept: the weights of the last epoch, %d, the best on the validation part", history[#history].epoch)
-elseif not validation then
-  say("kept: the weights of the last epoch, %d", history[#history].epoch)
-end
-local result = judge(model, scale, test_set, column)
-draw_forecast(result, column)
-print_next(model, scale, rows, column)
-print_error(result)
+if opt.load then load_and_exit() end
+local model = opt.resume and program:reopen("forecast", {"epochs", "patience"})
+local data = model and read_for(model) or read_data(names_of(opt.target), names_of(opt.columns))
+if not model then check_binary(data) end
+check_length(data.rows)
+model = model or new_model(data)
+learn(model, data)
+finish(model, data, select(2, lengths_of(data.rows)))

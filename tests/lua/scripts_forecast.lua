@@ -29,7 +29,7 @@ function TestForecast.testPlotsAndModel()
   lu.assertEquals(err, "")
   lu.assertStrContains(assert(lstm.readfile(forecast)), ">measured<")
   lu.assertStrContains(assert(lstm.readfile(loss)), ">validation<")
-  lu.assertEquals(assert(lstm.load(out)).meta.column, "Temp")
+  lu.assertEquals(assert(lstm.load(out)).pipeline.targets, {"Temp"})
 end
 
 function TestForecast.testResumeIsTheSameRun()
@@ -39,23 +39,6 @@ function TestForecast.testResumeIsTheSameRun()
   local got, err = run("scripts/forecast.lua " .. csv .. " --resume " .. half .. " --epochs 2 --verbose 0")
   lu.assertEquals(err, "")
   lu.assertEquals(got, expected)
-end
-
-function TestForecast.testFailures()
-  local bad = with("Date,Temp\na,1\nb,2\nc,hot\n", ".csv")
-  check_failure("scripts/forecast.lua " .. bad, bad .. ':4: column "Temp": "hot" is not a number')
-  check_failure("scripts/forecast.lua " .. csv .. " --column temp", 'unknown column "temp", did you mean "Temp"?')
-  check_failure("scripts/forecast.lua " .. with("a,b\n1,2\n"), "2 columns of numbers (a, b): say which one")
-  check_failure("scripts/forecast.lua " .. with("a\n1\n2\n3\n"), "too few")
-  check_failure("scripts/forecast.lua no/such/file.csv", "cannot read no/such/file.csv")
-  check_failure("scripts/forecast.lua " .. with(""), "is empty")
-  check_failure("scripts/forecast.lua " .. csv .. " --epoch 3", "did you mean --epochs?", 2)
-  check_failure("scripts/forecast.lua " .. csv .. " --test 0.9999", "too few for --test 0.9999: 0 of them")
-  check_failure("scripts/forecast.lua " .. csv .. " --val 0.9999", "too few for --val 0.9999: 0 of them")
-  check_failure("scripts/forecast.lua " .. with("a\n1\n2\n3\n") .. " --ahead 200", "too few for --ahead 200")
-  check_failure("scripts/forecast.lua " .. with("a,b\nx,1\ny,\n"),
-    'column "b": the value is missing (--missing interpolate or --missing drop accepts that)')
-  check_failure("scripts/forecast.lua " .. csv .. " --plot tests", "--plot tests is a folder")
 end
 
 function TestForecast.testHeaderAndColumns()
@@ -80,7 +63,7 @@ function TestForecast.testLoad()
   local load = "scripts/forecast.lua " .. csv .. " --load " .. model
   local out, err, code = run(load .. " --verbose 0 --plot " .. svg)
   lu.assertEquals({out, err, code}, {said, "", 0})
-  lu.assertStrContains(assert(lstm.readfile(svg)), "the last 400 of 730 test rows")
+  lu.assertStrContains(assert(lstm.readfile(svg)), "the last 400 of 731")
   local few = with("day,T\n" .. ("x,10\n"):rep(12))
   out, err = run("scripts/forecast.lua " .. few .. " --column T --load " .. model)
   lu.assertStrMatches(out, "next value of Temp: %d+%.%d+\n")
@@ -115,4 +98,131 @@ function TestForecast.testTellsWhatItMeans()
   lu.assertStrContains(err, "kept: the weights of the last epoch, 12\n")
 end
 
-programs.finish{TestForecast = TestForecast}
+-- A CSV file of `count` rows; cells(i) gives the cells of row i.
+local function table_of(header, count, cells, separator)
+  local lines = {header}
+  for i = 1, count do lines[#lines + 1] = table.concat({cells(i)}, separator or ",") end
+  return with(table.concat(lines, "\n") .. "\n", ".csv")
+end
+
+-- Two columns of which the second follows the first two rows later.
+local function pair(count)
+  return table_of("lead;late", count, function(i)
+    return ("%.3f"):format(math.sin(i * i)), ("%.3f"):format(math.sin((i - 2) * (i - 2)))
+  end, ";")
+end
+
+function TestForecast.testSeveralColumns()
+  local file, model = pair(300), path()
+  local options = "scripts/forecast.lua " .. file .. " --look-back 3 --hidden 16 --epochs 60 --lr 0.01 --seed 2 "
+  local out, err = run(options .. "--columns lead,late --target late --out " .. model)
+  lu.assertStrContains(err, "300 rows of lead, late, to forecast late; 237 windows to learn from, 60 to test on")
+  local rmse, naive = out:match("test RMSE (%S+) persistence (%S+)")
+  lu.assertTrue(tonumber(rmse) < 0.3 * tonumber(naive), out)
+  local load = "scripts/forecast.lua " .. file .. " --verbose 0 --load " .. model
+  lu.assertEquals((run(load)), out)
+  check_failure(load .. " --next 4", "--next 4 goes beyond the 1 row that the model forecasts at once")
+  check_failure(load .. " --target lead", "--target lead conflicts with --target late, which the model was made with")
+  check_failure("scripts/forecast.lua " .. csv .. " --load " .. model, 'unknown column "lead"')
+  check_failure(load .. " --columns lead", "--columns has no effect with --load")
+  out, err = run(options .. "--epochs 2")
+  lu.assertStrContains(err, "has 2 columns of numbers (lead, late): forecasting lead from itself; --target NAME")
+  lu.assertStrContains(out, "next value of lead: ")
+  out = run(options .. "--epochs 2 --target lead,late --next 3 --verbose 0")
+  lu.assertStrMatches(out, "next 3 rows of lead, late:\n  %+1  %S+  %S+\n  %+2  %S+  %S+\n  %+3  %S+  %S+\n" ..
+    "late: test RMSE %S+ persistence %S+\ntest RMSE %S+ persistence %S+\n")
+end
+
+function TestForecast.testSeveralSteps()
+  local model, svg = path(), path(".svg")
+  local out, err = run(("scripts/forecast.lua %s%s--steps 5 --val 0.1 --out %s --plot %s"):format(csv, quick, model,
+    svg))
+  lu.assertEquals(err, "")
+  lu.assertEquals(select(2, out:gsub("\n  %S+  %d+%.%d+", "")), 5)
+  for _, text in ipairs{"next 5 rows of Temp:\n", "\nstep 1 of Temp: RMSE ", "\nstep 3 of Temp: ",
+    "\n...\nstep 5 of Temp: "} do
+    lu.assertStrContains(out, text)
+  end
+  lu.assertStrContains(assert(lstm.readfile(svg)), "</svg>")
+  lu.assertEquals((run("scripts/forecast.lua " .. csv .. " --verbose 0 --load " .. model)), out)
+  out = run("scripts/forecast.lua " .. csv .. " --verbose 0 --load " .. model .. " --next 12")
+  lu.assertEquals(select(2, out:gsub("\n  %S+  %d+%.%d+", "")), 12)
+  out = run("scripts/forecast.lua " .. csv .. quick .. "--ahead 3")
+  lu.assertStrMatches(out, "value of Temp, 3 rows after the last: %S+\ntest RMSE .*")
+end
+
+function TestForecast.testZerosAndOnes()
+  local file = table_of("door", 200, function(i) return i % 3 == 0 and 1 or 0 end)
+  local out, err = run("scripts/forecast.lua " .. file .. " --look-back 4 --hidden 8 --epochs 40 --lr 0.02")
+  lu.assertStrContains(err, "door has zeros and ones only: forecasting how likely a 1 is (--binary)")
+  lu.assertStrMatches(out, "next value of door: %S+ %% likely 1\n" ..
+    "test accuracy 100.0 %% F1 1.000 persistence %d+%.%d %%\n")
+  check_failure("scripts/forecast.lua " .. csv .. " --binary", "--binary: column Temp must have zeros and ones")
+  local model = path()
+  local options = " --verbose 0 --binary --scale zscore --hidden 4 --epochs 2 --out "
+  out = run("scripts/forecast.lua " .. file .. options .. model)
+  lu.assertEquals((run("scripts/forecast.lua " .. file .. " --verbose 0 --load " .. model)), out)
+end
+
+function TestForecast.testTutorial()
+  local svg = path(".svg")
+  local out, err = run("scripts/forecast.lua --tutorial --epochs 5 --hidden 4 --verbose 0 --plot " .. svg)
+  lu.assertEquals(err, "")
+  lu.assertStrMatches(out, "epoch 2 loss %S+\nepoch 4 loss %S+\nnext value of sine: %S+\n" ..
+    "test RMSE %S+ persistence %S+\n")
+  lu.assertStrContains(assert(lstm.readfile(svg)), ">measured<")
+  err = select(2, run("scripts/forecast.lua " .. csv .. " --tutorial --epochs 1 --plot " .. svg))
+  lu.assertStrContains(err, "2910 windows to learn from, 730 to test on; 10451 parameters")
+end
+
+-- What a newcomer's file may look like.
+function TestForecast.testRealFiles()
+  local small_run = " --hidden 2 --epochs 1 --look-back 3"
+  local gaps = table_of("id;when;price", 40, function(i) return i, "x" .. i, i % 9 == 5 and "" or i % 7 + 0.5 end, ";")
+  local out, err = run("scripts/forecast.lua " .. gaps .. small_run)
+  lu.assertStrContains(err, gaps .. ':6: column "price": the value is missing: gaps are filled on the straight line')
+  lu.assertStrContains(err, "has 2 columns of numbers (id, price): forecasting price from itself")
+  lu.assertStrContains(out, "next value of price: ")
+  check_failure("scripts/forecast.lua " .. gaps .. small_run .. " --verbose 0 --missing error",
+    'column "price": the value is missing (--missing interpolate or drop accepts that)')
+  err = select(2, run("scripts/forecast.lua " .. gaps .. small_run .. " --missing drop"))
+  lu.assertStrContains(err, "36 rows of price")
+  local quoted = with("\239\187\191\"open, \"\"x\"\"\",Close\r\n" .. ("1,2\r\n2,4\r\n"):rep(20))
+  err = select(2, run("scripts/forecast.lua " .. quoted .. small_run))
+  lu.assertStrContains(err, "40 rows of Close")
+end
+
+function TestForecast.testHelp()
+  programs.check_help("scripts/forecast.lua", {"target", "columns", "binary", "missing", "look-back", "ahead", "steps",
+    "next", "hidden", "layers", "dropout", "scale", "epochs", "batch", "lr", "clip", "test", "val", "tutorial", "plot",
+    "patience", "seed", "out", "load", "checkpoint", "resume"})
+end
+
+local TestWrongUses = {}
+
+function TestWrongUses.testFiles()
+  local bad = with("Date,Temp\na,1\nb,2\nc,hot\n", ".csv")
+  check_failure("scripts/forecast.lua " .. bad, bad .. ':4: column "Temp": "hot" is not a number')
+  check_failure("scripts/forecast.lua no/such/file.csv", "forecast.lua: cannot read no/such/file.csv: No such file")
+  check_failure("scripts/forecast.lua tests", "cannot read tests: Is a directory")
+  check_failure("scripts/forecast.lua " .. with(""), "is empty")
+  check_failure("scripts/forecast.lua " .. with("\n \n"), "is empty")
+  check_failure("scripts/forecast.lua " .. with("a,b\nx,y\nz,w\n"), "no column of numbers")
+  check_failure("scripts/forecast.lua " .. with("just a text\nof two lines\n"), "no column of numbers")
+  check_failure("scripts/forecast.lua " .. with("a\n1\n2\n3\n"), "too few")
+  check_failure("scripts/forecast.lua " .. csv .. " --plot tests", "--plot tests is a folder")
+  check_failure("scripts/forecast.lua " .. csv .. " --load " .. with("nonsense"), "this is not a safetensors file")
+end
+
+function TestWrongUses.testOptions()
+  check_failure("scripts/forecast.lua", "FILE is missing", 2)
+  check_failure("scripts/forecast.lua " .. csv .. " --column temp", 'unknown column "temp", did you mean "Temp"?')
+  check_failure("scripts/forecast.lua " .. csv .. " --columns Temp,Rain --target Temp", 'unknown column "Rain"')
+  check_failure("scripts/forecast.lua " .. csv .. " --epoch 3", "did you mean --epochs?", 2)
+  check_failure("scripts/forecast.lua " .. csv .. " --test 0.9999", "too few for --test 0.9999: 0 of them")
+  check_failure("scripts/forecast.lua " .. csv .. " --val 0.9999", "too few for --val 0.9999: 0 of them")
+  check_failure("scripts/forecast.lua " .. with("a\n1\n2\n3\n") .. " --ahead 200", "too few for --ahead 200")
+  check_failure("scripts/forecast.lua " .. with("a\n1\n2\n3\n") .. " --steps 200", "too few for --steps 200")
+end
+
+programs.finish{TestForecast = TestForecast, TestWrongUses = TestWrongUses}

@@ -1,0 +1,288 @@
+-- series.lua: a series from a CSV file, for programs that forecast: which columns are numbers, which one has dates, and
+-- what a newcomer most likely means where nothing was said.
+
+local core = require "lstm.core"
+local lstm = require "lstm"
+
+local series = {}
+
+local HEAD, LINES = 65536, 60                        -- of a file: what is looked at to tell its columns apart
+
+local function trim(text) return (text:match("^%s*(.-)%s*$")) end
+
+-- The separator that the first line uses most, outside quotes.
+local function separator_of(line)
+  local best, most = ",", 0
+  line = line:gsub('"[^"]*"', "")
+  for _, separator in ipairs{",", ";", "\t"} do
+    local _, n = line:gsub(separator, "")
+    if n > most then best, most = separator, n end
+  end
+  return best
+end
+
+-- The cells of a line; a line break in quotes is not looked for.
+local function cells_of(line, separator)
+  local cells, at = {}, 1
+  repeat
+    local last = at                                  -- where the cell ends, with its quotes
+    if line:sub(at, at) == '"' then
+      repeat last = (line:find('"', last + 1, true) or #line) + 1 until line:sub(last, last) ~= '"'
+    end
+    last = line:find(separator, last, true) or #line + 1
+    local text = line:sub(at, last - 1)
+    cells[#cells + 1] = trim((text:gsub('^"(.*)"%s*$', "%1"):gsub('""', '"')))
+    at = last + 1
+  until last > #line
+  return cells
+end
+
+local MISSING = {[""] = true, na = true, ["n/a"] = true, nan = true, null = true, none = true, ["?"] = true}
+local function is_number(cell) return tonumber(cell) ~= nil and not cell:find("[xXnN]") end
+
+local function is_date(cell)
+  return cell:find("^%d%d%d%d%-%d%d?") or cell:find("^%d%d%d%d/%d%d?/%d%d?") or
+    cell:find("^%d%d?[/.]%d%d?[/.]%d%d%d?%d?") or cell:find("^%d%d%d%d%d%d%d%dT")
+end
+
+-- What most of a column's cells are: "number", "date" or "text"; nil where all are missing. And whether all numbers go
+-- up by one, as the numbers of rows do.
+local function kind_of(rows, j)
+  local count, numbers, dates, steps, before = 0, 0, 0, 0, nil
+  for _, row in ipairs(rows) do
+    local cell = row[j] or ""
+    if not MISSING[cell:lower()] then
+      count = count + 1
+      if is_number(cell) then
+        numbers = numbers + 1
+        steps = steps + (before and tonumber(cell) == before + 1 and 1 or 0)
+        before = tonumber(cell)
+      elseif is_date(cell) then
+        dates = dates + 1
+      end
+    end
+  end
+  if count == 0 then return nil end
+  local kind = numbers * 2 > count and "number" or dates * 2 > count and "date" or "text"
+  return kind, kind == "number" and count > 3 and steps == count - 1
+end
+
+--- What is in a CSV file, from its first lines: {names =, kinds = by number, counts = (whether a column only counts),
+-- header = (whether there is one)}; or nil, message, status.
+function series.peek(path, header)
+  local file, message = io.open(path, "rb")
+  if not file then return nil, "cannot read " .. message, "io" end
+  local text = (file:read(HEAD) or ""):gsub("^\239\187\191", "")
+  file:close()
+  local rows, separator = {}, nil
+  for line in text:gmatch("[^\r\n]+") do
+    if line:find("%S") then
+      separator = separator or separator_of(line)
+      rows[#rows + 1] = cells_of(line, separator)
+    end
+    if #rows > LINES then break end
+  end
+  if #rows == 0 then return nil, path .. ": the file is empty", "format" end
+  local numbers = 0
+  for _, cell in ipairs(rows[1]) do numbers = numbers + (is_number(cell) and 1 or 0) end
+  if header == nil then header = numbers < #rows[1] end
+  local names = header and table.remove(rows, 1) or {}
+  local found = {names = names, kinds = {}, counts = {}, header = header, rows = rows}
+  for j = 1, #(rows[1] or names) do
+    if not names[j] or names[j] == "" then names[j] = tostring(j) end
+    found.kinds[j], found.counts[j] = kind_of(rows, j)
+  end
+  return found
+end
+
+-- Words that name a part of a date or a number of a row rather than a measurement.
+local calendar = {year = true, month = true, day = true, hour = true, minute = true, weekday = true, week = true,
+  quarter = true, id = true, index = true, no = true, row = true, time = true, timestamp = true, unixtime = true}
+local likely = {close = true, value = true, target = true, y = true}
+
+-- The columns of numbers, those that measure something, and the first column of dates.
+local function sort_columns(found)
+  local numbers, measured, date = {}, {}, nil
+  for j, name in ipairs(found.names) do
+    if found.kinds[j] == "number" then
+      numbers[#numbers + 1] = name
+      if not found.counts[j] and not calendar[name:lower()] then measured[#measured + 1] = name end
+    elseif found.kinds[j] == "date" then
+      date = date or name
+    end
+  end
+  return numbers, measured, date
+end
+
+-- What to forecast where nothing was said.
+local function guess_target(measured, numbers)
+  for _, name in ipairs(measured) do
+    if likely[name:lower()] then return name end
+  end
+  return measured[1] or numbers[1]
+end
+
+-- Reads the file; empty cells are refused first, so that they can be told of.
+local function read(path, opts, how, say)
+  local missing = how.missing
+  opts.missing = missing ~= "auto" and missing or "error"
+  local rows, message, status = lstm.csv(path, opts)
+  if rows or missing ~= "auto" or not message:find("the value is missing", 1, true) then
+    if message then message = message:gsub("%(missing = .*%)", "(--missing interpolate or drop accepts that)") end
+    return rows, message, status
+  end
+  say("%s: gaps are filled on the straight line between their neighbours (--missing drop leaves such rows out," ..
+    " error refuses them)", (message:gsub("%s*%(missing = .*%)", "")))
+  opts.missing = "interpolate"
+  return lstm.csv(path, opts)
+end
+
+-- The rows in the other order.
+local function reversed(rows)
+  local order = {}
+  for i = 1, #rows do order[i] = #rows + 1 - i end
+  return rows:pick(order)
+end
+
+-- Days of each row, where a column has dates that can be read and never go back; and the rows, oldest first.
+local function in_time(rows, date, how, say)
+  local days = rows:column(date)
+  local n, up, down = #days, 0, 0
+  for i = 2, n do
+    if days[i] > days[i - 1] then up = up + 1 elseif days[i] < days[i - 1] then down = down + 1 end
+  end
+  if down > up then
+    say('the newest row of %s comes first (column "%s"): read from its end', how.path, date)
+    rows = reversed(rows)
+    days, down = rows:column(date), up
+  end
+  if down > 0 then
+    say('the dates in column "%s" go back %d times: rows are taken in the order of the file', date, down)
+    return rows, nil
+  end
+  return rows, days
+end
+
+-- Rows with their dates, where the file has a column of them that can be read.
+local function read_with_dates(path, names, date, header, how, say)
+  if date then
+    local columns = {date}
+    for _, name in ipairs(names) do columns[#columns + 1] = name end
+    local opts = {columns = columns, header = header, dates = {[date] = "days"}}
+    local fine, rows = pcall(read, path, opts, how, say)
+    if fine and rows then
+      local days
+      rows, days = in_time(rows, date, how, say)
+      return rows:select(names), nil, nil, days
+    end
+  end
+  return read(path, {columns = names, header = header}, how, say)
+end
+
+--- A series from a CSV file. how: columns (a list of names, or nil), targets (likewise), header (nil: found out),
+-- missing ("auto", "error", "interpolate", "drop"); say(format, ...): where choices are told.
+-- Returns {rows =, columns =, targets =, days = (array, where there are dates), date = (its name)}; or nil, message,
+-- status.
+function series.read(path, how, say)
+  if not core.exists(path) or lstm.folder(path) then return lstm.readfile(path) end       -- fails, and says why
+  how.path = path
+  local found, message, status = series.peek(path, how.header)
+  if not found then return nil, message, status end
+  local numbers, measured, date = sort_columns(found)
+  local targets, columns = how.targets, how.columns
+  if not targets then
+    targets = {columns and columns[1] or guess_target(measured, numbers)}
+    if #targets == 0 then return nil, path .. ": no column of numbers", "format" end
+    if #(columns or numbers) > 1 then
+      local listed = table.concat(columns or numbers, ", ")
+      if columns then
+        say("forecasting %s (--target NAME chooses another of %s)", targets[1], listed)
+      else
+        say("%s has %d columns of numbers (%s): forecasting %s from itself; --target NAME chooses another, --columns " ..
+          "A,B,C learns from several", path, #numbers, listed, targets[1])
+      end
+    end
+  end
+  columns = columns or targets
+  local rows, days
+  rows, message, status, days = read_with_dates(path, columns, date, how.header, how, say)
+  if not rows then return nil, message, status end
+  if rows.header and tonumber(rows.columns[1]) then
+    say('"%s" in the first line of %s was taken for a name; --no-header takes that line as data', rows.columns[1],
+      path)
+  end
+  -- a number of a column becomes its name
+  local named = {}
+  for j, name in ipairs(columns) do named[name] = rows.columns[j] end
+  for k, name in ipairs(targets) do targets[k] = named[name] or name end
+  return {rows = rows, columns = rows.columns, targets = targets, days = days, date = days and date or nil}
+end
+
+-- [Dates]
+
+-- 1970-01-01 + days -> year, month, day (Howard Hinnant's civil_from_days).
+local function civil(days)
+  local z = math.floor(days) + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  return yoe + era * 400 + (month <= 2 and 1 or 0), month, doy - math.floor((153 * mp + 2) / 5) + 1
+end
+
+local function days_of(year, month, day)
+  local y = month <= 2 and year - 1 or year
+  local era = math.floor(y / 400)
+  local yoe = y - era * 400
+  local doy = math.floor((153 * (month > 2 and month - 3 or month + 9) + 2) / 5) + day - 1
+  return era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
+end
+
+--- A day as text: 2024-02-28, with the time of day where there is one.
+function series.date(days)
+  local minutes = math.floor(days * 1440 + 0.5)
+  local text = ("%04d-%02d-%02d"):format(civil(minutes / 1440))
+  local rest = minutes % 1440
+  return rest == 0 and text or ("%s %02d:%02d"):format(text, math.floor(rest / 60), rest % 60)
+end
+
+-- How far the last rows are apart: in months where that fits, else in days; nil where they are not apart by the same.
+local function pace_of(days)
+  local n = #days
+  local from = math.max(2, n - 11)
+  if n < 3 then return nil end
+  local months, least, most = true, math.huge, -math.huge
+  for i = from, n do
+    local gap = days[i] - days[i - 1]
+    least, most = math.min(least, gap), math.max(most, gap)
+    months = months and select(3, civil(days[i])) == select(3, civil(days[i - 1])) and gap >= 28
+  end
+  if months then
+    local y1, m1 = civil(days[n - 1])
+    local y2, m2 = civil(days[n])
+    return "months", 12 * (y2 - y1) + m2 - m1
+  end
+  if most - least > 0.02 * most then return nil end
+  return "days", (days[n] - days[from - 1]) / (n - from + 1)
+end
+
+--- The days of `count` rows after the last, where the rows come at a steady pace; else nil.
+function series.after(days, count)
+  local unit, pace = pace_of(days)
+  if not unit then return nil end
+  local list, last = {}, days[#days]
+  local year, month, day = civil(last)
+  for i = 1, count do
+    if unit == "days" then
+      list[i] = last + i * pace
+    else
+      local total = year * 12 + month - 1 + i * pace
+      list[i] = days_of(math.floor(total / 12), total % 12 + 1, day)
+    end
+  end
+  return list
+end
+
+return series
