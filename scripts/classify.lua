@@ -116,7 +116,8 @@ local function read_parts()
   local data = read_data(opt.data)
   local labels, counts = classes.count(data.y)
   check_classes(opt.data, labels, counts)
-  local train, validation, test = sequences(data)
+  local train, validation = sequences(data)
+  local test
   if opt.test_data then
     local other = read_data(opt.test_data)
     check_test(other, labels, data.width)
@@ -216,8 +217,7 @@ local function print_test(model, test)
   local confusion = model:confusion(test)
   print(tostring(confusion))
   if opt.plot then
-    need(lstm.plot.confusion(confusion, opt.plot, {title = ("%.1f %% of %d right"):format(100 * confusion:accuracy(),
-      #test)}))
+    need(lstm.plot.confusion(confusion, opt.plot, {title = opt.data:gsub("/+$", ""):match("[^/]+$") .. ", test"}))
     program:say("plot: %s", opt.plot)
   end
   print(("test accuracy %.1f %% F1 %.3f"):format(100 * confusion:accuracy(), confusion:f1()))

@@ -198,8 +198,8 @@ function series.read(path, how, say)
       if columns then
         say("forecasting %s (--target NAME chooses another of %s)", targets[1], listed)
       else
-        say("%s has %d columns of numbers (%s): forecasting %s from itself; --target NAME chooses another, --columns " ..
-          "A,B,C learns from several", path, #numbers, listed, targets[1])
+        say("%s has %d columns of numbers (%s): forecasting %s from itself; --target NAME chooses another, " ..
+          "--columns A,B,C learns from several", path, #numbers, listed, targets[1])
       end
     end
   end
