@@ -388,13 +388,21 @@ local function input_of(self, data, where)
   return pipeline.input(self, data, where)
 end
 
-local function run(self, data, opts, where)
-  if sets.is_tokens(self, data, where) then return self:state():forward(data.ids) end
+-- One sequence as state:forward takes it, [T][I] or ids [T], where data are one: tokens, an array [T][I], [T] of one
+-- input, or of ids [T]. Else nil.
+local function single(self, data, where)
+  if sets.is_tokens(self, data, where) then return data.ids end
+  if type(data) ~= "userdata" then return nil end
   local inputs, _, _, takes_ids = self.core:sizes()
-  if type(data) == "userdata" and not takes_ids then
-    local _, width, more = data:shape()
-    if width == inputs and not more then return self:state():forward(data) end
-  end
+  local n, width, more = data:shape()
+  if takes_ids then return not width and data or nil end
+  if not width and inputs == 1 then return data:reshape{n, 1} end
+  return width == inputs and not more and data or nil
+end
+
+local function run(self, data, opts, where)
+  local one = single(self, data, where)
+  if one then return self:state():forward(one) end
   local set = sets.of(self, data, nil, where)
   if set.count == 0 then core.raise(where .. ": the set is empty") end
   return predict_set(self, set, opts.batch)
@@ -488,16 +496,13 @@ end
 
 -- One sequence as state:forward takes it: [T][I], [T][1][I], ids [T] or [T][1].
 local function one_sequence(self, data, where)
-  local inputs, _, _, takes_ids = self.core:sizes()
   local x = input_of(self, data, where)
-  if sets.is_tokens(self, x, where) then return x.ids end
-  if type(x) == "userdata" then
-    local n, width, more = x:shape()
-    if not width and (takes_ids or inputs == 1) then return takes_ids and x or x:reshape{n, 1} end
-    if not takes_ids and width == inputs and not more then return x end
-  elseif type(x) ~= "table" then
+  local one = single(self, x, where)
+  if one then return one end
+  if type(x) ~= "userdata" and type(x) ~= "table" then
     core.raise(where .. ": one sequence expected, got " .. options.show(data))
   end
+  local inputs, _, _, takes_ids = self.core:sizes()
   local set = sets.of(self, x, nil, where)
   if set.count ~= 1 then
     core.raise(("%s: one sequence expected, an array [T]%s or a set of one, got a set of %d"):format(where,

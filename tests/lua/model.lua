@@ -401,6 +401,20 @@ function TestClassify.testOneProbability()
   lu.assertEquals(#m:classify(x, {top = 3})[1], 2)
 end
 
+-- A flat table of numbers, an array [T] or ids [T]: one sequence.
+function TestClassify.testFlatTables()
+  local m = lstm.model{input = 1, hidden = 3, output = sizes, seed = 1}
+  local wanted = m:predict(lstm.array{{4}, {2}, {1}})
+  lu.assertEquals({wanted:shape()}, {3})
+  lu.assertEquals(m:predict{4, 2, 1}, wanted)
+  lu.assertEquals(m:predict(lstm.array{4, 2, 1}), wanted)
+  lu.assertEquals(m:classify{4, 2, 1}, m:label(wanted:argmax()))
+  lu.assertEquals(#m:classify{{4, 2, 1}, {3, 3}}, 2)
+  local letters = lstm.model{input = lstm.vocab "abc", hidden = 3, output = sizes, read = "last"}
+  lu.assertEquals(letters:predict{0, 2, 1}, letters:predict "acb")
+  lu.assertEquals(letters:predict(lstm.array({0, 2, 1}, "int32")), letters:predict "acb")
+end
+
 local TestWrongUses = {}
 
 local function says(sentence, f, ...)
