@@ -892,7 +892,8 @@ function Trainer:close() end
 ---@field start? integer what a sentence of the decoder begins with, an id from 0; nil: the decoder writes numbers
 ---@field stop? integer what it ends with
 local Pair = {}
----Trains both with teacher forcing. Options and results as model:fit; a checkpoint is PATH.encoder and PATH.decoder.
+---Trains both with teacher forcing. Options and results as model:fit; freeze and layer_rates have a list for each:
+---{encoder = {1}, decoder = {1, 2}}. A checkpoint is PATH.encoder and PATH.decoder.
 ---@param train any {x = list of sequences, y = list of sequences} or lstm.sequences
 ---@param options? lstm.FitOptions
 ---@return lstm.History?, string? message, string? status, lstm.History? partial

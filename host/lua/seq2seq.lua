@@ -267,15 +267,21 @@ local function gather(self, x, y, extra)
   return loss, weight
 end
 
--- The update from all that was gathered. Returns true; or nil, message, status.
+-- The update from all that was gathered: the norm that is clipped is that of both models' gradients together. Returns
+-- true; or nil, message, status.
 local function apply(self)
+  local sum = 0
   for _, trainer in ipairs{self.encoder, self.decoder} do
     trainer:scale_gradients(self.unit / self.gathered)
-    local norm, message, status = trainer:clip()
+    local norm, message, status = trainer:clip()               -- by value; of the norms none is clipped alone
     if not norm then return nil, message, status end
+    sum = sum + norm * norm
   end
-  self.encoder:update()
-  self.decoder:update()
+  local factor = self.clip > 0 and sum > self.clip * self.clip and self.clip / math.sqrt(sum) or 1
+  for _, trainer in ipairs{self.encoder, self.decoder} do
+    trainer:scale_gradients(factor)
+    trainer:update()
+  end
   return true
 end
 
@@ -337,16 +343,36 @@ function Trainer:save(path, strings)
   return self.decoder:save(path .. ".decoder", strings)
 end
 
-local function both(self, opts, where)
-  if opts.freeze or opts.layer_rates then
-    core.raise(where .. ": freeze and layer_rates are for one model, not for a pair")
+-- The options of one of the two: freeze and layer_rates have a list for each.
+local function part_of(self, opts, name, where)
+  local part = {}
+  for key, value in pairs(opts) do part[key] = value end
+  for _, key in ipairs{"freeze", "layer_rates"} do
+    local lists = opts[key]
+    if lists and (type(lists) ~= "table" or lists.encoder == nil and lists.decoder == nil) then
+      core.raise(("%s: %s of a pair has a list for each: %s = {encoder = {1}, decoder = {1, 2}}"):format(where, key,
+        key))
+    end
+    for other in pairs(lists or {}) do
+      if other ~= "encoder" and other ~= "decoder" then
+        core.raise(("%s: %s: %s"):format(where, key, options.unknown("model", other, {"encoder", "decoder"})))
+      end
+    end
+    part[key] = lists and lists[name]
   end
-  local decoder = training.prepare(self.decoder, opts, where)
+  return training.prepare(self[name], part, where .. ": " .. name)
+end
+
+-- What core.trainer takes for the encoder and the decoder.
+local function both(self, opts, where)
+  local decoder = part_of(self, opts, "decoder", where)
+  local rates = part_of(self, {freeze = opts.freeze, layer_rates = opts.layer_rates}, "encoder", where).layer_rates
   local encoder = {}
   for name, value in pairs(decoder) do encoder[name] = value end
   encoder.loss, encoder.label_smoothing, encoder.class_weights, encoder.huber_delta = "none", nil, nil, nil
+  encoder.layer_rates = rates
   decoder.seed = (opts.seed or seeds.next()) + 1               -- other dropout masks than the encoder's
-  encoder.keep_best, decoder.keep_best = true, true
+  for _, one in ipairs{encoder, decoder} do one.keep_best, one.clip = true, 0 end
   return encoder, decoder
 end
 
@@ -355,7 +381,7 @@ local function new_trainer(self, sizes, opts, where)
   encoder.batch, encoder.seq = sizes.lanes, sizes.seq
   decoder.batch, decoder.seq = sizes.lanes, sizes.given_seq
   return setmetatable({
-    pair = self, gathered = 0, encoder = core.trainer(self.encoder.core, self.encoder, encoder),
+    pair = self, gathered = 0, clip = opts.clip or 5, encoder = core.trainer(self.encoder.core, self.encoder, encoder),
     decoder = core.trainer(self.decoder.core, self.decoder, decoder),
   }, Trainer)
 end
@@ -468,9 +494,9 @@ function Pair:strings() return self.decoder:strings() end
 local function all(...) return ... end
 
 --- Trains both models, with teacher forcing. train: {x = list, y = list} or lstm.sequences: sequences as lstm.sequences
--- takes them, of any lengths; ids and tokens count from 0. Options and results are those of model:fit, but for seq,
--- burn_in, freeze and layer_rates; clip bounds the gradient of each of the two apart; validation is of the same kind. A
--- checkpoint is two files, PATH.encoder and PATH.decoder.
+-- takes them, of any lengths; ids and tokens count from 0. Options and results are those of model:fit, but for seq and
+-- burn_in; freeze and layer_rates have a list for each, {encoder = {1}, decoder = {1, 2}}; clip bounds the norm of both
+-- models' gradients together; validation is of the same kind. A checkpoint is two files, PATH.encoder and PATH.decoder.
 function Pair:fit(train, opts)
   return all(require "lstm.fit"(self, train, opts, how))       -- no tail call: errors count the levels
 end

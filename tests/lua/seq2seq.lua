@@ -193,6 +193,50 @@ function TestFit.testSavesAndLoads()
   lu.assertEquals(status, "io")
 end
 
+-- How far the weights of a model have moved: squared.
+local function moved(model, before)
+  local sum = 0
+  for _, name in ipairs(model:tensors()) do
+    local by = model:tensor(name) - before:tensor(name)
+    sum = sum + (by * by):sum()
+  end
+  return sum
+end
+
+-- One norm for both: a step of plain gradient descent is as long as clip says, in the direction of the gradient.
+function TestFit.testClipsBothTogether()
+  local p = pair{hidden = 6}
+  local function step(clip)
+    local encoder, decoder = p.encoder:clone(), p.decoder:clone()
+    local trainer = p:trainer{batch = 2, seq = 5, clip = clip, lr = 1, optimizer = "sgd"}
+    assert(trainer:train(p:batch{x = {"abc", "b"}, y = {"cba", "b"}}))
+    local a, b, norm = moved(p.encoder, encoder), moved(p.decoder, decoder), trainer:norm()
+    for name, copy in pairs{encoder = encoder, decoder = decoder} do p[name].core:copy_weights(copy.core) end
+    return a, b, norm
+  end
+  local a, b, norm = step(0)
+  lu.assertAlmostEquals(math.sqrt(a + b), norm, 1e-4)
+  local c, d, same = step(norm / 10)
+  lu.assertAlmostEquals(same, norm, 1e-6)
+  lu.assertAlmostEquals(math.sqrt(c + d), norm / 10, 1e-4)
+  lu.assertAlmostEquals(c / d, a / b, 1e-2)
+  local e, f = step(norm * 2)
+  lu.assertAlmostEquals(e + f, a + b, 1e-5)
+end
+
+function TestFit.testFreeze()
+  local p = pair{hidden = 6}
+  local before = {encoder = p.encoder:clone(), decoder = p.decoder:clone()}
+  p:fit({x = {"abc", "b"}, y = {"cba", "b"}}, {epochs = 3, batch = 2, verbose = 0, freeze = {encoder = {1}},
+    layer_rates = {decoder = {0, 1, 0}}})
+  local function same(name, tensor) return p[name]:tensor(tensor) == before[name]:tensor(tensor) end
+  lu.assertTrue(same("encoder", "embed.weight"))
+  lu.assertFalse(same("encoder", "rnn.weight_hh_l0"))
+  lu.assertTrue(same("decoder", "embed.weight"))
+  lu.assertTrue(same("decoder", "head.weight"))
+  lu.assertFalse(same("decoder", "rnn.weight_hh_l0"))
+end
+
 local TestTranslate = {}
 
 function TestTranslate.testForms()
@@ -444,7 +488,11 @@ function TestRefused.testFit()
   fails("a set {x = list of sequences, y = list of sequences} expected", p.fit, p, {x = {"a"}}, {})
   fails("the set is empty", p.fit, p, {x = {}, y = {}}, {})
   fails("x has 2 sequences, y has targets for 1", p.fit, p, {x = {"a", "b"}, y = {"a"}}, {})
-  fails("freeze and layer_rates are for one model", p.fit, p, {x = {"a"}, y = {"a"}}, {freeze = {1}})
+  local function refused(message, options) fails(message, p.fit, p, {x = {"a"}, y = {"a"}}, options) end
+  refused("fit: freeze of a pair has a list for each: freeze = {encoder = {1}, decoder = {1, 2}}", {freeze = {1}})
+  refused('fit: freeze: unknown model "decodr", did you mean "decoder"?', {freeze = {encoder = {1}, decodr = {1}}})
+  refused("fit: encoder: freeze lists the numbers of layers, from 1 to 2, got 3", {freeze = {encoder = {3}}})
+  refused("fit: decoder: layer_rates", {layer_rates = {decoder = {1}}})
   fails("seq is for texts", p.fit, p, {x = {"a"}, y = {"a"}}, {seq = 3})
   fails("burn_in is for one model", p.fit, p, {x = {"a"}, y = {"a"}}, {burn_in = 3})
   fails('seq2seq: there is no method "trnslate"; did you mean "translate"?', function() return p.trnslate end)
