@@ -173,12 +173,13 @@ function TestChars.testTellsWhatIsKept()
   lu.assertStrContains(notes(options .. "--lr 30 --clip 0"), "no better than guessing")
 end
 
--- Interrupts a run once it has drawn or saved something; returns what it wrote to stderr.
+-- Interrupts a run once it has saved something, or is seen to train; returns what it wrote to stderr.
 local function interrupted(options, file)
   local said = path()
+  local ready = file and "[ -s " .. file .. " ]" or "grep -q training " .. said
   local pipe = assert(io.popen(('%s %s 2>%s & p=$!; n=0\n' ..
-    'while [ ! -s %s ] && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; kill -INT $p; wait $p; echo $?'):format(
-    programs.host, options, said, file or said)))
+    'while ! %s && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; kill -INT $p; wait $p; echo $?'):format(
+    programs.host, options, said, ready)))
   lu.assertEquals(pipe:read("a"), "130\n")
   pipe:close()
   return lstm.readfile(said)

@@ -1,5 +1,6 @@
 -- scripts/translate.lua as a user runs it: what it prints, what it leaves behind, the sentence for what goes wrong.
 local lu = require "luaunit"
+local lstm = require "lstm"
 local programs = dofile "tests/lua/support/programs.lua"
 
 local run, path, with, check_failure = programs.run, programs.path, programs.with, programs.check_failure
@@ -66,7 +67,66 @@ function TestTranslate.testResumeIsTheSameRun()
   check_failure(resume .. " --epochs 4 --hidden 25", "--hidden 25 conflicts with --hidden 24")
 end
 
-function TestTranslate.testFailures()
+-- Dates without a file: few of them and a short run, so that hardly a character is right.
+local dates = "scripts/translate.lua --pairs 400 --embedding 8 --hidden 24 --lr 0.02 --verbose 0 --sentences 2 "
+
+function TestTranslate.testDates()
+  local out, svg = path(), path(".svg")
+  for _, suffix in ipairs{".encoder", ".decoder"} do programs.remove_later(out .. suffix) end
+  local said, err, code = run(dates .. "--epochs 2 --out " .. out .. " --plot " .. svg)
+  lu.assertEquals({err, code}, {"", 0})
+  lu.assertStrMatches(said, "epoch 1: .* nats/character, .*\n  given:   [12]%d%d%d%-%d%d%-%d%d\n.*" ..
+    "\ntest accuracy %d+%.%d %%\n")
+  lu.assertStrContains(assert(lstm.readfile(svg)), "</svg>")
+  lu.assertEquals((run(dates .. "--epochs 2")), said)
+  local load = "scripts/translate.lua --load " .. out
+  lu.assertEquals(run(load .. " --sentences 2 --verbose 0"), said:match("\n(\n.*)"))
+  local text = " --text 'The THIRD of may 1999'"
+  local one = run(load .. text)
+  lu.assertStrMatches(one, "[%d-]+\n")
+  lu.assertEquals(run(load .. text .. " --beam 1"), one)
+  local best = run(load .. text .. " --best 3 --beam 4")
+  lu.assertEquals(select(2, best:gsub("[%d-]*\t%-?%d+%.%d%d%d\n", "")), 3, best)
+  check_failure(load .. " --text 'm\195\164y'", '--text: "\195\164" is no character that was learned\n')
+  check_failure(load .. " --pairs 100", "--pairs has no effect with --load")
+  check_failure("scripts/translate.lua x --load " .. out, out .. " was learned from dates of its own: leave FILE out")
+end
+
+-- What a date is written as, and that no day is in two of the sets: by the sentences of a run that shows all.
+function TestTranslate.testDatesAreRight()
+  local said = run("scripts/translate.lua --pairs 3000 --embedding 2 --hidden 2 --epochs 1 --batch 1000 --verbose 0" ..
+    " --sentences 300")
+  local seen, forms = {}, 0
+  for text, year, month, day in said:gmatch("\n\n([^\n]*)\n  given:   (%d+)%-(%d+)%-(%d+)\n") do
+    local time = os.date("*t", os.time{year = tonumber(year), month = tonumber(month), day = tonumber(day), hour = 12})
+    lu.assertEquals({time.month, time.day}, {tonumber(month), tonumber(day)})
+    lu.assertNil(seen[year .. month .. day])
+    seen[year .. month .. day] = true
+    local name = text:match("%f[%a](%a%a%a)%a*day%f[%A]") or text:match("%f[%a](%a+) %d") or ""
+    for i, weekday in ipairs{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} do
+      if name == weekday then
+        lu.assertEquals(time.wday, i, text)
+        forms = forms + 1
+      end
+    end
+    local number = text:match("^(%d+)%.")
+    if number then lu.assertEquals(text, ("%d.%d.%d"):format(day, month, year)) end
+  end
+  lu.assertTrue(forms > 30)
+end
+
+function TestTranslate.testSymbols()
+  local file = with(sentences(2), ".tsv")
+  local said, err = run("scripts/translate.lua " .. file .. short .. "--epochs 1 --symbols characters --sentences 0")
+  lu.assertEquals(err, "")
+  lu.assertStrMatches(said, ".*\ntest %d%.%d+ nats/character\n")
+  said = run(dates .. "--epochs 1 --symbols words")
+  lu.assertStrMatches(said, "epoch 1: .* nats/character, .*\ntest accuracy %d+%.%d %%\n")
+end
+
+local TestWrongUses = {}
+
+function TestWrongUses.testSentences()
   check_failure("scripts/translate.lua /nonexistent", "translate.lua: cannot read /nonexistent")
   check_failure("scripts/translate.lua " .. with("a b\n", ".tsv"), ":1: a sentence, a tab and its translation expected")
   check_failure("scripts/translate.lua " .. with("train\ta\tb\nx\ta\tb\n", ".tsv"), ":2: a sentence, a tab")
@@ -76,9 +136,14 @@ function TestTranslate.testFailures()
   for _, file in ipairs{with(sentences(2), ".tsv"), "/no/pairs"} do
     check_failure("scripts/translate.lua " .. file .. " --load /nonexistent", "cannot read /nonexistent.encoder")
   end
+  local empty = with "\n"
+  check_failure("scripts/translate.lua " .. empty, empty .. " is empty: lines with a sentence, a tab and its")
+  check_failure("scripts/translate.lua " .. with(sentences(2)) .. " --pairs 100", "--pairs has no effect with FILE", 2)
+  check_failure("scripts/translate.lua --symbols letters", '--symbols must be one of "words" and "characters"', 2)
+  check_failure("scripts/translate.lua --loss-plot tests", "--loss-plot tests is a folder: give the name of a file\n")
+  programs.check_help("scripts/translate.lua", {"beam", "seed", "out", "load", "text", "loss-plot"})
   check_failure("scripts/translate.lua x --text a", "--text needs --load PATH", 2)
   check_failure("scripts/translate.lua x --hiden 3", "unknown option --hiden, did you mean --hidden?", 2)
-  check_failure("scripts/translate.lua", "FILE is missing", 2)
 end
 
-programs.finish{TestTranslate = TestTranslate}
+programs.finish{TestTranslate = TestTranslate, TestWrongUses = TestWrongUses}
