@@ -2,6 +2,7 @@
 
 local axes = require "lstm.axes"
 local core = require "lstm.core"
+local curves = require "lstm.curves"
 local lines = require "lstm.lines"
 local matrix = require "lstm.matrix"
 local options = require "lstm.options"
@@ -83,62 +84,6 @@ end
 
 -- [History]
 
--- The column to plot against: epochs where each row is another one, else steps, else the row's number.
-local function history_x(history)
-  local first = history[1]
-  if first.epoch then
-    local rising = true
-    for i = 2, #history do rising = rising and (history[i].epoch or 0) > (history[i - 1].epoch or 0) end
-    if rising then return "epoch" end
-  end
-  return first.step and "step" or nil
-end
-
-local function has(history, name)
-  for _, row in ipairs(history) do
-    if row[name] ~= nil then return true end
-  end
-  return false
-end
-
--- The ring on the best row: on the curve that was watched, if it is among those drawn.
-local function best_mark(history, names, places)
-  local watched = history.monitor or (has(history, "val_loss") and "val_loss" or "loss")
-  for k, name in ipairs(names) do
-    local row = name == watched and history.best and history[history.best]
-    if row and row[name] and name ~= "loss" then
-      return {{x = places[history.best], y = row[name], series = k, label = ("best %.4g"):format(row[name])}}
-    end
-  end
-end
-
-local SHOWN = {loss = "training", val_loss = "validation"}
-
--- Columns of a history as one panel's series and marks.
-local function history_series(history, names, places)
-  local list = {}
-  for k, name in ipairs(names) do
-    list[k] = {history:column(name), x = places, name = SHOWN[name] or name:gsub("_", " ")}
-  end
-  return lines.read(list, "plot.history"), best_mark(history, names, places)
-end
-
--- The names of the columns beside the losses that were asked for: a list, or true for all metrics.
-local usual = {epoch = true, step = true, loss = true, val_loss = true, lr = true, norm = true, seconds = true}
-
-local function metric_names(history, wanted)
-  if not wanted then return {} end
-  if type(wanted) == "table" then
-    for _, name in ipairs(wanted) do history:column(name) end        -- raises for one that is not there
-    return wanted
-  end
-  local names = {}
-  for _, name in ipairs(history:columns()) do
-    if not usual[name] then names[#names + 1] = name end
-  end
-  return names
-end
-
 -- Two panels above each other that share their x axis: the losses get a little more than half.
 local function two_panels(opts, upper, series, lower, others)
   local out = {}
@@ -164,24 +109,20 @@ function plot.history(history, file, opts)
     metrics = {type = {"table", "boolean"}},
   }, "plot.history")
   if type(history) ~= "table" or #history == 0 then core.raise("plot.history: the history is empty") end
-  local name = history_x(history)
-  local places = {}
-  for i = 1, #history do places[i] = name and history[i][name] or i end
-  local names = {"loss"}
-  if has(history, "val_loss") then names[2] = "val_loss" end
-  local metrics = metric_names(history, opts.metrics)
-  local series, marks = history_series(history, names, places)
-  local x = name or "row"
+  local metrics = curves.metrics(history, opts.metrics)
+  local losses, marks, x = curves.of(history)
+  local series = lines.read(losses, "plot.history")
   local upper = {x = #metrics == 0 and x or "", y = opts.y, log = opts.log, marks = marks}
   if #metrics == 0 then
     for key, value in pairs(upper) do opts[key] = value end
     return svg.save(picture(opts, series), file)
   end
   local lower = {x = x, y = #metrics == 1 and metrics[1]:gsub("_", " ") or "metrics"}
-  local others
-  others, lower.marks = history_series(history, metrics, places)
-  for k, line in ipairs(others) do line.color = #names + k end
-  opts.colors = #names + #metrics
+  local columns
+  columns, lower.marks = curves.of(history, metrics)
+  local others = lines.read(columns, "plot.history")
+  for k, line in ipairs(others) do line.color = #series + k end
+  opts.colors = #series + #metrics
   return svg.save(two_panels(opts, upper, series, lower, others), file)
 end
 

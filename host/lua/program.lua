@@ -22,6 +22,8 @@ local shared = {
   resume = {"--resume", type = "string", value = "FILE",
     help = "go on exactly where a checkpoint stopped, with the options it was made with; the run goes on being saved" ..
       " there unless --checkpoint names another file"},
+  report = {"--report", type = "string", value = "FILE",
+    help = "write a page about the model here, as in report.html: curves, results, what its cells do"},
   loss_plot = {"--loss-plot", type = "string", value = "FILE", help = "draw the loss here, as in loss.svg"},
   verbose = {"--verbose", default = 1, min = 0, max = 2, help = "0 no progress, 1 a line, 2 a line for each look"},
 }
@@ -141,6 +143,22 @@ local function stop_interrupted(self, message)
     message = message .. "; nothing was saved: --out keeps the model, --checkpoint the run"
   end
   args.stop(message, 130)
+end
+
+--- Draws what the command line asks for and what there is: --plot a forecast or a confusion matrix, --report the page.
+-- what: forecast (options of plot.forecast), confusion, and what else lstm.report takes: model, history, text, data.
+function Program:draw(what)
+  local function drawn(option, draw)
+    local path = self.opt[option]
+    if not path then return end
+    self.need(draw(path))
+    self:say("%s: %s", option, path)
+  end
+  drawn("plot", function(path)
+    if what.forecast then return plot.forecast(path, what.forecast) end
+    return plot.confusion(what.confusion, path, {title = what.title})
+  end)
+  drawn("report", function(path) return require "lstm.report".write(path, what) end)
 end
 
 --- Draws --plot as a confusion matrix of a set.
