@@ -123,7 +123,7 @@ end
 function TestCommands.testOptionsComeFirst()
   local code, out = run "--threads 1 forecast --help"
   lu.assertEquals(code, 0)
-  lu.assertStrContains(out, "usage: lstm forecast FILE")
+  lu.assertStrContains(out, "usage: lstm forecast [FILE]")
 end
 
 -- The names of scripts stay free for scripts of a user, by a path.
