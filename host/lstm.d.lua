@@ -1277,6 +1277,8 @@ function Bar:counts(now) end
 ---@private
 function Bar:line(now, columns, with_bar) end
 ---@private
+function Bar:spark(room) end
+---@private
 function Bar:redraw(now) end
 ---@private
 function Bar:keep(text, now) end

@@ -352,7 +352,11 @@ Run.__close = Run.close
 function Run:interrupted()
   self.history.stopped = "interrupted"
   local message = ("interrupted after step %d of %d"):format(self.position, self.total)
-  if self.saved then message = message .. (', resume with resume = "%s"'):format(self.opts.checkpoint) end
+  if self.saved then
+    message = message .. (', resume with resume = "%s"'):format(self.opts.checkpoint)
+  else
+    message = message .. ", the run cannot go on: that needs checkpoint = path"
+  end
   return nil, message, "interrupted", self.history
 end
 

@@ -14,7 +14,8 @@ local function check(path)
   local line = file:read("*l")
   file:close()
   if line == nil or line:sub(1, #FIRST) == FIRST then return true end
-  return nil, ("fit: csv = \"%s\": the file exists and is no history of a run: it is left as it is"):format(path), "format"
+  return nil, ('fit: csv = "%s": the file exists and is no history of a run: it is left as it is'):format(path),
+    "format"
 end
 
 --- Begins the file: a header, and the rows that a resumed run has already. What a killed run wrote after its last

@@ -133,7 +133,7 @@ end
 local function stop_interrupted(self, message)
   local opt = self.opt
   local path = opt.checkpoint or opt.resume
-  message = message:gsub(", resume with.*", "")
+  message = message:gsub(", .*", "")
   if path then
     message = message .. "; go on with " .. args.command({opt.file, "--resume", path}, opt, self.given, self.unkept)
   elseif opt.out then

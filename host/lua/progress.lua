@@ -7,7 +7,7 @@
 local options = require "lstm.options"
 
 local progress = {}
-local Bar = {}
+local Bar = require "lstm.methods".guard({}, "progress", {"total", "budget", "rate", "closed", "last_done"})
 Bar.__index = Bar
 Bar.__name = "lstm.progress"
 
@@ -53,7 +53,7 @@ function progress.new(opts)
   local bar = setmetatable(opts, Bar)
   bar.sink = bar.sink or terminal()
   bar.began = bar.sink.now()
-  bar.done, bar.values, bar.drawn = bar.start, {}, 0
+  bar.done, bar.values, bar.curve, bar.drawn = bar.start, {}, {}, 0
   bar.rate_at, bar.rate_done = bar.began, bar.start
   bar.last_draw, bar.last_line = -math.huge, bar.began
   return bar
@@ -77,7 +77,7 @@ local function figure(value)
   return (size < 10 and "%.4f" or "%.2f"):format(value)
 end
 
-local order = {"epoch", "loss", "val_loss", "best", "norm", "lr"}
+local order = {"epoch", "loss", "val_loss", "accuracy", "perplexity", "rmse", "mae", "f1", "esr", "best", "norm", "lr"}
 local short = {val_loss = "val"}
 
 local dearest = {"loss", "val_loss"}              -- where there is no room for all
@@ -167,6 +167,18 @@ local function drawn_bar(share, cells, sink)
   return left .. right
 end
 
+local CELLS = 12                                  -- of the small curve
+
+-- The last values of the curve as a small picture, or "" where there is no room or none can be drawn.
+function Bar:spark(room)
+  local n = #self.curve
+  if not self.sink.utf8 or n < 3 or room < CELLS + 2 then return "" end
+  local fine, draw = pcall(function() return require("lstm").spark end)
+  if not fine or not draw then return "" end
+  local text = draw{(table.unpack or unpack)(self.curve, math.max(1, n - CELLS + 1), n)}   -- luacheck: ignore unpack
+  return width_of(text) <= CELLS and "  " .. text or ""
+end
+
 -- The line, no wider than `columns`; what does not fit is left out: the bar, values but the losses, the title.
 function Bar:line(now, columns, with_bar)
   local share = self:share(now)
@@ -180,6 +192,7 @@ function Bar:line(now, columns, with_bar)
     head = head:sub(#self.title + (self.title ~= "" and 2 or 1))
   end
   tail = tail .. value_texts(self.values, columns - width_of(head) - width_of(tail))
+  if with_bar then tail = tail .. self:spark(columns - width_of(head) - width_of(tail)) end
   local room = columns - width_of(head) - width_of(tail) - 1
   if with_bar and share and room >= 5 then
     return head .. drawn_bar(share, math.min(room, 20), self.sink) .. " " .. tail,
@@ -207,10 +220,17 @@ function Bar:keep(text, now)
   self.last_line = now
 end
 
+local function check_done(done)
+  if type(done) ~= "number" then
+    require "lstm.core".raise("progress: how many are done must be a number, got " .. options.show(done))
+  end
+end
+
 --- Tells how many are done. Cheap: it may be called for every step; the line is redrawn when it is time.
 -- done: a count from 0 to total. values: optional table of numbers to show (loss, val_loss, lr, ...); they stay
 -- until they are replaced.
 function Bar:update(done, values)
+  check_done(done)
   self.done = done
   for name, value in pairs(values or {}) do self.values[name] = value end
   if self.verbose == 0 then return end
@@ -229,8 +249,11 @@ end
 --- Tells of something worth a line in a log: a validation, an epoch. values: as for update.
 -- Not on a terminal, lines closer than a second are left out (verbose 2 keeps them all).
 function Bar:report(done, values)
+  check_done(done)
   self.done = done
   for name, value in pairs(values or {}) do self.values[name] = value end
+  local loss = values and (values.val_loss or values.loss)
+  if loss and loss == loss and math.abs(loss) < math.huge then self.curve[#self.curve + 1] = loss end
   if self.verbose == 0 then return end
   local now = self.sink.now()
   self:measure(now)

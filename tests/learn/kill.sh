@@ -28,7 +28,7 @@ for kind in text windows; do
   while [ $done -lt "$kills" ]; do
     "$lstm" tests/learn/resumed.lua $kind "$folder/$kind.killed" $steps 2>"$folder/err" &
     pid=$!
-    sleep "$(moment $((whole * 2 / kills)))"
+    sleep "$(moment $((whole * 3 / 2 / kills)))"
     kill -KILL $pid 2>/dev/null
     wait $pid 2>/dev/null
     [ -f "$folder/$kind.killed/result" ] && break

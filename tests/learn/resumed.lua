@@ -2,8 +2,8 @@
 --
 -- KIND is "text" (carried streams) or "windows" (shuffled); dropout, a schedule, plateau, accumulate, a CSV file and
 -- samples with seeds that nobody gave are all on. It resumes FOLDER/run.safetensors where that is there, and ends
--- itself with SIGKILL after step KILL. When it comes to its end it writes FOLDER/result: what must be equal however often it
--- was killed. FOLDER/samples has a line for each sample that was drawn, by step.
+-- itself with SIGKILL after step KILL. When it comes to its end it writes FOLDER/result: what must be equal however
+-- often it was killed. FOLDER/samples has a line for each sample that was drawn, by step.
 local lstm = require "lstm"
 local core = require "lstm.core"
 
@@ -41,8 +41,9 @@ local samples = assert(io.open(folder .. "/samples", "a"))
 local checkpoint = folder .. "/run.safetensors"
 local history = assert(model:fit(train, {
   validation = validation, seq = kind == "text" and 6 or nil, batch = 4, steps = steps, validate_every = 7, lr = 0.02,
-  schedule = "cosine", schedule_steps = steps, warmup = 5, accumulate = 3, clip = 1, min_delta = kind == "text" and 0.2 or 0.1,
-  plateau = {factor = 0.7, patience = 2}, metrics = {kind == "text" and "perplexity" or "rmse"},
+  schedule = "cosine", schedule_steps = steps, warmup = 5, accumulate = 3, clip = 1,
+  min_delta = kind == "text" and 0.2 or 0.1, plateau = {factor = 0.7, patience = 2},
+  metrics = {kind == "text" and "perplexity" or "rmse"},
   csv = folder .. "/history.csv", checkpoint = checkpoint, resume = true, verbose = 0,
   on_epoch = function(row)
     samples:write(row.step, "\t", (sample():gsub("%c", "?")), "\n")

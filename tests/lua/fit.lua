@@ -504,6 +504,55 @@ function TestResume.testInterrupt()
   for _, name in ipairs{script, out, path .. ".whole"} do os.remove(name) end
 end
 
+-- A process that trains and whose callback hangs; signals are sent when it says so. Returns the exit code, the output.
+local function signalled(options, signals)
+  local script_text = ([[
+    local lstm = require "lstm"
+    local text = ("the quick brown fox jumps over the lazy dog. "):rep(60)
+    local train = lstm.vocab(text):encode(text)
+    local m = lstm.model{input = train.vocab, lstm.embedding(4), lstm.lstm(4), output = train.vocab, seed = 1}
+    print(m:fit(train, {steps = 60, seq = 8, batch = 4, seed = 1, verbose = 0, validate_every = 20, %s
+      on_step = function(i)
+        if i.step < 30 then return end
+        print "running"
+        io.stdout:flush()
+        local stop = require "lstm.core".now() + (arg[1] and 0 or 30)
+        repeat until require "lstm.core".now() > stop or require "lstm.core".interrupted() and %s
+      end}))
+  ]]):format(options, signals == "one" and "true" or "false")
+  local script, out = os.tmpname(), os.tmpname()
+  assert(lstm.writefile(script, script_text))
+  local more = signals == "one" and "" or "sleep 0.2; kill -INT $pid;"
+  local _, _, code = os.execute(([[{ %s %s >%s 2>&1 & } ; pid=$!
+    while ! grep -q running %s; do sleep 0.01; done; kill -INT $pid; %s wait $pid]]):format(
+    os.getenv "LSTM" or "./lstm", script, out, out, more))
+  local said = assert(lstm.readfile(out))
+  os.remove(script)
+  os.remove(out)
+  return code, said
+end
+
+-- The first Ctrl-C ends the step and saves; nothing raises in the callback.
+function TestResume.testFirstInterrupt()
+  os.remove(path)
+  local code, said = signalled(("checkpoint = %q,"):format(path), "one")
+  lu.assertEquals(code, 130)
+  lu.assertStrContains(said, ('running\nnil\tinterrupted after step 30 of 60, resume with resume = "%s"\tinterrupted\t')
+    :format(path))
+  lu.assertStrContains(said, "\nstopped: interrupted\n")
+  lu.assertEquals(assert(lstm.load(path)).core:meta()["fit.position"], "30")
+  code, said = signalled("", "one")
+  lu.assertEquals(code, 130)
+  lu.assertStrContains(said, "interrupted after step 30 of 60, the run cannot go on: that needs checkpoint = path\t")
+end
+
+-- The second one ends the process at once, and the last checkpoint is whole.
+function TestResume.testSecondInterrupt()
+  os.remove(path)
+  lu.assertEquals({signalled(("checkpoint = %q,"):format(path), "two")}, {130, "running\n"})
+  lu.assertEquals(assert(lstm.load(path)).core:meta()["fit.position"], "20")
+end
+
 local TestDiverging = {}
 
 -- Ruins the weights after some steps, as a diverging run would.

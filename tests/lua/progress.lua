@@ -209,8 +209,53 @@ function TestUse.testNan()
   lu.assertStrContains(s.text(), "loss nan")
 end
 
+-- A small curve of the losses, where there is room, and only as wide as that.
+function TestTerminal.testCurve()
+  local lstm = require "lstm"
+  if not pcall(function() return assert(lstm.spark) end) then lu.skip "there is no lstm.spark" end
+  local function last_line(fields)
+    local s = sink(fields)
+    local bar = progress.new{sink = s, total = 30}
+    for i = 1, 30 do
+      s.time = s.time + 1
+      bar:report(i, {loss = 30 - i})
+    end
+    bar:close()
+    return s.out[#s.out - 1]
+  end
+  local drawn = lstm.spark{12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
+  lu.assertStrContains(last_line{utf8 = true, width = 120}, drawn)
+  lu.assertNotStrContains(last_line{utf8 = true, width = 45}, drawn)
+  lu.assertNotStrContains(last_line{utf8 = false, width = 120}, drawn)
+end
+
+local TestWrongUses = {}
+
+function TestWrongUses.testSentences()
+  local function sees(expected, f, ...)
+    local arguments = {...}
+    local ok, message = pcall(function() local result = f((table.unpack or unpack)(arguments)) return result end)
+    lu.assertFalse(ok)
+    lu.assertStrMatches(message, "^tests/lua/progress.lua:%d+: .*$")
+    lu.assertEquals((message:gsub("^[^:]*:%d+: ", "")), expected)
+  end
+  local known = "(there are budget, sink, start, title, total, unit and verbose)"
+  sees('progress: unknown option "totl", did you mean "total"? ' .. known, progress.new, {totl = 3})
+  sees('progress: option "total" must be a number of at least 0, got -1', progress.new, {total = -1})
+  sees('progress: option "title" must be a string, got 3', progress.new, {title = 3})
+  sees('progress: option "verbose" must be a whole number from 0 to 2, got 3', progress.new, {verbose = 3})
+  sees('progress: option "budget" must be a number above 0, got 0', progress.new, {budget = 0})
+  sees('progress: option "unit" must be a string, got true', progress.new, {unit = true})
+  sees('progress: option "start" must be a number, got "0" (a string)', progress.new, {start = "0"})
+  sees("progress: options must be a table, as in {name = value}; got 100", progress.new, 100)
+  local bar = progress.new{verbose = 0}
+  sees('progress: there is no method "updat"; did you mean "update"?', function() bar:updat(1) end)
+  sees("progress: how many are done must be a number, got nil", bar.update, bar)
+  sees('progress: how many are done must be a number, got "3" (a string)', bar.report, bar, "3")
+end
+
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
   {"TestTerminal", TestTerminal},
   {"TestLog", TestLog},
-  {"TestUse", TestUse},
+  {"TestUse", TestUse}, {"TestWrongUses", TestWrongUses},
 }, true)
