@@ -39,6 +39,10 @@ export WARN
 LUA_PC      = $(eval LUA_PC := $$(shell $$(find_lua)))$(LUA_PC)
 LUA_CFLAGS  = $(eval LUA_CFLAGS := $$(shell pkg-config --cflags $$(LUA_PC) 2>/dev/null))$(LUA_CFLAGS)
 LUA_LIBS    = $(eval LUA_LIBS := $$(shell pkg-config --libs $$(LUA_PC) 2>/dev/null))$(LUA_LIBS)
+# Line editing at the prompt, where libedit is installed.
+EDIT_CFLAGS = $(eval EDIT_CFLAGS := \
+                $$(shell pkg-config --cflags libedit 2>/dev/null && echo -DLSTM_LIBEDIT))$(EDIT_CFLAGS)
+EDIT_LIBS   = $(eval EDIT_LIBS := $$(shell pkg-config --libs libedit 2>/dev/null))$(EDIT_LIBS)
 CMOCKA_CFLAGS = $(eval CMOCKA_CFLAGS := $$(shell pkg-config --cflags cmocka 2>/dev/null))$(CMOCKA_CFLAGS)
 CMOCKA_LIBS = $(eval CMOCKA_LIBS := $$(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka))$(CMOCKA_LIBS)
 find_lua    = for p in lua5.4 lua-5.4 lua54 lua; do \
@@ -121,7 +125,9 @@ need-luaunit: $(LSTM)
 
 $(LSTM): $(HOST_O)
 	@echo "  link $@"
-	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) -lpthread -lm
+	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) $(EDIT_LIBS) -lpthread -lm
+
+$(BUILD)/host/repl.o: CPPFLAGS += $(EDIT_CFLAGS)
 
 $(MODULE): $(MODULE_O)
 	@echo "  link $@"

@@ -1098,6 +1098,15 @@ function lstm.isas() end
 ---@field alias? string|string[] other spellings
 ---@field value? string what the help calls the value
 
+---A value as text, as the prompt shows it: arrays with their shape and an elided middle, tables readable to the second
+---level, everything else as tostring has it.
+---@param value any
+---@return string
+function lstm.show(value) end
+---Prints what there is to know about a function, a method, an object, or a name: lstm.help "fit". Without any: a list.
+---@param what? any
+function lstm.help(what) end
+
 ---The command line of a script: lstm.args{about = "...", {"file", help = "..."}, {"--hidden", default = 128}, ...}.
 ---Returns the values by name (dashes become underscores) and which of them were given. --help and --version print a
 ---text and end the program with code 0; a mistake prints a sentence and ends it with code 2. In the help:

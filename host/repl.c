@@ -3,14 +3,31 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#ifdef LSTM_LIBEDIT
+#include <editline/readline.h>
+#endif
+
 #include "host.h"
 
+/* Pushes a function of host/lua/prompt.lua. */
+static void push_helper(lua_State *L, const char *name) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lstm.prompt");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+/* --- lines -------------------------------------------------------------------------------------------------------- */
+
 /* Pushes a line without its end; 0 at the end of the input. */
-static int read_line(lua_State *L, const char *prompt) {
+static int read_plain_line(lua_State *L, const char *prompt) {
   luaL_Buffer b;
   int c, any = 0;
   fputs(prompt, stdout);
@@ -25,6 +42,115 @@ static int read_line(lua_State *L, const char *prompt) {
   else if (c == EOF && !any) return 0;
   return 1;
 }
+
+#ifdef LSTM_LIBEDIT
+
+static lua_State *edited;             /* whose lines these are */
+static char history_path[4096];       /* "": lines are not kept */
+enum { HISTORY_LINES = 2000 };
+static const char breaks[] = " \t\n\"'=<>~+-*/%^#,;(){}&|";
+
+/* complete(line up to the cursor) -> a list of words, left on the stack; returns how many. */
+static int complete_words(lua_State *L) {
+  size_t n = (size_t)rl_point;
+  push_helper(L, "complete");
+  lua_pushlstring(L, rl_line_buffer, n < strlen(rl_line_buffer) ? n : strlen(rl_line_buffer));
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+static char *copy(const char *text, size_t n) {
+  char *result = (char *)malloc(n + 1);
+  if (result) memcpy(result, text, n), result[n] = 0;
+  return result;
+}
+
+/* What libedit asks for: what the words have in common, the words, NULL. It frees all. */
+static char **words_of(lua_State *L, int n) {
+  char **list = (char **)calloc((size_t)n + 2, sizeof *list);
+  const char *first;
+  size_t common;
+  int i;
+  if (!list) return NULL;
+  lua_rawgeti(L, -1, 1);
+  first = lua_tostring(L, -1);
+  common = strlen(first);
+  for (i = 1; i <= n; i++) {
+    const char *word;
+    size_t k = 0;
+    lua_rawgeti(L, -2, i);
+    word = lua_tostring(L, -1);
+    while (k < common && word[k] == first[k]) k++;
+    common = k;
+    list[i] = copy(word, strlen(word));
+    lua_pop(L, 1);
+  }
+  list[0] = copy(first, common);
+  lua_pop(L, 1);
+  return list;
+}
+
+static char **complete(const char *text, int start, int end) {
+  lua_State *L = edited;
+  char **list = NULL;
+  int top = lua_gettop(L);
+  (void)text, (void)start, (void)end;
+  rl_attempted_completion_over = 1; /* never names of files */
+  rl_completion_append_character = 0;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return NULL;
+  lua_pushcfunction(L, complete_words);
+  if (lua_pcall(L, 0, 1, 0) == 0 && lua_rawlen(L, -1) > 0) list = words_of(L, (int)lua_rawlen(L, -1));
+  lua_settop(L, top);
+  return list;
+}
+
+static int read_line(lua_State *L, const char *prompt) {
+  char *line;
+  if (!edited) return read_plain_line(L, prompt);
+  line = readline(prompt);
+  if (!line) {
+    lua_pushliteral(L, "");
+    return host_interrupted != 0;
+  }
+  if (*line) {
+    add_history(line);
+    if (*history_path) write_history(history_path);
+  }
+  lua_pushstring(L, line);
+  free(line);
+  return 1;
+}
+
+static void open_editor(lua_State *L) {
+  static char name[] = "lstm", characters[sizeof breaks];
+  if (!isatty(0) || !isatty(1)) return;
+  setlocale(LC_CTYPE, "");
+  memcpy(characters, breaks, sizeof breaks);
+  edited = L;
+  rl_readline_name = name;
+  rl_catch_signals = 0;
+  rl_completer_word_break_characters = characters;
+  rl_attempted_completion_function = complete;
+  using_history();
+  stifle_history(HISTORY_LINES);
+  push_helper(L, "history");
+  if (lua_pcall(L, 0, 1, 0) == 0 && lua_isstring(L, -1) && lua_rawlen(L, -1) < sizeof history_path) {
+    strcpy(history_path, lua_tostring(L, -1));
+    read_history(history_path);
+  }
+  lua_pop(L, 1);
+}
+static const char about_lines[] = "TAB completes";
+
+#else
+
+static int read_line(lua_State *L, const char *prompt) { return read_plain_line(L, prompt); }
+static void open_editor(lua_State *L) { (void)L; }
+static const char about_lines[] = "rlwrap lstm remembers lines";
+
+#endif
+
+/* --- chunks ------------------------------------------------------------------------------------------------------- */
 
 static int is_incomplete(lua_State *L, int status) {
   const char *message = status == LUA_ERRSYNTAX ? lua_tostring(L, -1) : NULL;
@@ -64,7 +190,11 @@ static int load_lines(lua_State *L) {
     if (!is_incomplete(L, status)) break;
     lua_pop(L, 1);
     lua_pushliteral(L, "\n");
-    if (!read_line(L, ">> ")) return LUA_ERRSYNTAX;
+    if (!read_line(L, ">> ")) {
+      lua_pop(L, 2);
+      status = compile(L); /* says what is missing */
+      break;
+    }
     if (host_interrupted) return DROPPED;
     lua_concat(L, 3);
     lua_pushnil(L); /* stands for the message */
@@ -73,15 +203,22 @@ static int load_lines(lua_State *L) {
   return status;
 }
 
-static void print_results(lua_State *L) {
-  int n = lua_gettop(L);
-  if (n == 0) return;
+/* Prints the values on the stack, of which the first is `_` from here on. */
+static int print_results(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setglobal(L, "_");
   luaL_checkstack(L, LUA_MINSTACK, "too many results to print");
-  lua_getglobal(L, "print");
+  push_helper(L, "show");
   lua_insert(L, 1);
-  host_report(L, host_call(L, n, 0));
+  lua_call(L, lua_gettop(L) - 1, 1);
+  puts(lua_tostring(L, -1));
+  return 0;
+}
+
+static int open_prompt(lua_State *L) {
+  push_helper(L, "open");
+  lua_call(L, 0, 0);
+  return 0;
 }
 
 /* Ctrl-C at the prompt: nothing runs that could be stopped. */
@@ -92,12 +229,12 @@ static void forget_interrupt(lua_State *L) {
 
 int host_prompt(lua_State *L) {
   if (isatty(0)) {
-    printf("lstm %s, %s. The module is in `lstm`. Ctrl-D ends it; rlwrap ./lstm remembers lines.\n",
-           LSTM_VERSION_STRING, LUA_RELEASE);
+    printf("lstm %s, %s. The module is in `lstm`; help() tells more; %s; Ctrl-D ends it.\n", LSTM_VERSION_STRING,
+           LUA_RELEASE, about_lines);
   }
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "lstm");
-  if (lua_pcall(L, 1, 1, 0) == 0) lua_setglobal(L, "lstm");
+  lua_pushcfunction(L, open_prompt);
+  if (lua_pcall(L, 0, 0, 0) != 0) lua_pop(L, 1);
+  open_editor(L);
   for (;;) {
     int status;
     forget_interrupt(L);
@@ -109,8 +246,13 @@ int host_prompt(lua_State *L) {
       continue;
     }
     if (status == 0) status = host_call(L, 0, LUA_MULTRET);
+    if (status == 0 && lua_gettop(L) > 0) {
+      int n = lua_gettop(L);
+      lua_pushcfunction(L, print_results);
+      lua_insert(L, 1);
+      status = host_call(L, n, 0);
+    }
     if (status != 0) host_report(L, status);
-    else print_results(L);
   }
   putchar('\n');
   return 0;

@@ -42,6 +42,7 @@ local sources = {
   model = {"lstm.model", "new"}, load = {"lstm.model", "load"},
   embedding = {"lstm.layers", "embedding"}, lstm = {"lstm.layers", "lstm"}, gru = {"lstm.layers", "gru"},
   dense = {"lstm.layers", "dense"}, dropout = {"lstm.layers", "dropout"},
+  show = {"lstm.show", "value"}, help = {"lstm.help", "print"},
   seq2seq = {"lstm.seq2seq", "new"}, seed = {"lstm.seeds", "set"},
 }
 

@@ -284,7 +284,7 @@ end
 function TestPrompt.testEqualsSign()
   local _, out, err = run("-i", "= 5\n=1, 2\n= {\n7}\n_[1]\n")
   lu.assertEquals(err, "")
-  lu.assertStrContains(out, "> 5\n> 1\t2\n> >> table: ")
+  lu.assertStrContains(out, "> 5\n> 1\t2\n> >> {7}\n> ")
   lu.assertStrContains(out, "\n> 7\n")
 end
 
