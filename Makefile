@@ -176,7 +176,8 @@ $(2): $(1) $(4) Makefile | need-cmocka
 	$$(Q)$$(CC) $$(CFLAGS) $$(TEST_OPT) $$(EXTRA) $$(DEPS) $(3) -I. -Itests $$(CMOCKA_CFLAGS) $$(CPPFLAGS) \
 	  -o $$@ $(1) $(4) $$(LDFLAGS) $$(CMOCKA_LIBS) -lpthread -lm
 endef
-$(foreach t,$(filter $(OWN),$(TEST_C) $(LEARN_C)),$(eval $(call program,$(t),$(call binary,$(t)),$(call own_flags,$(t)))))
+$(foreach t,$(filter $(OWN),$(TEST_C) $(LEARN_C)),\
+  $(eval $(call program,$(t),$(call binary,$(t)),$(call own_flags,$(t)))))
 $(foreach t,$(filter-out $(OWN),$(TEST_C) $(LEARN_C)),$(eval $(call program,$(t),$(call binary,$(t)),,$(LIBRARY))))
 $(foreach t,$(FUZZ_C),$(eval $(call program,$(t),$(call binary,$(t)),,tests/fuzz/replay.c $(LIBRARY))))
 

@@ -1,9 +1,10 @@
 # What an object file of lstm.h defines and needs: only lstm_ names, and nothing but the libc functions listed here.
-# usage: sh tests/compile/symbols.sh COMPILER DIRECTORY
+# usage: sh tests/compile/symbols.sh COMPILER DIRECTORY [FLAGS]
 set -eu
 object=$2/symbols-$1.o
 # PIC, as in a shared library; no stack protector, so that only what the source asks for is needed
-"$1" -std=c99 -O2 -fPIC -fno-stack-protector -U_FORTIFY_SOURCE -I. -DLSTM_IMPLEMENTATION -x c -c -o "$object" lstm.h
+"$1" -std=c99 -O2 ${3:-} -fPIC -fno-stack-protector -U_FORTIFY_SOURCE -I. \
+  -DLSTM_IMPLEMENTATION -x c -c -o "$object" lstm.h
 status=0
 foreign=$(nm -g --defined-only "$object" | awk '$3 !~ /^lstm_/ || $3 ~ /^lstm__/ {print $3}')
 if [ -n "$foreign" ]; then
