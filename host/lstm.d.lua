@@ -968,6 +968,10 @@ function History:columns() end
 ---@param name string
 ---@return number[]
 function History:column(name) end
+---The losses, or some columns, as a text plot for the terminal, the best row marked. Raises for an empty history.
+---@param options? lstm.ChartOptions also columns, a list of names
+---@return string
+function History:chart(options) end
 ---The rows as comma separated text with a header.
 ---@return string
 function History:csv() end
@@ -1223,6 +1227,30 @@ function lstm.plot.confusion(confusion, file, options) end
 ---@param options? {title: string, top: integer, length: integer, features: table<string, function>}
 ---@return true|string? page, string? message, string? status
 function lstm.plot.cells(model, text, file, options) end
+
+---@class lstm.ChartOptions
+---@field width? integer columns, default those of the terminal, at most 100
+---@field height? integer rows of the field, default 12
+---@field title? string
+---@field x? string name of the axis
+---@field y? string name of the axis
+---@field log? boolean logarithmic y axis
+---@field dates? boolean x are days since 1970-01-01
+---@field marks? {x: number, y: number, label: string?}[]
+---@field ascii? boolean default: where the locale is not UTF-8
+---@field color? boolean default: where stdout is a terminal with colours
+---@field columns? string[] of a history: what to draw
+
+---A plot as text for the terminal. Raises for what is no number and unknown options.
+---@param values lstm.Array|number[]|lstm.Series[] one series, or several
+---@param options? lstm.ChartOptions
+---@return string
+function lstm.chart(values, options) end
+---A line of blocks as high as the values; NaN is a space.
+---@param values lstm.Array|number[]
+---@param options? {width: integer, ascii: boolean} width: at most so many blocks, each the mean of its values
+---@return string
+function lstm.spark(values, options) end
 
 ---@class lstm.ReportOptions
 ---@field title? string

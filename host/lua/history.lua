@@ -178,6 +178,12 @@ local function figure(value)
   return ("%.4g"):format(value)
 end
 
+--- The losses as a text plot for the terminal, the best row marked; see chart.lua for opts.
+function History:chart(opts)
+  local text = require "lstm.chart".history(self, opts)
+  return text                                        -- no tail call: errors count the levels
+end
+
 --- A table for the terminal: every row of a short history, the first, some, and the last of a long one; * = best.
 function History:__tostring()
   local names, n = self:columns(), #self

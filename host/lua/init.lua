@@ -35,6 +35,7 @@ end
 local sources = {
   vocab = {"lstm.vocab"}, csv = {"lstm.csv"}, plot = {"lstm.plot"}, args = {"lstm.args"},
   report = {"lstm.report", "write"},
+  chart = {"lstm.chart", "draw"}, spark = {"lstm.chart", "spark"},
   metrics = {"lstm.metrics"}, progress = {"lstm.progress"}, history = {"lstm.history"},
   table = {"lstm.windows", "table"}, sequences = {"lstm.sequences", "new"},
   ts = {"lstm.files", "ts"},

@@ -30,13 +30,10 @@ end
 local function terminal()
   local core = require "lstm.core"
   local tty = core.isatty(2) and os.getenv("TERM") ~= "dumb"
-  local locale = os.getenv("LC_ALL") or ""
-  if locale == "" then locale = os.getenv("LC_CTYPE") or "" end
-  if locale == "" then locale = os.getenv("LANG") or "" end
   return {
     write = core.eprint, now = core.now, columns = core.columns, tty = tty,
     color = progress.color(2),
-    utf8 = locale:lower():find("utf%-?8") ~= nil,
+    utf8 = require("lstm.utf").terminal(),
   }
 end
 

@@ -51,4 +51,13 @@ function utf.place(text, position)
   return ("line %d, column %d (byte %d)"):format(newlines + 1, column, position)
 end
 
+--- Whether the locale's text is UTF-8: LC_ALL, LC_CTYPE, LANG, the first that is set.
+function utf.terminal()
+  local locale = ""
+  for _, name in ipairs{"LC_ALL", "LC_CTYPE", "LANG"} do
+    if locale == "" then locale = os.getenv(name) or "" end
+  end
+  return locale:lower():find("utf%-?8") ~= nil
+end
+
 return utf
