@@ -1310,7 +1310,9 @@ function Bar:measure(now) end
 ---@private
 function Bar:share(now) end
 ---@private
-function Bar:counts(now) end
+function Bar:counts(now, brief) end
+---@private
+function Bar:losses() end
 ---@private
 function Bar:line(now, columns, with_bar) end
 ---@private

@@ -190,7 +190,7 @@ function History:__tostring()
   local lines, last = {}, 0
   local every = math.max(1, math.ceil(n / 20))
   local function row_text(cells, mark)
-    for j, cell in ipairs(cells) do cells[j] = ("%10s"):format(cell) end
+    for j, cell in ipairs(cells) do cells[j] = (" "):rep(math.max(10, #names[j] + 1) - #cell) .. cell end
     return table.concat(cells) .. (mark or "")
   end
   local heads = {}

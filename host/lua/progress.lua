@@ -141,14 +141,16 @@ function Bar:share(now)
   return math.min(1, self.done / self.total), left
 end
 
--- "840/2000 steps [0:12<0:16, 69/s]"
-function Bar:counts(now)
+-- "840/2000 steps [0:12<0:16, 69/s]"; brief 1: without the unit and the rate; brief 2: without the times.
+function Bar:counts(now, brief)
   local _, left = self:share(now)
   local text = ("%.0f"):format(self.done)
   if self.total and not self.budget then text = text .. "/" .. ("%.0f"):format(self.total) end
-  text = text .. " " .. self.unit .. (self.total == 1 and "" or "s") .. " [" .. clock(now - self.began)
+  if brief == 2 then return text end
+  if not brief then text = text .. " " .. self.unit .. (self.total == 1 and "" or "s") end
+  text = text .. " [" .. clock(now - self.began)
   if left and self.done < (self.total or math.huge) then text = text .. "<" .. clock(left) end
-  if self.rate then
+  if self.rate and not brief then
     local form = self.rate < 1 and "%.3g s each" or self.rate < 100 and "%.3g/s" or "%.0f/s"
     text = text .. ", " .. form:format(self.rate < 1 and 1 / self.rate or self.rate)
   end
@@ -176,17 +178,27 @@ function Bar:spark(room)
   return width_of(text) <= CELLS and "  " .. text or ""
 end
 
--- The line, no wider than `columns`; what does not fit is left out: the bar, values but the losses, the title.
+-- What the losses need.
+function Bar:losses()
+  local width = 0
+  for _, name in ipairs(dearest) do
+    if self.values[name] then width = width + 2 + #value_text(name, self.values[name]) end
+  end
+  return width
+end
+
+-- The line, no wider than `columns`. What does not fit is left out: the bar, the curve, values but the losses, the
+-- title, the rate, the times.
 function Bar:line(now, columns, with_bar)
   local share = self:share(now)
   local head = self.title ~= "" and self.title .. " " or ""
   if share then head = head .. ("%3.0f%% "):format(math.floor(share * 100)) end
-  local tail, losses = self:counts(now), 0
-  for _, name in ipairs(dearest) do
-    if self.values[name] then losses = losses + 2 + #value_text(name, self.values[name]) end
-  end
+  local tail, losses = self:counts(now), self:losses()
   if losses > 0 and share and width_of(head) + width_of(tail) + losses > columns then
     head = head:sub(#self.title + (self.title ~= "" and 2 or 1))
+  end
+  for brief = 1, 2 do
+    if width_of(head) + width_of(tail) + losses > columns then tail = self:counts(now, brief) end
   end
   tail = tail .. value_texts(self.values, columns - width_of(head) - width_of(tail))
   if with_bar then tail = tail .. self:spark(columns - width_of(head) - width_of(tail)) end

@@ -209,6 +209,18 @@ function TestUse.testNan()
   lu.assertStrContains(s.text(), "loss nan")
 end
 
+-- What a narrow terminal leaves out: first the rate, then the times; the losses stay.
+function TestTerminal.testNarrow()
+  local function last_line(width)
+    local s = sink{width = width}
+    local bar = run(s, 100, 0.1, {title = "training"})
+    return (bar:line(s.time, width - 1, true):gsub(" +$", ""))
+  end
+  lu.assertEquals(last_line(62), "100% 100/100 steps [0:10, 10/s]  loss 1.0000  val 1.5000")
+  lu.assertEquals(last_line(54), "100% 100/100 [0:10]  loss 1.0000  val 1.5000")
+  lu.assertEquals(last_line(38), "100% 100/100  loss 1.0000  val 1.5000")
+end
+
 -- A small curve of the losses, where there is room, and only as wide as that.
 function TestTerminal.testCurve()
   local lstm = require "lstm"
