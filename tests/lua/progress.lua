@@ -217,7 +217,7 @@ function TestTerminal.testNarrow()
     return (bar:line(s.time, width - 1, true):gsub(" +$", ""))
   end
   lu.assertEquals(last_line(62), "100% 100/100 steps [0:10, 10/s]  loss 1.0000  val 1.5000")
-  lu.assertEquals(last_line(54), "100% 100/100 [0:10]  loss 1.0000  val 1.5000")
+  lu.assertEquals(last_line(50), "100% 100/100 [0:10]  loss 1.0000  val 1.5000")
   lu.assertEquals(last_line(38), "100% 100/100  loss 1.0000  val 1.5000")
 end
 
