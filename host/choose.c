@@ -56,9 +56,16 @@ static void keep_likeliest(const float *p, int count, int top_k, double top_p, f
 
 size_t host_choose_size(int count) { return (size_t)count * (sizeof(float) + sizeof(int)); }
 
+static lstm_rng *check_generator(lua_State *L, int arg) {
+  if (!luaL_testudata(L, arg, "lstm.rng")) {
+    host_raise(L, "sample: a generator such as lstm.rng(1) expected, got %s", luaL_typename(L, arg));
+  }
+  return host_checkrng(L, arg);
+}
+
 int host_choose(lua_State *L, const float *p, int count, int first, void *scratch) {
   double temperature = host_checknumber(L, first, "sample: the temperature"), top_p = 1;
-  lstm_rng *rng = host_checkrng(L, first + 1);
+  lstm_rng *rng = check_generator(L, first + 1);
   int top_k = lua_isnoneornil(L, first + 2) ? count : host_checkint(L, first + 2, 1, INT_MAX, "sample: top_k"), place;
   if (!lua_isnoneornil(L, first + 3)) top_p = host_checknumber(L, first + 3, "sample: top_p");
   if (!(temperature >= 0)) host_raise(L, "sample: the temperature must not be negative");

@@ -244,8 +244,8 @@ int host_checklayer(lua_State *L, const lstm_model *model, int arg, const char *
   if (!lua_isnoneornil(L, arg)) i = host_checkint(L, arg, 1, desc->layer_count, what) - 1;
   if (i == desc->layer_count) host_raise(L, "%s: the model has no recurrent layer", what);
   if (!is_recurrent(&desc->layers[i])) {
-    host_raise(L, "%s: layer %d is %s layer, which has no gates", what, i + 1,
-               desc->layers[i].type == LSTM_LAYER_EMBEDDING ? "an embedding" : "no recurrent");
+    host_raise(L, "%s: layer %d is %s %s layer, which has no gates", what, i + 1,
+               desc->layers[i].type == LSTM_LAYER_EMBEDDING ? "an" : "a", type_names[desc->layers[i].type]);
   }
   return i;
 }

@@ -308,9 +308,12 @@ static int state_forward(lua_State *L) {
   if (!last) shape[n++] = x->shape[0];
   if (x->dims == full) shape[n++] = s->lanes;
   shape[n++] = s->outputs;
+  if (x->shape[0] == 0) host_raise(L, "forward: the sequence is empty");
   y = host_newarray(L, HOST_FLOAT32, n, shape);
   status = forward_pieces(L, s, x, y);
-  if (status == LSTM_ERR_ARGUMENT) host_raise(L, "forward: an id is out of range, or the sequence is empty");
+  if (status == LSTM_ERR_ARGUMENT && takes_ids) {
+    host_raise(L, "forward: an id is out of range, there are %d tokens", lstm_model_input_size(model));
+  }
   host_check(L, status, NULL);
   return 1;
 }

@@ -198,7 +198,10 @@ end
 
 --- Writes the model, with vocabulary, labels and meta, as a safetensors file. The file appears whole or not at all.
 -- Returns true, or nil, message, status.
-function Model:save(path) return self.core:save(path, self:strings()) end
+function Model:save(path)
+  if type(path) ~= "string" then core.raise("save: the path must be a string, got " .. options.show(path)) end
+  return self.core:save(path, self:strings())
+end
 
 --- The file that save writes, as a string.
 function Model:bytes() return self.core:bytes(self:strings()) end

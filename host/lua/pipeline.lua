@@ -115,9 +115,10 @@ local function of_rows(model, rows, where)
       own.scaler and "by another scaler than the model's" or "already, but the model learned from raw values"))
   end
   rows = selected(rows, own.columns, where)
-  if #rows < rows_needed(own) then
+  local count, needed = #rows.data, rows_needed(own)
+  if count < needed then
     core.raise(("%s: %d rows are too few: the model looks back %d rows, and windows with their targets need %d " ..
-      "(model:forecast(rows, n) goes on after the last row)"):format(where, #rows, own.look_back, rows_needed(own)))
+      "(model:forecast(rows, n) goes on after the last row)"):format(where, count, own.look_back, needed))
   end
   local set = (scaler and rows or scaled(own, rows)):windows{
     look_back = own.look_back, ahead = own.ahead, steps = own.steps ~= 1 and own.steps or nil,
@@ -180,8 +181,8 @@ local function known_future(own, known, others, needed)
     core.raise("forecast: known must be a table of rows (as lstm.csv returns), got " .. options.show(known))
   end
   if scaler_of(known) then core.raise("forecast: the rows of known are scaled: give the raw ones") end
-  if #known < needed then
-    core.raise(("forecast: known has %d rows, %d are needed"):format(#known, needed))
+  if #known.data < needed then
+    core.raise(("forecast: known has %d rows, %d are needed"):format(#known.data, needed))
   end
   return scaled(own, selected(known, others, "forecast"):slice(1, needed))
 end
@@ -189,7 +190,7 @@ end
 -- The scaled rows at the end of the table that the forecast begins with, and room for those that are fed.
 local function tail_of(own, rows, fed)
   local keep = own.look_back + own.ahead - 1
-  local tail = scaled(own, selected(rows, own.columns, "forecast"):slice(#rows - keep + 1, #rows)).data
+  local tail = scaled(own, selected(rows, own.columns, "forecast"):slice(#rows.data - keep + 1, #rows.data)).data
   local all = core.zeros{keep + fed, #own.columns}
   for i = 1, keep do all[i] = tail[i] end
   return all, keep
@@ -206,7 +207,7 @@ local function feed(own, all, at, output, count, place)
 end
 
 local function put_known(all, keep, future, others, place)
-  for i = 1, future and #future or 0 do
+  for i = 1, future and #future.data or 0 do
     for j, name in ipairs(others) do all[keep + i][place[name]] = future.data[i][j] end
   end
 end
@@ -239,8 +240,9 @@ function pipeline.forecast(model, rows, n, given)
   if scaler_of(rows) then core.raise("forecast: the rows are scaled already: give the raw ones") end
   local count, wanted = options.value(n, {type = "integer", min = 1})
   if not count then core.raise(("forecast: n must be %s, got %s"):format(wanted, options.show(n))) end
-  if #rows < own.look_back + own.ahead - 1 then
-    core.raise(("forecast: %d rows are too few: the model looks back %d"):format(#rows, own.look_back + own.ahead - 1))
+  local there, needed = #rows.data, own.look_back + own.ahead - 1
+  if there < needed then
+    core.raise(("forecast: %d rows are too few: the model looks back %d"):format(there, needed))
   end
   local place, others = places_of(own)
   local fed = rows_fed(own, count)

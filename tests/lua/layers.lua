@@ -303,7 +303,7 @@ end
 
 function TestTrace.testMistakes()
   local m = lstm.model{input = 1, hidden = 3, output = 1}
-  fails("layer 2 is no recurrent layer", m.trace, m, numbers(4, 1), {layer = 2})
+  fails("layer 2 is a dense layer, which has no gates", m.trace, m, numbers(4, 1), {layer = 2})
   fails("a whole number from 1 to 2 expected, got 3", m.trace, m, numbers(4, 1), {layer = 3})
   fails('unknown option "lane"', m.trace, m, numbers(4, 1), {lane = 1})
   fails('option "lane" must be', function() m:state():trace{lane = 2} end)
@@ -338,9 +338,41 @@ function TestStates.testLearnedStateIsWhereLanesBegin()
   lu.assertEquals(state:values(2), begin)
 end
 
+local TestWrongUses = {}
+
+-- What a user sees, behind the place in the script.
+local function says(sentence, f)
+  local ok, message = pcall(f)
+  lu.assertFalse(ok)
+  lu.assertStrMatches(message, "tests/lua/layers.lua:%d+: .*")
+  lu.assertEquals((message:gsub("^[^ ]-:%d+: ", "")), sentence)
+end
+
+function TestWrongUses.testLayers()
+  says("lstm: the size must be a whole number of at least 1, got nil", function() lstm.lstm() end)
+  says("lstm: the size must be a whole number of at least 1, got 0", function() lstm.lstm(0) end)
+  says('lstm: the size must be a whole number of at least 1, got "50" (a string)', function() lstm.lstm "50" end)
+  says('lstm: unknown option "peephol", did you mean "peephole"? (there are activation, bidirectional, cell_clip, ' ..
+    "coupled, dropout, forget, gate_activation, layer_norm, learned_state, merge, name, noise, peephole, projection, " ..
+    "read, recurrent_dropout and zoneout)", function() lstm.lstm{50, peephol = true} end)
+  says('lstm: option "read" must be one of "all", "last", "mean" and "max", got "lst" (a string), did you mean ' ..
+    '"last"?', function() lstm.lstm{5, read = "lst"} end)
+  says("lstm: options go into one table: lstm.lstm{50, peephole = true}", function() lstm.lstm(50, {read = "all"}) end)
+  says("lstm: the size comes first: lstm.lstm{50}", function() lstm.lstm{units = 50} end)
+  says('gru: "peephole" is an option of lstm.lstm, not of lstm.gru', function() lstm.gru{5, peephole = true} end)
+  says('dense: "read" is an option of lstm.lstm and lstm.gru, not of lstm.dense', function()
+    lstm.dense{5, read = "last"}
+  end)
+  says("dropout: the rate must be a number of at least 0 and below 1, got 1.5", function() lstm.dropout(1.5) end)
+  says('lstm: noise = rate belongs to forget = "noise"', function() lstm.lstm{5, noise = 0.1} end)
+  says("lstm: merge belongs to bidirectional = true", function() lstm.lstm{5, merge = "sum"} end)
+  says("lstm: projection = 9 must not be larger than the 5 units", function() lstm.lstm{5, projection = 9} end)
+  says("embedding: one size expected, got 2", function() lstm.embedding{5, 6} end)
+end
+
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestOptions", TestOptions}, {"TestRefused", TestRefused}, {"TestBidirectional", TestBidirectional},
-  {"TestTrace", TestTrace}, {"TestStates", TestStates},
+  {"TestTrace", TestTrace}, {"TestStates", TestStates}, {"TestWrongUses", TestWrongUses},
 }
 os.remove(path)
 os.exit(code, true)

@@ -270,6 +270,68 @@ function TestTrainer.testMistakes()
   lu.assertError(trainer.restore_best, trainer)
 end
 
+local TestTake = {}
+
+-- Lanes go on where those of the other state stand.
+function TestTake.testLanes()
+  local a, b = text:state(3), text:state(3)
+  a:step(lstm.array({0, 1, 2}, "int32"))
+  lu.assertEquals(b:take(a, lstm.array({3, 1}, "int32")), b)
+  for lane, from in ipairs{3, 1} do lu.assertEquals(b:values(lane), a:values(from)) end
+  lu.assertEquals(b:values(3):sum(), 0)
+  lu.assertEquals(text:state():take(a, lstm.array({2}, "int32")):step "c", a:step(lstm.array({2, 2, 2}, "int32"))[2])
+end
+
+local TestWrongUses = {}
+
+-- What a user sees, behind the place in the script.
+local function says(sentence, f, ...)
+  local arguments = {n = select("#", ...), ...}
+  local ok, message = pcall(function() f((table.unpack or unpack)(arguments, 1, arguments.n)) end) -- luacheck: ignore
+  lu.assertFalse(ok)
+  lu.assertStrMatches(message, "tests/lua/state.lua:%d+: .*")
+  lu.assertEquals((message:gsub("^[^ ]-:%d+: ", "")), sentence)
+end
+
+local function lanes(...) return lstm.array({...}, "int32") end
+
+function TestWrongUses.testSteps()
+  local state, crowd, talk = numbers:state(), numbers:state(2), text:state()
+  says("step: 2 numbers expected, got 1", state.step, state, 1)
+  says("step: number expected as input 2, got string", state.step, state, 1, "x")
+  says("step: 2 values expected, got an array of 3", state.step, state, lstm.zeros(3))
+  says("step: a state of 2 lanes takes an array", crowd.step, crowd, 1, 2)
+  says('step: "z" is no symbol of the model\'s vocabulary', talk.step, talk, "z")
+  says("step: a whole number from 1 to 3 expected, got 4", talk.step, talk, 4)
+  says("feed: a whole number from 0 to 2 expected, got 9", talk.feed, talk, 9)
+  says("the state has no output yet: step it first", state.best, state)
+  says("state: lanes: a whole number from 1 to 536870911 expected, got 0", numbers.state, numbers, 0)
+  says("forward: shape [any][2] expected, got [3][5]", state.forward, state, lstm.zeros{3, 5})
+  says("forward: the sequence is empty", state.forward, state, lstm.zeros{0, 2})
+  says("forward: an id is out of range, there are 3 tokens", talk.forward, talk, lanes(1, 3))
+  state:close()
+  says("the state is closed", state.step, state, 1, 2)
+end
+
+function TestWrongUses.testInside()
+  local state, talk = numbers:state(), text:state()
+  says("values: shape [14] expected, got [4]", state.set_values, state, lstm.zeros(4))
+  says("lane: a whole number from 1 to 1 expected, got 2", state.values, state, 2)
+  says("take: the lanes must come from another state", state.take, state, state, lanes(1))
+  says("take: the states are of different models", state.take, state, talk, lanes(1))
+  says("take: lane 3 of a state of 1", state.take, state, numbers:state(), lanes(3))
+  says("take: 2 lanes, but the state has 1", state.take, state, numbers:state(3), lanes(3, 1))
+  says("trace: layer: layer 3 is a dense layer, which has no gates", state.trace, state, {layer = 3})
+  says("traced: nothing was recorded; state:trace{layer = 1} begins", state.traced, state)
+  says('state: there is no method "steps"; did you mean "step"?', function() return state.steps end)
+  talk:step "a"
+  says("sample: the temperature must not be negative", talk.sample, talk, -1, lstm.rng(1))
+  says("sample: top_k: a whole number from 1 to 2147483647 expected, got 0", talk.sample, talk, 1, lstm.rng(1), 0)
+  says("sample: top_p must be above 0 and at most 1", talk.sample, talk, 1, lstm.rng(1), 1, 2)
+  says("sample: a generator such as lstm.rng(1) expected, got number", talk.sample, talk, 1, 7)
+end
+
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
   {"TestStep", TestStep}, {"TestSequences", TestSequences}, {"TestInside", TestInside}, {"TestTrainer", TestTrainer},
+  {"TestTake", TestTake}, {"TestWrongUses", TestWrongUses},
 }, true)

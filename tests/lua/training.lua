@@ -349,7 +349,7 @@ function TestParts.testLookingIn()
   local norms = t:step_norms()
   lu.assertEquals(#norms, 4)
   lu.assertTrue(norms:finite() and norms[4] > 0)
-  fails("layer 3 is no recurrent layer", t.step_norms, t, 3)
+  fails("layer 3 is a dense layer, which has no gates", t.step_norms, t, 3)
   fails("after a forward pass and before its backward", t.saturation, t)
 end
 
