@@ -109,7 +109,7 @@ local function wanted(rule)
   if rule.below then text = text .. (rule.above and " and" or "") .. " below " .. rule.below end
   if rule.min and rule.max then return ("%s from %s to %s"):format(text, rule.min, rule.max) end
   if rule.min then text = text .. " of at least " .. rule.min end
-  if rule.max then text = text .. " of at most " .. rule.max end
+  if rule.max then text = text .. (rule.above and " and" or " of") .. " at most " .. rule.max end
   return text
 end
 
