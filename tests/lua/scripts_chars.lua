@@ -207,4 +207,110 @@ function TestChars.testUsage()
   end
 end
 
-programs.finish{TestChars = TestChars}
+function TestChars.testTutorial()
+  local svg, out = path(".svg"), path()
+  local said, err = run("scripts/chars.lua --tutorial --verbose 0 --loss-plot " .. svg .. " --out " .. out)
+  lu.assertEquals(err, "")
+  lu.assertEquals(select(2, said:gsub("epoch %d+: loss %d%.%d+ accuracy [01]%.%d+\n", "")), 50)
+  lu.assertStrContains(said, "accuracy 1.0000\nafter \"the quick brown fox\" comes \" \" (99.")
+  lu.assertStrContains(assert(lstm.readfile(svg)), "</svg>")
+  local model = assert(lstm.load(out))
+  lu.assertEquals(model:parameters(), 27 * 128 + 4 * 128 * (128 + 128 + 1) + 128 * 27 + 27)
+  said = run("scripts/chars.lua " .. with(("abcdefghijkl"):rep(4)) .. " --tutorial --embed 0 --hidden 16 --epochs 9" ..
+    " --lr 0.01 --verbose 0 --prime abcdefghijk")
+  lu.assertStrContains(said, 'after "abcdefghijk" comes "l" (')
+end
+
+function TestChars.testOneHot()
+  local out = path()
+  local _, err = run("scripts/chars.lua " .. with(verse) .. small .. "--embed 0 --verbose 1 --out " .. out)
+  local count = 4 * 8 * (29 + 8 + 1) + 8 * 29 + 29
+  lu.assertStrContains(err, "29 different; " .. count .. " parameters")
+  local rows = assert(lstm.load(out)):tensor "embed.weight"             -- still the identity after training
+  lu.assertEquals({rows:sum(), rows[1][1], rows[29][29], (rows * rows):sum()}, {29, 1, 1, 29})
+end
+
+function TestChars.testWords()
+  local text, out = with(verse), path()
+  local said, err = run("scripts/chars.lua " .. text .. small .. "--words --lr 0.05 --steps 60 --out " .. out)
+  lu.assertEquals(err, "")
+  lu.assertStrMatches(said, ".*\nvalidation %d%.%d+ nats/word\n")
+  lu.assertEquals(assert(lstm.load(out)).vocab.kind, "words")
+  local load = "scripts/chars.lua --load " .. out
+  lu.assertStrContains((run(load .. " --sample 3 --temperature 0 --prime 'the quick'")), "the quick brown fox jumps")
+  lu.assertStrContains(select(2, run(load .. " --prime 'the xyz'")), '--prime: "xyz" does not occur in the text that')
+end
+
+function TestChars.testSamplingOptions()
+  local text, out = with(verse), path()
+  run("scripts/chars.lua " .. text .. " --hidden 32 --embed 8 --seq 16 --batch 4 --steps 300 --lr 0.02 --verbose 0" ..
+    " --sample 0 --out " .. out)
+  local load = "scripts/chars.lua --prime 'the quick ' --load " .. out
+  local likeliest = run(load .. " --temperature 0 --sample 20")
+  lu.assertEquals(run(load .. " --temperature 9 --top-k 1 --length 20"), likeliest)
+  lu.assertEquals(run(load .. " --top-p 0.0001 -length 20"), likeliest)
+  lu.assertEquals(run(load .. " -sample 0 -length 20"), likeliest)            -- as char-rnn means it
+  lu.assertEquals(likeliest:sub(1, 19), "the quick brown fox")
+  lu.assertEquals(run(load .. " --temperature 0 --sample 50 --stop xyz --stop ' fox'"), "the quick brown\n")
+end
+
+function TestChars.testEpochsDecayAndReport()
+  local text, half, html = with(verse), path(), path(".html")
+  local options = "scripts/chars.lua " .. text .. " --hidden 8 --embed 4 --seq 8 --batch 4 --validate-every 40" ..
+    " --verbose 0 --sample 20 --lr-decay 0.5 --cell gru --optimizer rmsprop --alpha 0.95 "
+  local expected = run(options .. "--epochs 2 --report " .. html)
+  local page = assert(lstm.readfile(html))
+  for _, part in ipairs{"<svg", "</html>", "gru hidden=8"} do lu.assertTrue(page:find(part, 1, true) ~= nil, part) end
+  run(options .. "--epochs 1 --checkpoint " .. half)
+  local resume = "scripts/chars.lua " .. text .. " --verbose 0 --sample 20 --resume " .. half
+  local got, err = run(resume .. " --epochs 2")
+  lu.assertEquals(err, "")
+  lu.assertEquals(got, expected)
+  check_failure(resume, "--epochs counts from the beginning, so 2 leaves nothing to do")
+end
+
+function TestChars.testOptionsOfCharRnn()
+  local folder = path()
+  os.execute("mkdir " .. folder)
+  assert(lstm.writefile(programs.remove_later(folder .. "/input.txt"), verse))
+  local said, err, code = run(("scripts/chars.lua -data_dir %s -rnn_size 8 -num_layers 2 -model lstm -dropout 0.1 " ..
+    "-learning_rate 0.01 -learning_rate_decay 0.97 -seq_length 8 -batch_size 4 -max_epochs 1 -grad_clip 5 " ..
+    "-train_frac 0.8 -seed 123 -print_every 1 -eval_val_every 20 -checkpoint_dir %s -savefile fox -gpuid -1 " ..
+    "-temperature 0.7 -primetext the -length 9 --verbose 0 --embed 4"):format(folder, folder))
+  programs.remove_later(folder .. "/fox.safetensors")
+  programs.remove_later(folder)
+  lu.assertEquals({err, code}, {"-print_every has no effect: the progress line follows the clock\n" ..
+    "-gpuid has no effect: there is one build for all machines\n", 0})
+  lu.assertStrMatches(said, "the.*\nvalidation %d%.%d+ nats/char\n")
+  local kept = assert(lstm.load(folder .. "/fox.safetensors")).meta.chars
+  for _, one in ipairs{"epochs=1", "hidden=8", "layers=2", "val=0.2", "seed=123", "lr_decay=0.9"} do
+    lu.assertStrContains(kept, one)
+  end
+end
+
+local TestWrongUses = {}
+
+function TestWrongUses.testSentences()
+  local text = with(verse)
+  local chars = "scripts/chars.lua "
+  check_failure(chars .. text .. " --epoch 3", "chars.lua: unknown option --epoch, did you mean --epochs?\n", 2)
+  check_failure(chars .. text .. " x", 'chars.lua: "x" is one argument too many\n', 2)
+  check_failure(chars .. text .. " --steps 9 --epochs 1", "are two ways to say how long: give one of them\n", 2)
+  check_failure(chars .. text .. " --words --vocab utf8", "--words is --vocab words: give one of them\n", 2)
+  check_failure(chars .. text .. " --least 3", "--least belongs to --vocab words\n", 2)
+  check_failure(chars .. text .. " -decay_rate 0.9", "--alpha (-decay_rate) belongs to --optimizer rmsprop", 2)
+  check_failure(chars .. text .. " -model rnn", '--cell must be one of "lstm" and "gru", got "rnn"\n', 2)
+  check_failure(chars .. text .. " --top-p 2", '--top-p must be a number above 0 and at most 1, got "2"\n', 2)
+  check_failure(chars .. text .. " --lr", "chars.lua: --lr needs a value\n", 2)
+  check_failure(chars .. "--tutorial --layers 2", "--layers has no effect with --tutorial\n", 2)
+  check_failure(chars .. with("short") .. " --tutorial", "has 5 characters, too few: more than 10 are needed\n")
+  check_failure(chars .. "--tutorial --prime X", '--prime: "X" does not occur in the text\n')
+  check_failure(chars .. text .. " --report tests", "--report tests is a folder: give the name of a file\n")
+  check_failure(chars .. "--load " .. text, text .. ": this is not a safetensors file")
+  local many = {}
+  for i = 1, 1100 do many[i] = ("w%d w%d"):format(i, i) end
+  check_failure(chars .. with(table.concat(many, "\n")) .. " --words --embed 0 --seq 8 --batch 4 --verbose 0",
+    "--embed 0 gives each of the 1102 symbols an input of its own, too many: at most 1024 make sense\n")
+end
+
+programs.finish{TestChars = TestChars, TestWrongUses = TestWrongUses}
