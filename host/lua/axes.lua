@@ -37,7 +37,7 @@ function axes.label(value, step, largest)
   if abs(value) < step * 1e-6 then return "0" end
   if step < 1e-6 or abs(value) >= 1e9 then return scientific(value, step) end
   local decimals = math.max(0, ceil(-log10(step) - 1e-9))
-  local sign, whole, rest = ("%." .. decimals .. "f"):format(value):match("^(%-?)(%d+)(.*)$")
+  local sign, whole, rest = ("%%.%df"):format(decimals):format(value):match("^(%-?)(%d+)(.*)$")
   if largest >= 1e4 and #whole > 3 then
     whole = whole:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
   end

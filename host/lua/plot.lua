@@ -108,7 +108,9 @@ function plot.history(history, file, opts)
     title = "Loss", y = "loss", log = spec.log, width = WIDTH, height = HEIGHT, inline = false,
     metrics = {type = {"table", "boolean"}},
   }, "plot.history")
-  if type(history) ~= "table" or #history == 0 then core.raise("plot.history: the history is empty") end
+  if type(history) ~= "table" then core.raise("plot.history: a history expected, got " .. options.show(history)) end
+  if #history == 0 then core.raise("plot.history: the history is empty") end
+  if not history.column then core.raise("plot.history: a history expected, as fit returns it, got a plain table") end
   local metrics = curves.metrics(history, opts.metrics)
   local losses, marks, x = curves.of(history)
   local series = lines.read(losses, "plot.history")

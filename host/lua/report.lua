@@ -367,7 +367,7 @@ local function input_features(x, names)
   return list, packed
 end
 
--- One sequence of the set as [T][I], or nil where the model reads ids.
+-- One sequence of the set as [T][I]; where the model reads a vocabulary, as tokens.
 local function sequence_of(model, opts)
   local set = set_of(model, opts.data, "report")
   if set.count < opts.sequence then
@@ -375,12 +375,18 @@ local function sequence_of(model, opts)
   end
   local x = set:batch(core.range(opts.sequence - 1, 1))
   local steps, _, width = x:shape()
-  return width and x:reshape{steps, width} or nil, rawget(set, "columns") or rawget(opts.data, "columns")
+  local names = rawget(set, "columns") or type(opts.data) == "table" and rawget(opts.data, "columns") or nil
+  if not width then return {kind = "tokens", ids = x:reshape{steps}} end
+  return x:reshape{steps, width}, names
 end
 
 local function series_section(model, opts)
   local x, names = sequence_of(model, opts)
-  if not x then return "", nil end
+  if type(x) == "table" then
+    if not model.vocab then return "", nil end                     -- ids of the user's own: nothing to show them as
+    opts.text = x
+    return text_section(model, opts)
+  end
   local layers = cells.trace(model, x)
   local features, inputs = input_features(x, names)
   local ranking = cells.rank(layers, features, KEPT)
@@ -440,7 +446,7 @@ local function page(title, body)
     '<meta name="viewport" content="width=device-width,initial-scale=1">',
     '<meta name="color-scheme" content="light dark">',
     "<title>" .. escape(title) .. "</title>",
-    "<style>\n" .. core.embedded "report.css" .. svg.style(6) .. "\n" .. level_rules() .. "\n</style>\n</head>",
+    "<style>\n" .. core.embedded "report.css" .. svg.style(18) .. "\n" .. level_rules() .. "\n</style>\n</head>",
     "<body>\n<main>",
     "<h1>" .. escape(title) .. "</h1>",
     body,

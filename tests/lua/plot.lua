@@ -338,6 +338,8 @@ end
 
 function TestWrongUses.testOthers()
   fails("lstm.plot.history({})", "plot.history: the history is empty")
+  fails("lstm.plot.history()", "plot.history: a history expected, got nil")
+  fails("lstm.plot.history{{loss = 1}}", "plot.history: a history expected, as fit returns it, got a plain table")
   fails("lstm.plot.forecast{truth = {1, 2}}", 'plot.forecast: option "guess" is missing')
   fails("lstm.plot.forecast{truth = {1, 2}, guess = {1}}", "plot.forecast: truth has 2 values, but guess has 1")
   fails("lstm.plot.forecast{truth = {}, guess = {}}", "plot.forecast: there is nothing to draw, truth is empty")

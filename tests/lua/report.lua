@@ -158,6 +158,27 @@ function TestOthers.testClasses()
   lu.assertStrContains(page, "&lt;flat&gt;")
 end
 
+-- What else a model may read and give: nothing of it raises.
+function TestOthers.testOtherShapes()
+  local many = lstm.model{input = 1, hidden = 3, output = 2, read = "all"}
+  local layers = {input = 1, output = 1, read = "last"}
+  for i = 1, 8 do layers[i] = lstm.lstm(2) end
+  local words = lstm.vocab("good bad film", "words")
+  local judge = lstm.model{input = words, lstm.embedding(4), lstm.lstm{3, bidirectional = true}, output = {"yes", "no"}}
+  local rows = lstm.table(lstm.array{1, 2, 3, 4, 5, 6, 7, 8, 9}, {"a"})
+  for _, opts in ipairs{
+    {model = many, data = lstm.zeros{3, 5, 1}}, {model = lstm.model(layers), data = lstm.zeros{3, 5, 1}},
+    {model = judge, text = "good film bad"}, {model = model, text = "H"},
+    {model = judge, data = lstm.sequences{x = {"good film", "bad"}, y = {"yes", "no"}}},
+    {model = lstm.model{input = 1, hidden = 3, output = 3}, data = rows:windows{look_back = 3, steps = 3}},
+    {forecast = {truth = {1, 2}, guess = {2, 3}}}, {confusion = {labels = {"a"}, counts = {{1}}}},
+  } do
+    local page = lstm.report(opts)
+    lu.assertEquals(count(page, "<section"), count(page, "</section>"))
+    if opts.data or opts.text then lu.assertStrContains(page, ">Cells<") end
+  end
+end
+
 local TestRanking = {}
 
 -- A layer whose cells are these lists.
