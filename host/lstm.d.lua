@@ -912,8 +912,8 @@ function Pair:evaluate(data, options) end
 ---@field top_p? number
 ---@field seed? integer where symbols are drawn
 
----What the decoder writes for a source, reading what it wrote: a string, a list of ids from 0, or an array [max][O]; with
----n a list of the best, and their scores. For a list of sources lists of these.
+---What the decoder writes for a source, reading what it wrote: a string, a list of ids from 0, or an array [max][O];
+---with n a list of the best, and their scores. For a list of sources lists of these.
 ---@param source any one sequence, or a list of them
 ---@param options? lstm.TranslateOptions
 ---@return string|integer[]|lstm.Array|table output, table? scores

@@ -70,7 +70,7 @@ local function shuffled(set, noun, opts, where)
     labels = rawget(set, "labels") and set.y
     if not labels then core.raise(('%s: by = "stratified" needs labels, these %s have none'):format(where, noun)) end
   end
-  local lists, rng = groups(#set, labels), core.rng(opts.seed or seeds.next())
+  local lists, rng = groups(set:__len(), labels), core.rng(opts.seed or seeds.next())
   for _, list in ipairs(lists) do rng:shuffle(list) end
   return lists
 end
@@ -78,7 +78,7 @@ end
 --- What the `split` methods do: fractions, then perhaps {by = "time" (default), "random" or "stratified", seed =}.
 -- By time the parts are views. Stratified: each part has its share of each label. noun: "rows", for messages.
 function cuts.split(set, noun, ...)
-  local fractions, parts, n = {...}, {}, #set
+  local fractions, parts, n = {...}, {}, set:__len()
   local opts = type(fractions[#fractions]) == "table" and table.remove(fractions) or nil
   opts = options.check(opts, {by = {choices = {"time", "random", "stratified"}, default = "time"},
     seed = {type = "integer"}}, "split", 3)
@@ -105,7 +105,7 @@ end
 
 -- Fold i of k by time: learns from the first i blocks of k + 1, is measured on the next.
 local function expanding(set, k, i)
-  local n = #set
+  local n = set:__len()
   local first, last = math.floor(n * i / (k + 1)), math.floor(n * (i + 1) / (k + 1))
   return set:slice(1, first), set:slice(first + 1, last)
 end
@@ -124,9 +124,9 @@ end
 -- by = "random" (each element is measured once), "stratified" (the same, with each label in its share) or "expanding"
 -- (fold i learns from the first i of k + 1 blocks and is measured on the next: for series). default: of `by`.
 function cuts.folds(set, noun, default, k, opts)
-  if not options.value(k, {type = "integer", min = 2, max = math.max(2, #set - 1)}) then
+  if not options.value(k, {type = "integer", min = 2, max = math.max(2, set:__len() - 1)}) then
     core.raise(("folds: the number of folds must be a whole number from 2 to %d, got %s"):format(
-      math.max(2, #set - 1), options.show(k)))
+      math.max(2, set:__len() - 1), options.show(k)))
   end
   opts = options.check(opts, {by = {choices = {"random", "stratified", "expanding"}, default = default},
     seed = {type = "integer"}}, "folds", 3)

@@ -86,8 +86,8 @@ end
 --- The text in row i (from 1) of a column that lstm.csv read with the option `text`. Raises for other names and rows.
 function Table:text(name, i)
   local store = texts_of(self, name, "text")
-  if not options.value(i, {type = "integer", min = 1, max = #self}) then
-    core.raise(("text: row %s, there are 1 to %d"):format(tostring(i), #self))
+  if not options.value(i, {type = "integer", min = 1, max = self:__len()}) then
+    core.raise(("text: row %s, there are 1 to %d"):format(tostring(i), self:__len()))
   end
   return store:get(self.origin[i])
 end
@@ -95,14 +95,14 @@ end
 --- A list of all texts of such a column. Raises for other names.
 function Table:texts(name)
   local store, list = texts_of(self, name, "texts"), {}
-  for i = 1, #self do list[i] = store:get(self.origin[i]) end
+  for i = 1, self:__len() do list[i] = store:get(self.origin[i]) end
   return list
 end
 
 --- Rows from..to (1-based, both included; negative counts from the end; `to` defaults to the last row), as a view.
 -- Raises where there are no such rows.
 function Table:slice(from, to)
-  from, to = cuts.range("rows", #self, from, to)
+  from, to = cuts.range("rows", self:__len(), from, to)
   local part = like(self, self.data:slice(from, to))
   part.origin = part.origin and part.origin:slice(from, to)
   return part
@@ -110,7 +110,7 @@ end
 
 --- The rows with these numbers, a list or an int32 array, from 1: a copy. Raises for numbers that are not there.
 function Table:pick(numbers)
-  numbers = cuts.numbers("rows", #self, numbers)
+  numbers = cuts.numbers("rows", self:__len(), numbers)
   local part = like(self, core.pick(self.data, numbers))
   part.origin = part.origin and core.pick(part.origin, numbers)
   return part
@@ -126,7 +126,7 @@ function Table:split(...) return cuts.split(self, "rows", ...) end
 function Table:folds(k, opts) return cuts.folds(self, "rows", "expanding", k, opts) end
 
 function Table:__tostring()
-  return ("table of %d rows (%s)"):format(#self, options.list(self.columns))
+  return ("table of %d rows (%s)"):format(self:__len(), options.list(self.columns))
 end
 
 -- The rows of `before` that the first windows of `part` reach back to, then the rows of part. A view where both are
@@ -138,9 +138,9 @@ local function joined(before, part, reach)
   if (before.scaler and before.scaler:tometa()) ~= (part.scaler and part.scaler:tometa()) then
     core.raise("windows: the table in `before` is not scaled as this one is")
   end
-  reach = math.min(reach, #before)
+  reach = math.min(reach, before:__len())
   if reach == 0 then return part.data end
-  return core.join(before.data:slice(#before - reach + 1, #before), part.data)
+  return core.join(before.data:slice(before:__len() - reach + 1, before:__len()), part.data)
 end
 
 --- A new table with one more column, or with this one replaced: f(rows) gives an array [N] or [N][1], as in
@@ -156,8 +156,8 @@ function Table:derive(name, f)
       options.show(column)))
   end
   local n, width, more = column:shape()
-  if n ~= #self or (width or 1) ~= 1 or more then
-    core.raise(('derive: "%s" must have %d numbers, one for each row, it has %s'):format(name, #self,
+  if n ~= self:__len() or (width or 1) ~= 1 or more then
+    core.raise(('derive: "%s" must have %d numbers, one for each row, it has %s'):format(name, self:__len(),
       table.concat({column:shape()}, " x ")))
   end
   local names, at = {}, #self.columns + 1
@@ -220,7 +220,7 @@ end
 
 --- What should have been predicted: an array [n][outputs], in window order.
 function Windows:targets()
-  local n = #self
+  local n = self:__len()
   local y = core.zeros{n, self.outputs}
   self:gather(core.range(0, n), nil, y)
   return y
@@ -232,7 +232,7 @@ end
 function Windows:last(name)
   local picked = self.picked
   if name then picked = column_indices(self, {name}, "last") end
-  local n = #self
+  local n = self:__len()
   local y = core.zeros{n, (picked and #picked or self.width) * self.steps}
   local now = {look_back = self.look_back, ahead = 0, steps = self.steps, stride = self.stride}
   core.gather_windows(now, self.data, core.range(0, n), self.starts, picked, nil, y)
@@ -253,7 +253,7 @@ function windows.over(self, data, scaler) return with(self, {data = data, scaler
 --- Windows from..to (1-based, both included; negative counts from the end), as a view.
 -- Raises where there are no such windows.
 function Windows:slice(from, to)
-  from, to = cuts.range("windows", #self, from, to)
+  from, to = cuts.range("windows", self:__len(), from, to)
   if self.starts then return with(self, {starts = self.starts:slice(from, to)}) end
   return with(self, {data = self.data:slice((from - 1) * self.stride + 1, (to - 1) * self.stride + span(self))})
 end
@@ -264,8 +264,8 @@ function Windows:split(...) return cuts.split(self, "windows", ...) end
 --- The windows with these numbers, a list or an int32 array, from 1, as a view of the same rows.
 -- Raises for numbers that are not there.
 function Windows:pick(numbers)
-  numbers = cuts.numbers("windows", #self, numbers)
-  return with(self, {starts = core.pick(self.starts or core.range(0, #self, self.stride), numbers)})
+  numbers = cuts.numbers("windows", self:__len(), numbers)
+  return with(self, {starts = core.pick(self.starts or core.range(0, self:__len(), self.stride), numbers)})
 end
 
 --- Folds for cross-validation: see Table:folds. At random, windows of one part overlap with those of the other.
@@ -274,7 +274,7 @@ function Windows:folds(k, opts) return cuts.folds(self, "windows", "expanding", 
 --- Batches: `for x, y in windows:batches{batch = 32, shuffle = true, seed = 1} do` with x [look_back][B][width] and
 -- y [B][outputs]; the last batch may be smaller.
 function Windows:batches(opts)
-  return cuts.batches(#self, opts, function(numbers)
+  return cuts.batches(self:__len(), opts, function(numbers)
     local n = #numbers
     local x, y = core.zeros{self.look_back, n, self.width}, core.zeros{n, self.outputs}
     self:gather(numbers, x, y)
@@ -285,8 +285,8 @@ end
 function Windows:__tostring()
   local more = self.steps > 1 and (", %d steps"):format(self.steps) or ""
   if self.stride > 1 then more = more .. (", stride %d"):format(self.stride) end
-  return ("%d windows of %d rows (%s), target %s %d ahead%s"):format(#self, self.look_back, options.list(self.columns),
-    self.target and options.list(self.target_columns) or "all", self.ahead, more)
+  return ("%d windows of %d rows (%s), target %s %d ahead%s"):format(self:__len(), self.look_back,
+    options.list(self.columns), self.target and options.list(self.target_columns) or "all", self.ahead, more)
 end
 
 return windows

@@ -353,8 +353,8 @@ function TestWrongUses.testLayers()
   says("lstm: the size must be a whole number of at least 1, got 0", function() lstm.lstm(0) end)
   says('lstm: the size must be a whole number of at least 1, got "50" (a string)', function() lstm.lstm "50" end)
   says('lstm: unknown option "peephol", did you mean "peephole"? (there are activation, bidirectional, cell_clip, ' ..
-    "coupled, dropout, forget, gate_activation, layer_norm, learned_state, merge, name, noise, peephole, projection, " ..
-    "read, recurrent_dropout and zoneout)", function() lstm.lstm{50, peephol = true} end)
+    "coupled, dropout, forget, gate_activation, layer_norm, learned_state, merge, name, noise, peephole, " ..
+    "projection, read, recurrent_dropout and zoneout)", function() lstm.lstm{50, peephol = true} end)
   says('lstm: option "read" must be one of "all", "last", "mean" and "max", got "lst" (a string), did you mean ' ..
     '"last"?', function() lstm.lstm{5, read = "lst"} end)
   says("lstm: options go into one table: lstm.lstm{50, peephole = true}", function() lstm.lstm(50, {read = "all"}) end)

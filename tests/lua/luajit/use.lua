@@ -36,6 +36,17 @@ local pair = lstm.seq2seq{encoder = network(), decoder = network(words)}
 assert(pair:fit({x = {"good morning"}, y = {"bonjour"}}, {epochs = 50, lr = 0.05, verbose = 0, seed = 1}))
 assert(pair:translate "good morning" == "bonjour")
 
+assert(pair:translate("good morning", {beam = 3, n = 2})[1] == "bonjour")
+
+local list = {}
+for i = 1, 20 do list[i] = {i % 4, 5 * i} end
+local rows = lstm.table(lstm.array(list), {"a", "b"})
+local series = lstm.model{input = 2, hidden = 3, output = 2, seed = 1}
+assert(series:fit(lstm.minmax(rows):apply(rows):windows{look_back = 3}, {epochs = 2, verbose = 0}))
+assert(#series:predict(rows) == 17)
+assert(#series:forecast(rows, 4).data == 4)
+assert(tostring(series):find("look_back 3", 1, true))
+
 local path = os.tmpname()
 assert(model:save(path))
 assert(assert(lstm.load(path)):predict(x) == model:predict(x))
