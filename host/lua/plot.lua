@@ -242,7 +242,7 @@ local function forecast_series(data, opts)
   local part = {}
   for name, list in pairs(data) do part[name] = last_of(list, count) end
   if count < n then
-    opts.title = ("%s%sthe last %d of %d"):format(opts.title, opts.title ~= "" and ", " or "", count, n)
+    opts.title = (opts.title ~= "" and opts.title .. ", the" or "The") .. (" last %d of %d"):format(count, n)
   end
   local x = part.dates or part.places
   local list = {{part.truth, x = x, name = "measured", style = "muted"}}

@@ -249,6 +249,23 @@ local function read_text(model, text, length)
   return ids, list, symbols, all
 end
 
+-- The places of the `top` largest numbers, the largest first.
+local function largest(row, top)
+  local at, least = {}, -1
+  for i, value in ipairs(row) do
+    if value > least then
+      local k = math.min(#at + 1, top)
+      while k > 1 and row[at[k - 1]] < value do
+        at[k] = at[k - 1]
+        k = k - 1
+      end
+      at[k] = i
+      if #at == top then least = row[at[top]] end
+    end
+  end
+  return at
+end
+
 -- The likeliest symbols after each step with their probabilities in thousandths, flat, and the loss of the symbol that
 -- came, in hundredths of a nat. Nothing for a model that foretells no symbols at every step.
 local function expectations(model, ids, list, top)
@@ -259,18 +276,13 @@ local function expectations(model, ids, list, top)
   top = math.min(top, width)
   local best, losses, sum = {}, {}, 0
   for t = 1, steps do
-    local row, chosen = p[t]:totable(), {}
+    local row = p[t]:totable()
     if list[t + 1] then
       losses[t] = -math.log(math.max(row[list[t + 1] + 1], 1e-30))
       sum = sum + losses[t]
       losses[t] = math.floor(100 * losses[t] + 0.5)
     end
-    for _ = 1, top do
-      local at
-      for i = 1, width do
-        if not chosen[i] and (not at or row[i] > row[at]) then at = i end
-      end
-      chosen[at] = true
+    for _, at in ipairs(largest(row, top)) do
       best[#best + 1] = at - 1
       best[#best + 1] = math.floor(1000 * row[at] + 0.5)
     end
@@ -461,17 +473,27 @@ local spec = {
   features = {type = "table"}, length = {type = "integer", default = 2000, min = 1, max = 100000}, log = false,
 }
 
+-- An encoder and a decoder are shown by their summary alone.
+local function is_pair(model)
+  local class = getmetatable(model)
+  return type(class) == "table" and class.__name == "lstm.seq2seq"
+end
+
 local function check(opts, where)
   local something = false
   for _, name in ipairs{"model", "history", "samples", "forecast", "confusion"} do
     something = something or opts[name] ~= nil
   end
   if not something then core.raise(where .. ": give a model, a history, samples, a forecast or a confusion") end
-  if opts.model and not require "lstm.model".is(opts.model) then
+  local pair = opts.model and is_pair(opts.model)
+  if opts.model and not pair and not require "lstm.model".is(opts.model) then
     core.raise(where .. ": model must be a model, got " .. options.show(opts.model))
   end
   if (opts.text ~= nil or opts.data ~= nil) and not opts.model then
     core.raise(where .. ": text and data are shown to a model: give model = ...")
+  end
+  if pair and (opts.text ~= nil or opts.data ~= nil) then
+    core.raise(where .. ": text and data are shown to a model; of an encoder and a decoder there is only a summary")
   end
   if opts.history and (not opts.history.advice or #opts.history == 0) then
     core.raise(where .. ": history must be what fit returned, with at least one row")

@@ -179,6 +179,13 @@ function TestOthers.testOtherShapes()
   end
 end
 
+function TestOthers.testPair()
+  local function network() return lstm.model{input = vocab, hidden = 3, output = vocab, seed = 1} end
+  local pair = lstm.seq2seq{encoder = network(), decoder = network()}
+  lu.assertStrContains(lstm.report{model = pair}, ">Model<")
+  lu.assertErrorMsgContains("there is only a summary", lstm.report, {model = pair, text = "He"})
+end
+
 local TestRanking = {}
 
 -- A layer whose cells are these lists.

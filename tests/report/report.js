@@ -40,7 +40,8 @@ class Page {
     page.name = name;
     for (const domain of ["Page", "Runtime", "Network", "Log"]) await page.send(domain + ".enable");
     await page.send("Emulation.setScriptExecutionDisabled", {value: !scripts});
-    await page.send("Emulation.setDeviceMetricsOverride", {width: 1100, height: 900, deviceScaleFactor: 1, mobile: false});
+    await page.send("Emulation.setDeviceMetricsOverride",
+      {width: 1100, height: 900, deviceScaleFactor: 1, mobile: false});
     await page.scheme("light");
     await page.send("Page.navigate", {url: "file://" + path.join(folder, name + ".html")});
     for (let i = 0; i < 100 && !page.event("Page.loadEventFired").length; i++) await pause(50);
@@ -123,7 +124,7 @@ async function testText() {
   check(sum > 50 && sum < 101, "that are probable: " + sum);
   check(/came: .*loss \d/.test(next), "and what came with its loss: " + next);
   await page.mouse("#text i:nth-child(80)", true);
-  check(await page.get(`document.getElementById("next").textContent`) !== next, "another character expects another one");
+  check(await page.get(`document.getElementById("next").textContent`) !== next, "other characters expect others");
   const byCell = await page.get(COLOURS);
   await page.get(`(() => { const s = document.getElementById("mode"); s.value = "loss";
     s.dispatchEvent(new Event("change")); })()`);
