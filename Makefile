@@ -72,7 +72,7 @@ TEST_DIRS := unit kernels gradcheck golden isa learn io fault threads
 LEARN_C   := tests/learn/tagging.c tests/learn/timing.c tests/learn/vowels.c
 TEST_C    := $(filter-out $(LEARN_C),$(foreach d,$(TEST_DIRS),$(wildcard tests/$(d)/*.c)))
 FUZZ_C    := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
-TEST_SH   := $(foreach d,$(TEST_DIRS) lua compile,$(wildcard tests/$(d)/test_*.sh))
+TEST_SH   := $(foreach d,$(TEST_DIRS) lua compile install,$(wildcard tests/$(d)/test_*.sh))
 TEST_LUA  := $(wildcard tests/lua/*.lua)
 
 name       = $(subst /,_,$(basename $(1:tests/%=%)))
@@ -204,10 +204,12 @@ learn: ## every learning task, also those that make test leaves out; prints what
 	@$(MAKE) --no-print-directory test ONLY="$(wildcard tests/learn/*.c)"; status=$$?; \
 	  grep -hE '^[a-zA-Z].*: ' $(BUILD)/results/learn_*.txt | grep -v '^skipped: '; exit $$status
 
+# Neither what is learned nor how exact a function is has anything to do with memory.
+UNSANITIZED := tests/compile/% tests/install/% tests/learn/% tests/kernels/ulp.c
 SANITIZE := -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitize: ## the tests and the host with AddressSanitizer and UndefinedBehaviorSanitizer
 	@TEST_TIMEOUT=1200 ASAN_OPTIONS=allocator_may_return_null=1 $(MAKE) --no-print-directory test BUILD=build/sanitize \
-	  OPT=-O1 EXTRA="$(SANITIZE) -fsanitize=address,undefined" ONLY="$(filter-out tests/compile/%,$(ONLY))"
+	  OPT=-O1 EXTRA="$(SANITIZE) -fsanitize=address,undefined" ONLY="$(filter-out $(UNSANITIZED),$(ONLY))"
 
 tsan: ## the thread tests with ThreadSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/tsan OPT=-O1 EXTRA="-g -fsanitize=thread" \
@@ -274,17 +276,31 @@ $(BUILD)/bench/%: tests/bench/%.c Makefile
 # --- install --------------------------------------------------------------------------------------------------------
 
 LUA_MODULES := $(PREFIX)/lib/lua/5.4
-install: all ## copy to PREFIX (/usr/local), below DESTDIR
-	mkdir -p "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(LUA_MODULES)" \
-	  "$(DESTDIR)$(PREFIX)/share/lstm/scripts"
+SHARE       := $(PREFIX)/share/lstm
+MAN1        := $(PREFIX)/share/man/man1
+PKGCONFIG   := $(PREFIX)/lib/pkgconfig
+INSTALLED   := $(PREFIX)/bin/lstm $(PREFIX)/include/lstm.h $(LUA_MODULES)/lstm.so $(MAN1)/lstm.1 $(PKGCONFIG)/lstm.pc
+
+$(BUILD)/lstm.pc: lstm.h FORCE # always: it depends on PREFIX
+	@mkdir -p $(@D)
+	@version=$$(sed -n 's/^.define LSTM_VERSION_STRING "\(.*\)"/\1/p' lstm.h) && printf '%s\n' 'prefix=$(PREFIX)' \
+	  'includedir=$${prefix}/include' '' 'Name: lstm' \
+	  'Description: LSTM networks in one C header: define LSTM_IMPLEMENTATION in one file that includes lstm.h' \
+	  "Version: $$version" 'Cflags: -I$${includedir}' >$@
+
+install: all $(BUILD)/lstm.pc ## copy everything to PREFIX (/usr/local), below DESTDIR
+	mkdir -p $(foreach d,$(sort $(dir $(INSTALLED))) $(SHARE)/scripts,"$(DESTDIR)$(d)")
 	install -m 755 $(LSTM) "$(DESTDIR)$(PREFIX)/bin/lstm"
 	install -m 644 lstm.h "$(DESTDIR)$(PREFIX)/include/lstm.h"
 	install -m 755 $(MODULE) "$(DESTDIR)$(LUA_MODULES)/lstm.so"
-	install -m 644 scripts/*.lua "$(DESTDIR)$(PREFIX)/share/lstm/scripts/"
+	install -m 644 host/lstm.d.lua "$(DESTDIR)$(SHARE)/lstm.d.lua"
+	install -m 644 scripts/*.lua "$(DESTDIR)$(SHARE)/scripts/"
+	install -m 644 host/lstm.1 "$(DESTDIR)$(MAN1)/lstm.1"
+	install -m 644 $(BUILD)/lstm.pc "$(DESTDIR)$(PKGCONFIG)/lstm.pc"
 
 uninstall: ## remove what install copied
-	rm -f "$(DESTDIR)$(PREFIX)/bin/lstm" "$(DESTDIR)$(PREFIX)/include/lstm.h" "$(DESTDIR)$(LUA_MODULES)/lstm.so"
-	rm -rf "$(DESTDIR)$(PREFIX)/share/lstm"
+	rm -f $(foreach f,$(INSTALLED),"$(DESTDIR)$(f)")
+	rm -rf "$(DESTDIR)$(SHARE)"
 
 clean: ## remove everything that was built
 	rm -rf build lstm

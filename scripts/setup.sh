@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what building and testing need and what is not there yet; does nothing when everything is there.
 # usage: sh scripts/setup.sh [--dev]      (make setup, make setup-dev)
-# A C compiler and make are assumed. --dev adds what `make check`, sanitize, fuzz, cross and valgrind use; the parts of
-# these that miss something skip, so nothing of it makes this script fail.
+# A C compiler and make are assumed. --dev adds what `make check`, sanitize, fuzz, cross, valgrind, the tests of what is
+# installed and of reports use; the parts of these that miss something skip, so nothing of it makes this script fail.
 set -u
 
 say() { echo "setup: $*"; }
@@ -58,6 +58,11 @@ has_wasi() {
     clang --target=wasm32-wasi --sysroot="${WASI_SYSROOT:-/usr}" -x c -o /dev/null - 2>/dev/null
 }
 has_node() { have node; }
+has_luarocks() { have luarocks; }
+has_mandoc() { have mandoc; }
+has_groff() { have groff; }
+has_lua_interpreter() { have lua5.4; }
+has_chromium() { have chromium || have chromium-browser || have google-chrome; }
 
 # --- what are they called? ------------------------------------------------------------------------------------------
 
@@ -81,6 +86,7 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
     apt-get:wine) echo wine64 ;;
     apt-get:wasi) echo wasi-libc lld libclang-rt-dev-wasm32 ;;
     apt-get:node) echo nodejs ;;
+    apt-get:lua_interpreter) echo lua5.4 ;;
     dnf:libc) echo glibc-devel ;;
     dnf:pkgconfig) echo pkgconf-pkg-config ;;
     dnf:lua) echo lua-devel ;;
@@ -124,6 +130,7 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
     brew:libc | brew:clang | brew:gxx | brew:clang_tidy | brew:valgrind) ;;
     brew:qemu | brew:wine | brew:wasi) ;;
     brew:mingw) echo mingw-w64 ;;
+    brew:mandoc | *:lua_interpreter) ;;
     *:gcc_*) ;;
     *:gxx) echo g++ ;;
     *) echo "$2" ;;
@@ -162,7 +169,8 @@ missing() {
 
 things="libc pkgconfig lua cmocka luaunit"
 [ "${1:-}" = "--dev" ] && things="$things gxx clang clang_tidy cppcheck luacheck valgrind qemu
-  gcc_aarch64 gcc_riscv64 gcc_s390x gcc_i386 mingw wine wasi node"
+  gcc_aarch64 gcc_riscv64 gcc_s390x gcc_i386 mingw wine wasi node luarocks mandoc groff
+  lua_interpreter chromium"
 
 todo=$(missing $things)
 if [ -z "$todo" ]; then

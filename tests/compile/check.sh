@@ -160,7 +160,7 @@ task "setup.sh is sh" "sh -n scripts/setup.sh && bash -n .ci/run"
 
 find "$tasks" -type f | sort | xargs -n 1 -P "${JOBS:-2}" sh tests/compile/task.sh | tee -a "$log"
 "$LSTM" tests/compile/header.lua lstm.h host/*.c host/*.h host/lua/*.lua scripts/* examples/*.c tests/*/*.c \
-  tests/*/*.h tests/*/*.lua tests/*.sh tests/*/*.sh README.md CHANGELOG.md Makefile 2>&1 | tee -a "$log"
+  tests/*/*.h tests/*/*.lua tests/*.sh tests/*/*.sh host/*.rockspec README.md CHANGELOG.md Makefile 2>&1 | tee -a "$log"
 grep '^skip ' "$log"
 passed=$(grep -c '^ok ' "$log")
 failed=$(grep -c '^not ok ' "$log")
