@@ -543,10 +543,13 @@ end
 
 --- The mean loss on data with targets, and more: {loss =, count =, accuracy = (of classes), ...}. Does not train.
 -- A token sequence is read as one stream from rest. opts: batch (default 256), loss (default the model's), metrics (a
--- list of "perplexity", "rmse", "mae", "f1", "esr": see evaluate.lua).
+-- list of "perplexity", "rmse", "mae", "f1", "esr": see evaluate.lua). Of a raw table of rows with one target rmse and
+-- mae are in its own unit; the loss is that of the scaled values.
 function Model:evaluate(data, opts)
-  data = pipeline.input(self, data, "evaluate")
-  return (require "lstm.evaluate".model(self, data, opts, LOSSES))   -- no tail call: errors count the levels
+  local raw
+  data, raw = pipeline.input(self, data, "evaluate")
+  local result = require "lstm.evaluate".model(self, data, opts, LOSSES)
+  return raw and pipeline.rescaled(self, result) or result
 end
 
 --- How often each class was taken for each other on data with targets: an lstm.confusion. opts: batch (default 256).

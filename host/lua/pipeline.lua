@@ -152,6 +152,16 @@ function pipeline.input(model, data, where)
   return data
 end
 
+--- Measured errors of one target in its own unit, in place.
+function pipeline.rescaled(model, result)
+  local own = model.pipeline
+  local factor = own.scaler and #own.targets == 1 and own.scaler.factor[own.targets[1]]
+  for _, name in ipairs{"rmse", "mae"} do
+    if factor and result[name] then result[name] = result[name] * factor end
+  end
+  return result
+end
+
 -- --- forecasts ------------------------------------------------------------------------------------------------------
 
 -- The places of the targets among the columns, and the other columns' names.

@@ -72,6 +72,17 @@ function TestRows.testSeveralTargetsAndSteps()
   lu.assertAlmostEquals(guess[4][6], inside[4][6] * scaler.factor.temp + scaler.offset.temp, 1e-3)
 end
 
+-- Errors in the target's own unit; the loss as in training.
+function TestRows.testEvaluate()
+  local rows = series(40)
+  local shape = {look_back = 5, target = "temp"}
+  local model, _, set = learned(rows, shape, lstm.minmax)
+  local result = model:evaluate(rows, {metrics = {"rmse", "mae"}})
+  lu.assertAlmostEquals(result.rmse, lstm.rmse(model:predict(rows), rows:windows(shape):targets()), 1e-4)
+  lu.assertAlmostEquals(result.mae, lstm.metrics.mae(model:predict(rows), rows:windows(shape):targets()), 1e-4)
+  lu.assertEquals(result.loss, model:evaluate(set).loss)
+end
+
 -- Scaled rows stay as they are.
 function TestRows.testScaledInScaledOut()
   local rows = series(40)
