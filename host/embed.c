@@ -1,29 +1,31 @@
 /* embed.c: embed FILE ... > embedded.c
-   Packs the Lua files (and the stubs, whose comments are the text of help) into one C file that the host unpacks, each
-   file when it is first needed: host/module.c, unpack. Comments and indentation of .lua files are left out; line ends
-   stay, so that the numbers of lines are those of the source.
+   Packs files into one C file, which the host unpacks as far as it needs them (host/module.c, unpack): the files that
+   every start needs come first. They are the Lua of host/lua, the scripts, the stubs (whose comments are the text of
+   help), and parts of pages. Comments and indentation of Lua are left out; line ends stay, so that the numbers of lines
+   are those of the source.
 
    Packed: matches of earlier text and single bytes, chosen for the fewest bits, each bit coded by a range coder that
-   learns how likely it is. About a quarter of the size, and 30 lines to unpack. Numbers instead of strings in C: C99
+   learns how likely it is. About a sixth of the size, and 30 lines to unpack. Numbers instead of strings in C: C99
    promises no string literal longer than 4,095 characters. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 1 << 20, CHAIN = 400, SHORTEST = 2, LONGEST = 1 << 12 };
+enum { MOST = 1 << 21, CHAIN = 200, SHORTEST = 2, LONGEST = 1 << 12 };
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
 static unsigned char text[MOST];
 static int size;
 
+/* Appends a file. */
 static int read_file(const char *path) {
   FILE *file = fopen(path, "rb");
   if (!file) return perror(path), 0;
-  size = (int)fread(text, 1, MOST, file);
+  size += (int)fread(text + size, 1, (size_t)(MOST - size), file);
   fclose(file);
-  if (size == MOST) return fprintf(stderr, "%s is too large\n", path), 0;
+  if (size == MOST) return fputs("the files are too large\n", stderr), 0;
   return 1;
 }
 
@@ -48,9 +50,9 @@ static int quoted(int i) {
   return i < size ? i + 1 : size;
 }
 
-/* Leaves out comments, indentation and blanks at line ends. */
-static void strip(void) {
-  int from = 0, to = 0, end;
+/* Leaves out comments, indentation and blanks at line ends of the text from `start` on. */
+static void strip(int start) {
+  int from = start, to = start, end;
   while (from < size) {
     int comment = text[from] == '-' && from + 1 < size && text[from + 1] == '-';
     if (comment) {
@@ -61,7 +63,7 @@ static void strip(void) {
       for (; from < end; from++) {
         if (text[from] == '\n') text[to++] = '\n';
       }
-      if (to > 0 && text[to - 1] != '\n') text[to++] = ' '; /* what stood around it stays apart */
+      if (to > start && text[to - 1] != '\n') text[to++] = ' '; /* what stood around it stays apart */
       continue;
     }
     end = text[from] == '"' || text[from] == '\'' ? quoted(from) : long_bracket(from);
@@ -72,9 +74,9 @@ static void strip(void) {
       continue;
     }
     if (text[from] == '\n') {
-      while (to > 0 && text[to - 1] == ' ') to--;
+      while (to > start && text[to - 1] == ' ') to--;
     }
-    if (text[from] != ' ' || (to > 0 && text[to - 1] != '\n')) text[to++] = text[from];
+    if (text[from] != ' ' || (to > start && text[to - 1] != '\n')) text[to++] = text[from];
     from++;
   }
   size = to;
@@ -129,7 +131,8 @@ static void code_literal(unsigned char before, unsigned char byte) {
 
 /* --- packing ------------------------------------------------------------------------------------------------------ */
 
-static int head[65536], chain[MOST], cost[MOST + 1], step[MOST], place[MOST];
+/* The places before that begin with the same two, three and four bytes; of the last kind all, as a chain. */
+static int pairs[MOST], triples[MOST], chain[MOST], cost[MOST + 1], step[MOST], place[MOST];
 
 static int bits_of(int number) {
   int bits = 0;
@@ -138,37 +141,48 @@ static int bits_of(int number) {
 }
 
 /* About how many quarter bits a match takes; a literal takes LITERAL. */
-enum { LITERAL = 22 };
+enum { LITERAL = 24 };
 static int match_cost(int length, int distance) {
-  return 8 + 4 * bits_of(distance) + 5 * bits_of(length);
+  return 16 + 4 * bits_of(distance) + 4 * bits_of(length);
 }
 
-/* The nearest match of each length at i goes into the plan, where it is cheaper. */
-static void plan_matches(int i) {
-  int tries = CHAIN, known = SHORTEST - 1, at = chain[i], length;
-  for (; at >= 0 && tries > 0; at = chain[at], tries--) {
-    for (length = 0; i + length < size && length < LONGEST && text[at + length] == text[i + length]; length++) continue;
-    for (; known < length; known++) {
-      int price = match_cost(known + 1, i - at) + cost[i + known + 1];
-      if (price < cost[i]) cost[i] = price, step[i] = known + 1, place[i] = i - at;
-    }
+/* Matches of the text at i with that at `at`, longer than `known`, go into the plan where they are cheaper. */
+static int plan_match(int i, int at, int known) {
+  int length = 0;
+  while (i + length < size && length < LONGEST && text[at + length] == text[i + length]) length++;
+  for (; known < length; known++) {
+    int price = match_cost(known + 1, i - at) + cost[i + known + 1];
+    if (price < cost[i]) cost[i] = price, step[i] = known + 1, place[i] = i - at;
+  }
+  return known;
+}
+
+static void find_places(int bytes, int *before) {
+  static int head[65536];
+  int i, k;
+  memset(head, -1, sizeof head);
+  for (i = 0; i < size; i++) {
+    uint32_t key = 0;
+    for (k = 0; k < bytes; k++) key = key << 8 | (i + k < size ? text[i + k] : 0u);
+    key = key * 2654435761u >> 16;
+    before[i] = head[key];
+    head[key] = i;
   }
 }
 
 /* From the end: the cheapest way to code what is left. */
 static void plan(void) {
   int i;
-  memset(head, -1, sizeof head);
-  for (i = 0; i < size; i++) {
-    int key = text[i] | (i + 1 < size ? text[i + 1] : 0) << 8;
-    chain[i] = head[key];
-    head[key] = i;
-  }
-  cost[size] = 0;
+  find_places(2, pairs);
+  find_places(3, triples);
+  find_places(4, chain);
   for (i = size - 1; i >= 0; i--) {
+    int known = SHORTEST - 1, tries = CHAIN, at = chain[i];
     cost[i] = cost[i + 1] + LITERAL;
     step[i] = 1;
-    if (i + 1 < size) plan_matches(i);
+    if (pairs[i] >= 0) known = plan_match(i, pairs[i], known);
+    if (triples[i] >= 0) known = plan_match(i, triples[i], known);
+    for (; at >= 0 && tries > 0; at = chain[at], tries--) known = plan_match(i, at, known);
   }
 }
 
@@ -207,29 +221,24 @@ static void print_name(const char *path) {
   printf("%.*s", (int)strlen(name) - (ends_in(path, ".lua") ? 4 : 0), name);
 }
 
-static int embed(const char *path, int number) {
-  int i;
-  if (!read_file(path)) return 0;
-  if (ends_in(path, ".lua") && !ends_in(path, ".d.lua")) strip();
-  pack();
-  printf("static const unsigned char file_%d[] = {", number);
-  for (i = 0; i < packed_size; i++) printf("%s%d,", i % 32 ? "" : "\n", packed[i]);
-  printf("0};\nenum { size_%d = %d };\n\n", number, size);
-  return 1;
-}
-
 int main(int argc, char **argv) {
+  static int ends[4096];
   int i;
-  printf("/* Made from host/lua and scripts by host/embed.c. */\n#include \"host.h\"\n\n");
-  for (i = 1; i < argc; i++) {
-    if (!embed(argv[i], i)) return 1;
+  for (i = 1; i < argc && i < 4096; i++) {
+    int start = size;
+    if (!read_file(argv[i])) return 1;
+    if (ends_in(argv[i], ".lua") && !ends_in(argv[i], ".d.lua")) strip(start);
+    ends[i] = size;
   }
-  printf("const host_file host_files[] = {\n");
-  for (i = 1; i < argc; i++) {
+  pack();
+  printf("/* Made by host/embed.c. */\n#include \"host.h\"\n\nconst unsigned char host_packed[] = {");
+  for (i = 0; i < packed_size; i++) printf("%s%d,", i % 32 ? "" : "\n", packed[i]);
+  printf("0};\nconst size_t host_packed_size = %d;\n\nconst host_file host_files[] = {\n", packed_size);
+  for (i = 1; i < argc && i < 4096; i++) {
     printf("  {\"");
     print_name(argv[i]);
-    printf("\", file_%d, sizeof file_%d, size_%d},\n", i, i, i);
+    printf("\", %d, %d},\n", ends[i - 1], ends[i]);
   }
-  printf("  {NULL, NULL, 0, 0}};\n");
+  printf("  {NULL, %d, %d}};\n", size, size);
   return 0;
 }

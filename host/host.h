@@ -195,11 +195,12 @@ int host_report(lua_State *L, int status); /* prints the error on the top, if an
 int host_prompt(lua_State *L);             /* reads and runs lines until the input ends */
 
 typedef struct host_file {
-  const char *name;            /* "fit" of host/lua, "scripts/chars", "lstm.d" of the stubs */
-  const unsigned char *packed; /* see embed.c; one byte more than it needs */
-  size_t packed_size, size;
+  const char *name; /* "fit" of host/lua, "scripts/chars", "lstm.d" of the stubs, "report.css" */
+  int from, to;     /* in the unpacked text of all */
 } host_file;
-extern const host_file host_files[]; /* the embedded Lua files; ends with a NULL name */
+extern const host_file host_files[]; /* the embedded files; ends with a NULL name and the size of all */
+extern const unsigned char host_packed[];
+extern const size_t host_packed_size;
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

@@ -362,10 +362,14 @@ static int core_isas(lua_State *L) {
 /* Places of the chances, as in embed.c. */
 enum { KINDS = 256 * 256, LENGTHS = KINDS + 4, PLACES = LENGTHS + 1024, CHANCES = PLACES + 1024 };
 
+/* How far the files have been unpacked: one of these in each Lua state, with the text behind it. */
 typedef struct unpacker {
   const unsigned char *from, *end;
-  uint16_t *chances;
   uint32_t range, code;
+  unsigned kind; /* of the last item: 1 a match */
+  int done, size;
+  uint16_t chances[CHANCES];
+  unsigned char text[1];
 } unpacker;
 
 static unsigned next_byte(unpacker *u) { return u->from < u->end ? *u->from++ : 0; }
@@ -382,7 +386,7 @@ static unsigned read_bit(unpacker *u, unsigned place) {
 
 static unsigned read_number(unpacker *u, unsigned base) {
   unsigned bits = 0, number = 1, k;
-  while (bits < 20 && read_bit(u, base + bits)) bits++;
+  while (bits < 24 && read_bit(u, base + bits)) bits++;
   for (k = bits; k-- > 0;) number = number * 2 + read_bit(u, base + 32 + bits * 32 + k);
   return number;
 }
@@ -393,37 +397,54 @@ static unsigned char read_literal(unpacker *u, unsigned before) {
   return (unsigned char)node;
 }
 
-static void unpack(unpacker *u, unsigned char *text, size_t size) {
-  size_t i = 0;
-  unsigned kind = 0, k;
-  u->range = 0xFFFFFFFFu;
-  for (k = 0; k < 4; k++) u->code = u->code << 8 | next_byte(u);
-  for (k = 0; k < CHANCES; k++) u->chances[k] = 2048;
-  while (i < size) {
-    kind = read_bit(u, KINDS + kind);
-    if (kind) {
-      size_t stop = i + 1 + read_number(u, LENGTHS), place = read_number(u, PLACES);
-      if (place > i || stop > size) return; /* not what embed.c wrote */
+/* Unpacks until so much of the text is there. */
+static void unpack(unpacker *u, int until) {
+  unsigned char *text = u->text;
+  while (u->done < until) {
+    int i = u->done;
+    u->kind = read_bit(u, KINDS + u->kind);
+    if (u->kind) {
+      int stop = i + 1 + (int)read_number(u, LENGTHS), place = (int)read_number(u, PLACES);
+      if (place > i || stop > u->size) stop = u->size, place = 0; /* not what embed.c wrote */
       for (; i < stop; i++) text[i] = text[i - place];
     } else {
       text[i] = read_literal(u, i > 0 ? text[i - 1] : 0);
       i++;
     }
+    u->done = i;
   }
 }
 
-/* Pushes the text of an embedded file, below it the memory that unpacking took. */
+static unpacker *new_unpacker(lua_State *L) {
+  int k, size;
+  unpacker *u;
+  for (k = 0; host_files[k].name; k++) continue;
+  size = host_files[k].to;
+  u = (unpacker *)host_newuserdata(L, sizeof *u + (size_t)size, 0);
+  u->from = host_packed;
+  u->end = host_packed + host_packed_size;
+  u->range = 0xFFFFFFFFu;
+  u->code = 0;
+  u->kind = 0;
+  u->done = 0;
+  u->size = size;
+  for (k = 0; k < 4; k++) u->code = u->code << 8 | next_byte(u);
+  for (k = 0; k < CHANCES; k++) u->chances[k] = 2048;
+  return u;
+}
+
+/* Pushes the text of an embedded file. */
 static void push_file(lua_State *L, const host_file *file) {
-  unpacker u;
-  unsigned char *text;
-  u.chances = (uint16_t *)host_newuserdata(L, CHANCES * sizeof *u.chances + file->size, 0);
-  text = (unsigned char *)(u.chances + CHANCES);
-  memset(text, 0, file->size);
-  u.from = file->packed;
-  u.end = file->packed + file->packed_size;
-  u.code = 0;
-  unpack(&u, text, file->size);
-  lua_pushlstring(L, (const char *)text, file->size);
+  unpacker *u;
+  lua_getfield(L, LUA_REGISTRYINDEX, "lstm.unpacker");
+  u = (unpacker *)lua_touserdata(L, -1);
+  if (!u) {
+    u = new_unpacker(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "lstm.unpacker");
+  }
+  lua_pop(L, 1);
+  unpack(u, file->to);
+  lua_pushlstring(L, (const char *)u->text + file->from, (size_t)(file->to - file->from));
 }
 
 /* Loads the embedded file whose number is the upvalue, and runs it. */
