@@ -122,6 +122,15 @@ local function guess_target(measured, numbers)
   return measured[1] or numbers[1]
 end
 
+-- A copy of a list of names, without one of them.
+local function all_of(names, without)
+  local list = {}
+  for _, name in ipairs(names) do
+    if name ~= without then list[#list + 1] = name end
+  end
+  return list
+end
+
 -- Reads the file; empty cells are refused first, so that they can be told of.
 local function read(path, opts, how, say)
   local missing = how.missing
@@ -179,10 +188,11 @@ local function read_with_dates(path, names, date, header, how, say)
   return read(path, {columns = names, header = header}, how, say)
 end
 
---- A series from a CSV file. how: columns (a list of names, or nil), targets (likewise), header (nil: found out),
--- missing ("auto", "error", "interpolate", "drop"); say(format, ...): where choices are told.
--- Returns {rows =, columns =, targets =, days = (array, where there are dates), date = (its name)}; or nil, message,
--- status.
+--- A series from a CSV file. how: columns (a list of names, or nil), targets (likewise), all (true: where neither was
+-- given, all columns that measure something), also (the name of one more column, which is read apart), header (nil:
+-- found out), missing ("auto", "error", "interpolate", "drop"); say(format, ...): where choices are told.
+-- Returns {rows =, columns =, targets =, also = array, days = (array, where there are dates), date = (its name)}; or
+-- nil, message, status.
 function series.read(path, how, say)
   if not core.exists(path) or lstm.folder(path) then return lstm.readfile(path) end       -- fails, and says why
   how.path = path
@@ -190,7 +200,14 @@ function series.read(path, how, say)
   if not found then return nil, message, status end
   local numbers, measured, date = sort_columns(found)
   local targets, columns = how.targets, how.columns
-  if not targets then
+  if how.all and not columns then
+    columns = all_of(#measured > 0 and measured or numbers, how.also)
+    if #columns == 0 then return nil, path .. ": no column of numbers", "format" end
+  end
+  if how.all then
+    targets = {}
+    for k, name in ipairs(columns) do targets[k] = name end
+  elseif not targets then
     targets = {columns and columns[1] or guess_target(measured, numbers)}
     if #targets == 0 then return nil, path .. ": no column of numbers", "format" end
     if #(columns or numbers) > 1 then
@@ -204,9 +221,15 @@ function series.read(path, how, say)
     end
   end
   columns = columns or targets
-  local rows, days
-  rows, message, status, days = read_with_dates(path, columns, date, how.header, how, say)
+  local rows, days, also
+  local names = all_of(columns)
+  names[#names + 1] = how.also
+  rows, message, status, days = read_with_dates(path, names, date, how.header, how, say)
   if not rows then return nil, message, status end
+  if how.also then
+    also = rows:column(rows.columns[#names])
+    rows = rows:select(all_of(rows.columns, rows.columns[#names]))
+  end
   if rows.header and tonumber(rows.columns[1]) then
     say('"%s" in the first line of %s was taken for a name; --no-header takes that line as data', rows.columns[1],
       path)
@@ -215,7 +238,8 @@ function series.read(path, how, say)
   local named = {}
   for j, name in ipairs(columns) do named[name] = rows.columns[j] end
   for k, name in ipairs(targets) do targets[k] = named[name] or name end
-  return {rows = rows, columns = rows.columns, targets = targets, days = days, date = days and date or nil}
+  return {rows = rows, columns = rows.columns, targets = targets, also = also, days = days,
+    date = days and date or nil}
 end
 
 -- [Dates]
