@@ -86,7 +86,8 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .DELETE_ON_ERROR:
 .SUFFIXES:
 FORCE:
-.PHONY: FORCE all setup setup-dev demo test learn check sanitize tsan valgrind fuzz cross golden bench report-test \
+.PHONY: FORCE all setup setup-dev demo test learn baselines check sanitize tsan valgrind fuzz cross golden bench \
+        report-test \
         vs-torch vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
@@ -206,6 +207,9 @@ test: $(AFTER_SETUP) ## run every test that needs no Python, node or emulator (O
 learn: ## every learning task, also those that make test leaves out; prints what each reached
 	@$(MAKE) --no-print-directory test ONLY="$(wildcard tests/learn/*.c)"; status=$$?; \
 	  grep -hE '^[a-zA-Z].*: ' $(BUILD)/results/learn_*.txt | grep -v '^skipped: '; exit $$status
+
+baselines: $(LSTM) ## known recipes by the scripts, three seeds, beside PyTorch (BASELINES_ARGS="--quick 3 4b")
+	@LSTM=$(LSTM) sh tests/learn/baselines.sh $(BASELINES_ARGS)
 
 # Neither what is learned nor how exact a function is has anything to do with memory.
 UNSANITIZED := tests/compile/% tests/install/% tests/learn/% tests/kernels/ulp.c

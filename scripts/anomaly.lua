@@ -183,8 +183,8 @@ end
 
 -- A row of the file: its number, and its date where there is one. i: number of its forecast.
 local function row_name(data, i)
-  local row = i + opt.look_back
-  return data.days and ("%d (%s)"):format(row, series.date(data.days[row])) or ("%d"):format(row)
+  local row, days = i + opt.look_back, data.days
+  return days and ("%d (%s)"):format(row, series.date(days[row], days[2] - days[1] < 1)) or ("%d"):format(row)
 end
 
 -- The column that is furthest from its forecast: "temp 99.2 instead of 71.3".
@@ -279,11 +279,13 @@ local function draw(data, result)
     {guess, x = places, name = "forecast"}}, "anomaly")
   local lower = lines.read({{scores, x = places, name = "score"},
     {limit, x = places, name = ("limit %.3g"):format(result.limit), style = "dash"}}, "anomaly")
-  local opts = {title = ("%s: %d place%s stand%s out of %d rows"):format(data.columns[1], #result.places,
-    #result.places == 1 and "" or "s", #result.places == 1 and "s" or "", n), width = 860, height = 520,
-    what = "anomalies", colors = 2}
-  local above = {x = "", y = data.columns[1], dates = data.days ~= nil}
-  local below = {x = data.days and "date" or "row", y = "score", dates = data.days ~= nil, marks = marks}
+  local opts = {title = ("%s: %d place%s stand%s out in %d rows"):format(data.columns[1], #result.places,
+    #result.places == 1 and "" or "s", #result.places == 1 and "s" or "", n - result.first + 1),
+    width = 860, height = 520, what = "anomalies", colors = 2}
+  local range = {places[1], places[#places]}
+  local above = {x = "", y = data.columns[1], dates = data.days ~= nil, x_range = range}
+  local below = {x = data.days and "date" or "row", y = "score", dates = data.days ~= nil, marks = marks,
+    x_range = range}
   local out = {svg.text(20, 33, "title ink", svg.fit(opts.title, opts.width - 40, 19))}
   local box = {left = 20, top = 52, width = opts.width - 40, height = 250}
   local under = {left = 20, top = 302, width = opts.width - 40, height = opts.height - 302}

@@ -271,11 +271,12 @@ local function print_next(data, rows, days)
     end
     return
   end
+  local timed = days and #days > 1 and days[2] - days[1] < 1
   print(("next %d rows of %s:"):format(#rows, table.concat(data.targets, ", ")))
   for i = 1, #rows do
     local words = {}
     for k in ipairs(data.targets) do words[k] = shown(columns[k][i]) end
-    print(("  %s  %s"):format(days and series.date(days[i]) or "+" .. i, table.concat(words, "  ")))
+    print(("  %s  %s"):format(days and series.date(days[i], timed) or "+" .. i, table.concat(words, "  ")))
   end
 end
 

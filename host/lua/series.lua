@@ -14,7 +14,7 @@ local function trim(text) return (text:match("^%s*(.-)%s*$")) end
 local function separator_of(line)
   local best, most = ",", 0
   line = line:gsub('"[^"]*"', "")
-  for _, separator in ipairs{",", ";", "\t"} do
+  for _, separator in ipairs{",", ";", "\t", "|"} do
     local _, n = line:gsub(separator, "")
     if n > most then best, most = separator, n end
   end
@@ -38,7 +38,12 @@ local function cells_of(line, separator)
 end
 
 local MISSING = {[""] = true, na = true, ["n/a"] = true, nan = true, null = true, none = true, ["?"] = true}
-local function is_number(cell) return tonumber(cell) ~= nil and not cell:find("[xXnN]") end
+
+-- A number, where a comma may be its point.
+local function number_of(cell)
+  if cell:find("^[+-]?%d*,%d+$") then cell = cell:gsub(",", ".") end
+  return not cell:find("[xXnN]") and tonumber(cell) or nil
+end
 
 local function is_date(cell)
   return cell:find("^%d%d%d%d%-%d%d?") or cell:find("^%d%d%d%d/%d%d?/%d%d?") or
@@ -53,10 +58,11 @@ local function kind_of(rows, j)
     local cell = row[j] or ""
     if not MISSING[cell:lower()] then
       count = count + 1
-      if is_number(cell) then
+      local number = number_of(cell)
+      if number then
         numbers = numbers + 1
-        steps = steps + (before and tonumber(cell) == before + 1 and 1 or 0)
-        before = tonumber(cell)
+        steps = steps + (before and number == before + 1 and 1 or 0)
+        before = number
       elseif is_date(cell) then
         dates = dates + 1
       end
@@ -84,7 +90,7 @@ function series.peek(path, header)
   end
   if #rows == 0 then return nil, path .. ": the file is empty", "format" end
   local numbers = 0
-  for _, cell in ipairs(rows[1]) do numbers = numbers + (is_number(cell) and 1 or 0) end
+  for _, cell in ipairs(rows[1]) do numbers = numbers + (number_of(cell) and 1 or 0) end
   if header == nil then header = numbers < #rows[1] end
   local names = header and table.remove(rows, 1) or {}
   local found = {names = names, kinds = {}, counts = {}, header = header, rows = rows}
@@ -100,18 +106,28 @@ local calendar = {year = true, month = true, day = true, hour = true, minute = t
   quarter = true, id = true, index = true, no = true, row = true, time = true, timestamp = true, unixtime = true}
 local likely = {close = true, value = true, target = true, y = true}
 
--- The columns of numbers, those that measure something, and the first column of dates.
+-- How dates such as 3/4/2020 are meant, where any of them tells: " dmy" or " mdy", else "".
+local function order_of(rows, j)
+  for _, row in ipairs(rows) do
+    local first, second = (row[j] or ""):match("^(%d%d?)[/.](%d%d?)[/.]%d")
+    if first and tonumber(first) > 12 then return " dmy" end
+    if second and tonumber(second) > 12 then return " mdy" end
+  end
+  return ""
+end
+
+-- The columns of numbers, those that measure something, and the first column of dates with their order.
 local function sort_columns(found)
-  local numbers, measured, date = {}, {}, nil
+  local numbers, measured, date, order = {}, {}, nil, nil
   for j, name in ipairs(found.names) do
     if found.kinds[j] == "number" then
       numbers[#numbers + 1] = name
       if not found.counts[j] and not calendar[name:lower()] then measured[#measured + 1] = name end
     elseif found.kinds[j] == "date" then
-      date = date or name
+      date, order = date or name, order or order_of(found.rows, j)
     end
   end
-  return numbers, measured, date
+  return numbers, measured, date, order
 end
 
 -- What to forecast where nothing was said.
@@ -153,42 +169,62 @@ local function reversed(rows)
   return rows:pick(order)
 end
 
--- Days of each row, where a column has dates that can be read and never go back; and the rows, oldest first.
-local function in_time(rows, date, how, say)
-  local days = rows:column(date)
-  local n, up, down = #days, 0, 0
-  for i = 2, n do
-    if days[i] > days[i - 1] then up = up + 1 elseif days[i] < days[i - 1] then down = down + 1 end
+-- The days of rows, from whole days and the seconds of each: day[i] is exact, where a float32 has a few minutes.
+local function clock(days, seconds)
+  return setmetatable({}, {
+    __len = function() return #days end,
+    __index = function(_, i)
+      return type(i) == "number" and math.floor(days[i] - seconds[i] / 86400 + 0.5) + seconds[i] / 86400 or nil
+    end,
+  })
+end
+
+-- How often the days go up, and down.
+local function direction(days)
+  local up, down, before = 0, 0, days[1]
+  for i = 2, #days do
+    local now = days[i]
+    if now > before then up = up + 1 elseif now < before then down = down + 1 end
+    before = now
   end
+  return up, down
+end
+
+-- The rows, oldest first, and the days of each, where the dates never go back.
+local function in_time(rows, date, how, say)
+  local function days_of_rows() return clock(rows:column(date .. ".days"), rows:column(date .. ".seconds")) end
+  local days = days_of_rows()
+  local up, down = direction(days)
   if down > up then
     say('the newest row of %s comes first (column "%s"): read from its end', how.path, date)
     rows = reversed(rows)
-    days, down = rows:column(date), up
+    days, down = days_of_rows(), up
   end
-  if down > 0 then
-    say('the dates in column "%s" go back %d times: rows are taken in the order of the file', date, down)
-    return rows, nil
-  end
-  return rows, days
+  if down == 0 then return rows, days end
+  say('the dates in column "%s" go back %d times: rows are taken in the order of the file', date, down)
+  return rows, nil
 end
 
 -- Rows with their dates, where the file has a column of them that can be read.
 local function read_with_dates(path, names, date, header, how, say)
   if date then
-    local columns = {date}
-    for _, name in ipairs(names) do columns[#columns + 1] = name end
-    local opts = {columns = columns, header = header, dates = {[date] = "days"}}
-    local fine, rows = pcall(read, path, opts, how, say)
-    if fine and rows then
-      local days
+    local opts = {columns = names, header = header, dates = {[date] = {"days" .. how.order, "seconds" .. how.order}}}
+    local rows = read(path, opts, how, say)
+    if rows then
+      local columns, wanted, days = rows.columns, {}, nil            -- luacheck: ignore 311
       rows, days = in_time(rows, date, how, say)
-      return rows:select(names), nil, nil, days
+      for j = 1, #columns do
+        if columns[j] ~= date .. ".days" and columns[j] ~= date .. ".seconds" then wanted[#wanted + 1] = columns[j] end
+      end
+      local part = rows:select(wanted)
+      part.header = rows.header
+      return part, nil, nil, days
     end
   end
   return read(path, {columns = names, header = header}, how, say)
 end
 
---- A series from a CSV file. how: columns (a list of names, or nil), targets (likewise), all (true: where neither was
+-- A series from a CSV file. how: columns (a list of names, or nil), targets (likewise), all (true: where neither was
 -- given, all columns that measure something), also (the name of one more column, which is read apart), header (nil:
 -- found out), missing ("auto", "error", "interpolate", "drop"); say(format, ...): where choices are told.
 -- Returns {rows =, columns =, targets =, also = array, days = (array, where there are dates), date = (its name)}; or
@@ -198,7 +234,8 @@ function series.read(path, how, say)
   how.path = path
   local found, message, status = series.peek(path, how.header)
   if not found then return nil, message, status end
-  local numbers, measured, date = sort_columns(found)
+  local numbers, measured, date, order = sort_columns(found)
+  how.order = order or ""
   local targets, columns = how.targets, how.columns
   if how.all and not columns then
     columns = all_of(#measured > 0 and measured or numbers, how.also)
@@ -264,12 +301,12 @@ local function days_of(year, month, day)
   return era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
 end
 
---- A day as text: 2024-02-28, with the time of day where there is one.
-function series.date(days)
+--- A day as text: 2024-02-28, with the time of day where there is one, or where `timed` is true.
+function series.date(days, timed)
   local minutes = math.floor(days * 1440 + 0.5)
   local text = ("%04d-%02d-%02d"):format(civil(minutes / 1440))
   local rest = minutes % 1440
-  return rest == 0 and text or ("%s %02d:%02d"):format(text, math.floor(rest / 60), rest % 60)
+  return rest == 0 and not timed and text or ("%s %02d:%02d"):format(text, math.floor(rest / 60), rest % 60)
 end
 
 -- How far the last rows are apart: in months where that fits, else in days; nil where they are not apart by the same.
