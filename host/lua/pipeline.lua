@@ -62,8 +62,9 @@ function pipeline.check(model, data, where)
   local scaler = scaler_of(data)
   local function refuse(sentence, ...) core.raise(("%s: " .. sentence):format(where, kind, ...)) end
   if own.scaler and not scaler then
+    local wanted = where:find("^fit") and "" or "the raw table of rows itself, or "
     refuse("the model learned from scaled values, these %s are raw: give %s", kind == "windows" and
-      "the raw table of rows itself, or windows of scale:apply(rows)" or "scale:apply(sequences)")
+      wanted .. "windows of scale:apply(rows)" or "scale:apply(sequences)")
   elseif scaler and not own.scaler then
     refuse("the model learned from raw values, these %s are scaled")
   elseif not same_scaler(own.scaler, scaler) then
@@ -267,10 +268,13 @@ end
 --- The string that travels in the model file.
 function pipeline.tometa(own) return metadata.encode(own, "pipeline") end
 
+-- A plain table: what a file says may be a vocabulary or a scaler where a list is needed.
+local function is_plain(value) return type(value) == "table" and getmetatable(value) == nil end
+
 local function is_names(list)
-  if type(list) ~= "table" or #list == 0 then return false end
-  for _, name in ipairs(list) do
-    if type(name) ~= "string" then return false end
+  if not is_plain(list) or #list == 0 then return false end
+  for i = 1, #list do
+    if type(list[i]) ~= "string" then return false end
   end
   return true
 end
@@ -287,9 +291,9 @@ end
 --- A pipeline from such a string, for a model of these sizes; nil where it is damaged or fits another model.
 function pipeline.frommeta(text, inputs, outputs)
   local own = metadata.decode(text)
-  if type(own) ~= "table" then return nil end
+  if not is_plain(own) then return nil end
   local scaler = own.scaler
-  if scaler ~= nil and (type(scaler) ~= "table" or not scaler.apply) then return nil end
+  if scaler ~= nil and (type(scaler) ~= "table" or type(scaler.undo) ~= "function") then return nil end
   if own.look_back == nil then return scaler and {scaler = scaler} or nil end
   if not (is_names(own.columns) and is_names(own.targets)) then return nil end
   for _, name in ipairs{"look_back", "ahead", "steps"} do

@@ -641,6 +641,7 @@ local function search(self, source, opts)
     now, after = after, now
     for i, hypothesis in ipairs(live) do ids[i] = hypothesis.id end
   end
+  if #live + #results == 0 then core.raise("translate: no probability is positive and finite") end
   for i = 1, math.min(#live, (opts.n or 1) - #results) do
     live[i].score = score_of(live[i].log_p, live[i].length, opts)
     results[#results + 1] = live[i]

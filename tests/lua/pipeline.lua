@@ -219,6 +219,8 @@ function TestWrongUses.testPredict()
     "windows of scale:apply(rows)"
   says("predict" .. raw, model.predict, model, rows:windows(shape))
   says("evaluate" .. raw, model.evaluate, model, rows:windows(shape))
+  says("fit: validation: the model learned from scaled values, these windows are raw: give windows of " ..
+    "scale:apply(rows)", model.fit, model, set, {epochs = 1, verbose = 0, validation = rows:windows(shape)})
   says("predict: the model learned from raw values, these windows are scaled", plain.predict, plain, set)
   says("predict: these windows are scaled by another scaler than those that the model learned from: " ..
     "model.pipeline.scaler", model.predict, model, lstm.zscore(rows):apply(rows):windows(shape))
@@ -264,6 +266,18 @@ function TestWrongUses.testDamagedFile()
     lu.assertEquals(n, 1)
     lu.assertNil(pipeline.frommeta(damaged, 2, 1))
   end
+  local encode = require "lstm.meta".encode
+  local vocab, scaler = lstm.vocab "ab", lstm.minmax(rows)
+  for _, value in ipairs{vocab, scaler, 5, "x", {}, {scaler = vocab}, {scaler = {undo = "x", apply = "y"}},
+    {columns = vocab, targets = {"a"}, look_back = 1, ahead = 1, steps = 1},
+    {columns = {"a", "b"}, targets = scaler, look_back = 1, ahead = 1, steps = 1},
+    {columns = {"a", "b"}, targets = {"a"}, look_back = 1, ahead = 1, steps = 1.5},
+    {columns = {"a", "b"}, targets = {"a"}, look_back = "1", ahead = 1, steps = 1},
+    {columns = {"a", 2}, targets = {"a"}, look_back = 1, ahead = 1, steps = 1},
+    {columns = {"a", "b"}, targets = {"a"}, look_back = 1, ahead = 1}} do
+    lu.assertNil(pipeline.frommeta(encode(value, "x"), 2, 1))
+  end
+  lu.assertNotNil(pipeline.frommeta(encode({scaler = scaler}, "x"), 9, 9))
   local strings = model:strings()
   strings.pipeline = "@table\nx"
   assert(model.core:save(path, strings))
