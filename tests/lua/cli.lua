@@ -290,7 +290,7 @@ end
 
 function TestPrompt.testModuleNamesItself()
   local _, out = run("-i", "lstm\nfor name in pairs(lstm) do io.write(name, ';') end\n")
-  lu.assertStrContains(out, "> lstm " .. lstm.version .. ": args, array, csv, dense, ")
+  lu.assertStrContains(out, "> lstm " .. lstm.version .. ": args, array, chart, csv, dense, ")
   lu.assertStrContains(out, ";model;")
   lu.assertStrContains(out, ";writefile;")
 end
