@@ -1086,6 +1086,66 @@ function lstm.threads(n) end
 function lstm.isa(name) end
 ---@return string[]
 function lstm.isas() end
+-- --- searches --------------------------------------------------------------------------------------------------------
+
+---All numbers from low to high, for lstm.search.
+---@class lstm.Range
+---@field low number
+---@field high number
+---@param low number
+---@param high number
+---@param options? {log: boolean, whole: boolean, steps: integer} log: uniform in the logarithm; steps: of a grid
+---@return lstm.Range
+function lstm.range(low, high, options) end
+
+---@class lstm.SearchOptions
+---@field space table<string, any[]|lstm.Range> values or a range for each option of fit, of the model, or of functions
+---@field kind? "grid"|"random" all combinations (default), or some
+---@field trials? integer how many at random (default 20)
+---@field data any windows, a table of rows, sequences: what has folds; or, with validation, what fit takes
+---@field folds? integer|{[1]: integer, by: "random"|"stratified"|"expanding", seed: integer} as data:folds (default 3)
+---@field validation? any data to measure on, instead of folds
+---@field prepare? fun(train: any, validation: any, o: table): any, any what is trained on and measured, of each fold
+---@field model table|fun(o: table): lstm.Model options of lstm.model, or a function of the trial's values
+---@field fit? lstm.FitOptions|fun(o: table): lstm.FitOptions
+---@field monitor? string as for fit (default "val_loss"): its best value counts, the mean over the folds
+---@field file? string CSV file with a line for each trial; where it is there, the search goes on with it
+---@field seed? integer
+---@field verbose? 0|1|2 0 silent, 1 a progress line (default), 2 that of each fit
+
+---@class lstm.Trial
+---@field number integer
+---@field options table<string, any> the values of the space
+---@field words string the values as text
+---@field status "ok"|"failed"
+---@field message? string why it failed
+---@field score number mean over the folds, NaN where it failed
+---@field spread number their standard deviation
+---@field folds number[]
+---@field seconds number
+
+---What lstm.search returns: trials, the best first. tostring: a table. `#trials`: how many.
+---@class lstm.Trials
+---@field best? lstm.Trial
+---@field [integer] lstm.Trial
+local Trials = {}
+---@param number integer
+---@return boolean made
+function Trials:has(number) end
+---@private
+function Trials:keep(trial) end
+---@private
+function Trials:add(trial) end
+---@private
+function Trials:forget(message) end
+---@private
+function Trials:sort() end
+
+---Tries options of models and of training, each by cross-validation. A trial that fails is recorded.
+---@param options lstm.SearchOptions
+---@return lstm.Trials?, string? message, string? status, lstm.Trials? partial
+function lstm.search(options) end
+
 ---@class lstm.Argument
 ---@field [1] string "name": a positional, "--name": an option
 ---@field help? string

@@ -4,95 +4,22 @@
 -- run that goes on from a checkpoint trains on the same batches, bit for bit.
 --
 -- Parts with a life of their own: batches.lua (where they come from), subject.lua (how a model is trained and brought
--- back), kept.lua (which options a checkpoint binds), plateau.lua, log.lua (the CSV file), flaws.lua (NaN in data).
+-- back), asked.lua (the options), kept.lua (which of them a checkpoint binds), plateau.lua, log.lua (the CSV file),
+-- flaws.lua (NaN in data).
 
+local asked = require "lstm.asked"
 local batches = require "lstm.batches"
 local core = require "lstm.core"
 local evaluate = require "lstm.evaluate"
 local history = require "lstm.history"
 local kept = require "lstm.kept"
-local models = require "lstm.model"
 local new_log = require "lstm.log"
-local options = require "lstm.options"
 local plateaus = require "lstm.plateau"
 local progress = require "lstm.progress"
 local seeds = require "lstm.seeds"
-local training = require "lstm.training"
 
 local Run = {}
 Run.__index = Run
-
--- --- options --------------------------------------------------------------------------------------------------------
-
-local spec = training.with{
-  validation = {type = {"table", "userdata"}}, seq = {type = "integer", min = 1},
-  batch = {type = "integer", default = 32, min = 1}, steps = {type = "integer", min = 1},
-  epochs = {type = {"integer", "number"}, above = 0}, clip = {type = "number", default = 5, min = 0},
-  loss = {choices = models.LOSSES}, burn_in = {type = "integer", min = 0}, bucket = {type = "boolean"},
-  checkpoint = {type = "string"}, resume = {type = {"string", "boolean"}},
-  patience = {type = "integer", min = 1}, min_delta = {type = "number", default = 0, min = 0},
-  monitor = {type = "string"}, mode = {choices = {"auto", "min", "max"}}, metrics = {type = "table"},
-  restore_best = {type = "boolean", default = true}, plateau = {type = {"boolean", "table"}},
-  accumulate = {type = "integer", default = 1, min = 1}, csv = {type = "string"},
-  init = {type = {"table", "string"}}, verbose = {type = "integer", default = 1, min = 0, max = 2},
-  on_epoch = {type = "function"}, on_step = {type = "function"}, validate_every = {type = "integer", min = 1},
-  shuffle = {type = "boolean", default = true}, seconds = {type = "number", above = 0},
-  threads = {type = "integer", min = 1}, title = {type = "string"},
-}
-
-local function contains(list, value)
-  for _, one in ipairs(list) do
-    if one == value then return true end
-  end
-  return false
-end
-
--- What decides which look was the best must be in the history, and be known to be before weights change. Returns the
--- metrics to measure.
-local function check_monitor(opts, asked)
-  local name, metrics = opts.monitor, evaluate.names(opts.loss)
-  local known = {"loss", "val_loss", "norm"}
-  for _, one in ipairs(metrics) do known[#known + 1] = one end
-  if (asked or name == "val_loss" or contains(metrics, name)) and not opts.validation then
-    core.raise(("fit: %s validation data"):format(asked and "metrics are measured on" or
-      ('monitor = "%s" needs'):format(name)))
-  end
-  if name and not contains(known, name) then
-    if contains(evaluate.NAMES, name) then
-      core.raise(('fit: monitor = "%s" does not fit the loss "%s" (there are %s)'):format(name, opts.loss,
-        options.list(known)))
-    end
-    core.raise("fit: " .. options.unknown("monitor", name, known))
-  end
-  if contains(metrics, name) then
-    asked = {name, (table.unpack or unpack)(asked or {})}      -- luacheck: ignore unpack
-  end
-  return opts.validation and evaluate.wanted(asked, opts.loss, "fit") or nil
-end
-
--- The direction is known; a wrong one would keep the worst weights.
-local function check_mode(opts)
-  local name = opts.monitor or opts.validation and "val_loss" or "loss"
-  local mode = evaluate.mode(name)
-  if opts.mode and opts.mode ~= "auto" and opts.mode ~= mode then
-    core.raise(('fit: mode = "%s", but the %s "%s" is, the better: leave mode out'):format(opts.mode,
-      mode == "min" and "smaller" or "larger", name))
-  end
-  opts.mode = nil
-end
-
-local function check_options(model, train, given)
-  local opts = options.check(given, spec, "fit", 4)
-  if opts.steps and opts.epochs then core.raise("fit: give steps or epochs, not both") end
-  if type(train) == "table" and train.kind == "tokens" then opts.seq = opts.seq or 64 end
-  opts.loss = opts.loss or model.loss
-  opts.seed = opts.seed or seeds.next()
-  if opts.resume == true and not opts.checkpoint then core.raise("fit: resume = true needs checkpoint = path") end
-  opts.metrics = check_monitor(opts, opts.metrics)
-  check_mode(opts)
-  opts.plateau = opts.plateau and plateaus.check(opts.plateau, 4) or nil
-  return opts
-end
 
 -- A text is looked at ten times in a run or once an epoch, whichever is more often; a set once an epoch.
 local function default_interval(source, per_epoch, total)
@@ -162,9 +89,9 @@ end
 -- What is wrong where the run has nothing left to do, or nil.
 function Run:nothing_left()
   if self.position < self.total or self.due then return nil end
-  local asked = ("steps = %d"):format(self.total)
-  if not self.opts.steps then asked = ("epochs = %g (%s)"):format(self.opts.epochs or 10, asked) end
-  return ("%s asks for no more than the %d that are done already: give a larger number"):format(asked, self.position)
+  local wanted = ("steps = %d"):format(self.total)
+  if not self.opts.steps then wanted = ("epochs = %g (%s)"):format(self.opts.epochs or 10, wanted) end
+  return ("%s asks for no more than the %d that are done already: give a larger number"):format(wanted, self.position)
 end
 
 -- Goes on from a checkpoint. Returns true, or nil, message, status.
@@ -481,7 +408,7 @@ end
 -- how: for what is no model, see subject.lua.
 return function(model, train, given, how)
   how = how or require "lstm.subject"
-  local opts = check_options(model, train, given)
+  local opts = asked.check(model, train, given)
   local run, message, status = new_run(model, train, opts, how)
   if not run then return nil, message, status end
   run.given = given or {}

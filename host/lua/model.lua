@@ -578,8 +578,8 @@ function Model:sample(opts)
   return table.concat(pieces)
 end
 
---- Whether a value is a model, and the names of the losses.
-module.is, module.LOSSES = is_model, LOSSES
+--- Whether a value is a model, the names of the losses, and the options of new as rules.
+module.is, module.LOSSES, module.spec = is_model, LOSSES, spec
 
 --- The most likely output of the last step: its label, symbol or number, and its probability (or value).
 function core.states.best(state, lane)

@@ -117,6 +117,7 @@ function TestStubs.testOptions()
     ["lstm.CsvOptions"] = function(t) return lstm.csv("x", t) end,
     ["lstm.WindowsOptions"] = function(t) return rows:windows(t) end,
     ["lstm.PlotOptions"] = lstm.plot, ["lstm.ProgressOptions"] = lstm.progress.new, ["lstm.ModelOptions"] = lstm.model,
+    ["lstm.SearchOptions"] = lstm.search,
     ["lstm.FitOptions"] = function(t) return lstm.model{input = 1, hidden = 2, output = 1}:fit({}, t) end,
   } do
     local _, message = pcall(call, {qqqqqqqq = 1})
