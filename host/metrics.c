@@ -128,7 +128,7 @@ static int metrics_count_classes(lua_State *L) {
   c.classes = !ids && rows.outputs == 1 ? 2 : rows.outputs;
   wanted[0] = c.pairs ? c.classes : 3, wanted[1] = c.classes;
   host_checkshape(L, a, 2, wanted, "counts");
-  if (!y || y->count != (ids ? n : n * o)) host_raise(L, "targets: their number does not fit the outputs");
+  if (!y || y->count != (ids ? n : n * o)) return host_raise(L, "targets: their number does not fit the outputs");
   if (c.pairs && !ids && rows.outputs > 1) host_raise(L, "counts: pairs are for one output or for classes");
   for (r = 0; r < n; r++) {
     if (!(weight_of(&rows, r) > 0)) continue;

@@ -254,7 +254,7 @@ end
 -- What a user sees: the message without its position, which must be a line of this file.
 local function sentence(f, ...)
   local arguments = {...}
-  local ok, message = pcall(function() local result = f((table.unpack or unpack)(arguments)) return result end)
+  local ok, message = pcall(function() local result = f(table.unpack(arguments)) return result end)
   lu.assertFalse(ok)
   lu.assertStrMatches(message, "^tests/lua/metrics.lua:%d+: .*$")
   return (message:gsub("^[^:]*:%d+: ", ""))

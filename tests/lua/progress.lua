@@ -246,7 +246,7 @@ local TestWrongUses = {}
 function TestWrongUses.testSentences()
   local function sees(expected, f, ...)
     local arguments = {...}
-    local ok, message = pcall(function() local result = f((table.unpack or unpack)(arguments)) return result end)
+    local ok, message = pcall(function() local result = f(table.unpack(arguments)) return result end)
     lu.assertFalse(ok)
     lu.assertStrMatches(message, "^tests/lua/progress.lua:%d+: .*$")
     lu.assertEquals((message:gsub("^[^:]*:%d+: ", "")), expected)

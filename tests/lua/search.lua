@@ -290,7 +290,7 @@ local TestWrongUses = {}
 
 local function sees(expected, f, ...)
   local arguments = {...}
-  local ok, message = pcall(function() local result = f((table.unpack or unpack)(arguments)) return result end)
+  local ok, message = pcall(function() local result = f(table.unpack(arguments)) return result end)
   lu.assertFalse(ok)
   lu.assertStrMatches(message, "^tests/lua/search.lua:%d+: .*$")
   lu.assertEquals((message:gsub("^[^:]*:%d+: ", "")), expected)
