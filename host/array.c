@@ -46,13 +46,30 @@ static int free_block(lua_State *L) {
   return 0;
 }
 
-static host_block *push_block(lua_State *L, size_t bytes) {
+host_block *host_newblock(lua_State *L) {
   host_block *block = (host_block *)host_newuserdata(L, sizeof *block, 0);
   memset(block, 0, sizeof *block);
   luaL_setmetatable(L, BLOCK);
+  return block;
+}
+
+static host_block *push_block(lua_State *L, size_t bytes) {
+  host_block *block = host_newblock(L);
   host_collect(L, bytes);
   host_resize(L, block, bytes);
   return block;
+}
+
+host_array *host_arrayof(lua_State *L, host_kind kind, int n) {
+  host_block *block = (host_block *)luaL_checkudata(L, -1, BLOCK);
+  host_array *a;
+  host_resize(L, block, 4);
+  a = push_header(L, kind, 1, &n, (size_t)n, 0);
+  a->data.bytes = block->bytes;
+  lua_insert(L, -2);
+  host_setvalue(L, -2, 1);
+  host_collect(L, block->room);
+  return a;
 }
 
 host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *shape) {
@@ -609,8 +626,11 @@ static int core_is_array(lua_State *L) {
 /* whole(a) -> the same numbers as int32; nil where one is not whole or too large. */
 static int core_whole(lua_State *L) {
   const host_array *a = check(L, 1);
-  host_array *out = host_newarray(L, HOST_INT32, a->dims, a->shape);
+  host_array *out;
   size_t k;
+  lua_settop(L, 1);
+  if (a->kind == HOST_INT32) return 1;
+  out = host_newarray(L, HOST_INT32, a->dims, a->shape);
   for (k = 0; k < a->count; k++) {
     double x = element(a, k);
     if (!(x >= INT32_MIN && x <= INT32_MAX) || x != floor(x)) return 0;

@@ -264,19 +264,15 @@ static double part_of(const date *d, int part) {
 
 #define READER "lstm.csv_reader"
 #define TEXTS "lstm.texts"
-enum { CHUNK = 1 << 18, MAX_CELL = 40 };
+enum { FIRST = 1 << 16, MAX_CELL = 40 };
 
 typedef struct span {
   const char *from, *to;
   int quoted; /* 2: with doubled quotes in it */
 } span;
 
-/* Reads a file piece by piece, or a string. */
 typedef struct reader {
-  FILE *file;
-  host_block buffer; /* of the file: a record is in it as a whole, what is left is moved to its beginning */
-  const char *text, *end, *at;
-  int done; /* nothing comes after end */
+  host_source in; /* a record is in its buffer as a whole */
   char separator, point;
   host_block fields;    /* spans */
   int count;            /* of fields in the record */
@@ -289,39 +285,15 @@ static reader *check_reader(lua_State *L) { return (reader *)luaL_checkudata(L, 
 
 static int reader_close(lua_State *L) {
   reader *r = check_reader(L);
-  if (r->file) fclose(r->file);
-  r->file = NULL;
-  host_free(&r->buffer);
+  host_close_source(&r->in);
   host_free(&r->fields);
   return 0;
 }
 
-/* Keeps what is not read yet, and reads more behind it. */
-static void more(lua_State *L, reader *r) {
-  size_t kept = (size_t)(r->end - r->at), n;
-  host_poll(L);
-  if (kept) memmove(r->buffer.bytes, r->at, kept);
-  if (kept == r->buffer.room) {
-    r->text = r->at = r->end = NULL; /* resize may raise */
-    r->buffer.used = kept;
-    host_resize(L, &r->buffer, kept ? kept * 2 : CHUNK);
-  }
-  n = fread(r->buffer.bytes + kept, 1, r->buffer.room - kept, r->file);
-  if (n == 0) r->done = 1;
-  r->text = r->at = r->buffer.bytes;
-  r->end = r->text + kept + n;
-}
-
 static void begin(lua_State *L, reader *r) {
-  if (r->file) {
-    rewind(r->file);
-    r->at = r->end = NULL;
-    r->done = 0;
-    while (!r->done && r->end - r->at < 3) more(L, r);
-  } else {
-    r->at = r->text;
-  }
-  if (r->end - r->at >= 3 && memcmp(r->at, "\xEF\xBB\xBF", 3) == 0) r->at += 3;
+  host_rewind(L, &r->in);
+  while (!r->in.done && r->in.end - r->in.at < 3) host_more(L, &r->in);
+  if (r->in.end - r->in.at >= 3 && memcmp(r->in.at, "\xEF\xBB\xBF", 3) == 0) r->in.at += 3;
   r->line = r->next_line = 1;
 }
 
@@ -342,12 +314,12 @@ static void add_field(lua_State *L, reader *r, const char *from, const char *to,
 
 /* The quoted field whose text begins at p; *after is behind its closing quote. */
 static outcome scan_quoted(lua_State *L, reader *r, const char *p, const char **after) {
-  const char *from = p, *end = r->end;
+  const char *from = p, *end = r->in.end;
   int quoted = 1;
   for (;; p++, quoted = 2) {
     for (; p < end && *p != '"'; p++) r->next_line += *p == '\n';
-    if (p == end && r->done) return fail(r, "a quote is opened and never closed", NULL, NULL);
-    if (p == end || (p + 1 == end && !r->done)) return INCOMPLETE;
+    if (p == end && r->in.done) return fail(r, "a quote is opened and never closed", NULL, NULL);
+    if (p == end || (p + 1 == end && !r->in.done)) return INCOMPLETE;
     if (p + 1 == end || p[1] != '"') break;
     p++;
   }
@@ -357,12 +329,12 @@ static outcome scan_quoted(lua_State *L, reader *r, const char *p, const char **
   return fail(r, "text follows the closing quote of", from, p - 1);
 }
 
-/* The record at r->at, if the buffer has all of it. */
+/* The record at r->in.at, if the buffer has all of it. */
 static outcome scan_record(lua_State *L, reader *r) {
-  const char *p = r->at, *end = r->end, *from;
+  const char *p = r->in.at, *end = r->in.end, *from;
   r->fields.used = 0, r->count = 0;
   r->line = r->next_line;
-  if (p == end) return r->done ? FINISHED : INCOMPLETE;
+  if (p == end) return r->in.done ? FINISHED : INCOMPLETE;
   for (;; p++) {
     if (p < end && *p == '"') {
       outcome o = scan_quoted(L, r, p + 1, &p);
@@ -371,15 +343,15 @@ static outcome scan_record(lua_State *L, reader *r) {
       for (from = p; p < end && *p != r->separator && *p != '\n' && *p != '\r';) p++;
       add_field(L, r, from, p, 0);
     }
-    if (p == end && !r->done) return INCOMPLETE;
+    if (p == end && !r->in.done) return INCOMPLETE;
     if (p == end || *p != r->separator) break;
   }
   if (p < end && *p == '\r') {
-    if (p + 1 == end && !r->done) return INCOMPLETE;
+    if (p + 1 == end && !r->in.done) return INCOMPLETE;
     if (p + 1 < end && p[1] == '\n') p++;
   }
   if (p < end) r->next_line += *p++ == '\n';
-  r->at = p;
+  r->in.at = p;
   return RECORD;
 }
 
@@ -392,7 +364,7 @@ static outcome next_record(lua_State *L, reader *r) {
     outcome o = scan_record(L, r);
     if (o == INCOMPLETE) {
       r->next_line = line;
-      more(L, r);
+      host_more(L, &r->in);
     } else if (o != RECORD || r->count > 1) {
       return o;
     } else {
@@ -441,13 +413,6 @@ static int push_problem(lua_State *L, const reader *r) {
   return 3;
 }
 
-/* What cannot be read twice, a pipe, is kept. */
-static void slurp(lua_State *L, reader *r) {
-  while (!r->done) more(L, r);
-  fclose(r->file);
-  r->file = NULL;
-}
-
 /* csv_reader(path) or csv_reader(nil, text) -> a reader; or nil, message, status. */
 static int csv_reader(lua_State *L) {
   reader *r;
@@ -455,22 +420,7 @@ static int csv_reader(lua_State *L) {
   r = (reader *)host_newuserdata(L, sizeof *r, 1);
   memset(r, 0, sizeof *r);
   luaL_setmetatable(L, READER);
-  if (lua_isnil(L, 1)) {
-    size_t size;
-    r->text = host_checkstring(L, 2, &size, "csv: the text");
-    r->end = r->text + size;
-    r->done = 1;
-    lua_pushvalue(L, 2);
-    host_setvalue(L, -2, 1);
-  } else {
-    FILE **box = host_open_file(L, host_checkstring(L, 1, NULL, "csv: the path"));
-    if (!box) return 3;
-    r->file = *box;
-    *box = NULL;
-    lua_pop(L, 1);
-    if (fseek(r->file, 0, SEEK_SET) != 0) slurp(L, r);
-  }
-  return 1;
+  return host_open_source(L, &r->in, 1, "csv") ? 1 : 3;
 }
 
 /* The separator that the first line uses most, outside quotes. */
@@ -514,9 +464,9 @@ static int reader_first(lua_State *L) {
   double value;
   outcome o;
   begin(L, r);
-  while (!r->done && r->end - r->at < CHUNK) more(L, r);
-  while (r->at < r->end && (*r->at == '\n' || *r->at == '\r')) r->next_line += *r->at++ == '\n';
-  r->separator = separator ? *separator : detect_separator(r->at, r->end);
+  while (!r->in.done && r->in.end - r->in.at < FIRST) host_more(L, &r->in);
+  while (r->in.at < r->in.end && (*r->in.at == '\n' || *r->in.at == '\r')) r->next_line += *r->in.at++ == '\n';
+  r->separator = separator ? *separator : detect_separator(r->in.at, r->in.end);
   r->point = lua_isnil(L, 3) ? detect_point(L, r) : *host_checkstring(L, 3, NULL, "csv");
   o = next_record(L, r);
   if (o == BROKEN) return push_problem(L, r);
@@ -740,14 +690,14 @@ static size_t count_records(lua_State *L, reader *r, int width) {
   begin(L, r);
   for (;;) {
     const char *p;
-    for (p = r->at; p < r->end; p++) {
+    for (p = r->in.at; p < r->in.end; p++) {
       lines += (*p == '\n' || *p == '\r') && last != '\n' && last != '\r';
       last = *p;
     }
-    bytes += (size_t)(r->end - r->at);
-    r->at = r->end;
-    if (r->done) break;
-    more(L, r);
+    bytes += (size_t)(r->in.end - r->in.at);
+    r->in.at = r->in.end;
+    if (r->in.done) break;
+    host_more(L, &r->in);
   }
   lines++;
   return lines < bytes / (size_t)width + 1 ? lines : bytes / (size_t)width + 1;

@@ -70,6 +70,69 @@ static int data_readfile(lua_State *L) {
   return 1;
 }
 
+/* --- files in pieces ---------------------------------------------------------------------------------------------- */
+
+enum { PIECE = 1 << 18 };
+
+void host_more(lua_State *L, host_source *s) {
+  size_t kept = (size_t)(s->end - s->at), n;
+  host_poll(L);
+  if (s->at) s->before += (size_t)(s->at - s->text);
+  if (kept) memmove(s->buffer.bytes, s->at, kept);
+  if (kept == s->buffer.room) {
+    s->text = s->at = s->end = NULL; /* resize may raise */
+    host_resize(L, &s->buffer, kept ? kept * 2 : PIECE);
+  }
+  n = fread(s->buffer.bytes + kept, 1, s->buffer.room - kept, s->file);
+  if (n == 0) s->done = 1;
+  s->text = s->at = s->buffer.bytes;
+  s->end = s->text + kept + n;
+}
+
+void host_rewind(lua_State *L, host_source *s) {
+  (void)L;
+  s->before = 0;
+  if (s->file) {
+    rewind(s->file);
+    s->text = s->at = s->end = NULL;
+    s->done = 0;
+  } else {
+    s->at = s->text;
+  }
+}
+
+void host_close_source(host_source *s) {
+  if (s->file) fclose(s->file);
+  s->file = NULL;
+  host_free(&s->buffer);
+  s->text = s->at = s->end = NULL;
+  s->done = 1;
+}
+
+int host_open_source(lua_State *L, host_source *s, int arg, const char *what) {
+  size_t size;
+  FILE **box;
+  if (lua_isnil(L, arg)) {
+    s->text = s->at = host_checkstring(L, arg + 1, &size, what);
+    s->end = s->text + size;
+    s->done = 1;
+    lua_pushvalue(L, arg + 1);
+    host_setvalue(L, -2, 1);
+    return 1;
+  }
+  box = host_open_file(L, host_checkstring(L, arg, NULL, what));
+  if (!box) return 0;
+  s->file = *box;
+  *box = NULL;
+  lua_pop(L, 1);
+  if (fseek(s->file, 0, SEEK_SET) != 0) { /* a pipe cannot be read twice: it is kept */
+    while (!s->done) host_more(L, s);
+    fclose(s->file);
+    s->file = NULL;
+  }
+  return 1;
+}
+
 static int data_exists(lua_State *L) {
   struct stat info;
   lua_pushboolean(L, stat(host_checkstring(L, 1, NULL, "exists: the path"), &info) == 0);
@@ -154,31 +217,6 @@ static int data_writefile(lua_State *L) {
   results = host_write_file(L, path, write_text, &t);
   if (results) return results;
   lua_pushboolean(L, 1);
-  return 1;
-}
-
-/* --- text to ids -------------------------------------------------------------------------------------------------- */
-
-/* encode_bytes(string, map int32 [256]) -> ids int32 [n]; or nil, place (1-based) of the first byte that the map sends
-   below 0. */
-static int data_encode_bytes(lua_State *L) {
-  size_t k, size;
-  const char *bytes = host_checkstring(L, 1, &size, "encode: the text");
-  const host_array *map = host_checkarray(L, 2, HOST_INT32, 1, "map");
-  int shape[1] = {256};
-  host_array *ids;
-  host_checkshape(L, map, 1, shape, "map");
-  if (size > INT_MAX) host_raise(L, "encode: a text of more than %d bytes", INT_MAX);
-  shape[0] = (int)size;
-  ids = host_newarray(L, HOST_INT32, 1, shape);
-  for (k = 0; k < size; k++) {
-    ids->data.i[k] = map->data.i[(unsigned char)bytes[k]];
-    if (ids->data.i[k] < 0) {
-      lua_pushnil(L);
-      lua_pushinteger(L, (lua_Integer)k + 1);
-      return 2;
-    }
-  }
   return 1;
 }
 
@@ -498,7 +536,6 @@ static const luaL_Reg rng_methods[] = {
 static const luaL_Reg functions[] = {{"readfile", data_readfile},
                                      {"writefile", data_writefile},
                                      {"exists", data_exists},
-                                     {"encode_bytes", data_encode_bytes},
                                      {"gather_windows", data_gather_windows},
                                      {"gather_streams", data_gather_streams},
                                      {"gather", data_gather},

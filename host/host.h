@@ -76,6 +76,7 @@ typedef struct host_block {
 
 void host_resize(lua_State *L, host_block *block, size_t room); /* at least so much room; raises without memory */
 void host_append(lua_State *L, host_block *block, const void *bytes, size_t size);
+void host_trim(host_block *block); /* gives back what is not used */
 void host_free(host_block *block);
 void host_poll(lua_State *L); /* for long calls, now and then: raises after Ctrl-C where nobody else polls */
 
@@ -103,6 +104,9 @@ host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *sha
 host_array *host_pushview(lua_State *L, int arg, int dims, const int *shape, size_t first);
 size_t host_bytes(const host_array *a);    /* of all elements */
 size_t host_itemsize(const host_array *a); /* bytes of an element */
+/* An empty block, pushed; and an array [n] of the first bytes of the block on the top of the stack, which is replaced. */
+host_block *host_newblock(lua_State *L);
+host_array *host_arrayof(lua_State *L, host_kind kind, int n);
 host_array *host_toarray(lua_State *L, int arg); /* NULL if it is none */
 /* An array of this kind, and of this many dimensions if dims > 0. `name` is for messages. */
 host_array *host_checkarray(lua_State *L, int arg, host_kind kind, int dims, const char *name);
@@ -126,6 +130,26 @@ FILE **host_open_file(lua_State *L, const char *path);
 lstm_rng *host_checkrng(lua_State *L, int arg);
 void host_open_data(lua_State *L, int core);
 void host_open_folder(lua_State *L, int core);
+
+/* A file that is read piece by piece, or a string: [at, end) is what is there and not used yet. */
+typedef struct host_source {
+  FILE *file; /* NULL: a string, or a pipe that was read to its end */
+  host_block buffer;
+  const char *text, *end, *at;
+  size_t before; /* bytes of the file before `text` */
+  int done;      /* nothing comes after `end` */
+} host_source;
+
+/* Opens the path at `arg`, or the string at `arg` + 1 where that is nil; the userdata on the top of the stack, with room
+   for a user value, keeps the string. Returns 1, or 0 with nil, message, status pushed. */
+int host_open_source(lua_State *L, host_source *source, int arg, const char *what);
+void host_rewind(lua_State *L, host_source *source);
+void host_more(lua_State *L, host_source *source); /* keeps [at, end), and reads more behind it */
+void host_close_source(host_source *source);
+
+/* --- text to ids (text.c) ----------------------------------------------------------------------------------------- */
+
+void host_open_text(lua_State *L, int core);
 
 /* --- numbers from text (csv.c) ------------------------------------------------------------------------------------ */
 

@@ -138,7 +138,7 @@ function lstm.folder(path) end
 ---A text as numbers, made by vocab:encode. `#tokens`: how many.
 ---@class lstm.Tokens
 ---@field kind "tokens"
----@field ids lstm.Array int32 [n], from 0
+---@field ids lstm.Array int32 or uint8 [n], from 0
 ---@field vocab lstm.Vocab
 local Tokens = {}
 ---Cuts by position: split(0.9) gives the first 90 % and the rest, split(0.8, 0.1) three parts. The parts are views.
@@ -164,12 +164,13 @@ function Tokens:decode() end
 ---@field kind "bytes"|"utf8"|"words"
 ---@field symbols string[]
 ---@field ids table<string, integer> ids from 0, by symbol
+---@field unknown string what stands for other symbols: "error", "skip" or one of the symbols
 local Vocab = {}
 ---How many symbols there are.
 ---@return integer
 function Vocab:size() end
----The ids of a text. Raises for an empty text and for a symbol that is not there, with the symbol and its place; words
----that are not there are "<unknown>".
+---The ids of a text. Raises for an empty text and, where unknown = "error", for a symbol that is not there, with its
+---place.
 ---@param text string
 ---@return lstm.Tokens
 function Vocab:encode(text) end
@@ -350,11 +351,26 @@ function Scaler:undo(array, columns) end
 function Scaler:tometa() end
 
 ---The vocabulary of a text: lstm.vocab(text, kind): its distinct bytes ("bytes", the default), code points ("utf8") or
----words ("words": with "\n" for the end of a line, and "<unknown>" for those that occur less than `least` times).
----Raises for an empty text, and for "utf8" where the text is none, with the place.
+---words ("words": with "\n" for the end of a line). least: symbols that occur less often are left out. unknown: what
+---stands for all others, and for what is no UTF-8: "error" (default for bytes and utf8), "skip", or a symbol (default for
+---words: "<unknown>"). Raises for an empty text, and for "utf8" where the text is none, with the place.
 ---@class lstm.vocabs
----@overload fun(text: string, kind?: "bytes"|"utf8"|"words", options?: {least: integer}): lstm.Vocab
+---@overload fun(text: string, kind?: "bytes"|"utf8"|"words", options?: {least: integer, unknown: string}): lstm.Vocab
 lstm.vocab = {}
+---As lstm.text.
+---@param path string
+---@param kind? "bytes"|"utf8"|"words"|lstm.Vocab
+---@param options? {least: integer, unknown: string}
+---@return lstm.Vocab? vocab, lstm.Tokens|string|nil tokens, string? status
+function lstm.vocab.text(path, kind, options) end
+---The vocabulary of a file, or the one given, and its tokens. The file is read in pieces: neither text nor ids get into
+---Lua's heap; an id takes one byte where the vocabulary has at most 256 symbols. nil, message, status for a file that
+---cannot be read, is empty, or has what the vocabulary has not.
+---@param path string
+---@param kind? "bytes"|"utf8"|"words"|lstm.Vocab
+---@param options? {least: integer, unknown: string}
+---@return lstm.Vocab? vocab, lstm.Tokens|string|nil tokens, string? status
+function lstm.text(path, kind, options) end
 ---The vocabulary of a string made by vocab:tometa.
 ---@param text string
 ---@return lstm.Vocab?, string? message, string? status "format"

@@ -317,6 +317,14 @@ void host_append(lua_State *L, host_block *block, const void *bytes, size_t size
   block->used += size;
 }
 
+void host_trim(host_block *block) {
+  size_t size = block->used ? block->used : 4;
+  char *bytes = size < block->room ? (char *)block->memory.alloc(block->memory.user, block->bytes, block->room, size) : NULL;
+  if (!bytes) return;
+  block->bytes = bytes;
+  block->room = size;
+}
+
 void host_free(host_block *block) {
   if (block->bytes) block->memory.alloc(block->memory.user, block->bytes, block->room, 0);
   block->bytes = NULL;
@@ -498,6 +506,7 @@ int luaopen_lstm_core(lua_State *L) {
   host_open_data(L, core);
   host_open_folder(L, core);
   host_open_csv(L, core);
+  host_open_text(L, core);
   host_open_choose(L, core);
   host_open_model(L, core);
   host_open_state(L, core);

@@ -33,7 +33,7 @@ end
 -- Where the rest comes from: a module, or a field of one. They are loaded when they are first used, so that a script
 -- that only runs a model starts at once.
 local sources = {
-  vocab = {"lstm.vocab"}, csv = {"lstm.csv"}, plot = {"lstm.plot"}, args = {"lstm.args"},
+  vocab = {"lstm.vocab"}, text = {"lstm.vocab", "text"}, csv = {"lstm.csv"}, plot = {"lstm.plot"}, args = {"lstm.args"},
   report = {"lstm.report", "write"},
   chart = {"lstm.chart", "draw"}, spark = {"lstm.chart", "spark"},
   metrics = {"lstm.metrics"}, search = {"lstm.search", "run"}, range = {"lstm.search", "range"},

@@ -394,7 +394,7 @@ end
 -- One sequence as state:forward takes it, [T][I] or ids [T], where data are one: tokens, an array [T][I], [T] of one
 -- input, or of ids [T]. Else nil.
 local function single(self, data, where)
-  if sets.is_tokens(self, data, where) then return data.ids end
+  if sets.is_tokens(self, data, where) then return core.whole(data.ids) end
   if type(data) ~= "userdata" then return nil end
   local inputs, _, _, takes_ids = self.core:sizes()
   local n, width, more = data:shape()

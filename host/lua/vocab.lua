@@ -2,7 +2,8 @@
 --
 -- A vocabulary is the list of symbols that a text is made of: bytes, the code points of UTF-8, or words. Symbol number
 -- i has the id i - 1; ids are what a model eats. A vocabulary travels in the model file as a string (`tometa`,
--- `frommeta`). Words stand between spaces; a line's end is a symbol of its own, and all other words are one more.
+-- `frommeta`). Words stand between spaces; a line's end is a symbol of its own. What is not in the vocabulary is an
+-- error, is left out, or is one more symbol: the field `unknown` is "error", "skip" or that symbol.
 
 local core = require "lstm.core"
 local options = require "lstm.options"
@@ -26,70 +27,83 @@ local function shown(symbol)
   return "0x" .. symbol:gsub(".", function(c) return ("%02X"):format(c:byte()) end)
 end
 
-local function distinct_bytes(text)
-  local symbols = {}
-  for byte = 0, 255 do
-    local c = string.char(byte)
-    if text:find(c, 1, true) then symbols[#symbols + 1] = c end
-  end
-  return symbols
-end
-
--- Bytes of UTF-8 sort as their code points do.
-local function distinct_characters(text, level)
-  local bad = utf.broken_at(text)
-  if bad then
-    error(("vocab: the text is not UTF-8 at %s: %s; the \"bytes\" vocabulary takes any text"):format(
-      utf.place(text, bad), shown(text:sub(bad, bad))), level + 1)
-  end
-  local seen, symbols = {}, {}
-  for _, c in utf.characters(text) do
-    if not seen[c] then
-      seen[c] = true
-      symbols[#symbols + 1] = c
-    end
-  end
-  if #symbols > MAX_SYMBOLS then
-    error(("vocab: %d different characters (at most %d make sense)"):format(#symbols, MAX_SYMBOLS), level + 1)
-  end
-  table.sort(symbols)
-  return symbols
-end
-
 local UNKNOWN = "<unknown>"
+local KINDS = {"bytes", "utf8", "words"}
 
-local function distinct_words(text, least)
-  local seen, symbols = {}, {"\n", UNKNOWN}
-  for word in text:gmatch("%S+") do
-    seen[word] = (seen[word] or 0) + 1
-    if seen[word] == least and word ~= UNKNOWN then symbols[#symbols + 1] = word end
-  end
-  table.sort(symbols)
-  return symbols
-end
-
-local function new(kind, symbols)
-  local self = setmetatable({kind = kind, symbols = symbols, ids = {}}, Vocab)
+local function new(kind, symbols, unknown)
+  local self = setmetatable({kind = kind, symbols = symbols, ids = {}, unknown = unknown}, Vocab)
   for i, symbol in ipairs(symbols) do self.ids[symbol] = i - 1 end
   return self
 end
 
+local function default_unknown(kind) return kind == "words" and UNKNOWN or "error" end
+
+-- Whether a string is one symbol of this kind.
+local function is_symbol(kind, text)
+  if kind == "bytes" then return #text == 1 end
+  if kind == "utf8" then return text ~= "" and utf.length(text, 1) == #text end
+  return text:find("^%S+$") ~= nil
+end
+
+local function check_kind(kind, where)
+  for _, known in ipairs(KINDS) do
+    if kind == known then return kind end
+  end
+  core.raise(where .. ": " .. options.unknown("kind of vocabulary", kind, KINDS))
+end
+
+local function check_options(opts, kind, where)
+  opts = options.check(opts, {least = {type = "integer", min = 1, default = 1}, unknown = {type = "string"}}, where)
+  opts.unknown = opts.unknown or default_unknown(kind)
+  if opts.unknown ~= "error" and opts.unknown ~= "skip" and not is_symbol(kind, opts.unknown) then
+    core.raise(('%s: unknown must be "error", "skip" or %s, got %s'):format(where,
+      kind == "bytes" and "one byte" or kind == "utf8" and "one character" or "a word", options.show(opts.unknown)))
+  end
+  if opts.least > 1 and opts.unknown == "error" then
+    core.raise(where .. ': least leaves symbols out: say unknown = "skip", or which symbol stands for them')
+  end
+  return opts
+end
+
+-- The vocabulary of what a dictionary has counted; or nil, message.
+local function of_counts(dictionary, kind, opts)
+  local symbols, count = dictionary:symbols(opts.least, kind == "words" and 2147483647 or MAX_SYMBOLS)
+  if count > #symbols then
+    return nil, ("%d different characters (at most %d make sense)"):format(count, MAX_SYMBOLS)
+  end
+  local has = {}
+  for _, symbol in ipairs(symbols) do has[symbol] = true end
+  for _, symbol in ipairs{kind == "words" and "\n" or opts.unknown, opts.unknown} do
+    if symbol ~= "error" and symbol ~= "skip" and not has[symbol] then
+      has[symbol] = true
+      symbols[#symbols + 1] = symbol
+    end
+  end
+  table.sort(symbols)
+  return new(kind, symbols, opts.unknown)
+end
+
+local BYTES_TAKE_ALL = '; the "bytes" vocabulary takes any text'
+
 -- lstm.vocab(text [, kind [, opts]]): the vocabulary of a text.
--- kind: "bytes" (default): its distinct bytes; "utf8": its distinct code points; "words": its distinct words, "\n" for
---   the end of a line, and "<unknown>" for all other words. Sorted.
--- opts: least 1 (words: those that occur less often are left out).
+-- kind: "bytes" (default): its distinct bytes; "utf8": its distinct code points; "words": its distinct words, and "\n"
+--   for the end of a line. Sorted.
+-- opts: least 1 (symbols that occur less often are left out); unknown: what stands for all others: "error" (default for
+--   bytes and utf8), "skip", or a symbol (default for words: "<unknown>"). It also stands for bytes that are no UTF-8.
 -- Raises for an empty text, an unknown kind, text that is not UTF-8 (with the place).
 local function of_text(_, text, kind, opts)
-  kind = kind or "bytes"
-  if type(text) ~= "string" then error("vocab: text must be a string, got " .. options.show(text), 2) end
-  if kind ~= "bytes" and kind ~= "utf8" and kind ~= "words" then
-    error("vocab: " .. options.unknown("kind of vocabulary", kind, {"bytes", "utf8", "words"}), 2)
+  kind = check_kind(kind or "bytes", "vocab")
+  if type(text) ~= "string" then core.raise("vocab: text must be a string, got " .. options.show(text)) end
+  opts = check_options(opts, kind, "vocab")
+  if text == "" then core.raise("vocab: the text is empty, there is nothing to learn from") end
+  local dictionary = core.dictionary(kind)
+  local total, place, symbol = dictionary:count(nil, text, opts.unknown ~= "error")
+  if not total then
+    core.raise(("vocab: the text is not UTF-8 at %s: %s%s"):format(utf.place(text, place), shown(symbol),
+      BYTES_TAKE_ALL))
   end
-  opts = options.check(opts, {least = {type = "integer", min = 1}}, "vocab")
-  if opts.least and kind ~= "words" then error('vocab: least belongs to the kind "words"', 2) end
-  if text == "" then error("vocab: the text is empty, there is nothing to learn from", 2) end
-  if kind == "words" then return new(kind, distinct_words(text, opts.least or 1)) end
-  return new(kind, kind == "bytes" and distinct_bytes(text) or distinct_characters(text, 2))
+  local self, message = of_counts(dictionary, kind, opts)
+  return self or core.raise("vocab: " .. message)
 end
 
 --- How many symbols there are.
@@ -113,58 +127,72 @@ function Vocab:pieces()
   return pieces
 end
 
-local function raise_unknown(self, text, position, symbol, level)
-  error(("encode: %s at %s is not in the vocabulary of %d %s"):format(shown(symbol), utf.place(text, position),
-    #self.symbols, self.kind == "bytes" and "bytes" or "characters"), level + 1)
-end
-
-local function encode_bytes(self, text, level)
+-- The dictionary that encodes: made once.
+local function dictionary_of(self)
   if not self.map then
-    local map = {}
-    for byte = 0, 255 do map[byte + 1] = self.ids[string.char(byte)] or -1 end
-    self.map = core.array(map, "int32")
+    local unknown = self.unknown == "error" and -1 or self.unknown == "skip" and -2 or self.ids[self.unknown]
+    self.map = core.dictionary(self.kind, self.symbols, unknown)
   end
-  local ids, position = core.encode_bytes(text, self.map)
-  if not ids then raise_unknown(self, text, position, text:sub(position, position), level + 1) end
-  return ids
+  return self.map
 end
 
-local function encode_utf8(self, text, level)
-  local bad = utf.broken_at(text)
-  if bad then error("encode: the text is not UTF-8 at " .. utf.place(text, bad), level + 1) end
-  local ids, n = {}, 0
-  for at, c in utf.characters(text) do
-    n = n + 1
-    ids[n] = self.ids[c]
-    if not ids[n] then raise_unknown(self, text, at, c, level + 1) end
-  end
-  return core.array(ids, "int32")
-end
+local function tokens_of(self, ids) return setmetatable({kind = "tokens", ids = ids, vocab = self}, Tokens) end
 
-local function encode_words(self, text)
-  local ids, unknown, line = {}, self.ids[UNKNOWN], self.ids["\n"]
-  for spaces, word in text:gmatch("(%s*)(%S*)") do
-    for _ in spaces:gmatch("\n") do ids[#ids + 1] = line end
-    if word ~= "" then ids[#ids + 1] = self.ids[word] or unknown end
-  end
-  return core.array(ids, "int32")
+-- What a text has that the vocabulary has not. place: "line 3, column 7 (byte 52)".
+local function not_there(self, place, symbol, broken)
+  if broken then return ("the text is not UTF-8 at %s: %s%s"):format(place, shown(symbol), BYTES_TAKE_ALL) end
+  return ("%s at %s is not in the vocabulary of %d %s"):format(shown(symbol), place, #self.symbols,
+    self.kind == "utf8" and "characters" or self.kind)
 end
 
 --- The ids of a text: a token sequence (fields kind = "tokens", ids = int32 array [n] from 0, vocab) with `#`,
 -- `:split(fraction, ...)` and `:decode()`.
--- Raises for an empty text and for a symbol that is not in the vocabulary, with the symbol and its place; words that
--- are not in it are "<unknown>".
+-- Raises for an empty text and, where unknown = "error", for a symbol that is not in the vocabulary, with its place.
 function Vocab:encode(text)
-  if type(text) ~= "string" then error("encode: text must be a string, got " .. options.show(text), 2) end
-  if text == "" then error("encode: the text is empty", 2) end
-  local ids
-  if self.kind == "words" then
-    ids = encode_words(self, text)
-    if #ids == 0 then error("encode: the text has no words", 2) end
-  else
-    ids = self.kind == "bytes" and encode_bytes(self, text, 2) or encode_utf8(self, text, 2)
+  if type(text) ~= "string" then core.raise("encode: text must be a string, got " .. options.show(text)) end
+  if text == "" then core.raise("encode: the text is empty") end
+  local ids, place, symbol, broken = dictionary_of(self):encode(nil, text)
+  if not ids then core.raise("encode: " .. not_there(self, utf.place(text, place), symbol, broken)) end
+  if #ids == 0 then
+    core.raise(self.kind == "words" and "encode: the text has no words" or "encode: the text has no known symbols")
   end
-  return setmetatable({kind = "tokens", ids = ids, vocab = self}, Tokens)
+  return tokens_of(self, ids)
+end
+
+-- "line 3, column 7 (byte 52)" in a file.
+local function place_in(path, place)
+  local line, column = core.text_place(path, place)
+  return ("line %s, column %s (byte %d)"):format(tostring(line), tostring(column), place)
+end
+
+--- lstm.text(path [, kind or vocabulary [, opts]]): the vocabulary of a file and its tokens. The file is read piece by
+-- piece: neither its text nor its ids get into Lua's heap, and an id takes one byte where the vocabulary has at most
+-- 256 symbols (ids of the kind "uint8"), else four. kind, opts: as for lstm.vocab.
+-- Returns nil, message, status for a file that cannot be read, is empty, or has what the vocabulary has not.
+function vocab.text(path, kind, opts)
+  if type(path) ~= "string" then core.raise("text: the path must be a string, got " .. options.show(path)) end
+  local function bad(message) return nil, path .. ": " .. message, "format" end
+  local self = vocab.is(kind) and kind
+  if self and opts then core.raise("text: the vocabulary is given: it has its options already") end
+  if not self then
+    kind = check_kind(kind or "bytes", "text")
+    opts = check_options(opts, kind, "text")
+    local dictionary = core.dictionary(kind)
+    local total, place, symbol, broken = dictionary:count(path, nil, opts.unknown ~= "error")
+    if not total and broken == nil then return nil, place, symbol end
+    if not total then
+      return bad(("the text is not UTF-8 at %s: %s%s"):format(place_in(path, place), shown(symbol), BYTES_TAKE_ALL))
+    end
+    if total == 0 then return bad "there is no text in it" end
+    local message
+    self, message = of_counts(dictionary, kind, opts)
+    if not self then return bad(message) end
+  end
+  local ids, place, symbol, broken = dictionary_of(self):encode(path, nil, #self.symbols <= 256)
+  if not ids and broken == nil then return nil, place, symbol end
+  if not ids then return bad(not_there(self, place_in(path, place), symbol, broken)) end
+  if #ids == 0 then return bad "there is no text in it" end
+  return self, tokens_of(self, ids)
 end
 
 --- The text of ids: an int32 array [n], a table of ids from 0, or a token sequence. Raises for an id out of range.
@@ -182,46 +210,69 @@ function Vocab:decode(ids)
   return (table.concat(pieces, " "):gsub(" ?\n ?", "\n"))
 end
 
---- Whether two vocabularies have the same symbols in the same order.
+--- Whether two vocabularies have the same symbols in the same order, and the same for what is unknown.
 function Vocab.__eq(a, b)
-  return a.kind == b.kind and table.concat(a.symbols, "\255") == table.concat(b.symbols, "\255")
+  return a.kind == b.kind and a.unknown == b.unknown
+    and table.concat(a.symbols, "\255") == table.concat(b.symbols, "\255")
 end
 
 local function to_hex(text) return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
 local function from_hex(hex) return (hex:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)) end
 
 --- The vocabulary as one string of UTF-8 for a model file: its kind and its symbols, in hex where they are no text.
+-- Behind the kind stands what is not usual: "utf8-skip ...", "utf8-hex-u3f ...": unknown = "?".
 function Vocab:tometa()
-  local all = table.concat(self.symbols, self.kind == "words" and " " or "")
-  if all:find("%z") or utf.broken_at(all) then return self.kind .. "-hex " .. to_hex(all) end
-  return self.kind .. " " .. all
+  local all, kind = table.concat(self.symbols, self.kind == "words" and " " or ""), self.kind
+  if all:find("%z") or utf.broken_at(all) then kind, all = kind .. "-hex", to_hex(all) end
+  if self.unknown ~= default_unknown(self.kind) then
+    kind = kind .. "-" .. ((self.unknown == "error" or self.unknown == "skip") and self.unknown
+      or "u" .. to_hex(self.unknown))
+  end
+  return kind .. " " .. all
+end
+
+-- hex (true or nil) and unknown of the flags behind a kind; or nil where they are none.
+local function read_flags(flags, kind)
+  local hex, unknown = nil, default_unknown(kind)
+  for flag in flags:gmatch("[^-]+") do
+    if flag == "hex" then hex = true
+    elseif flag == "skip" or flag == "error" then unknown = flag
+    elseif flag:find("^u%x+$") and #flag % 2 == 1 then unknown = from_hex(flag:sub(2))
+    else return nil, nil end
+  end
+  return hex, unknown
+end
+
+local function split_symbols(kind, all)
+  local symbols = {}
+  if kind == "utf8" then
+    for _, c in utf.characters(all) do symbols[#symbols + 1] = c end
+  else
+    for symbol in all:gmatch(kind == "words" and "[^ ]+" or ".") do symbols[#symbols + 1] = symbol end
+  end
+  return symbols
 end
 
 --- The vocabulary of a string made by `:tometa()`. Returns nil, message, "format" for anything else.
 function vocab.frommeta(text)
-  local kind, hex, all = text:match("^(%l+%d?)(%-?%l*) (.+)$")
-  if not (kind == "bytes" or kind == "utf8" or kind == "words") or hex ~= "" and hex ~= "-hex" then
-    return nil, "not a vocabulary: it must start with bytes, utf8 or words", "format"
+  local function bad(what) return nil, "not a vocabulary" .. what, "format" end
+  local kind, flags, all = text:match("^(%l+%d?)(%-?[%-%w]*) (.+)$")
+  local hex, unknown = read_flags(flags or "-?", kind)
+  if not (kind == "bytes" or kind == "utf8" or kind == "words") or not unknown then
+    return bad ": it must start with bytes, utf8 or words"
   end
-  if hex ~= "" then
-    if #all % 2 == 1 or all:find("%X") then return nil, "not a vocabulary: broken hexadecimal digits", "format" end
+  if hex then
+    if #all % 2 == 1 or all:find("%X") then return bad ": broken hexadecimal digits" end
     all = from_hex(all)
   end
-  local symbols = {}
-  if kind == "bytes" then
-    for c in all:gmatch(".") do symbols[#symbols + 1] = c end
-  elseif kind == "words" then
-    for word in all:gmatch("[^ ]+") do symbols[#symbols + 1] = word end
-  else
-    if utf.broken_at(all) then return nil, "not a vocabulary: broken UTF-8", "format" end
-    for _, c in utf.characters(all) do symbols[#symbols + 1] = c end
-  end
+  if kind == "utf8" and utf.broken_at(all) then return bad ": broken UTF-8" end
+  local symbols = split_symbols(kind, all)
   for i = 2, #symbols do
-    if symbols[i - 1] >= symbols[i] then return nil, "not a vocabulary: its symbols are not sorted", "format" end
+    if symbols[i - 1] >= symbols[i] then return bad ": its symbols are not sorted" end
   end
-  local self = new(kind, symbols)
-  if kind == "words" and not (self.ids["\n"] and self.ids[UNKNOWN]) then
-    return nil, "not a vocabulary of words: the end of a line or " .. UNKNOWN .. " is missing", "format"
+  local self = new(kind, symbols, unknown)
+  if kind == "words" and not self.ids["\n"] or unknown ~= "error" and unknown ~= "skip" and not self.ids[unknown] then
+    return bad((" of %s: the end of a line or %s is missing"):format(kind, unknown))
   end
   return self
 end

@@ -277,14 +277,11 @@ function TestNumbers.testHash()
 end
 
 function TestNumbers.testEncode()
-  local map = core.array((function()
-    local t = {}
-    for byte = 0, 255 do t[byte + 1] = byte < 128 and byte or -1 end
-    return t
-  end)(), "int32")
-  lu.assertEquals(core.encode_bytes("AZ", map):totable(), {65, 90})
-  lu.assertEquals({core.encode_bytes("A\200", map)}, {nil, 2})
-  lu.assertEquals(#core.encode_bytes("", map), 0)
+  local letters = core.dictionary("bytes", {"A", "Z"})
+  lu.assertEquals(letters:encode(nil, "AZA"):totable(), {0, 1, 0})
+  lu.assertEquals(letters:encode(nil, "AZ", true):kind(), "uint8")
+  lu.assertEquals({letters:encode(nil, "A\200")}, {nil, 2, "\200", false})
+  lu.assertEquals(#letters:encode(nil, ""), 0)
 end
 
 local TestFiles = {}

@@ -142,7 +142,7 @@ function TestWords.testWritesOn()
 end
 
 function TestWords.testRefused()
-  lu.assertErrorMsgContains('least belongs to the kind "words"', lstm.vocab, "abc", "bytes", {least = 2})
+  lu.assertErrorMsgContains("least leaves symbols out", lstm.vocab, "abc", "bytes", {least = 2})
   lu.assertErrorMsgContains('unknown option "min"', lstm.vocab, "abc", "words", {min = 2})
 end
 
@@ -186,10 +186,186 @@ function TestSplit.testTostring()
   lu.assertEquals(tostring(vocab("abc"):encode("ab")), "2 tokens of a vocabulary of 3 bytes")
 end
 
-os.exit(lu.LuaUnit.new():runSuiteByInstances{
-  {"TestBytes", TestBytes},
-  {"TestUtf8", TestUtf8},
-  {"TestWords", TestWords},
-  {"TestMeta", TestMeta},
-  {"TestSplit", TestSplit},
-}, true)
+local TestUnknown = {}
+
+function TestUnknown.testSkip()
+  local v = vocab("abc", "utf8", {unknown = "skip"})
+  lu.assertEquals(v:encode("axébc").ids:totable(), {0, 1, 2})
+  lu.assertEquals(v:encode("a\255b\195").ids:totable(), {0, 1})
+  lu.assertEquals(vocab("abc", "bytes", {unknown = "skip"}):encode("xaxbx"):decode(), "ab")
+  lu.assertEquals(lstm.vocab("the cat", "words", {unknown = "skip"}):encode("a cat"):decode(), "cat")
+  lu.assertErrorMsgContains("no known symbols", v.encode, v, "xyz")
+end
+
+function TestUnknown.testSymbol()
+  local v = vocab("aab\255\195", "utf8", {unknown = "\239\191\189", least = 2})
+  lu.assertEquals(v:pieces(), {"a", "\239\191\189"})
+  lu.assertEquals(v:encode("ab\255").ids:totable(), {0, 1, 1})
+  lu.assertEquals(vocab("abc", "bytes", {unknown = "b"}):encode("xyz"):decode(), "bbb")
+  local w = lstm.vocab("a b a", "words", {unknown = "UNK", least = 2})
+  lu.assertEquals(w:encode("a b c"):decode(), "a UNK UNK")
+end
+
+function TestUnknown.testErrorForWords()
+  local v = lstm.vocab("the cat", "words", {unknown = "error"})
+  lu.assertEquals(v:pieces(), {"\n", "cat", "the"})
+  lu.assertErrorMsgContains('encode: "dog" at line 2, column 5 (byte 9) is not in the vocabulary of 3 words',
+    v.encode, v,
+    "cat\nthe dog")
+end
+
+function TestUnknown.testTravels()
+  for _, v in ipairs{
+    vocab("abc", "utf8", {unknown = "skip"}), vocab("a-b c", "bytes", {unknown = "\0"}), vocab("é", "utf8",
+      {unknown = "?"}),
+    vocab("a b", "words", {unknown = "error"}), vocab("a b", "words", {unknown = "_-_"}), vocab("a\255 b", "words"),
+  } do
+    local copy = assert(vocab.frommeta(v:tometa()))
+    lu.assertTrue(copy == v, v:tometa())
+    lu.assertEquals(copy.unknown, v.unknown)
+  end
+  lu.assertFalse(vocab("ab", "utf8") == vocab("ab", "utf8", {unknown = "skip"}))
+  for _, text in ipairs{"utf8-u3f ab", "words-skip a b", "utf8-sk ab", "words-error-hex 6", "bytes-u3 ab"} do
+    lu.assertNil((vocab.frommeta(text)), text)
+  end
+end
+
+local TestFiles = {}
+local path = os.tmpname()
+
+local function file(text)
+  assert(lstm.writefile(path, text))
+  return path
+end
+
+-- What is read in pieces is what is read at once.
+function TestFiles.testAgreesWithStrings()
+  local rng, pieces, text = lstm.rng(4), {"a", "b ", "é", "😀", "\n", "the ", "\t", "word", "—", "x y"}, {}
+  for i = 1, 150000 do text[i] = pieces[rng:index(#pieces)] end
+  text = ("w"):rep(600000) .. table.concat(text)
+  for _, kind in ipairs{"bytes", "utf8", "words"} do
+    local v, tokens = lstm.text(file(text), kind)
+    local w = lstm.vocab(text, kind)
+    lu.assertTrue(v == w, kind)
+    lu.assertTrue(require "lstm.core".whole(tokens.ids) == w:encode(text).ids, kind)
+    lu.assertEquals(tokens.ids:kind(), #v <= 256 and "uint8" or "int32")
+    lu.assertEquals({#tokens, tokens.vocab == v}, {#w:encode(text), true})
+  end
+end
+
+function TestFiles.testTheSameVocabulary()
+  local v = lstm.vocab("hello world\n")
+  local same, tokens = lstm.text(file "hold", v)
+  lu.assertTrue(rawequal(same, v))
+  lu.assertEquals(tokens:decode(), "hold")
+  local a, b = tokens:split(0.5)
+  lu.assertEquals({a:decode(), b:decode(), tokens:slice(-1):decode()}, {"ho", "ld", "d"})
+end
+
+-- One byte an id, outside of Lua's heap.
+function TestFiles.testHeap()
+  file(("the quick brown fox\n"):rep(100000))
+  collectgarbage()
+  local before = collectgarbage "count"
+  local _, tokens = lstm.text(path, "utf8")
+  lu.assertEquals({#tokens, #tokens.ids:slice(1, 10):bytes()}, {2000000, 10})
+  lu.assertTrue(collectgarbage "count" - before < 100)
+end
+
+-- Ids of one byte train as those of four do.
+function TestFiles.testTrains()
+  local text = ("the quick brown fox jumps over the lazy dog\n"):rep(60)
+  local v, tokens = lstm.text(file(text))
+  local losses = {}
+  for k, data in ipairs{tokens, v:encode(text)} do
+    local m = lstm.model{input = v, hidden = 8, output = v, seed = 1}
+    assert(m:fit(data, {steps = 12, batch = 4, seq = 16, seed = 1, verbose = 0}))
+    losses[k] = m:evaluate(data).loss
+    lu.assertEquals(m:predict(data):shape(), #data)
+  end
+  lu.assertEquals(losses[1], losses[2])
+end
+
+function TestFiles.testBatches()
+  local _, tokens = lstm.text(file "abcdefghijabcdefghij")
+  local n = 0
+  for x, y, extra in tokens:batches{batch = 2, seq = 4} do
+    n = n + 1
+    lu.assertEquals({x:kind(), extra.reset}, {"int32", n == 1})
+    lu.assertEquals(tokens.vocab:decode(x:reshape{8}:slice(1, 1)), n == 1 and "a" or "e")
+    lu.assertEquals(y[1][1], x[2][1])
+  end
+  lu.assertEquals(n, 2)
+end
+
+function TestFiles.testWhatIsWrong()
+  local function says(sentence, ...)
+    local v, why, status = lstm.text(...)
+    lu.assertNil(v)
+    lu.assertEquals({why, status}, {path .. ": " .. sentence, "format"})
+  end
+  says("there is no text in it", file "")
+  says("there is no text in it", file " ", "words", {unknown = "skip"})
+  says('the text is not UTF-8 at line 2, column 2 (byte 4): 0xFF; the "bytes" vocabulary takes any text',
+    file "a\nb\255",
+    "utf8")
+  says('"x" at line 300001, column 2 (byte 600002) is not in the vocabulary of 2 bytes',
+    file(("a\n"):rep(300000) .. "ax"),
+    lstm.vocab "a\n")
+  local v, why, status = lstm.text "no/such/file"
+  lu.assertNil(v)
+  lu.assertEquals({why, status}, {"cannot read no/such/file: No such file or directory", "io"})
+end
+
+local TestWrongUses = {}
+
+local function raises(sentence, ...)
+  local ok, why = pcall(...)
+  lu.assertFalse(ok)
+  lu.assertEquals((why:gsub("^[^\n]-:%d+: ", "")), sentence)
+end
+
+function TestWrongUses.testVocabularies()
+  raises("vocab: text must be a string, got nil", lstm.vocab)
+  raises("vocab: the text is empty, there is nothing to learn from", lstm.vocab, "")
+  raises('vocab: unknown kind of vocabulary "word", did you mean "words"? (there are bytes, utf8 and words)',
+    lstm.vocab,
+    "a", "word")
+  raises('vocab: unknown option "min" (there are least and unknown)', lstm.vocab, "a", "words", {min = 2})
+  raises('vocab: option "least" must be a whole number of at least 1, got 0', lstm.vocab, "a", "words", {least = 0})
+  raises('vocab: least leaves symbols out: say unknown = "skip", or which symbol stands for them', lstm.vocab, "a",
+    "utf8",
+    {least = 2})
+  raises('vocab: unknown must be "error", "skip" or one character, got "ab" (a string)', lstm.vocab, "a", "utf8",
+    {unknown = "ab"})
+  raises('vocab: unknown must be "error", "skip" or a word, got "a b" (a string)', lstm.vocab, "a", "words",
+    {unknown = "a b"})
+  raises('vocab: the text is not UTF-8 at line 1, column 2 (byte 2): 0xFF; the "bytes" vocabulary takes any text',
+    lstm.vocab, "a\255", "utf8")
+end
+
+function TestWrongUses.testTokens()
+  local v = lstm.vocab "abc"
+  raises("encode: text must be a string, got 5", v.encode, v, 5)
+  raises("encode: the text is empty", v.encode, v, "")
+  raises('encode: "x" at line 1, column 2 (byte 2) is not in the vocabulary of 3 bytes', v.encode, v, "ax")
+  raises("decode: id 7 at position 1 is outside 0..2", v.decode, v, {7})
+  raises("vocab: id 3 is outside 0..2", v.symbol, v, 3)
+  local tokens = v:encode "abcabc"
+  raises("slice: tokens 2 to 9 of 6", tokens.slice, tokens, 2, 9)
+  raises("split: fraction 1 must be between 0 and 1, got 80", tokens.split, tokens, 80)
+  raises("batches: 6 tokens are too few for batch = 32 streams of seq = 64: at least 2080 are needed", tokens.batches,
+    tokens)
+  raises('vocab: there is no method "decod"; did you mean "decode"?', function() return v.decod end)
+  raises("text: the path must be a string, got nil", lstm.text)
+  raises('text: unknown kind of vocabulary "utf-8", did you mean "utf8"? (there are bytes, utf8 and words)', lstm.text,
+    "x", "utf-8")
+  raises("text: the vocabulary is given: it has its options already", lstm.text, "x", v, {least = 2})
+end
+
+local code = lu.LuaUnit.new():runSuiteByInstances{
+  {"TestBytes", TestBytes}, {"TestUtf8", TestUtf8}, {"TestWords", TestWords}, {"TestMeta", TestMeta},
+  {"TestSplit", TestSplit}, {"TestUnknown", TestUnknown}, {"TestFiles", TestFiles}, {"TestWrongUses", TestWrongUses},
+}
+os.remove(path)
+os.exit(code, true)
