@@ -73,27 +73,19 @@ local function places_of(from)
     for direction = 0, state.directions - 1 do take(at + direction * (h + c) + h, c) end
     at, both = at + state.directions * (h + c), both or state.directions == 2 and c > 0
   end
-  return both and places or nil
+  return both and core.array(places, "int32") or nil
 end
 
 -- The inverse: where each number of the encoder's state is in the decoder's.
 local function inverse_of(places)
   if not places then return nil end
   local inverse = {}
-  for i, from in ipairs(places) do inverse[from] = i end
-  return inverse
+  for i, from in ipairs(places:totable()) do inverse[from] = i end
+  return core.array(inverse, "int32")
 end
 
 -- States [B][S] with the numbers of each row taken from these places.
-local function reordered(states, places)
-  if not places then return states end
-  local rows = states:totable()
-  for b, row in ipairs(rows) do
-    rows[b] = {}
-    for i, from in ipairs(places) do rows[b][i] = row[from] end
-  end
-  return core.array(rows)
-end
+local function reordered(states, places) return places and core.pick_columns(states, places) or states end
 
 -- The decoder must begin where the encoder ends, and what it writes must be what it reads.
 local function check_fit(encoder, decoder)

@@ -76,7 +76,7 @@ function TestGradient.testBidirectional()
   local decoder = lstm.model{input = 2, lstm.lstm{6, projection = 4}, output = 2, read = "all", seed = 2}
   check_chain(encoder, decoder, {["rnn.weight_ih_l0"] = {1, 7, 12}, ["rnn.weight_ih_l0_reverse"] = {2, 5, 8}})
   local p = lstm.seq2seq{encoder = encoder, decoder = decoder}
-  lu.assertEquals(p.places, {1, 2, 6, 7, 3, 4, 5, 8, 9, 10})
+  lu.assertEquals(p.places:totable(), {1, 2, 6, 7, 3, 4, 5, 8, 9, 10})
   local x = lstm.array{{1, 2}, {3, 4}}
   local state, traced = encoder:state(), encoder:trace(x)
   state:forward(x)
