@@ -48,14 +48,15 @@ local opt, given = lstm.args(programs.with({
   {"--val", type = "number", default = 0, min = 0, below = 1,
     help = "share of the rest to choose the best epoch by; 0 = the last epoch counts"},
   {"--plot", type = "string", value = "FILE", help = "draw the confusion matrix here, as in confusion.svg"},
-}, "patience", "init", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "verbose"))
+}, "patience", "init", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "report",
+  "verbose"))
 
 -- What shapes the model and the run: kept in the model file, so that --resume needs none of it again.
 local kept = {"epochs", "hidden", "layers", "cell", "bidirectional", "read", "dropout", "embed", "scale", "lr", "batch",
   "clip", "test", "val", "patience", "init", "seed"}
 
 -- What a resumed run is to be told again.
-local unkept = {"top", "out", "plot", "loss_plot", "verbose"}
+local unkept = {"top", "out", "plot", "loss_plot", "report", "verbose"}
 
 local stop = lstm.args.stop
 local program = programs(opt, given, unkept)
@@ -203,7 +204,7 @@ local function learn(model, parts)
   program:warn_unsaved()
   scaled(parts)
   parts.validation, parts.test = readable(model, parts.validation), readable(model, parts.test)
-  program:fit(model, parts.train, {
+  return program:fit(model, parts.train, {
     validation = parts.validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip,
     seed = opt.seed, patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume,
     verbose = opt.verbose, freeze = is_one_hot(model) and {1} or nil,
@@ -213,13 +214,11 @@ end
 
 -- [Results]
 
-local function print_test(model, test)
+local function print_test(model, test, history)
   local confusion = model:confusion(test)
   print(tostring(confusion))
-  if opt.plot then
-    need(lstm.plot.confusion(confusion, opt.plot, {title = opt.data:gsub("/+$", ""):match("[^/]+$") .. ", test"}))
-    program:say("plot: %s", opt.plot)
-  end
+  program:draw{title = opt.data:gsub("/+$", ""):match("[^/]+$") .. ", test", confusion = confusion, model = model,
+    history = history, log = true, data = test}
   print(("test accuracy %.1f %% F1 %.3f"):format(100 * confusion:accuracy(), confusion:f1()))
 end
 
@@ -270,7 +269,7 @@ local function classify_file(model)
 end
 
 local function load_and_exit()
-  program:check_load_options{"data", "load", "text", "top", "plot", "verbose"}
+  program:check_load_options{"data", "load", "text", "top", "plot", "report", "verbose"}
   local model = program:open(opt.load, "classify")
   if opt.text then
     if not model.vocab then stop(opt.load .. " reads numbers, not texts: give a .csv file with a row for each step") end
@@ -294,7 +293,7 @@ end
 
 -- [The program]
 
-program:check_writable{"out", "checkpoint", "plot", "loss_plot"}
+program:check_writable{"out", "checkpoint", "plot", "loss_plot", "report"}
 if opt.load then load_and_exit() end
 if opt.text then stop("--text needs --load MODEL, which is to classify it", 2) end
 if not opt.data then stop("DATA is missing", 2) end
@@ -304,5 +303,5 @@ if model and table.concat(model.labels, "\n") ~= table.concat(parts.labels, "\n"
   stop(("%s does not have the classes that %s was learning"):format(opt.data, opt.resume))
 end
 model = model or new_model(parts)
-learn(model, parts)
-print_test(model, parts.test)
+local history = learn(model, parts)
+print_test(model, parts.test, history)

@@ -52,7 +52,8 @@ local opt, given = lstm.args(programs.with({
     help = "the loss of every second epoch on stdout, and a picture, forecast.svg; without FILE a sine with noise"},
   {"--plot", type = "string", value = "FILE", help = "draw the test part and what comes next here, as in forecast.svg"},
   {"--plot-rows", default = 400, min = 2, help = "how many of the last rows to draw"},
-}, "patience", "init", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "verbose"))
+}, "patience", "init", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "report",
+  "verbose"))
 
 -- What shapes the model and the run: kept in the model file, so that --resume needs none of it again.
 local kept = {"missing", "no_header", "look_back", "ahead", "steps", "hidden", "layers", "dropout", "scale",
@@ -60,7 +61,7 @@ local kept = {"missing", "no_header", "look_back", "ahead", "steps", "hidden", "
   "tutorial"}
 
 -- What a resumed run is to be told again.
-local unkept = {"next", "out", "plot", "plot_rows", "loss_plot", "verbose"}
+local unkept = {"next", "out", "plot", "plot_rows", "loss_plot", "report", "verbose"}
 
 local stop = lstm.args.stop
 local program = programs(opt, given, unkept)
@@ -226,6 +227,7 @@ local function learn(model, data)
     resume = opt.resume, verbose = opt.verbose, on_epoch = on_epoch(validation),
   }, {y = opt.binary and "nats per row" or "mean squared error, scaled", log = true})
   tell_kept(history, validation)
+  return history
 end
 
 -- [Results]
@@ -235,7 +237,8 @@ end
 local function judge(model, data, known)
   local rows = data.rows:slice(math.max(1, known - opt.look_back - opt.ahead + 2), #data.rows)
   local windows = rows:windows(shape_of(data))
-  return {guess = model:predict(rows), truth = windows:targets(), naive = windows:last(), first = known + 1}
+  return {guess = model:predict(rows), truth = windows:targets(), naive = windows:last(), first = known + 1,
+    rows = rows}
 end
 
 -- The numbers of one target and step: an array [n].
@@ -281,8 +284,8 @@ local function print_next(data, rows, days)
 end
 
 -- Test rows and, after them, what comes next, which nobody has measured yet.
-local function draw(result, data, rows, days)
-  if not opt.plot then return end
+local function draw(model, history, result, data, rows, days)
+  if not (opt.plot or opt.report) then return end
   local lists = {}
   for _, name in ipairs{"truth", "guess", "naive"} do lists[name] = part(result[name], data, 1, 1):totable() end
   local n, dates = #lists.truth, data.days and {} or nil
@@ -297,12 +300,11 @@ local function draw(result, data, rows, days)
     end
   end
   local name = called(data.targets[1])
-  need(lstm.plot.forecast(opt.plot, {
+  program:draw{title = name, model = model, history = history, log = true, data = result.rows, forecast = {
     truth = lists.truth, guess = lists.guess, naive = lists.naive, dates = dates, last = opt.plot_rows,
     title = ("%s: forecast %d %s ahead"):format(name, opt.ahead, opt.ahead == 1 and "row" or "rows"),
     x = not dates and "row of the test part" or nil, y = name,
-  }))
-  say("plot: %s", opt.plot)
+  }}
 end
 
 -- The same in the terminal.
@@ -388,11 +390,11 @@ local function print_results(result, data)
   end
 end
 
-local function finish(model, data, known)
+local function finish(model, data, known, history)
   local rows, days = forecast(model, data)
   if not known then return print_next(data, rows, days) end
   local result = judge(model, data, known)
-  draw(result, data, rows, days)
+  draw(model, history, result, data, rows, days)
   chart(result, data)
   print_next(data, rows, days)
   print_results(result, data)
@@ -422,7 +424,7 @@ end
 -- --load: what comes next, and the error on the last rows where there are enough.
 local function load_and_exit()
   program:check_load_options{"file", "load", "target", "no_header", "missing", "look_back", "ahead", "steps", "next",
-    "hidden", "test", "plot", "plot_rows", "verbose"}
+    "hidden", "test", "plot", "plot_rows", "report", "verbose"}
   local model = program:open(opt.load, "forecast")
   if not model.pipeline then stop(opt.load .. " was not made by this script") end
   program:check_conflict(opt.load, model.meta.forecast, {"test", "missing", "no_header"})
@@ -443,12 +445,13 @@ end
 
 if not opt.file and not opt.tutorial and not opt.resume then stop("FILE is missing", 2) end
 if opt.tutorial and not opt.load then opt.plot = opt.plot or "forecast.svg" end
-program:check_writable{"out", "checkpoint", "plot", "loss_plot"}
+program:check_writable{"out", "checkpoint", "plot", "loss_plot", "report"}
 if opt.load then load_and_exit() end
 local model = opt.resume and program:reopen("forecast", {"epochs", "patience"})
 local data = model and read_for(model) or read_data(names_of(opt.target), names_of(opt.columns))
 if not model then check_binary(data) end
 check_length(data.rows)
 model = model or new_model(data)
-learn(model, data)
-finish(model, data, select(2, lengths_of(data.rows)))
+local history = learn(model, data)
+local _, known = lengths_of(data.rows)
+finish(model, data, known, history)

@@ -66,7 +66,7 @@ end
 local function measure(read, opts)
   local k = #read.labels
   local cell = k <= 6 and 76 or k <= 12 and 56 or k <= 20 and 40 or math.max(26, math.floor(900 / k))
-  local size = {names = 0, font = cell >= 40 and 13 or cell >= 32 and 11 or 9, right = 64}
+  local size = {names = 0, font = cell >= 50 and 13 or cell >= 32 and 11 or 9, right = 64}
   for _, label in ipairs(read.labels) do size.names = math.max(size.names, text_width(label)) end
   size.names = math.min(size.names, 170)
   size.left = 20 + 24 + size.names + 10
