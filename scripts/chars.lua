@@ -373,5 +373,5 @@ local history = program:fit(model, train, {
 tell_result(history, vocab)
 
 if opt.sample > 0 then write_sample(model) end
-program:draw{title = opt.file, model = model, history = history, samples = samples, text = validation}
+program:draw{title = opt.file:match("[^/\\]+$"), model = model, history = history, samples = samples, text = validation}
 io.write(("validation %.4f nats/%s\n"):format(history.best_value or model:evaluate(validation).loss, unit()))

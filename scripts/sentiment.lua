@@ -37,17 +37,17 @@ local opt, given = lstm.args(programs.with({
   {"--val", type = "number", default = 0, min = 0, below = 1,
     help = "share of the learned sentences to choose the best epoch by; 0 = the last epoch counts"},
   {"--plot", type = "string", value = "FILE", help = "draw the confusion matrix of the test here, as in test.svg"},
-}, "patience", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "verbose"))
+}, "patience", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "report", "verbose"))
 
 -- What shapes the model and the run: kept in the model file, so that --load and --resume need none of it again.
 local kept = {"epochs", "embed", "hidden", "bidirectional", "dropout", "least", "words", "lr", "batch", "clip", "fold",
   "val", "patience", "init", "seed"}
 
 -- What a resumed run is to be told again.
-local unkept = {"labels", "text", "out", "plot", "loss_plot", "verbose"}
+local unkept = {"labels", "text", "out", "plot", "loss_plot", "report", "verbose"}
 
 local stop = lstm.args.stop
-local program = programs(opt, given, unkept)
+local program = programs(opt, given, unkept, {"positive", "negative"})
 local need = program.need
 local TENTH = 10                                     -- one of so many sentences is tested on
 
@@ -159,7 +159,7 @@ local function learn(model, train)
   if opt.resume then program:check_epochs(model, #learned) end
   program:say("%d sentences to learn from; %d words; %d parameters", #learned, model.vocab:size(), model:parameters())
   program:warn_unsaved()
-  program:fit(model, learned, {
+  return program:fit(model, learned, {
     validation = validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip, seed = opt.seed,
     patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume, verbose = opt.verbose,
     on_epoch = not validation and keep_last or nil,
@@ -183,10 +183,11 @@ local function print_answer(model)
   print(("%s %.1f %%"):format(model:label(place), 100 * share))
 end
 
-local function print_test(model, train, test)
+local function print_test(model, history, train, test)
   local labels = model.labels
   local result = model:evaluate(test)
-  program:draw_confusion(model, test, ("%d test sentences"):format(#test))
+  program:draw{title = ("%d test sentences"):format(#test), model = model, history = history,
+    confusion = model:confusion(test), text = test.x[1]}
   program:say("naive Bayes, which counts words and forgets their order: %.1f %% of the test sentences right",
     100 * naive_bayes(model.vocab, labels, train, test))
   print(("test accuracy %.1f %% loss %.4f nats"):format(100 * result.accuracy, result.loss))
@@ -194,9 +195,9 @@ end
 
 -- [The program]
 
-local model
+local model, history
 if opt.load then
-  program:check_load_options{"positive", "negative", "load", "text", "plot", "words", "verbose"}
+  program:check_load_options{"positive", "negative", "load", "text", "plot", "report", "words", "verbose"}
   model = program:open(opt.load, "sentiment")
   program:check_conflict(opt.load, model.meta.sentiment)
   lstm.args.recall(opt, given, model.meta.sentiment)
@@ -204,12 +205,12 @@ if opt.load then
   if opt.text and not opt.positive then os.exit(0, true) end
 end
 if not opt.negative then stop(not opt.positive and "POSITIVE is missing" or "NEGATIVE is missing", 2) end
-program:check_writable{"out", "checkpoint", "plot", "loss_plot"}
+program:check_writable{"out", "checkpoint", "plot", "loss_plot", "report"}
 model = model or opt.resume and program:reopen("sentiment", {"epochs", "patience"})
 local train, test = read_sets(model and model.labels or read_labels())
 if not opt.load then
   model = model or new_model(train, read_labels())
-  learn(model, train)
+  history = learn(model, train)
 end
-print_test(model, train, test)
+print_test(model, history, train, test)
 if opt.text and not opt.load then print_answer(model) end

@@ -42,14 +42,14 @@ local opt, given = lstm.args(programs.with({
   {"--val", type = "number", default = 0.1, min = 0, below = 1,
     help = "share of the others, at their end, to choose the best epoch by; 0 = the last epoch counts"},
   {"--plot", type = "string", value = "FILE", help = "draw the test's predictions against the truth, as in stack.svg"},
-}, "init", "patience", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "verbose"))
+}, "init", "patience", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "report", "verbose"))
 
 -- What shapes the model and the run: kept in the model file, so that --load and --resume need none of it again.
 local kept = {"ahead", "missing", "look_back", "features", "samples", "hidden", "activation", "peephole", "dense",
   "dropout", "epochs", "batch", "lr", "clip", "test", "val", "init", "patience", "seed"}
 
 -- What a resumed run is to be told again.
-local unkept = {"target", "columns", "out", "plot", "loss_plot", "verbose"}
+local unkept = {"target", "columns", "out", "plot", "loss_plot", "report", "verbose"}
 
 local stop = lstm.args.stop
 local program = programs(opt, given, unkept)
@@ -175,7 +175,7 @@ local function learn(model, data)
   program:say("%d samples of %d steps with %d features to learn from, %d to test on; %d parameters", data.count,
     opt.look_back, data.inputs, data.tested, model:parameters())
   program:warn_unsaved()
-  program:fit(model, data.train, {
+  return program:fit(model, data.train, {
     validation = data.validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip,
     seed = opt.seed, patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume,
     verbose = opt.verbose, on_epoch = not data.validation and keep_last or nil,
@@ -200,15 +200,24 @@ local function print_next(model, scale, scaled, target)
     scale:undo(model:predict(last), target)[1][1]))
 end
 
-local function print_test(model, data)
-  local guess = data.undo(model:predict(data.scale and data.test or data.test.x))
-  if opt.plot then
-    need(data.scale and lstm.plot.forecast(opt.plot, {
-      truth = data.truth, guess = guess, title = ("%s, %d row%s ahead"):format(data.name, opt.ahead,
-        opt.ahead == 1 and "" or "s"), x = "row of the test part", y = data.name,
-    }) or draw_dots(guess, data.truth))
+-- --plot and --report, of what was forecast or of single samples.
+local function draw(model, history, data, guess)
+  local what = {model = model, history = history, log = true}
+  what.title = opt.file and opt.file:match("[^/\\]+$") or "A number from many features"
+  if data.scale then
+    what.forecast = {truth = data.truth, guess = guess, title = ("%s, %d row%s ahead"):format(data.name, opt.ahead,
+      opt.ahead == 1 and "" or "s"), x = "row of the test part", y = data.name}
+  elseif opt.plot then
+    need(draw_dots(guess, data.truth))
     program:say("plot: %s", opt.plot)
+    opt.plot = nil
   end
+  program:draw(what)
+end
+
+local function print_test(model, history, data)
+  local guess = data.undo(model:predict(data.scale and data.test or data.test.x))
+  draw(model, history, data, guess)
   if data.scale then print_next(model, data.scale, data.scaled, data.name) end
   print(("test RMSE %.4g mean %.4g"):format(lstm.rmse(guess, data.truth), lstm.rmse(data.truth * 0 + data.mean,
     data.truth)))
@@ -245,10 +254,10 @@ if not opt.file then
     if given[name] then stop(("--%s belongs to a FILE"):format(name), 2) end
   end
 end
-program:check_writable{"out", "checkpoint", "plot", "loss_plot"}
-local model
+program:check_writable{"out", "checkpoint", "plot", "loss_plot", "report"}
+local model, history
 if opt.load then
-  program:check_load_options{"file", "load", "columns", "test", "missing", "plot", "seed", "verbose"}
+  program:check_load_options{"file", "load", "columns", "test", "missing", "plot", "report", "seed", "verbose"}
   model = program:open(opt.load, "stack")
   lstm.args.recall(opt, given, model.meta.stack)
 elseif opt.resume then
@@ -272,6 +281,6 @@ else
 end
 if not opt.load then
   model = model or new_model(data.inputs)
-  learn(model, data)
+  history = learn(model, data)
 end
-print_test(model, data)
+print_test(model, history, data)

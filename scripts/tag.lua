@@ -32,16 +32,16 @@ local opt, given = lstm.args(programs.with({
   {"--val", type = "number", default = 0, min = 0, below = 1,
     help = "share of the learned sentences, at their end, to choose the best epoch by; 0 = the last epoch counts"},
   {"--plot", type = "string", value = "FILE", help = "draw the confusion matrix of the test here, as in tags.svg"},
-}, "patience", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "verbose"))
+}, "patience", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "report", "verbose"))
 
 -- What shapes the model and the run: kept in the model file, so that --load and --resume need none of it again.
 local kept = {"epochs", "embed", "hidden", "dropout", "least", "lr", "batch", "clip", "val", "patience", "init", "seed"}
 
 -- What a resumed run is to be told again.
-local unkept = {"text", "out", "plot", "loss_plot", "verbose"}
+local unkept = {"text", "out", "plot", "loss_plot", "report", "verbose"}
 
 local stop = lstm.args.stop
-local program = programs(opt, given, unkept)
+local program = programs(opt, given, unkept, {"train", "test"})
 local need = program.need
 local TENTH = 10
 
@@ -182,7 +182,7 @@ local function learn(model, list)
   program:say("%d sentences to learn from; %d words, %d tags; %d parameters", #train, model.vocab:size(),
     #model.labels, model:parameters())
   program:warn_unsaved()
-  program:fit(model, train, {
+  return program:fit(model, train, {
     validation = validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip, seed = opt.seed,
     patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume, verbose = opt.verbose,
     on_epoch = not validation and keep_last or nil,
@@ -200,31 +200,32 @@ local function print_tags(model)
   for i, word in ipairs(words) do print(word .. "\t" .. tags[i]) end
 end
 
-local function print_test(model, train, test)
+local function print_test(model, history, train, test)
   local set = set_of(test)
   local share = model:evaluate(set).accuracy
-  program:draw_confusion(model, set, ("%d test sentences: tags of words"):format(#set))
+  program:draw{title = ("%d test sentences: tags of words"):format(#set), model = model, history = history,
+    confusion = model:confusion(set), text = table.concat(set.x, "\n", 1, math.min(#set, 50))}
   print(("test accuracy %.1f %% most frequent tag %.1f %%"):format(100 * share, 100 * most_frequent(train, test)))
 end
 
 -- [The program]
 
-local model
+local model, history
 if opt.load then
-  program:check_load_options{"train", "test", "load", "text", "plot", "verbose"}
+  program:check_load_options{"train", "test", "load", "text", "plot", "report", "verbose"}
   model = program:open(opt.load, "tag")
   lstm.args.recall(opt, given, model.meta.tag)
   if opt.text then print_tags(model) end
   if opt.text and not opt.train then os.exit(0, true) end
 end
 if not opt.train then stop("TRAIN is missing", 2) end
-program:check_writable{"out", "checkpoint", "plot", "loss_plot"}
+program:check_writable{"out", "checkpoint", "plot", "loss_plot", "report"}
 model = model or opt.resume and program:reopen("tag", {"epochs", "patience"})
 local train, test = read_lists()
 if not opt.load then
   model = model or new_model(train, labels_of(train))
-  learn(model, train)
+  history = learn(model, train)
 end
 forget_unknown(model, test)
-print_test(model, train, test)
+print_test(model, history, train, test)
 if opt.text and not opt.load then print_tags(model) end

@@ -4,7 +4,8 @@
 --   local opt, given = lstm.args(programs.with({about = ..., {"file"}, {"--hidden", default = 64}}, "seed", "out"))
 --   local program = programs(opt, given, unkept)
 --
--- opt, given: what lstm.args returned; unkept: names of the options that a resumed run is to be told again.
+-- opt, given: what lstm.args returned; unkept: names of the options that a resumed run is to be told again; a fourth
+-- argument names the positionals, if they are others than "file".
 
 local args = require "lstm.args"
 local plot = require "lstm.plot"
@@ -135,7 +136,10 @@ local function stop_interrupted(self, message)
   local path = opt.checkpoint or opt.resume
   message = message:gsub(", .*", "")
   if path then
-    message = message .. "; go on with " .. args.command({opt.file, "--resume", path}, opt, self.given, self.unkept)
+    local words = {}
+    for _, name in ipairs(self.files) do words[#words + 1] = opt[name] end
+    words[#words + 1], words[#words + 2] = "--resume", path
+    message = message .. "; go on with " .. args.command(words, opt, self.given, self.unkept)
   elseif opt.out then
     message = message .. ("; the best model so far is in %s, but without --checkpoint the run cannot go on"):format(
       opt.out)
@@ -161,14 +165,6 @@ function Program:draw(what)
   drawn("report", function(path) return require "lstm.report".write(path, what) end)
 end
 
---- Draws --plot as a confusion matrix of a set.
-function Program:draw_confusion(model, set, title)
-  local path = self.opt.plot
-  if not path then return end
-  self.need(plot.confusion(model:confusion(set), path, {title = title}))
-  self:say("plot: %s", path)
-end
-
 --- Trains, saves --out and draws --loss-plot (with `style`, options of plot.history), also after Ctrl-C.
 -- Returns the history, or ends the program with the sentence of what stopped it, in the script's own words.
 function Program:fit(model, train, options, style)
@@ -190,8 +186,8 @@ function Program:fit(model, train, options, style)
   return history
 end
 
-local function new(_, opt, given, unkept)
-  return setmetatable({opt = opt, given = given, unkept = unkept}, Program)
+local function new(_, opt, given, unkept, files)
+  return setmetatable({opt = opt, given = given, unkept = unkept, files = files or {"file"}}, Program)
 end
 
 return setmetatable(programs, {__call = new})

@@ -62,6 +62,14 @@ function TestSentiment.testResumeIsTheSameRun()
   check_failure(resume .. " --epochs 4 --hidden 9", "--hidden 9 conflicts with --hidden 8, which " .. saved)
 end
 
+function TestSentiment.testReport()
+  local html = path(".html")
+  local _, err, code = run(files .. quick .. "--epochs 1 --report " .. html)
+  lu.assertEquals({err, code}, {"", 0})
+  local page = assert(lstm.readfile(html))
+  for _, part in ipairs{"lstm hidden=8", "<svg", "</html>"} do lu.assertTrue(page:find(part, 1, true) ~= nil, part) end
+end
+
 local TestWrongUses = {}
 
 function TestWrongUses.testSentences()

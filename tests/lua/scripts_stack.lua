@@ -83,6 +83,14 @@ function TestStack.testResumeIsTheSameRun()
   check_failure(resume .. " --epochs 3 --peephole", "--peephole conflicts with no --peephole, which " .. saved)
 end
 
+function TestStack.testReport()
+  local html = path(".html")
+  local _, err, code = run(script .. quick .. "--epochs 1 --report " .. html)
+  lu.assertEquals({err, code}, {"", 0})
+  local page = assert(lstm.readfile(html))
+  for _, part in ipairs{"lstm hidden=8", "<svg", "</html>"} do lu.assertTrue(page:find(part, 1, true) ~= nil, part) end
+end
+
 local TestWrongUses = {}
 
 function TestWrongUses.testSentences()

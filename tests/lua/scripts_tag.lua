@@ -65,6 +65,14 @@ function TestTag.testResumeIsTheSameRun()
   check_failure(resume .. " --epochs 4 --lr 1", "--lr 1 conflicts with --lr 0.02, which " .. saved)
 end
 
+function TestTag.testReport()
+  local html = path(".html")
+  local _, err, code = run(script .. file .. quick .. "--epochs 1 --report " .. html)
+  lu.assertEquals({err, code}, {"", 0})
+  local page = assert(lstm.readfile(html))
+  for _, part in ipairs{"lstm hidden=8", "<svg", "</html>"} do lu.assertTrue(page:find(part, 1, true) ~= nil, part) end
+end
+
 local TestWrongUses = {}
 
 function TestWrongUses.testSentences()
