@@ -102,6 +102,15 @@ static void read_reset(lua_State *L, int table, lstm_batch *batch) {
   for (b = 0; b < n; b++) flags[b] = a->data.i[b] != 0;
 }
 
+/* Counted from 1, as a script counts. */
+static void check_lengths(lua_State *L, const host_array *lengths, int steps) {
+  int i;
+  for (i = 0; lengths && i < lengths->shape[0]; i++) {
+    int n = (int)lengths->data.i[i];
+    if (n < 0 || n > steps) host_raise(L, "lengths: number %d is %d, 0 to %d expected", i + 1, n, steps);
+  }
+}
+
 static void read_options(lua_State *L, const lstm_model *model, int table, lstm_batch *batch) {
   int lanes[1], by_time[2], states[2];
   const host_array *lengths, *weights, *initial;
@@ -109,6 +118,7 @@ static void read_options(lua_State *L, const lstm_model *model, int table, lstm_
   by_time[0] = lstm_model_reads_last(model) ? 1 : batch->seq_len;
   states[1] = lstm_model_state_size(model);
   lengths = read_field(L, table, "lengths", HOST_INT32, 1, lanes);
+  check_lengths(L, lengths, batch->seq_len);
   weights = read_field(L, table, "weights", HOST_FLOAT32, 2, by_time);
   initial = read_field(L, table, "initial", HOST_FLOAT32, 2, states);
   batch->lengths = lengths ? (const int *)lengths->data.i : NULL;
@@ -291,7 +301,7 @@ static int trainer_train(lua_State *L) {
   }
   t->batch.seq_len = batch.seq_len;
   t->batch.batch_size = batch.batch_size;
-  if (status != LSTM_OK) return host_failed(L, status, &error, NULL);
+  if (status != LSTM_OK) return host_failed(L, status, &error, "train");
   lua_pushnumber(L, (lua_Number)loss);
   lua_pushnumber(L, (lua_Number)weight);
   return 2;

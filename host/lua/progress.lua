@@ -174,7 +174,12 @@ function Bar:spark(room)
   if not self.sink.utf8 or n < 3 or room < CELLS + 2 then return "" end
   local fine, draw = pcall(function() return require("lstm").spark end)
   if not fine or not draw then return "" end
-  local text = draw{(table.unpack or unpack)(self.curve, math.max(1, n - CELLS + 1), n)}   -- luacheck: ignore unpack
+  local values, positive = {}, true
+  for i = math.max(1, n - CELLS + 1), n do
+    values[#values + 1], positive = self.curve[i], positive and self.curve[i] > 0
+  end
+  for i, value in ipairs(values) do values[i] = positive and math.log(value) or value end    -- or the first hides all
+  local text = draw(values)
   return width_of(text) <= CELLS and "  " .. text or ""
 end
 

@@ -230,7 +230,7 @@ function TestTerminal.testCurve()
     local bar = progress.new{sink = s, total = 30}
     for i = 1, 30 do
       s.time = s.time + 1
-      bar:report(i, {loss = 30 - i})
+      bar:report(i, {loss = math.exp(-i)})
     end
     bar:close()
     return s.out[#s.out - 1]

@@ -409,9 +409,105 @@ function TestStepOptions.testNamesAndNumbersAreThoseOfLua()
   fails("carry does not go with a bidirectional layer", both.trainer, both, {carry = true})
 end
 
+local TestMore = {}
+
+-- train(x, y, options, true) waits: these batches and the next are one step; a failure forgets what waited.
+function TestMore.testBatchesAsOneStep()
+  local function trainer(m) return m:trainer{batch = 24, seq = 5, optimizer = "sgd", lr = 0.1} end
+  local a, b = regression(), regression()
+  local whole, parts = trainer(a), trainer(b)
+  local bx, by = lstm.zeros{5, 24, 2}, y
+  for i = 1, 24 do
+    for t = 1, 5 do bx[t][i] = x[i][t] end
+  end
+  local function lanes(from, to)
+    local part = lstm.zeros{5, to - from + 1, 2}
+    for t = 1, 5 do
+      for i = from, to do part[t][i - from + 1] = bx[t][i] end
+    end
+    return part, by:slice(from, to):copy()
+  end
+  local loss, weight = whole:train(bx, by)
+  lu.assertEquals(weight, 24)
+  local sum, total = 0, 0
+  for k, range in ipairs{{1, 3}, {4, 14}, {15, 24}} do
+    local px, py = lanes(range[1], range[2])
+    local part, n = parts:train(px, py, nil, k < 3)
+    lu.assertEquals(n, range[2] - range[1] + 1)
+    lu.assertEquals(parts:steps(), k < 3 and 0 or 1)
+    sum, total = sum + part * n, total + n
+  end
+  lu.assertAlmostEquals(sum / total, loss, 1e-6)
+  lu.assertAlmostEquals(parts:norm(), whole:norm(), 1e-6)
+  for _, name in ipairs(a:tensors()) do
+    local d = a:tensor(name) - b:tensor(name)
+    lu.assertTrue(math.max(d:max(), -d:min()) < 1e-6, name)
+  end
+end
+
+function TestMore.testAFailureForgets()
+  local m, n = regression(), regression()
+  local t, u = m:trainer{batch = 2, seq = 1}, n:trainer{batch = 2, seq = 1}
+  local good, bad = lstm.zeros{1, 2, 2} + 0.5, lstm.zeros{1, 2, 2}
+  bad[1][1][1] = math.huge
+  assert(t:train(good, lstm.zeros{2, 2}, nil, true))
+  local loss, message, status = t:train(bad * 0, lstm.array{{math.huge, 0}, {0, 0}}, nil, true)
+  lu.assertNil(loss)
+  lu.assertEquals({message, status}, {"train: the loss is not finite", "not_finite"})
+  assert(t:train(good, lstm.zeros{2, 2}))
+  assert(u:train(good, lstm.zeros{2, 2}))
+  lu.assertEquals({t:steps(), m:bytes() == n:bytes()}, {1, true})
+end
+
+-- The weight of a loss is the sum of its targets' weights: of classes by class_weights, without those that are missing.
+function TestMore.testWeights()
+  local t = classifier():trainer{batch = 3, seq = 2, class_weights = {1, 2, 4}}
+  t:forward(lstm.zeros{2, 3, 2})
+  local _, weight = t:loss(lstm.array({1, -1, 2}, "int32"))
+  lu.assertEquals(weight, 6)
+  _, weight = t:train(lstm.zeros{2, 3, 2}, lstm.array({0, 1, 2}, "int32"), {weights = lstm.array{{0.5, 1, 0}}})
+  lu.assertEquals(weight, 2.5)
+end
+
+local TestWrongUses = {}
+
+function TestWrongUses.testSentences()
+  local m, c = regression(), classifier()
+  local t, none = m:trainer{batch = 4, seq = 5}, m:trainer{loss = "none"}
+  local bx, by = lstm.zeros{5, 4, 2}, lstm.zeros{4, 2}
+  local function sees(expected, f, ...)
+    local arguments = {...}
+    local ok, message = pcall(function() local result = f(table.unpack(arguments)) return result end)
+    lu.assertFalse(ok)
+    lu.assertStrMatches(message, "^tests/lua/training.lua:%d+: .*$")
+    lu.assertEquals((message:gsub("^[^:]*:%d+: ", "")), expected)
+  end
+  sees('trainer: option "lr" must be a number above 0, got 0', m.trainer, m, {lr = 0})
+  sees('trainer: option "optimizer" must be one of "sgd", "rmsprop", "adam" and "adamw", got "adma" (a string), did ' ..
+    'you mean "adam"?', m.trainer, m, {optimizer = "adma"})
+  sees("trainer: freeze lists the numbers of layers, from 1 to 3, got 9", m.trainer, m, {freeze = {9}})
+  sees("trainer: class_weights needs 3 numbers, one for each class, got 2", c.trainer, c, {class_weights = {1, 2}})
+  sees("y: float32 array expected, got nil", t.train, t, bx)
+  sees("x ([T][B][I]): shape [any][any][2] expected, got [5][4][3]", t.train, t, lstm.zeros{5, 4, 3}, by)
+  sees("train: the batch has 5 lanes, wanted 1 to 4", t.train, t, lstm.zeros{5, 5, 2}, lstm.zeros{5, 2})
+  sees("y ([T][B][O]): shape [4][2] expected, got [4][3]", t.train, t, bx, lstm.zeros{4, 3})
+  sees("train: unknown option \"length\" (there are lengths, weights, reset, initial and burn_in)", t.train, t, bx, by,
+    {length = 3})
+  sees("lengths: number 1 is 6, 0 to 5 expected", t.train, t, bx, by, {lengths = lstm.array({6, 1, 1, 1}, "int32")})
+  sees("train: the trainer has no loss", none.train, none, bx, by)
+  sees("backward: there was no forward pass", none.backward, none)
+  sees("lr: a finite rate of at least 0 expected, got -1.0", t.lr, t, -1)
+  sees('gradient: the model has no tensor "rnn.weight"; tensors() lists them', t.gradient, t, "rnn.weight")
+  sees("scale_gradients: the factor must be a number, got no value", t.scale_gradients, t)
+  sees('trainer: there is no method "step"; did you mean "step_norms"?', function() t:step() end)
+  t:close()
+  sees("the trainer is closed", t.train, t, bx, by)
+end
+
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestLosses", TestLosses}, {"TestRates", TestRates}, {"TestRefused", TestRefused}, {"TestResume", TestResume},
-  {"TestParts", TestParts}, {"TestStepOptions", TestStepOptions},
+  {"TestParts", TestParts}, {"TestStepOptions", TestStepOptions}, {"TestMore", TestMore},
+  {"TestWrongUses", TestWrongUses},
 }
 os.remove(path)
 os.exit(code, true)
