@@ -290,17 +290,31 @@ static lstm_status forward_pieces(lua_State *L, host_state *s, const host_array 
   return status;
 }
 
+/* Ids of one byte each, as texts have them, take four here. */
+static void widen_ids(lua_State *L, int arg) {
+  const host_array *a = host_toarray(L, arg);
+  const unsigned char *from = a && a->kind == HOST_UINT8 ? (const unsigned char *)a->data.bytes : NULL;
+  host_array *out;
+  size_t k;
+  if (!from) return;
+  out = host_newarray(L, HOST_INT32, a->dims, a->shape);
+  for (k = 0; k < a->count; k++) out->data.i[k] = from[k];
+  lua_replace(L, arg);
+}
+
 /* forward(x [T][I] or [T][N][I], or ids [T] or [T][N]) -> y of the same leading sizes; where the model reads the last
    step only [O] or [N][O]. */
 static int state_forward(lua_State *L) {
   host_state *s = check(L);
   const lstm_model *model = s->model->model;
   int takes_ids = lstm_model_takes_ids(model), last = lstm_model_reads_last(model);
-  const host_array *x = host_checkarray(L, 2, takes_ids ? HOST_INT32 : HOST_FLOAT32, 0, "forward");
   int full = takes_ids ? 2 : 3, shape[3], n = 0;
   int wanted[3];
+  const host_array *x;
   host_array *y;
   lstm_status status;
+  if (takes_ids) widen_ids(L, 2);
+  x = host_checkarray(L, 2, takes_ids ? HOST_INT32 : HOST_FLOAT32, 0, "forward");
   wanted[0] = -1, wanted[1] = s->lanes, wanted[2] = s->inputs;
   if (x->dims == full || s->lanes > 1) host_checkshape(L, x, full, wanted, "forward");
   else if (takes_ids) host_checkshape(L, x, 1, wanted, "forward");

@@ -398,7 +398,7 @@ local function single(self, data, where)
   if type(data) ~= "userdata" then return nil end
   local inputs, _, _, takes_ids = self.core:sizes()
   local n, width, more = data:shape()
-  if takes_ids then return not width and data or nil end
+  if takes_ids then return not width and core.whole(data) or nil end
   if not width and inputs == 1 then return data:reshape{n, 1} end
   return width == inputs and not more and data or nil
 end

@@ -412,7 +412,10 @@ function TestClassify.testFlatTables()
   lu.assertEquals(#m:classify{{4, 2, 1}, {3, 3}}, 2)
   local letters = lstm.model{input = lstm.vocab "abc", hidden = 3, output = sizes, read = "last"}
   lu.assertEquals(letters:predict{0, 2, 1}, letters:predict "acb")
-  lu.assertEquals(letters:predict(lstm.array({0, 2, 1}, "int32")), letters:predict "acb")
+  for _, kind in ipairs{"int32", "uint8", "float32"} do
+    lu.assertEquals(letters:predict(lstm.array({0, 2, 1}, kind)), letters:predict "acb")
+  end
+  lu.assertEquals(letters:state():forward(lstm.array({0, 2, 1}, "uint8")), letters:predict "acb")
 end
 
 local TestWrongUses = {}
