@@ -119,7 +119,7 @@ function TestMethods.testMissing()
     {m:state(), "stepp", 'state: there is no method "stepp"; did you mean "step"?'},
     {m:trainer{}, "tran", 'trainer: there is no method "tran"; did you mean "train"?'},
     {lstm.rng(1), "shufle", 'rng: there is no method "shufle"; did you mean "shuffle"?'},
-    {lstm.zeros(1), "sun", 'array: there is no method "sun"; did you mean "sum"?'},
+    {lstm.zeros(1), "summ", 'array: there is no method "summ"; did you mean "sum"?'},
     {rows, "splt", 'table: there is no method "splt"; did you mean "split"?'},
     {rows:windows{look_back = 1}, "tagets", 'windows: there is no method "tagets"; did you mean "targets"?'},
     {lstm.minmax(rows), "aply", 'scaler: there is no method "aply"; did you mean "apply"?'},
