@@ -28,11 +28,20 @@ local function tanh(x) return 1 - 2 / (math.exp(2 * x) + 1) end
 -- What of a layer is shown: tanh of an LSTM's cell, the output of a GRU's unit; and its gates.
 local GATES = {lstm = {"i", "f", "o"}, gru = {"r", "z"}}
 
+-- What cell j did in all traces, one after another: a list.
+local function column(traces, gate, j)
+  local list = traces[1][gate]:column(j):totable()
+  for k = 2, #traces do
+    for _, value in ipairs(traces[k][gate]:column(j):totable()) do list[#list + 1] = value end
+  end
+  return list
+end
+
 -- The share of steps in which each cell's gate is almost shut (below 0.1) and almost open (above 0.9).
-local function saturation(gate, width)
+local function saturation(traces, gate, width)
   local shut, open = {}, {}
   for j = 1, width do
-    local low, high, values = 0, 0, gate:column(j):totable()
+    local low, high, values = 0, 0, column(traces, gate, j)
     for _, value in ipairs(values) do
       if value < 0.1 then low = low + 1 elseif value > 0.9 then high = high + 1 end
     end
@@ -42,15 +51,15 @@ local function saturation(gate, width)
 end
 
 -- One direction of a layer: {name, size, values = function(j) -> list, gates = {i = {shut =, open =}, ...}}.
-local function direction(trace, kind, name)
-  local shown = kind == "lstm" and trace.c or trace.h
-  local _, width = shown:shape()
+local function direction(traces, kind, name)
+  local shown = kind == "lstm" and "c" or "h"
+  local _, width = traces[1][shown]:shape()
   local layer = {name = name, size = width, kind = kind, gates = {}}
   for _, gate in ipairs(GATES[kind]) do
-    if trace[gate] then layer.gates[gate] = saturation(trace[gate], width) end
+    if traces[1][gate] then layer.gates[gate] = saturation(traces, gate, width) end
   end
   function layer.values(j)
-    local list = shown:column(j):totable()
+    local list = column(traces, shown, j)
     if kind == "lstm" then
       for t, value in ipairs(list) do list[t] = tanh(value) end
     end
@@ -59,16 +68,19 @@ local function direction(trace, kind, name)
   return layer
 end
 
---- All recurrent layers of a model on one sequence: a list of {name, size, kind, gates, values(j)}. Two directions of a
--- layer are two entries.
-function cells.trace(model, data)
+--- All recurrent layers of a model on sequences, one after another, each from rest: a list of {name, size, kind, gates,
+-- values(j)}. Two directions of a layer are two entries.
+function cells.trace(model, sequences)
   local list = {}
   for place, layer in ipairs(model.core:describe().layers) do
     if GATES[layer.type] then
-      local trace = model:trace(data, {layer = place})
-      local name = "layer " .. place
-      list[#list + 1] = direction(trace, layer.type, trace.reverse and name .. ", forward" or name)
-      if trace.reverse then list[#list + 1] = direction(trace.reverse, layer.type, name .. ", backward") end
+      local traces, reverse, name = {}, {}, "layer " .. place
+      for k, data in ipairs(sequences) do
+        traces[k] = model:trace(data, {layer = place})
+        reverse[k] = traces[k].reverse
+      end
+      list[#list + 1] = direction(traces, layer.type, #reverse > 0 and name .. ", forward" or name)
+      if #reverse > 0 then list[#list + 1] = direction(reverse, layer.type, name .. ", backward") end
     end
   end
   return list

@@ -77,11 +77,11 @@ end
 local function class_of(level) return level > 0 and "u" .. level or level < 0 and "d" .. -level or "z" end
 
 -- The text as spans, coloured by one cell.
-local function coloured(symbols, pieces, levels, words)
+local function coloured(text, levels, words)
   local out = {}
-  for t, symbol in ipairs(symbols) do
-    out[t] = ("<i class=%s>%s</i>%s"):format(class_of(levels[t]), escape(pieces[t]),
-      symbol == "\n" and "\n" or words and " " or "")
+  for t, symbol in ipairs(text.symbols) do
+    out[t] = ("<i class=%s>%s</i>%s"):format(class_of(levels[t]), escape(text.pieces[t]),
+      (symbol == "\n" or text.ends[t]) and "\n" or words and " " or "")
   end
   return table.concat(out)
 end
@@ -228,7 +228,7 @@ end
 
 -- [Text]
 
--- The symbols of tokens, at most `length` of them, and the tokens.
+-- The ids of a text, at most `length` of them, and how many there are.
 local function read_text(model, text, length)
   if not model.vocab then
     core.raise("report: text needs a model that reads a vocabulary; for series and sets give data")
@@ -243,10 +243,29 @@ local function read_text(model, text, length)
     core.raise("report: text must be a string or tokens of vocab:encode, got " .. options.show(text))
   end
   local ids, all = tokens.ids, #tokens.ids
-  if all > length then ids = ids:slice(1, length) end
-  local list, symbols = ids:totable(), {}
-  for t, id in ipairs(list) do symbols[t] = model.vocab:symbol(id) end
-  return ids, list, symbols, all
+  return all > length and ids:slice(1, length) or ids, all
+end
+
+local function append(list, more)
+  for _, value in ipairs(more) do list[#list + 1] = value end
+end
+
+-- Sequences of ids one after another: {ids, symbols, pieces, ends (true at the last of each), features}.
+local function joined(model, sequences, own)
+  local text = {ids = {}, symbols = {}, pieces = {}, ends = {}, features = {}}
+  for k, sequence in ipairs(sequences) do
+    local ids, symbols = sequence:totable(), {}
+    for t, id in ipairs(ids) do symbols[t] = model.vocab:symbol(id) end
+    append(text.ids, ids)
+    append(text.symbols, symbols)
+    append(text.pieces, pieces_of(symbols, model.vocab.kind))
+    text.ends[#text.ids] = k < #sequences
+    for i, feature in ipairs(cells.features(symbols, own)) do
+      text.features[i] = text.features[i] or {name = feature.name, values = {}}
+      append(text.features[i].values, feature.values)
+    end
+  end
+  return text
 end
 
 -- The places of the `top` largest numbers, the largest first.
@@ -300,23 +319,24 @@ local function symbol_names(vocab)
   return names
 end
 
-local function text_section(model, opts)
-  local ids, list, symbols, all = read_text(model, opts.text, opts.length)
-  local layers = cells.trace(model, ids)
-  local ranking = cells.rank(layers, cells.features(symbols, opts.features), KEPT)
+-- sequences: of ids; shown: which part that is ("The first "), or "".
+local function text_section(model, opts, sequences, shown_part)
+  local text = joined(model, sequences, opts.features)
+  local layers = cells.trace(model, sequences)
+  local ranking = cells.rank(layers, text.features, KEPT)
   local start, kind = best_cell(ranking), model.vocab.kind
-  local pieces = pieces_of(symbols, kind)
-  local next_ones = expectations(model, ids, list, opts.top)
+  local next_ones = #sequences == 1 and expectations(model, sequences[1], text.ids, opts.top) or nil
   local data, blocks = layer_data(layers)
-  local info = {kind = "text", layers = data, steps = #list, layer = start.layer, cell = start.cell, ids = list}
+  local info = {kind = "text", layers = data, steps = #text.ids, layer = start.layer, cell = start.cell,
+    ids = text.ids}
   if next_ones then
     info.symbols, info.best, info.losses, info.top = symbol_names(model.vocab), next_ones.best, next_ones.losses,
       next_ones.top
   end
   local unit = kind == "words" and "word" or kind == "bytes" and "byte" or "character"
   local mean = next_ones and next_ones.mean
-  local note = ("%s%d %ss%s. Blue: the cell is positive, red: negative."):format(all > #list and "The first " or "",
-    #list, unit, mean and (", %.4f nats each"):format(mean) or "")
+  local note = ("%s%d %ss%s. Blue: the cell is positive, red: negative."):format(shown_part, #text.ids, unit,
+    mean and (", %.4f nats each"):format(mean) or "")
   local modes = next_ones and '<label>colour <select id="mode"><option value="cell">the cell</option>' ..
     '<option value="loss">how unexpected the ' .. unit .. " was</option></select></label>" or ""
   return section("Cells", "cells", "<p>" .. note .. " Arrow keys go to other cells.</p>", NEED,
@@ -325,7 +345,7 @@ local function text_section(model, opts)
     next_ones and '<div id="next" aria-live="polite">Point at a ' .. unit ..
       ", or tap it: what the model expected after it.</div>" or "",
     '<pre id="text" tabindex="0">' ..
-      coloured(symbols, pieces, levels_of(layers[start.layer].values(start.cell)), kind == "words") .. "</pre>",
+      coloured(text, levels_of(layers[start.layer].values(start.cell)), kind == "words") .. "</pre>",
     blocks, '<script type="application/json" id="data">' .. json(info) .. "</script>"), layers
 end
 
@@ -379,7 +399,29 @@ local function input_features(x, names)
   return list, packed
 end
 
--- One sequence of the set as [T][I]; where the model reads a vocabulary, as tokens.
+-- Sequence number i of a set of ids [T].
+local function ids_of(set, i)
+  local ids = set:batch(core.range(i - 1, 1))
+  return ids:reshape{#ids}:copy()                                  -- the next batch uses its memory
+end
+
+-- Sequences of ids from number opts.sequence on, as many as opts.length has room for, from all over the set: sets are
+-- often sorted by class.
+local function id_sequences(set, opts)
+  local first, left = opts.sequence, set.count - opts.sequence + 1
+  local looked = math.min(left, 20)
+  local sum, list, total = 0, {}, 0
+  for k = 0, looked - 1 do sum = sum + #ids_of(set, first + math.floor(k * left / looked)) end
+  local stride = math.max(1, left * (sum / looked) / opts.length)
+  for k = 0, math.floor((left - 1) / stride) do
+    local ids = ids_of(set, first + math.floor(k * stride))
+    if #list > 0 and total + #ids > opts.length then break end
+    list[#list + 1], total = ids, total + #ids
+  end
+  return list
+end
+
+-- One sequence of the set as [T][I], and the columns' names; where the model reads ids, a list of sequences [T].
 local function sequence_of(model, opts)
   local set = set_of(model, opts.data, "report")
   if set.count < opts.sequence then
@@ -388,7 +430,7 @@ local function sequence_of(model, opts)
   local x = set:batch(core.range(opts.sequence - 1, 1))
   local steps, _, width = x:shape()
   local names = rawget(set, "columns") or type(opts.data) == "table" and rawget(opts.data, "columns") or nil
-  if not width then return {kind = "tokens", ids = x:reshape{steps}} end
+  if not width then return id_sequences(set, opts) end
   return x:reshape{steps, width}, names
 end
 
@@ -396,10 +438,9 @@ local function series_section(model, opts)
   local x, names = sequence_of(model, opts)
   if type(x) == "table" then
     if not model.vocab then return "", nil end                     -- ids of the user's own: nothing to show them as
-    opts.text = x
-    return text_section(model, opts)
+    return text_section(model, opts, x, ("%d sequence%s, "):format(#x, #x > 1 and "s" or ""))
   end
-  local layers = cells.trace(model, x)
+  local layers = cells.trace(model, {x})
   local features, inputs = input_features(x, names)
   local ranking = cells.rank(layers, features, KEPT)
   local start, shown_names = best_cell(ranking), {}
@@ -509,7 +550,9 @@ local function sections(opts)
   if opts.history then out[#out + 1] = curves(opts.history, opts.log) end
   out[#out + 1] = results(model, opts)
   if opts.samples and #opts.samples > 0 then out[#out + 1] = samples_section(read_samples(opts.samples)) end
-  if opts.text ~= nil then out[#out + 1], layers = text_section(model, opts)
+  if opts.text ~= nil then
+    local ids, all = read_text(model, opts.text, opts.length)
+    out[#out + 1], layers = text_section(model, opts, {ids}, all > #ids and "The first " or "")
   elseif opts.data ~= nil then out[#out + 1], layers = series_section(model, opts) end
   if layers and not opts.only_cells then out[#out + 1] = saturation_section(layers) end
   return table.concat(out)
@@ -525,7 +568,7 @@ end
 --   most `length` symbols (2000). features: what else cells may follow, {name = function(symbol, t, symbols)}, which
 --   gives a number, true or false.
 --   data (with model): windows, a raw table or sequences: the forecast or the confusion matrix of it, and the cells
---   over the steps of sequence number `sequence` (1).
+--   over the steps of sequence number `sequence` (1); sequences of a vocabulary as text, from that number on.
 --   title; log: a logarithmic axis for the losses.
 -- Returns true (or the page), or nil, message, status where the file cannot be written. Raises for unknown options.
 function report.write(file, opts)

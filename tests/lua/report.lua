@@ -158,6 +158,21 @@ function TestOthers.testClasses()
   lu.assertStrContains(page, "&lt;flat&gt;")
 end
 
+-- Sequences of a vocabulary stand one after another, a line each, traced each from rest.
+function TestOthers.testSequencesOfWords()
+  local words = lstm.vocab("good bad film the", "words")
+  local judge = lstm.model{input = words, lstm.embedding(4), lstm.lstm(3), output = {"yes", "no"}, seed = 1}
+  local data = lstm.sequences{x = {"good film", "the bad film", "bad"}, y = {"yes", "no", "no"}}
+  local page = lstm.report{model = judge, data = data}
+  lu.assertStrContains(page, "3 sequences, 6 words")
+  local text = page:match('<pre id="text"[^>]*>(.-)</pre>'):gsub("<.->", "")
+  lu.assertEquals(text, "good film\nthe bad film\nbad ")
+  local packed, c = script(page, 'class="cells"')[1], judge:trace("the bad film", {layer = 2}).c
+  local x = math.exp(2 * c[2][3])
+  lu.assertAlmostEquals((packed:byte(2 * 6 + 4) - 95) / 31, (x - 1) / (x + 1), 0.5 / 31 + 1e-6)
+  lu.assertStrContains(lstm.report{model = judge, data = data, sequence = 2, length = 3}, "1 sequence, 3 words")
+end
+
 -- What else a model may read and give: nothing of it raises.
 function TestOthers.testOtherShapes()
   local many = lstm.model{input = 1, hidden = 3, output = 2, read = "all"}
