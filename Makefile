@@ -222,8 +222,10 @@ tsan: ## the thread tests with ThreadSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/tsan OPT=-O1 EXTRA="-g -fsanitize=thread" \
 	  ONLY="$(wildcard tests/threads/*.c)"
 
+# What other tests do in programs that they start is not seen by valgrind.
+VALGRIND_LUA := $(filter-out tests/lua/scripts_% tests/lua/cli.lua,$(TEST_LUA))
 valgrind: $(LSTM) ## the Lua tests under valgrind
-	@TEST_TIMEOUT=1200 $(MAKE) --no-print-directory test ONLY="$(TEST_LUA)" \
+	@TEST_TIMEOUT=1200 $(MAKE) --no-print-directory test ONLY="$(VALGRIND_LUA)" \
 	  WRAP="valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99"
 
 # --- checks ---------------------------------------------------------------------------------------------------------
@@ -273,7 +275,7 @@ ulp: $(BUILD)/tests/kernels_ulp ## how exact exp, sigmoid and tanh are: all floa
 	@$(BUILD)/tests/kernels_ulp --full
 
 isa-matrix: need-cmocka ## equal bits from gcc and clang, -O1 to -O3 -march=native
-	@sh tests/isa/matrix.sh $(BUILD)/isa-matrix
+	@JOBS=$(JOBS) sh tests/isa/matrix.sh $(BUILD)/isa-matrix
 
 $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
