@@ -86,7 +86,9 @@ local opt, given = lstm.args(programs.with({
   {"--clip", type = "number", default = 5, min = 0, alias = "-grad_clip", help = "largest gradient norm, 0 = any"},
   {"--vocab", default = "bytes", choices = {"bytes", "utf8", "words"}, help = "what a character is"},
   {"--words", flag = true, help = "the same as --vocab words"},
-  {"--least", default = 2, min = 1, help = "with words: how often one must occur to be learned"},
+  {"--least", type = "integer", min = 1, help = "how often a character must occur to be learned (default 1; words 2)"},
+  {"--unknown", type = "string", help = "what stands for all others, and for what is no UTF-8: error, skip, or a" ..
+    " symbol (default error; words <unknown>)"},
   {"--val", default = 0.1, above = 0, below = 1, alias = "-val_frac",
     help = "share of the text, at its end, to measure on"},
   {"--validate-every", default = 100, min = 1, alias = "-eval_val_every",
@@ -110,7 +112,8 @@ local opt, given = lstm.args(programs.with({
 
 -- What shapes the model and the run: kept in the model file, so that --resume needs none of it again.
 local kept = {"steps", "epochs", "seq", "batch", "embed", "hidden", "layers", "cell", "dropout", "lr", "lr_decay",
-  "optimizer", "alpha", "clip", "init", "seed", "vocab", "least", "val", "validate_every", "patience"}
+  "optimizer", "alpha", "clip", "init", "seed", "vocab", "least", "unknown", "val", "validate_every",
+  "patience"}
 
 -- What a resumed run is to be told again.
 local unkept = {"out", "sample", "temperature", "top_k", "top_p", "stop", "prime", "loss_plot", "report", "verbose"}
@@ -226,16 +229,13 @@ end
 
 -- [The text]
 
--- The text in ids, and the two parts of it.
-local function read_text(vocab)
-  local text = need(lstm.readfile(opt.file))
-  if text == "" then stop(opt.file .. " is empty, there is nothing to learn from") end
-  if not vocab then
-    local fine
-    fine, vocab = pcall(lstm.vocab, text, opt.vocab, {least = opt.vocab == "words" and opt.least or nil})
-    if not fine then stop(opt.file .. ": " .. tostring(vocab):gsub("^[^\n]-:%d+: ", "")) end
-  end
-  return vocab, vocab:encode(text)
+-- The vocabulary of the file and its ids; the text itself is never held.
+local function read_text()
+  local vocab, tokens = lstm.text(opt.file, opt.vocab, {least = opt.least or opt.vocab == "words" and 2 or nil,
+    unknown = opt.unknown})
+  if vocab then return vocab, tokens end
+  local empty = tokens:find("there is no text in it", 1, true)
+  return stop(empty and opt.file .. " is empty, there is nothing to learn from" or tokens)
 end
 
 local function check_length(tokens)
@@ -272,7 +272,7 @@ local function tutorial_options()
     if not given[name] then opt[name] = value end
   end
   for _, name in ipairs{"steps", "seq", "layers", "cell", "words", "vocab", "val", "load", "resume", "checkpoint",
-    "report", "lr_decay", "alpha"} do
+    "report", "lr_decay", "alpha", "least", "unknown"} do
     if given[name] then stop(("--%s has no effect with --tutorial"):format((name:gsub("_", "-"))), 2) end
   end
 end
@@ -333,7 +333,9 @@ if opt.words and given.vocab then stop("--words is --vocab words: give one of th
 if opt.alpha and opt.optimizer ~= "rmsprop" then
   stop(("--alpha (-decay_rate) belongs to --optimizer rmsprop, the optimizer is %s"):format(opt.optimizer), 2)
 end
-if given.least and opt.vocab ~= "words" then stop("--least belongs to --vocab words", 2) end
+if given.least and opt.vocab ~= "words" and (opt.unknown or "error") == "error" then
+  stop("--least leaves characters out: --unknown says what becomes of them, skip or one that stands for all", 2)
+end
 if opt.tutorial then run_tutorial() end
 if opt.load then write_and_exit() end
 if not opt.file then stop("FILE is missing", 2) end

@@ -288,6 +288,15 @@ function TestChars.testOptionsOfCharRnn()
   end
 end
 
+function TestChars.testUnknownCharacters()
+  local out = path()
+  local said, err = run("scripts/chars.lua " .. with(verse .. "\255") .. small ..
+    "--vocab utf8 --unknown skip --least 3 --out " .. out)
+  lu.assertEquals(err, "")
+  lu.assertStrContains(said, "validation ")
+  lu.assertEquals(#assert(lstm.load(out)).vocab, 29)
+end
+
 local TestWrongUses = {}
 
 function TestWrongUses.testSentences()
@@ -297,7 +306,7 @@ function TestWrongUses.testSentences()
   check_failure(chars .. text .. " x", 'chars.lua: "x" is one argument too many\n', 2)
   check_failure(chars .. text .. " --steps 9 --epochs 1", "are two ways to say how long: give one of them\n", 2)
   check_failure(chars .. text .. " --words --vocab utf8", "--words is --vocab words: give one of them\n", 2)
-  check_failure(chars .. text .. " --least 3", "--least belongs to --vocab words\n", 2)
+  check_failure(chars .. text .. " --least 3", "--least leaves characters out: --unknown says what becomes of them", 2)
   check_failure(chars .. text .. " -decay_rate 0.9", "--alpha (-decay_rate) belongs to --optimizer rmsprop", 2)
   check_failure(chars .. text .. " -model rnn", '--cell must be one of "lstm" and "gru", got "rnn"\n', 2)
   check_failure(chars .. text .. " --top-p 2", '--top-p must be a number above 0 and at most 1, got "2"\n', 2)
