@@ -113,7 +113,7 @@ size_t host_itemsize(const host_array *a) { return kind_sizes[a->kind]; }
 
 host_array *host_toarray(lua_State *L, int arg) { return (host_array *)luaL_testudata(L, arg, ARRAY); }
 
-static host_array *check(lua_State *L, int arg) { return (host_array *)luaL_checkudata(L, arg, ARRAY); }
+static host_array *check(lua_State *L, int arg) { return (host_array *)host_checkobject(L, arg, ARRAY); }
 
 void host_pushshape(lua_State *L, int dims, const int *shape) {
   int d;

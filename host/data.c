@@ -441,7 +441,7 @@ static int data_hash(lua_State *L) {
 
 /* --- random numbers ----------------------------------------------------------------------------------------------- */
 
-lstm_rng *host_checkrng(lua_State *L, int arg) { return (lstm_rng *)luaL_checkudata(L, arg, RNG); }
+lstm_rng *host_checkrng(lua_State *L, int arg) { return (lstm_rng *)host_checkobject(L, arg, RNG); }
 
 /* rng(seed [, counter]) */
 static int rng_new(lua_State *L) {

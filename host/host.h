@@ -38,6 +38,7 @@ lstm_error host_no_error(void);
 int host_checkint(lua_State *L, int arg, int min, int max, const char *what);
 const char *host_checkstring(lua_State *L, int arg, size_t *size, const char *what); /* size may be NULL */
 double host_checknumber(lua_State *L, int arg, const char *what);
+void *host_checkobject(lua_State *L, int arg, const char *type); /* the name of its metatable */
 void host_checktable(lua_State *L, int arg, const char *what);
 /* Where an argument is a table of options: its place, 0 where it is missing. Raises for keys not in `names`, a list. */
 int host_checkoptions(lua_State *L, int arg, const char *const names[], const char *what);

@@ -21,7 +21,7 @@ static const char *const numerics_names[] = {"", "fused", "portable", NULL};
 const char *const host_output_names[] = {"auto", "linear", "softmax", "sigmoid", NULL};
 
 host_model *host_checkmodel(lua_State *L, int arg) {
-  host_model *box = (host_model *)luaL_checkudata(L, arg, MODEL);
+  host_model *box = (host_model *)host_checkobject(L, arg, MODEL);
   if (box->closed || !box->model) host_raise(L, "the model is closed");
   return box;
 }
@@ -33,7 +33,7 @@ void host_release_model(host_model *box) {
 }
 
 static int model_close(lua_State *L) {
-  host_model *box = (host_model *)luaL_checkudata(L, 1, MODEL);
+  host_model *box = (host_model *)host_checkobject(L, 1, MODEL);
   box->closed = 1;
   host_release_model(box);
   return 0;
@@ -389,7 +389,7 @@ int host_readmeta(lua_State *L, int table, lstm_meta **meta) {
   int n = 0;
   *meta = (lstm_meta *)host_newuserdata(L, MAX_META * sizeof **meta, 0);
   if (table == 0 || lua_isnoneornil(L, table)) return 0;
-  luaL_checktype(L, table, LUA_TTABLE);
+  host_checktable(L, table, "save: the metadata");
   lua_pushnil(L);
   while (lua_next(L, table) != 0) {
     if (n == MAX_META) host_raise(L, "metadata: more than %d entries", MAX_META);

@@ -98,6 +98,15 @@ double host_checknumber(lua_State *L, int arg, const char *what) {
   return lua_tonumber(L, arg);
 }
 
+void *host_checkobject(lua_State *L, int arg, const char *type) {
+  void *object = luaL_testudata(L, arg, type);
+  const char *last = strrchr(type, '.'), *got = luaL_typename(L, arg);
+  if (object) return object;
+  if (arg > 1) host_raise(L, "a %s expected, got %s", last ? last + 1 : type, got);
+  host_raise(L, "a method is called with a colon, as in %s:name(); got %s", last ? last + 1 : type, got);
+  return NULL;
+}
+
 void host_checktable(lua_State *L, int arg, const char *what) {
   if (!lua_istable(L, arg)) host_raise(L, "%s must be a table, got %s", what, luaL_typename(L, arg));
 }

@@ -21,7 +21,7 @@ typedef struct host_state {
 } host_state;
 
 static host_state *check_at(lua_State *L, int arg) {
-  host_state *s = (host_state *)luaL_checkudata(L, arg, STATE);
+  host_state *s = (host_state *)host_checkobject(L, arg, STATE);
   if (!s->state) host_raise(L, "the state is closed");
   if (s->model->closed) host_raise(L, "the state's model is closed");
   return s;
@@ -30,7 +30,7 @@ static host_state *check_at(lua_State *L, int arg) {
 static host_state *check(lua_State *L) { return check_at(L, 1); }
 
 static int state_close(lua_State *L) {
-  host_state *s = (host_state *)luaL_checkudata(L, 1, STATE);
+  host_state *s = (host_state *)host_checkobject(L, 1, STATE);
   lstm_state_destroy(s->state);
   s->state = NULL;
   return 0;
@@ -362,10 +362,20 @@ int host_pushmetrics(lua_State *L, const lstm_metrics *metrics) {
   return 4;
 }
 
+static lstm_loss check_loss(lua_State *L, int arg) {
+  const char *name = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : NULL;
+  int i;
+  for (i = 0; name && host_loss_names[i]; i++) {
+    if (strcmp(host_loss_names[i], name) == 0) return (lstm_loss)i;
+  }
+  host_raise(L, "evaluate: the loss must be the name of one, as \"mse\", got %s", name ? name : luaL_typename(L, arg));
+  return LSTM_MSE;
+}
+
 /* evaluate(x, y, loss [, options]) -> sum of losses, of weights, targets, correct */
 static int state_evaluate(lua_State *L) {
   host_state *s = check(L);
-  lstm_loss loss = (lstm_loss)luaL_checkoption(L, 4, NULL, host_loss_names);
+  lstm_loss loss = check_loss(L, 4);
   lstm_error error = host_no_error();
   lstm_metrics metrics;
   lstm_executor executor;
@@ -591,13 +601,13 @@ static int state_restore(lua_State *L) {
 }
 
 static int state_model(lua_State *L) {
-  (void)luaL_checkudata(L, 1, STATE);
+  (void)host_checkobject(L, 1, STATE);
   host_getvalue(L, 1, 2);
   return 1;
 }
 
 static int state_tostring(lua_State *L) {
-  const host_state *s = (const host_state *)luaL_checkudata(L, 1, STATE);
+  const host_state *s = (const host_state *)host_checkobject(L, 1, STATE);
   if (!s->state) lua_pushliteral(L, "state (closed)");
   else lua_pushfstring(L, "state of %d lane%s", s->lanes, s->lanes == 1 ? "" : "s");
   return 1;

@@ -22,14 +22,14 @@ typedef struct host_trainer {
 } host_trainer;
 
 static host_trainer *check(lua_State *L) {
-  host_trainer *t = (host_trainer *)luaL_checkudata(L, 1, TRAINER);
+  host_trainer *t = (host_trainer *)host_checkobject(L, 1, TRAINER);
   if (!t->trainer) host_raise(L, "the trainer is closed");
   if (t->model->closed) host_raise(L, "the trainer's model is closed");
   return t;
 }
 
 static int trainer_close(lua_State *L) {
-  host_trainer *t = (host_trainer *)luaL_checkudata(L, 1, TRAINER);
+  host_trainer *t = (host_trainer *)host_checkobject(L, 1, TRAINER);
   if (!t->trainer) return 0;
   lstm_trainer_destroy(t->trainer);
   t->trainer = NULL;
@@ -195,7 +195,7 @@ static int trainer_new(lua_State *L) {
   lstm_trainer_desc desc;
   lstm_status status;
   host_trainer *t;
-  luaL_checktype(L, 3, LUA_TTABLE);
+  host_checktable(L, 3, "trainer: the options");
   lua_settop(L, 3);
   read_desc(L, model->model, 3, &desc);
   t = (host_trainer *)host_newuserdata(L, sizeof *t, 4);
@@ -714,13 +714,13 @@ static int trainer_resume(lua_State *L) {
 }
 
 static int trainer_model(lua_State *L) {
-  (void)luaL_checkudata(L, 1, TRAINER);
+  (void)host_checkobject(L, 1, TRAINER);
   host_getvalue(L, 1, 2);
   return 1;
 }
 
 static int trainer_tostring(lua_State *L) {
-  const host_trainer *t = (const host_trainer *)luaL_checkudata(L, 1, TRAINER);
+  const host_trainer *t = (const host_trainer *)host_checkobject(L, 1, TRAINER);
   if (!t->trainer) {
     lua_pushliteral(L, "trainer (closed)");
   } else {

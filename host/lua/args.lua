@@ -9,6 +9,7 @@
 --   }
 --   print(opt.file, opt.hidden, opt.quiet)
 
+local core = require "lstm.core"
 local options = require "lstm.options"
 
 local args = {}
@@ -28,14 +29,14 @@ local function kind_of(default)
 end
 
 local function raise_declaration(given)
-  error(('args: an argument %s, as in {"--hidden", default = 128}; got %s'):format(
+  core.raise(('args: an argument %s, as in {"--hidden", default = 128}; got %s'):format(
     type(given) == "table" and "has a name" or "is declared as a table",
-    options.show(type(given) == "table" and given[1] or given)), 5)
+    options.show(type(given) == "table" and given[1] or given)))
 end
 
 -- Reads the declarations: a list of positionals, options by spelling, and all spellings in order.
 local function read_spec(spec)
-  if type(spec) ~= "table" then error("args: the declaration must be a table, got " .. options.show(spec), 4) end
+  options.argument(spec, "table", "args: the declaration")
   options.check(spec, {"about", "examples", "version", ["#"] = true}, "args", 4)
   local parser = {about = spec.about, positionals = {}, options = {}, by_name = {}, names = {}}
   for _, given in ipairs(spec) do
@@ -122,6 +123,8 @@ end
 --   positional that may be left out), alias (other spellings), value (what to call the value in the help).
 -- argv: a list of strings, [0] = the script's name.
 function args.parse(spec, argv)
+  if argv ~= nil then options.argument(argv, "table", "args: the command line") end
+  argv = argv or {}
   local parser = read_spec(spec)
   local result, given, words = {}, {}, {}
   for _, item in ipairs(parser.options) do
@@ -170,6 +173,8 @@ end
 --- Options as one string, to be kept with what they made: `steps=2000 lr=0.002`. names: which ones.
 -- Values must not contain white space.
 function args.keep(values, names)
+  options.argument(values, "table", "keep: the values")
+  options.argument(names, "table", "keep: the names")
   local words = {}
   for _, name in ipairs(names) do
     local value = values[name]
@@ -178,10 +183,17 @@ function args.keep(values, names)
   return table.concat(words, " ")
 end
 
+local function check_kept(values, given, text)
+  options.argument(values, "table", "args: the values")
+  options.argument(given, "table", "args: the names that were given")
+  options.argument(text, "string", "args: the text that keep made")
+end
+
 local words_of = {["true"] = true, ["false"] = false}
 
 --- Puts the options of such a string into `values`, but those that `given` has (see parse): they were asked for anew.
 function args.recall(values, given, text)
+  check_kept(values, given, text)
   for name, value in text:gmatch("(%S+)=(%S+)") do
     if not given[name] then
       values[name] = tonumber(value) or value
@@ -202,6 +214,7 @@ end
 --- The first option that was given and is another one than in such a string: how it was typed and how it was kept
 -- ("--hidden 128", "--hidden 96"); nil where all agree. free: a list of names that may differ.
 function args.conflict(values, given, text, free)
+  check_kept(values, given, text)
   local may = {}
   for _, name in ipairs(free or {}) do may[name] = true end
   for name, value in text:gmatch("(%S+)=(%S+)") do
@@ -221,6 +234,9 @@ end
 --- The command line that starts this script again: program, script, `words`, then those of the options `names` that
 -- were given. A shell reads it as it stands.
 function args.command(words, values, given, names)
+  for _, list in ipairs{{words, "words"}, {values, "values"}, {given, "names that were given"}, {names, "names"}} do
+    options.argument(list[1], "table", "command: the " .. list[2])
+  end
   local line = {}
   for i = -20, 0 do line[#line + 1] = arg and arg[i] end                  -- lstm --threads 2 script.lua
   if #line == 0 then line = {"lstm", "script.lua"} end
@@ -248,6 +264,7 @@ end
 -- option: what to blame ("--out"); path: nil is fine.
 function args.writable(option, path)
   if not path then return true end
+  options.argument(path, "string", "writable: the path")
   local folder = io.open(path .. "/.")
   if folder then
     folder:close()
@@ -311,6 +328,7 @@ end
 
 --- The help text of a declaration. program: the script's path (default "script.lua").
 function args.help(spec, program)
+  if program ~= nil then options.argument(program, "string", "help: the script") end
   local parser = read_spec(spec)
   local usage = {"usage: lstm", program or "script.lua"}
   for _, item in ipairs(parser.positionals) do

@@ -5,6 +5,7 @@ local curves = {}
 -- The column to plot against: epochs where each row is another one, else steps, else the row's number.
 local function places_name(history)
   local first = history[1]
+  if type(first) ~= "table" then require "lstm.core".raise("plot: a history is needed, as fit returns one") end
   if first.epoch then
     local rising = true
     for i = 2, #history do rising = rising and (history[i].epoch or 0) > (history[i - 1].epoch or 0) end

@@ -59,6 +59,7 @@ end
 
 -- Whether the value of row i is an improvement; keeps best, best_value and waited up to date.
 function History:judge(i, value)
+  options.argument(value, "number", "history: the value to judge")
   local finite = value == value and value > -math.huge and value < math.huge
   local gain = finite and self.best and (self.mode == "min" and self.best_value - value or value - self.best_value)
   if finite and (not self.best or gain > self.min_delta) then
@@ -116,6 +117,8 @@ end
 
 --- A row as comma separated text. names: the columns.
 function History.line(_, row, names)
+  options.argument(row, "table", "line: the row")
+  options.argument(names, "table", "line: the names of the columns")
   local cells = {}
   for j, name in ipairs(names) do cells[j] = exact(row[name]) end
   return table.concat(cells, ",")
@@ -145,6 +148,7 @@ end
 --- A history from the string of `:tometa()`: the same rows, best row and patience count.
 -- Returns nil, message, "format" where the text is not one.
 function history.frommeta(text)
+  options.argument(text, "string", "frommeta: the text")
   local monitor, mode, delta, rest = text:match("^monitor=(%S*) mode=(%a+) min_delta=(%S+)\n(.*)$")
   if not monitor or not tonumber(delta) or mode ~= "min" and mode ~= "max" then
     return nil, "not a history: the first line must state monitor, mode and min_delta", "format"

@@ -17,7 +17,7 @@ local STYLES = {"line", "dash", "dots", "muted", "thin"}
 
 --- An array ([n] or [n][1]) or a table of numbers -> a table of numbers. where, what: for messages.
 function lines.numbers(value, where, what)
-  if type(value) == "userdata" or type(value) == "table" and value.shape then
+  if core.is_array(value) or type(value) == "table" and value.shape then
     local n, width, more = value:shape()
     if more or width and width ~= 1 then
       core.raise(("%s: %s must have one axis, got %s%s"):format(where, what, table.concat({value:shape()}, " x "),

@@ -395,7 +395,7 @@ end
 -- input, or of ids [T]. Else nil.
 local function single(self, data, where)
   if sets.is_tokens(self, data, where) then return core.whole(data.ids) end
-  if type(data) ~= "userdata" then return nil end
+  if not core.is_array(data) then return nil end
   local inputs, _, _, takes_ids = self.core:sizes()
   local n, width, more = data:shape()
   if takes_ids then return not width and core.whole(data) or nil end

@@ -3,6 +3,8 @@
 -- A mistyped key is the most common mistake in a script, and a library that ignores it trains the wrong
 -- model for an hour. Here every unknown key raises at the caller's level and names the nearest one there is.
 
+local core = require "lstm.core"
+
 local options = {}
 
 local tointeger = math.tointeger or function(x)      -- Lua 5.1 has no integers; a whole number is one
@@ -59,8 +61,9 @@ end
 --- The sentence for a name that does not exist: `unknown KIND "hiden", did you mean "hidden"? ...`.
 -- kind: what the name is ("option", "column"); names: what exists, in the order to show.
 function options.unknown(kind, name, names)
-  local near = options.nearest(name, names)
-  return ('unknown %s "%s"%s (there %s %s)'):format(kind, tostring(name),
+  local is_name = type(name) == "string" or type(name) == "number"
+  local near = is_name and options.nearest(name, names)
+  return ("unknown %s %s%s (there %s %s)"):format(kind, is_name and '"' .. name .. '"' or options.show(name),
     near and (', did you mean "' .. tostring(near) .. '"?') or "",
     #names == 1 and "is" or "are", options.list(names))
 end
@@ -135,6 +138,14 @@ function options.value(value, rule)
   return converted
 end
 
+--- An argument of a function: the value, if it is of the type (a name or a list of names, as in a rule); else raises
+-- "WHAT must be a string, got nil" at the line of the user's script.
+function options.argument(value, kind, what)
+  local checked, want = options.value(value, {type = kind, nan = true})
+  if checked == nil then core.raise(("%s must be %s, got %s"):format(what, want, options.show(value))) end
+  return checked
+end
+
 -- A spec entry is a rule table, `true` (anything goes), or a plain default whose type is then the rule.
 local function rule_of(entry)
   if type(entry) == "table" then return entry end
@@ -154,15 +165,15 @@ local function read_spec(spec)
   return names, rules
 end
 
-local function check_keys(given, names, rules, where, level)
+local function check_keys(given, names, rules, where)
   for key in pairs(given) do
     if type(key) == "number" then
       if not rules["#"] then
-        error(("%s: options are named, as in {%s = ...}; got %s without a name"):format(
-          where, names[1] or "name", options.show(given[key])), level)
+        core.raise(("%s: options are named, as in {%s = ...}; got %s without a name"):format(
+          where, names[1] or "name", options.show(given[key])))
       end
     elseif not rules[key] or key == "#" then
-      error(where .. ": " .. options.unknown("option", key, names), level)
+      core.raise(where .. ": " .. options.unknown("option", key, names))
     end
   end
 end
@@ -180,29 +191,27 @@ end
 --   a plain default (`batch = 32`: must then be of the same type), or `true` (anything).
 --   ["#"] = true allows elements without a name; they are copied.
 -- where: the function's name for messages ("fit").
--- level: whose mistake it is, as for `error`, counted from the caller of check: 1 = the function that calls
---   check, 2 = its caller (default).
--- Raises on an unknown key (naming the nearest and listing what exists), a wrong type, and a value out of range.
-function options.check(given, spec, where, level)
-  level = (level or 2) + 1
+-- Raises, at the line of the user's script, on an unknown key (naming the nearest and listing what exists), a wrong
+-- type, and a value out of range.
+function options.check(given, spec, where)
   if given ~= nil and type(given) ~= "table" then
-    error(("%s: options must be a table, as in {name = value}; got %s"):format(where, options.show(given)), level)
+    core.raise(("%s: options must be a table, as in {name = value}; got %s"):format(where, options.show(given)))
   end
   given = given or {}
   local names, rules = read_spec(spec)
-  check_keys(given, names, rules, where, level + 1)
+  check_keys(given, names, rules, where)
   local result = {}
   for i, value in ipairs(given) do result[i] = value end
   for _, name in ipairs(names) do
     local rule, value = rules[name], given[name]
     if value == nil then
-      if rule.required then error(('%s: option "%s" is missing'):format(where, name), level) end
+      if rule.required then core.raise(('%s: option "%s" is missing'):format(where, name)) end
       result[name] = rule.default
     else
       local checked, want = options.value(value, rule)
       if checked == nil then
-        error(('%s: option "%s" must be %s, got %s%s'):format(where, name, want, options.show(value),
-          near_choice(value, rule)), level)
+        core.raise(('%s: option "%s" must be %s, got %s%s'):format(where, name, want, options.show(value),
+          near_choice(value, rule)))
       end
       result[name] = checked
     end

@@ -226,6 +226,7 @@ end
 
 -- A line that stays. On a terminal it replaces the drawn one.
 function Bar:keep(text, now)
+  options.argument(text, "string", "progress: the line")
   if self.drawn > 0 then
     text = "\r" .. text .. (" "):rep(self.drawn - width_of(text))
     self.drawn = 0
@@ -234,17 +235,16 @@ function Bar:keep(text, now)
   self.last_line = now
 end
 
-local function check_done(done)
-  if type(done) ~= "number" then
-    require "lstm.core".raise("progress: how many are done must be a number, got " .. options.show(done))
-  end
+local function check_done(done, values)
+  options.argument(done, "number", "progress: how many are done")
+  if values ~= nil then options.argument(values, "table", "progress: the values to show") end
 end
 
 --- Tells how many are done. Cheap: it may be called for every step; the line is redrawn when it is time.
 -- done: a count from 0 to total. values: optional table of numbers to show (loss, val_loss, lr, ...); they stay
 -- until they are replaced.
 function Bar:update(done, values)
-  check_done(done)
+  check_done(done, values)
   self.done = done
   for name, value in pairs(values or {}) do self.values[name] = value end
   if self.verbose == 0 then return end
@@ -263,7 +263,7 @@ end
 --- Tells of something worth a line in a log: a validation, an epoch. values: as for update.
 -- Not on a terminal, lines closer than a second are left out (verbose 2 keeps them all).
 function Bar:report(done, values)
-  check_done(done)
+  check_done(done, values)
   self.done = done
   for name, value in pairs(values or {}) do self.values[name] = value end
   local loss = values and (values.val_loss or values.loss)

@@ -132,6 +132,7 @@ function Scaler:undo(array, columns)
   if #names == 1 then return array * factor[1] + offset[1] end
   local shape = {array:shape()}
   local width = shape[#shape]
+  if #names == 0 then core.raise("undo: no column is named") end
   if width == 0 or width % #names ~= 0 then
     core.raise(("undo: %d columns are named, the array has %d numbers in a row"):format(#names, width))
   end

@@ -24,7 +24,7 @@ local function normal(value, i, where)
   where = where or "sequences"
   if type(value) == "string" or is_tokens(value) then return value end
   if type(value) == "table" then value = core.array(value) end
-  if type(value) ~= "userdata" then
+  if not core.is_array(value) then
     core.raise(("%s: sequence %d must be an array, a table of numbers, tokens or a string, got %s"):format(where, i,
       options.show(value)))
   end

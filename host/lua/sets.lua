@@ -65,6 +65,7 @@ local function inputs_of(model, x, where)
     if #x == 0 then core.raise(where .. ": the set is empty") end
     x = core.array(x, takes_ids and "int32" or "float32")
   end
+  if not core.is_array(x) then core.raise(where .. ": data for this model are needed, got " .. options.show(x)) end
   local n, t, i, more = x:shape()
   if n > 0 and t == 0 then core.raise(where .. ": sequence 1 is empty") end
   if takes_ids then

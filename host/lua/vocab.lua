@@ -113,7 +113,7 @@ Vocab.__len = Vocab.size
 
 --- The symbol (a string) of an id from 0 to size - 1. Raises for any other.
 function Vocab:symbol(id)
-  return self.symbols[id + 1] or
+  return self.symbols[options.argument(id, "number", "symbol: the id") + 1] or
     error(("vocab: id %s is outside 0..%d"):format(tostring(id), #self.symbols - 1), 2)
 end
 
@@ -198,9 +198,11 @@ end
 --- The text of ids: an int32 array [n], a table of ids from 0, or a token sequence. Raises for an id out of range.
 function Vocab:decode(ids)
   if getmetatable(ids) == Tokens then ids = ids.ids end
+  if not core.is_array(ids) then options.argument(ids, "table", "decode: the ids") end
   if ids.totable then ids = ids:totable() end
   local pieces = {}
   for i, id in ipairs(ids) do
+    options.argument(id, "number", "decode: each id")
     pieces[i] = self.symbols[id + 1]
     if not pieces[i] then
       error(("decode: id %s at position %d is outside 0..%d"):format(tostring(id), i, #self.symbols - 1), 2)
@@ -255,6 +257,7 @@ end
 
 --- The vocabulary of a string made by `:tometa()`. Returns nil, message, "format" for anything else.
 function vocab.frommeta(text)
+  options.argument(text, "string", "frommeta: the text")
   local function bad(what) return nil, "not a vocabulary" .. what, "format" end
   local kind, flags, all = text:match("^(%l+%d?)(%-?[%-%w]*) (.+)$")
   local hex, unknown = read_flags(flags or "-?", kind)

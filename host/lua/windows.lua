@@ -23,7 +23,11 @@ Windows.__name = "lstm.windows"
 --- A table of rows from an array [N][W] (or [N]: one column) and the names of its columns (default "1", "2", ...).
 -- The array is kept, not copied. Raises where the names and the width differ.
 function windows.table(data, columns)
-  if type(data) == "table" and not data.shape then data = core.array(data) end
+  if type(data) == "table" then data = core.array(data) end
+  if not core.is_array(data) then
+    core.raise("table: an array or a table of numbers is needed, got " .. options.show(data))
+  end
+  if columns ~= nil then options.argument(columns, "table", "table: the names of the columns") end
   local n, width, more = data:shape()
   if more then core.raise("table: the array must have two axes, rows and columns") end
   if not width then data, width = data:reshape{n, 1}, 1 end

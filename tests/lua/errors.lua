@@ -105,7 +105,8 @@ function TestModels.testArguments()
   fails("slice: a whole number from ", 2, "lstm.zeros(3):slice()")
   fails("lstm: the size must be ", 2, "lstm.model{input = 1, hidden = {'x'}, output = 1}")
   fails("threads: a whole number from 1 to 256 expected, got 0", 2, "lstm.threads(0)")
-  fails("attempt to ", 2, "lstm.vocab 'a':symbol()")         -- not checked: the line is the script's all the same
+  fails("symbol: the id must be a number, got nil", 2, "lstm.vocab 'a':symbol()")
+  fails("attempt to ", 2, "string.rep(nil + 1)")
 end
 
 local TestMethods = {}
@@ -119,7 +120,7 @@ function TestMethods.testMissing()
     {m:state(), "stepp", 'state: there is no method "stepp"; did you mean "step"?'},
     {m:trainer{}, "tran", 'trainer: there is no method "tran"; did you mean "train"?'},
     {lstm.rng(1), "shufle", 'rng: there is no method "shufle"; did you mean "shuffle"?'},
-    {lstm.zeros(1), "summ", 'array: there is no method "summ"; did you mean "sum"?'},
+    {lstm.zeros(1), "reshap", 'array: there is no method "reshap"; did you mean "reshape"?'},
     {rows, "splt", 'table: there is no method "splt"; did you mean "split"?'},
     {rows:windows{look_back = 1}, "tagets", 'windows: there is no method "tagets"; did you mean "targets"?'},
     {lstm.minmax(rows), "aply", 'scaler: there is no method "aply"; did you mean "apply"?'},

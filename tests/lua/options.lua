@@ -105,16 +105,54 @@ function TestCheck.testElementsWithoutName()
   lu.assertEquals(options.check({"x", a = 2}, {"a", ["#"] = true}, "f"), {"x", a = 2})
 end
 
-function TestCheck.testBlamesTheCaller()
-  local function public(given) local got = options.check(given, spec, "public") return got end
+-- The innermost line that is not the host's own.
+function TestCheck.testBlamesTheScript()
   local line = debug.getinfo(1, "l").currentline + 1
-  local _, message = pcall(function() public{hiden = 1} end)
+  local _, message = pcall(function() options.check({hiden = 1}, spec, "public") end)
   lu.assertStrContains(message, ":" .. line .. ": public: unknown")
-  _, message = pcall(function() public{hidden = "x"} end)
+  _, message = pcall(function() options.check({hidden = "x"}, spec, "public") end)
   lu.assertStrContains(message, ":" .. (line + 2) .. ": public: option")
+end
+
+function TestCheck.testArgument()
+  lu.assertEquals(options.argument("a", "string", "f: the name"), "a")
+  lu.assertErrorMsgContains("f: the name must be a string, got nil", options.argument, nil, "string", "f: the name")
+  lu.assertErrorMsgContains("f: it must be a table or a string, got 3", options.argument, 3, {"table", "string"},
+    "f: it")
+end
+
+local TestWrongUses = {}
+
+-- Ten tables of options that cannot be meant, and what their author reads.
+function TestWrongUses.testCheck()
+  local rules = {hidden = {type = "integer", min = 1}, lr = {type = "number", above = 0, max = 1}, shuffle = true,
+    kind = {type = "string", choices = {"adam", "sgd"}}, seq = {type = "integer", min = 2, max = 9}, on = {type =
+    {"function", "boolean"}}, path = {type = "string", required = true}}
+  local names = " (there are hidden, kind, lr, on, path, seq and shuffle)"
+  for _, case in ipairs{
+    {7, "fit: options must be a table, as in {name = value}; got 7"},
+    {"fast", 'fit: options must be a table, as in {name = value}; got "fast" (a string)'},
+    {{"x"}, 'fit: options are named, as in {hidden = ...}; got "x" (a string) without a name'},
+    {{}, 'fit: option "path" is missing'},
+    {{hiden = 3}, 'fit: unknown option "hiden", did you mean "hidden"?' .. names},
+    {{zzzzzzzz = 3}, 'fit: unknown option "zzzzzzzz"' .. names},
+    {{[true] = 3}, "fit: unknown option true" .. names},
+    {{hidden = 2.5}, 'fit: option "hidden" must be a whole number of at least 1, got 2.5'},
+    {{hidden = "many"}, 'fit: option "hidden" must be a whole number of at least 1, got "many" (a string)'},
+    {{lr = 0}, 'fit: option "lr" must be a number above 0 and at most 1, got 0'},
+    {{lr = 0 / 0}, 'fit: option "lr" must be a number above 0 and at most 1, got '},
+    {{seq = 10, path = "x"}, 'fit: option "seq" must be a whole number from 2 to 9, got 10'},
+    {{kind = "Adan"},
+      'fit: option "kind" must be one of "adam" and "sgd", got "Adan" (a string), did you mean "adam"?'},
+    {{on = 3}, 'fit: option "on" must be a function or true or false, got 3'},
+  } do
+    local ok, message = pcall(function() options.check(case[1], rules, "fit") end)
+    lu.assertFalse(ok)
+    lu.assertEquals((message:gsub("^.-:%d+: ", "")):sub(1, #case[2]), case[2])
+    lu.assertStrMatches(message, "^tests/lua/options.lua:%d+: .*")
+  end
 end
 
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
   {"TestNearest", TestNearest},
-  {"TestCheck", TestCheck},
-}, true)
+  {"TestCheck", TestCheck}, {"TestWrongUses", TestWrongUses}}, true)

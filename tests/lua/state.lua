@@ -83,7 +83,7 @@ function TestStep.testMistakes()
   fails("the state has no output yet", function() numbers:state():output() end)
   fails("the state has no output yet", function() numbers:state():best() end)
   fails("a whole number from 1", numbers.state, numbers, 0)
-  fails("lstm.state expected", function() state.step(5, 1) end)
+  fails("a method is called with a colon, as in state:name(); got number", function() state.step(5, 1) end)
 end
 
 local TestSequences = {}
