@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,123 @@ int host_open_source(lua_State *L, host_source *s, int arg, const char *what) {
   return 1;
 }
 
+/* --- numbers in files --------------------------------------------------------------------------------------------- */
+
+/* The size of an open file; raises nothing, -1 for a pipe. */
+static double size_of(FILE *file) {
+  struct stat info;
+  return fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode) ? (double)info.st_size : -1;
+}
+
+/* file_size(path) -> bytes; or nil, message, status. */
+static int data_file_size(lua_State *L) {
+  const char *path = host_checkstring(L, 1, NULL, "file_size: the path");
+  FILE **box = host_open_file(L, path);
+  if (!box) return 3;
+  if (size_of(*box) < 0) {
+    lua_pushfstring(L, "cannot read %s: it is no regular file", path);
+    return host_fault(L, LSTM_ERR_IO);
+  }
+  lua_pushinteger(L, (lua_Integer)size_of(*box));
+  fclose(*box);
+  *box = NULL;
+  return 1;
+}
+
+/* An open file at an offset, with at least `size` bytes behind it; NULL with nil, message, status pushed. */
+static FILE **open_at(lua_State *L, double offset, double size) {
+  const char *path = host_checkstring(L, 1, NULL, "read: the path");
+  FILE **box = host_open_file(L, path);
+  if (!box) return NULL;
+  if (offset + size <= size_of(*box) && fseeko(*box, (off_t)offset, SEEK_SET) == 0) return box;
+  lua_pushliteral(L, "the file ends too early");
+  host_fault(L, LSTM_ERR_FORMAT);
+  return NULL;
+}
+
+/* read_bytes(path, offset, size) -> string; or nil, message, status. */
+static int data_read_bytes(lua_State *L) {
+  double offset = host_checknumber(L, 2, "read: the offset"), size = host_checknumber(L, 3, "read: the size");
+  FILE **box = open_at(L, offset, size);
+  char *bytes;
+  size_t n;
+  if (!box) return 3;
+  bytes = (char *)host_newuserdata(L, (size_t)size + 1, 0);
+  n = fread(bytes, 1, (size_t)size, *box);
+  fclose(*box);
+  *box = NULL;
+  lua_pushlstring(L, bytes, n);
+  return 1;
+}
+
+static const char *const item_names[] = {"f2", "bf16", "f4", "f8", "i4", "i8", "u1", NULL};
+static const size_t item_sizes[] = {2, 2, 4, 8, 4, 8, 1};
+typedef enum item { F2, BF16, F4, F8, I4, I8, U1 } item;
+
+static double half(unsigned bits) {
+  unsigned exponent = bits >> 10 & 31, mantissa = bits & 1023;
+  double x = exponent == 0 ? ldexp(mantissa, -24) : ldexp(mantissa + 1024, (int)exponent - 25);
+  if (exponent == 31) x = mantissa ? (double)NAN : (double)INFINITY;
+  return bits >> 15 ? -x : x;
+}
+
+/* One little-endian number into element k. Returns 0 where it does not fit. */
+static int convert(host_array *out, size_t k, item from, const unsigned char *p) {
+  uint64_t bits = 0;
+  uint32_t low;
+  int64_t whole;
+  size_t i;
+  double wide;
+  for (i = item_sizes[from]; i-- > 0;) bits = bits << 8 | p[i];
+  low = (uint32_t)(from == BF16 ? bits << 16 : bits);
+  switch (from) {
+  case F2: out->data.f[k] = (float)half((unsigned)bits); return 1;
+  case BF16:
+  case F4: memcpy(out->data.f + k, &low, 4); return 1;
+  case F8: memcpy(&wide, &bits, 8), out->data.f[k] = (float)wide; return 1;
+  case I4: memcpy(out->data.i + k, &low, 4); return 1;
+  case I8: memcpy(&whole, &bits, 8), out->data.i[k] = (int32_t)whole; return whole == (int32_t)whole;
+  default: out->data.b[k] = (uint8_t)bits; return 1;
+  }
+}
+
+/* read_array(path, offset, item, shape) -> array; or nil, message, status. The file's size is looked at before anything
+   is allocated. */
+static int data_read_array(lua_State *L) {
+  unsigned char piece[4096];
+  double offset = host_checknumber(L, 2, "read: the offset"), count = 1;
+  item from = (item)luaL_checkoption(L, 3, NULL, item_names);
+  int shape[HOST_MAX_DIMS], dims, d;
+  size_t size = item_sizes[from], k = 0, n, i;
+  FILE **box;
+  host_array *out;
+  host_checktable(L, 4, "read: the shape");
+  dims = (int)lua_rawlen(L, 4);
+  if (dims < 1 || dims > HOST_MAX_DIMS) return host_raise(L, "read: a shape of 1 to 4 sizes expected, got %d", dims);
+  for (d = 0; d < dims; d++) {
+    lua_rawgeti(L, 4, d + 1);
+    count *= shape[d] = host_checkint(L, -1, 0, INT_MAX, "read: a size");
+    lua_pop(L, 1);
+  }
+  box = open_at(L, offset, count * (double)size);
+  if (!box) return 3;
+  out = host_newarray(L, from <= F8 ? HOST_FLOAT32 : from <= I8 ? HOST_INT32 : HOST_UINT8, dims, shape);
+  while (k < out->count) {
+    n = sizeof piece / size < out->count - k ? sizeof piece / size : out->count - k;
+    if (fread(piece, size, n, *box) != n) return file_fault(L, "read", lua_tostring(L, 1), errno ? errno : EIO);
+    for (i = 0; i < n; i++) {
+      if (convert(out, k + i, from, piece + i * size)) continue;
+      lua_pushfstring(L, "number %d does not fit an int32", (int)(k + i) + 1);
+      return host_fault(L, LSTM_ERR_FORMAT);
+    }
+    k += n;
+    if (k % (1 << 20) < n) host_poll(L);
+  }
+  fclose(*box);
+  *box = NULL;
+  return 1;
+}
+
 static int data_exists(lua_State *L) {
   struct stat info;
   lua_pushboolean(L, stat(host_checkstring(L, 1, NULL, "exists: the path"), &info) == 0);
@@ -215,6 +333,32 @@ static int data_writefile(lua_State *L) {
   int results;
   t.bytes = host_checkstring(L, 2, &t.size, "writefile: the bytes");
   results = host_write_file(L, path, write_text, &t);
+  if (results) return results;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+typedef struct headed_array {
+  const char *header;
+  size_t size;
+  const host_array *array;
+} headed_array;
+
+static int write_headed(void *context, FILE *file) {
+  const headed_array *h = (const headed_array *)context;
+  return fwrite(h->header, 1, h->size, file) == h->size &&
+         fwrite(h->array->data.bytes, 1, host_bytes(h->array), file) == host_bytes(h->array);
+}
+
+/* write_array(path, header, array) -> true; or nil, message, status. */
+static int data_write_array(lua_State *L) {
+  const char *path = host_checkstring(L, 1, NULL, "write: the path");
+  headed_array h;
+  int results;
+  h.header = host_checkstring(L, 2, &h.size, "write: the header");
+  h.array = host_toarray(L, 3);
+  if (!h.array) return host_raise(L, "write: array expected, got %s", luaL_typename(L, 3));
+  results = host_write_file(L, path, write_headed, &h);
   if (results) return results;
   lua_pushboolean(L, 1);
   return 1;
@@ -536,6 +680,10 @@ static const luaL_Reg rng_methods[] = {
 static const luaL_Reg functions[] = {{"readfile", data_readfile},
                                      {"writefile", data_writefile},
                                      {"exists", data_exists},
+                                     {"file_size", data_file_size},
+                                     {"read_bytes", data_read_bytes},
+                                     {"read_array", data_read_array},
+                                     {"write_array", data_write_array},
                                      {"gather_windows", data_gather_windows},
                                      {"gather_streams", data_gather_streams},
                                      {"gather", data_gather},

@@ -531,6 +531,24 @@ function lstm.sequences(options) end
 ---@param path string
 ---@return lstm.Sequences?, string? message, string? status
 function lstm.ts(path) end
+---The array of a NumPy file in C order: f4, f8 (rounded to float32), i4, i8 (where it fits an int32) or u1.
+---@param path string
+---@return lstm.Array?, string? message, string? status
+function lstm.npy(path) end
+---A file for numpy.load.
+---@param path string
+---@param array lstm.Array
+---@return true?, string? message, string? status
+function lstm.writenpy(path, array) end
+---The tensors of a .safetensors file by name, and its metadata: F32, F16, BF16, F64, I32, I64 (where it fits) and U8.
+---@param path string
+---@return table<string, lstm.Array>? tensors, table<string, string>|string|nil metadata, string? status
+function lstm.safetensors(path) end
+---The numbers of a file that has nothing else, little-endian. shape: the first size may be -1; offset: bytes to skip.
+---@param path string
+---@param options? {kind: "float32"|"float64"|"int32"|"int64"|"uint8", shape: integer[], offset: integer}
+---@return lstm.Array?, string? message, string? status
+function lstm.raw(path, options) end
 
 -- --- models ----------------------------------------------------------------------------------------------------------
 
