@@ -329,10 +329,21 @@ end
 Trainer.__close = Trainer.close
 
 --- Writes the checkpoints path.encoder and path.decoder. Returns true, or nil, message, status.
+-- The decoder's file names the encoder's, and the encoder's gets its name last: whenever this is cut short, two files
+-- that belong together are there.
 function Trainer:save(path, strings)
-  local ok, message, status = self.encoder:save(path .. ".encoder", self.pair.encoder:strings())
+  local coming = path .. ".encoder.next"
+  local ok, message, status = self.encoder:save(coming, self.pair.encoder:strings())
   if not ok then return nil, message, status end
-  return self.decoder:save(path .. ".decoder", strings)
+  local bytes
+  bytes, message, status = core.readfile(coming)
+  if not bytes then return nil, message, status end
+  strings["fit.encoder"] = core.hash(bytes)
+  ok, message, status = self.decoder:save(path .. ".decoder", strings)
+  if not ok then return nil, message, status end
+  ok, message = os.rename(coming, path .. ".encoder")
+  if ok then return true end
+  return nil, "cannot write " .. message, "io"
 end
 
 -- The options of one of the two: freeze and layer_rates have a list for each.
@@ -440,17 +451,32 @@ end
 
 function how.exists(path) return core.exists(path .. ".decoder") end
 
+-- The bytes of the encoder's checkpoint that belongs to this stamp (nil: any); or nil, message, status.
+local function encoder_bytes(path, stamp)
+  local bytes, message, status = core.readfile(path .. ".encoder")
+  if bytes and (not stamp or core.hash(bytes) == stamp) then return bytes end
+  local coming = core.readfile(path .. ".encoder.next")
+  if coming and core.hash(coming) == stamp then return coming end
+  if not bytes then return nil, message, status end
+  return nil, ("%s.encoder does not belong to %s.decoder"):format(path, path), "mismatch"
+end
+
+-- One of the two as a model; or nil, message, status.
+local function open_part(saved, path, name, bytes, message, status)
+  if not bytes then return nil, message, status end
+  saved.bytes[name] = bytes
+  saved.models[name], message, status = core.load(path .. "." .. name, {data = bytes})
+  return saved.models[name], message, status
+end
+
 function how.open(path)
   local saved = {bytes = {}, models = {}}
-  for _, name in ipairs{"encoder", "decoder"} do
-    local file = path .. "." .. name
-    local bytes, message, status = core.readfile(file)
-    saved.bytes[name] = bytes
-    if not saved.bytes[name] then return nil, message, status end
-    saved.models[name], message, status = core.load(file, {data = saved.bytes[name]})
-    if not saved.models[name] then return nil, message, status end
-  end
-  saved.strings = saved.models.decoder:meta()
+  local decoder, message, status = open_part(saved, path, "decoder", core.readfile(path .. ".decoder"))
+  if not decoder then return nil, message, status end
+  saved.strings = decoder:meta()
+  local encoder
+  encoder, message, status = open_part(saved, path, "encoder", encoder_bytes(path, saved.strings["fit.encoder"]))
+  if not encoder then return nil, message, status end
   return saved
 end
 

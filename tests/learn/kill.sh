@@ -1,13 +1,13 @@
 # Kills training runs at random moments, resumes them, and compares the end with that of a run that was left alone:
 # weights, history but its seconds, samples, bit for bit. tests/lua/resume.lua is the short form.
-# usage: sh tests/learn/kill.sh [KILLS [SEED]]      (20 kills of a text run and 20 of one on shuffled windows)
+# usage: sh tests/learn/kill.sh [KILLS [SEED]]      (about 20 kills of each: a text run, one on shuffled windows, an encoder-decoder)
 kills=${1:-20} seed=${2:-$$}
 lstm=${LSTM:-./lstm}
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 HIDDEN=48
 export HIDDEN
-steps=2000 failed=0
+steps=1500 failed=0
 
 # A random number of milliseconds below $1, as seconds.
 moment() {
@@ -18,7 +18,7 @@ moment() {
 # Milliseconds.
 now() { "$lstm" -e 'print(math.floor(require "lstm.core".now() * 1000))'; }
 
-for kind in text windows; do
+for kind in text windows pair; do
   mkdir "$folder/$kind.whole" "$folder/$kind.killed"
   start=$(now)
   "$lstm" tests/learn/resumed.lua $kind "$folder/$kind.whole" $steps || exit 1

@@ -55,6 +55,7 @@ end
 
 function TestKilled.testText() check("text", 90) end
 function TestKilled.testShuffledWindows() check("windows", 90) end
+function TestKilled.testPair() check("pair", 60) end
 
 local code = lu.LuaUnit.new():runSuiteByInstances{{"TestKilled", TestKilled}}
 os.execute("rm -rf " .. base .. "-*")

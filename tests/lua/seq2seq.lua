@@ -174,8 +174,40 @@ function TestFit.testResumeBitForBit()
   lu.assertEquals(status, "mismatch")
   lu.assertEquals(bytes(other) == before, true)
   _, message, status = new():fit(reversals(100, 1), options{epochs = 4, resume = "/nonexistent/x"})
-  lu.assertStrContains(message, "/nonexistent/x.encoder")
+  lu.assertStrContains(message, "/nonexistent/x.decoder")
   lu.assertEquals(status, "io")
+end
+
+-- A process that is killed between the two files of a checkpoint leaves a pair that belongs together.
+function TestFit.testKilledBetweenTheTwoFiles()
+  local function options(t)
+    t.batch, t.lr, t.seed, t.verbose, t.checkpoint, t.resume = 16, 0.01, 1, 0, path, true
+    return t
+  end
+  local function read(name) return assert(lstm.readfile(path .. name)) end
+  local function write(name, bytes) assert(lstm.writefile(path .. name, bytes)) end
+  for _, name in ipairs{".encoder", ".decoder", ".encoder.next"} do os.remove(path .. name) end
+  local p = pair{hidden = 8}
+  assert(p:fit(reversals(50, 1), options{epochs = 1}))
+  local first = {encoder = read ".encoder", decoder = read ".decoder"}
+  assert(p:fit(reversals(50, 1), options{epochs = 2}))
+  local second = {encoder = read ".encoder", decoder = read ".decoder"}
+  local function bytes() return p.encoder:bytes() .. p.decoder:bytes() end
+  assert(p:fit(reversals(50, 1), options{epochs = 3}))
+  local third = bytes()
+  for _, decoder in ipairs{first.decoder, second.decoder} do                -- before and after the decoder's file
+    write(".encoder", first.encoder)
+    write(".decoder", decoder)
+    write(".encoder.next", second.encoder)
+    assert(p:fit(reversals(50, 1), options{epochs = 3}))
+    lu.assertEquals(bytes() == third, true)
+  end
+  write(".encoder", first.encoder)
+  write(".decoder", second.decoder)
+  os.remove(path .. ".encoder.next")
+  local _, message, status = p:fit(reversals(50, 1), options{epochs = 4})
+  lu.assertEquals(message, ("%s.encoder does not belong to %s.decoder"):format(path, path))
+  lu.assertEquals(status, "mismatch")
 end
 
 function TestFit.testSavesAndLoads()
