@@ -284,7 +284,7 @@ local function draw_x(frame, out)
   for _, tick in ipairs(frame.x.ticks) do
     local x = frame.left + axes.position(frame.x, tick.at) * frame.width
     local half = text_width(tick.label) / 2
-    local middle = math.max(half + 4, math.min(x, frame.edge - half - 4))
+    local middle = math.max(frame.start + half, math.min(x, frame.edge - half))
     if x >= frame.left - 0.5 and x <= frame.left + frame.width + 0.5 and middle - half > taken then
       out[#out + 1] = ('<path class="axis" d="M%s %sv5"/>'):format(px(x), px(frame.bottom))
       out[#out + 1] = svg.text(middle, frame.bottom + 21, "soft", tick.label, ' text-anchor="middle"')
@@ -293,8 +293,8 @@ local function draw_x(frame, out)
   end
 end
 
---- Grid, tick labels, axes and their names. frame: left, width, bottom, height, edge (where the picture ends on the
--- right), x and y (axes), name_x (where the name of the y axis stands). names: x, y, log.
+--- Grid, tick labels, axes and their names. frame: left, width, bottom, height, start and edge (how far labels may
+-- reach), x and y (axes), name_x (where the name of the y axis stands). names: x, y, log.
 function axes.draw(frame, names)
   local out = {}
   draw_y(frame, out)

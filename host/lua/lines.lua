@@ -229,7 +229,8 @@ local function crossings(series, left, right, top, bottom)
   return count
 end
 
--- Where the words beside a point hide the least of the lines: x, y of their left end on the base line.
+-- Where the words beside a point hide the least of the lines: x, y of their left end on the base line; nil where the
+-- field is too low for words.
 local function free_place(frame, series, x, y, width)
   local best, fewest
   for _, dy in ipairs{-13, 24, -30, 41, -50, 61, -80, 91, -120, 131} do
@@ -240,7 +241,7 @@ local function free_place(frame, series, x, y, width)
       if not best or cost < fewest then best, fewest = {left, base}, cost end
     end
   end
-  return best[1], best[2]
+  if fewest < 1000 then return best[1], best[2] end
 end
 
 -- A ring on a point with a few words beside it.
@@ -252,6 +253,7 @@ local function draw_mark(frame, mark, series)
   if not mark.label then return ring end
   local label = svg.fit(mark.label, frame.width - 8)
   local left, base = free_place(frame, series, x, y, text_width(label))
+  if not left then return ring end
   return ring .. "\n" .. svg.text(left, base, "ink halo", label)
 end
 
@@ -261,7 +263,9 @@ end
 local function frame_of(box, opts, series, rows)
   local top = box.top + rows * 20 + (rows > 0 and 8 or 0)
   local bottom = box.top + box.height - (opts.x ~= "" and 58 or 38)
-  local frame = {bottom = bottom, height = bottom - top, name_x = box.left + 4, edge = box.left + box.width + 20}
+  local air = box.air or 16
+  local frame = {bottom = bottom, height = bottom - top, name_x = box.left + 4, start = box.left - air,
+    edge = box.left + box.width + air}
   frame.y = axes.y(series, opts.log, math.max(2, math.floor(frame.height / 55)), opts.y_range,
     opts.whole)
   local margin = axes.widest(frame.y.ticks) + ((opts.y ~= "" or opts.log) and 22 or 0)
@@ -278,7 +282,8 @@ function lines.margin(box, opts, series)
   return margin
 end
 
---- Lines with axes and a legend inside a box {left, top, width, height, margin} in pixels: a list of elements.
+--- Lines with axes and a legend inside a box {left, top, width, height, margin, air} in pixels: a list of elements.
+-- margin: room for the y labels, at least; air: how far the x labels may reach beyond the box (16).
 -- opts: x, y (names of the axes), log, dates, x_ticks, x_range and y_range ({low, high}), whole (y are counts),
 -- ticks (about how many on x), marks.
 function lines.panel(box, opts, series)

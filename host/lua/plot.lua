@@ -276,10 +276,10 @@ function plot.forecast(file, opts)
   local top = heading(opts, out)
   local side = #errors > 0 and math.floor(math.min(260, opts.width * 0.32)) or 0
   local box = {left = 20, top = top, width = opts.width - 40 - (side > 0 and side + 16 or 0),
-    height = opts.height - top}
+    height = opts.height - top, air = side > 0 and 6 or nil}
   append(out, (lines.panel(box, opts, series)))
   if side > 0 then
-    box = {left = opts.width - 20 - side, top = top + 28, width = side, height = box.height - 28}
+    box = {left = opts.width - 20 - side, top = top + 28, width = side, height = box.height - 28, air = 6}
     append(out, draw_residuals(box, errors, opts.y))
   end
   opts.what, opts.colors = "forecast", 2

@@ -1,4 +1,5 @@
-// report.js FOLDER: opens the reports that make.lua made in a headless Chromium and uses them as a person would.
+// report.js FOLDER: opens the reports that make.lua made in a headless Chromium and uses them as a person would, and
+// measures the labels of the pictures that pictures.lua made.
 // Chromium is driven over the DevTools protocol on a pipe; needs nothing but node. Screenshots go to the same folder.
 "use strict";
 const {spawn} = require("child_process"), fs = require("fs"), path = require("path");
@@ -84,6 +85,8 @@ class Page {
   }
   // Both schemes must be readable; a screenshot of each.
   async schemes() {
+    const clashes = await this.get(CLASHES);
+    check(!clashes.length, this.name + ": " + clashes.slice(0, 4).join("; "));
     const colours = `(() => { const s = getComputedStyle(document.body); return s.backgroundColor + s.color; })()`;
     const light = await this.get(colours);
     await this.shot(this.name + "-light.png");
@@ -94,6 +97,24 @@ class Page {
     await this.scheme("light");
   }
 }
+
+// Labels of a picture that touch another one or leave the picture; the <text> elements in pairs.
+const CLASHES = `(() => [...document.querySelectorAll("svg")].flatMap(svg => {
+  const frame = svg.getBoundingClientRect(), found = [], picture = svg.parentElement.dataset.name || "";
+  const boxes = [...svg.querySelectorAll("text")].map(t => [t.textContent, t.getBoundingClientRect()]);
+  boxes.forEach(([name, a], i) => {
+    if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.top < frame.top - 1 || a.bottom > frame.bottom + 1) {
+      found.push(picture + name + " leaves the picture");
+    }
+    for (const [other, b] of boxes.slice(i + 1)) {
+      if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+        Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3) {
+        found.push(picture + name + " touches " + other);
+      }
+    }
+  });
+  return found;
+}))()`;
 
 const COLOURS = `[...document.querySelectorAll("#text i")].map(i => getComputedStyle(i).backgroundColor).join()`;
 
@@ -135,6 +156,18 @@ async function testText() {
   await still.shot("text-without-scripts.png");
 }
 
+async function testPictures() {
+  const names = fs.readdirSync(folder).filter(name => name.endsWith(".svg")).sort();
+  check(names.length > 90, "there are pictures to look at");
+  fs.writeFileSync(path.join(folder, "pictures.html"), '<meta charset="utf-8">' + names.map(name =>
+    `<div data-name="${name}: ">${fs.readFileSync(path.join(folder, name), "utf8")}</div>`).join("\n"));
+  const page = await Page.open("pictures"), clashes = await page.get(CLASHES);
+  for (const name of names) {
+    const own = clashes.filter(clash => clash.startsWith(name + ": "));
+    check(!own.length, own.slice(0, 4).join("; "));
+  }
+}
+
 async function testSeries(name, layers) {
   const page = await Page.open(name);
   const pixels = `document.getElementById("heat").toDataURL() + document.getElementById("line").toDataURL()`;
@@ -153,6 +186,7 @@ async function testSeries(name, layers) {
   await testText();
   await testSeries("series", 2);
   await testSeries("classes", 1);
+  await testPictures();
 })().catch(error => { failures++; console.error(error); }).finally(async () => {
   await Promise.race([send("Browser.close").catch(() => {}), pause(3000)]);
   if (browser.exitCode === null) browser.kill();

@@ -18,5 +18,6 @@ fi
 rm -rf "$folder"
 mkdir -p "$folder"
 "$LSTM" tests/report/make.lua "$folder"
+"$LSTM" tests/report/pictures.lua "$folder"
 CHROMIUM=$browser node tests/report/report.js "$folder"
 rm -rf "$folder/profile"
