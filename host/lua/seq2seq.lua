@@ -6,6 +6,7 @@ local layers = require "lstm.layers"
 local methods = require "lstm.methods"
 local models = require "lstm.model"
 local options = require "lstm.options"
+local pipeline = require "lstm.pipeline"
 local seeds = require "lstm.seeds"
 local sequences = require "lstm.sequences"
 local training = require "lstm.training"
@@ -404,6 +405,9 @@ function how.check(self, data)
   if not set_of(self, data, "fit: validation").targets then core.raise("fit: validation has no targets") end
 end
 
+--- The encoder takes over the scaler of its sequences, so that translate takes raw ones.
+function how.learn(self, train, opts) return require "lstm.subject".learn(self.encoder, train, opts) end
+
 function how.trainer(self, source, opts) return new_trainer(self, source, opts, "fit") end
 
 -- The meter after the data; nil where stop() is true.
@@ -543,6 +547,7 @@ function Pair:evaluate(data, opts)
   }, "evaluate")
   opts.loss = self.loss
   opts.metrics = require "lstm.evaluate".wanted(opts.metrics, self.loss, "evaluate")
+  if type(data) == "table" then data = pipeline.input(self.encoder, data, "evaluate") end
   return (evaluate(self, data, opts):result())                 -- no tail call: errors count the levels
 end
 
@@ -551,8 +556,8 @@ end
 -- The decoder at the state in which the encoder ends.
 local function begin(self, source, where)
   local kind, width = inputs_of(self.encoder)
-  local list = sequences.encoded({sequences.of(source, where)}, self.encoder.vocab, where)
-  local packed = sequences.pack(list, kind, width, "x", where)
+  local one = sequences.encoded({sequences.of(source, where)}, self.encoder.vocab, where)[1]
+  local packed = sequences.pack({(pipeline.input(self.encoder, one, where))}, kind, width, "x", where)
   local state = self.encoder:state()
   state:forward(packed.data)
   local values = state:values()
@@ -694,7 +699,8 @@ end
 
 --- What the decoder writes for a source, reading what it wrote (free running): a string where it has a vocabulary, else
 -- a list of ids from 0; of numbers an array [max][O].
--- source: as one sequence of fit; or a list of them (strings, tokens, arrays): then the results are lists.
+-- source: as one sequence of fit (raw where fit had scaled ones); or a list of them (strings, tokens, arrays): then the
+-- results are lists.
 -- opts: max (the most symbols, default 10 and twice the source; needed for numbers), beam 1 (how many beginnings are
 --   followed at once; 1: the likeliest symbol each time), length_penalty 1 (0: short ones are likelier), n (the n best
 --   of the beam: a list, best first, and a list of their scores: the logarithm of the probability, divided by the

@@ -63,8 +63,8 @@ end
 local function scaled(scaler)
   local words = {}
   for i, name in ipairs(scaler.columns) do
-    if i > SHOWN then
-      words[i] = ("and %d more"):format(#scaler.columns - SHOWN)
+    if i > SHOWN / 2 then
+      words[i] = ("and %d more"):format(#scaler.columns - i + 1)
       break
     end
     local offset, factor = scaler.offset[name], scaler.factor[name]

@@ -130,6 +130,28 @@ function TestSequences.testRawModelsStayRaw()
   lu.assertEquals(model:predict(raw)[1], model:predict(raw.x[1]))
 end
 
+-- The encoder of a pair keeps the scaler.
+function TestSequences.testPairs()
+  local vocab, raw = lstm.vocab "ud\n", raw_set()
+  local set = lstm.sequences{x = raw.x, y = {"u", "d", "ud"}}
+  local scaler = lstm.minmax(set)
+  local pair = lstm.seq2seq{
+    encoder = lstm.model{input = 2, lstm.lstm(5), seed = 1},
+    decoder = lstm.model{input = vocab, lstm.embedding(3), lstm.lstm(5), output = vocab, seed = 2},
+  }
+  pair:fit(scaler:apply(set), {epochs = 60, batch = 3, verbose = 0, lr = 0.05, seed = 1})
+  assert(pair:save(path))
+  local loaded = assert(lstm.load(path))
+  for _, name in ipairs{".encoder", ".decoder"} do os.remove(path .. name) end
+  for _, p in ipairs{pair, loaded} do
+    lu.assertEquals(p:translate(set.x), {"u", "d", "ud"})
+    lu.assertEquals(p:translate({{200, 5}}, {beam = 2}), "d")
+    lu.assertEquals(p:evaluate(set).loss, pair:evaluate(scaler:apply(set)).loss)
+  end
+  lu.assertErrorMsgContains("fit: validation: the model learned from scaled values, these sequences are raw",
+    pair.fit, pair, scaler:apply(set), {epochs = 1, verbose = 0, validation = set})
+end
+
 local TestForecast = {}
 
 -- What the definition says: each row from the window that ends `ahead` rows before it.
