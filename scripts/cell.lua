@@ -95,7 +95,8 @@ end
 -- A model whose first layer is such cells, with nothing that this program does not compute.
 local function load_model(path)
   local model = need(lstm.load(path))
-  local layer = model.core:describe().layers[1]
+  local core = rawget(model, "core")                 -- a pair of models has none
+  local layer = core and core:describe().layers[1] or {}
   local plain = layer.type == "lstm"
   for _, name in ipairs{"peephole", "coupled", "layer_norm", "projection", "cell_clip", "bidirectional"} do
     plain = plain and not layer[name]

@@ -157,10 +157,7 @@ end
 -- --load: writes with a finished model, and that is all.
 local function write_and_exit()
   program:check_load_options{"load", "sample", "temperature", "top_k", "top_p", "stop", "prime", "seed", "verbose"}
-  local model = need(lstm.load(opt.load))
-  if not model.meta or not model.meta.chars or not model.vocab or not model.output_vocab then
-    stop(opt.load .. " was not made by this script")
-  end
+  local model = program:open(opt.load, "chars")
   check_prime(model.vocab, "the text that " .. opt.load .. " has learned")
   write_sample(model)
   os.exit(0, true)
@@ -207,13 +204,7 @@ end
 
 -- --resume: the model, and the options of its run for all that the command line leaves open.
 local function resume_model()
-  local model = need(lstm.load(opt.resume))
-  if not model.meta or not model.meta.chars then stop(opt.resume .. " was not made by this script") end
-  if not position_of(model) then
-    stop(opt.resume .. " is a model, not a checkpoint of a run: --load writes with it, --checkpoint makes the other")
-  end
-  program:check_conflict(opt.resume, model.meta.chars, {"steps", "epochs", "validate_every", "patience"})
-  lstm.args.recall(opt, given, model.meta.chars)
+  local model = program:reopen("chars", {"steps", "epochs", "validate_every", "patience"})
   settle_length()
   return model
 end

@@ -81,7 +81,8 @@ end
 --- The model of a file that a program saved with meta[name]; or the end.
 function Program:open(path, name)
   local model = self.need(require "lstm.model".load(path))
-  if not model.meta[name] then args.stop(path .. " was not made by this script") end
+  local meta = rawget(model, "meta")                 -- a pair of models has none
+  if not meta or not meta[name] then args.stop(path .. " was not made by this script") end
   return model
 end
 
