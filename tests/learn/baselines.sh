@@ -104,8 +104,9 @@ task 7 "airline passengers, look back 1" "test RMSE" 48.93 .73 less "test RMSE" 
   --epsilon 1e-7
 task 8 "surnames, 18 languages" "test accuracy %" 79.4 .3 more "test accuracy" "$data/names" "--epochs 1" \
   scripts/classify.lua "$data/names" --hidden 128 --lr 2e-3 --batch 64 --clip 5 --epochs 10 --init pytorch
+# The second of the ten folds: naive Bayes is right about 78.4 % of it, as about PyTorch's part.
 task 9 "sentences, praise or blame" "test accuracy %" 76.4 .3 more "test accuracy" "$reviews.pos" "--epochs 1" \
-  scripts/sentiment.lua "$reviews.pos" "$reviews.neg"
+  scripts/sentiment.lua "$reviews.pos" "$reviews.neg" --fold 2
 task 10 "tags of words" "dev accuracy %" 90.2 .1 more "test accuracy" "${tags}_train.form_upos.tsv" "--epochs 1" \
   scripts/tag.lua "${tags}_train.form_upos.tsv" "${tags}_dev.form_upos.tsv"
 exit $failed
