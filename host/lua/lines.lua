@@ -282,6 +282,8 @@ function lines.margin(box, opts, series)
   return margin
 end
 
+local LOWEST = 30                            -- pixels of a field: a lower picture gives up its legend
+
 --- Lines with axes and a legend inside a box {left, top, width, height, margin, air} in pixels: a list of elements.
 -- margin: room for the y labels, at least; air: how far the x labels may reach beyond the box (16).
 -- opts: x, y (names of the axes), log, dates, x_ticks, x_range and y_range ({low, high}), whole (y are counts),
@@ -289,6 +291,7 @@ end
 function lines.panel(box, opts, series)
   local right = box.left + box.width
   local names, rows = lines.legend(series, box.left, right, box.top + 12)
+  if box.height - (opts.x ~= "" and 66 or 46) - rows * 20 < LOWEST then names, rows = "", 0 end
   local frame = frame_of(box, opts, series, rows)
   local name = opts.x
   if frame.x.years and not opts.x_ticks then name = (name ~= "" and name .. ", " or "") .. frame.x.years end

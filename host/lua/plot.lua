@@ -86,6 +86,7 @@ end
 
 -- Two panels above each other that share their x axis: the losses get a little more than half.
 local function two_panels(opts, upper, series, lower, others)
+  opts.height = math.max(opts.height, 300)
   local out = {}
   local top = heading(opts, out)
   local room = opts.height - top
