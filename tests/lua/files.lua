@@ -4,8 +4,9 @@ local lstm = require "lstm"
 
 local path = os.tmpname()
 
--- Without waiting for the disk, as lstm.writefile does.
+-- A new file each time, without waiting for the disk.
 local function file(bytes)
+  os.remove(path)
   local f = assert(io.open(path, "wb"))
   f:write(bytes)
   f:close()

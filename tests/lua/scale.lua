@@ -3,6 +3,7 @@ local lu = require "luaunit"
 local scale = require "lstm.scale"
 local windows = require "lstm.windows"
 local core = require "lstm.core"
+local sequences = require "lstm.sequences"
 
 local function rows()
   return windows.table(core.array{{10, -1, 5}, {20, 0, 5}, {30, 3, 5}}, {"t", "u", "same"})
@@ -38,7 +39,8 @@ function TestMinmax.testUndo()
 end
 
 function TestMinmax.testRefused()
-  lu.assertErrorMsgContains("minmax: a table of rows (as lstm.csv returns) or sequences of numbers are needed, got 3", scale.minmax, 3)
+  lu.assertErrorMsgContains("minmax: a table of rows (as lstm.csv returns) or sequences of numbers are needed, got 3",
+    scale.minmax, 3)
   lu.assertErrorMsgContains('column "x" has values that are not finite', scale.minmax,
     windows.table(core.array{1, 0 / 0, 3}, {"x"}))
   lu.assertErrorMsgContains("not finite", scale.minmax, windows.table(core.array{1, math.huge}, {"x"}))
@@ -82,8 +84,73 @@ function TestMeta.testTostring()
   lu.assertStrContains(tostring(scale.minmax(rows())), "minmax t: (x - 10) / 20")
 end
 
+local TestSets = {}
+
+function TestSets.testSequences()
+  local set = sequences.new{x = {{1, 2, 3}, {5}}, y = {"a", "b"}}
+  local s = scale.minmax(set)
+  local scaled = s:apply(set)
+  lu.assertEquals({scaled.x[1]:totable(), scaled.x[2]:totable()}, {{0, 0.25, 0.5}, {1}})
+  lu.assertEquals({scaled.y, scaled.labels, #scaled:slice(2)}, {{"a", "b"}, {"a", "b"}, 1})
+  lu.assertTrue(scaled.scaler == s and scaled:split(0.5).scaler == s)
+  lu.assertEquals(set.x[1]:totable(), {1, 2, 3})
+  set = sequences.new{x = {{{0, 10}, {2, 20}}, {{4, 30}}}}
+  lu.assertEquals(scale.minmax(set):apply(set).x[1]:totable(), {{0, 0}, {0.5, 0.5}})
+end
+
+function TestSets.testWindows()
+  local s = scale.minmax(rows())
+  local w = s:apply(rows():windows{look_back = 1, target = {"u", "t"}})
+  lu.assertEquals(w:targets():totable(), {{0.25, 0.5}, {1, 1}})
+  lu.assertTrue(w.scaler == s)
+end
+
+function TestSets.testUndoOfSeveral()
+  local s = scale.minmax(rows())
+  lu.assertEquals(s:undo(core.array{{0, 0}, {1, 0.25}}, {"t", "u"}):totable(), {{10, -1}, {30, 0}})
+  lu.assertEquals(s:undo(core.array{{0, 0, 0.5, 1}}, {"t", "u"}):totable(), {{10, -1, 20, 3}})
+  lu.assertEquals(s:undo(core.array{0.5, 1}, {"t", "u"}):totable(), {20, 3})
+  lu.assertEquals(s:undo(core.array{{0, 0.5, 1}}, "t"):totable(), {{10, 20, 30}})
+  lu.assertEquals(s:undo(core.array{{0, 0.5, 1}}, {"t"}):totable(), {{10, 20, 30}})
+  lu.assertEquals(s:undo(s:apply(rows())).data:totable(), rows().data:totable())
+end
+
+local TestWrongUses = {}
+
+local function raises(sentence, ...)
+  local ok, why = pcall(...)
+  lu.assertFalse(ok)
+  lu.assertEquals((why:gsub("^[^\n]-:%d+: ", "")), sentence)
+end
+
+function TestWrongUses.testScalers()
+  raises("minmax: a table of rows (as lstm.csv returns) or sequences of numbers are needed, got nil", scale.minmax)
+  raises("zscore: a table of rows (as lstm.csv returns) or sequences of numbers are needed, got a set of windows",
+    scale.zscore, rows():windows{look_back = 1})
+  raises('zscore: column "x" has values that are not finite', scale.zscore, windows.table(core.array{1, 0 / 0}, {"x"}))
+  raises("minmax: the set is empty", scale.minmax, sequences.new{})
+  raises("minmax: sequence 1 has no numbers to scale", scale.minmax, sequences.new{x = {"text"}})
+  raises("minmax: x of sequence 2 must be an array [T][1], it is [1][2]", scale.minmax,
+    sequences.new{x = {{1}, {{1, 2}}}})
+end
+
+function TestWrongUses.testApplyAndUndo()
+  local s = scale.minmax(rows())
+  local scaled = s:apply(rows())
+  raises("apply: this is scaled already", s.apply, s, scaled)
+  raises("apply: a table of rows, sequences or windows are needed, got a userdata", s.apply, s, core.array{1})
+  raises('apply: unknown column "v", did you mean "t"? (there are t, u and same)', s.apply, s,
+    windows.table(core.array{1}, {"v"}))
+  raises("apply: sequence 1 has 1 columns, the scaler 3", s.apply, s, sequences.new{x = {{1}}})
+  raises("undo: an array or a table of rows is needed, got 5", s.undo, s, 5, "t")
+  raises("undo: say which column this is (there are t, u and same)", s.undo, s, core.array{1})
+  raises('undo: unknown column "T", did you mean "t"? (there are t, u and same)', s.undo, s, core.array{1}, "T")
+  raises("undo: 2 columns are named, the array has 3 numbers in a row", s.undo, s, core.array{{1, 2, 3}}, {"t", "u"})
+  raises('scaler: there is no method "aply"; did you mean "apply"?', function() return s.aply end)
+end
+
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
   {"TestMinmax", TestMinmax},
   {"TestZscore", TestZscore},
-  {"TestMeta", TestMeta},
+  {"TestMeta", TestMeta}, {"TestSets", TestSets}, {"TestWrongUses", TestWrongUses},
 }, true)

@@ -267,8 +267,129 @@ function TestRefused.testOneLabelForManyOutputs()
   end
 end
 
+local TestLabels = {}
+
+function TestLabels.testSortedAndGiven()
+  local set = lstm.sequences{x = {{1}, {2}, {3}}, y = {"b", "a", "b"}}
+  lu.assertEquals(set.labels, {"a", "b"})
+  lu.assertEquals(lstm.sequences{x = {{1}}, y = {"b"}, labels = {"z", "b"}}.labels, {"z", "b"})
+  lu.assertNil(lstm.sequences{x = {{1}}, y = {3}}.labels)
+  lu.assertEquals(set:slice(1, 1).labels, {"a", "b"})
+end
+
+function TestLabels.testAdd()
+  local set = lstm.sequences{}
+  lu.assertEquals(#set, 0)
+  lu.assertEquals(#set:add({1, 2}, "up"):add(lstm.array{3}, "down"), 2)
+  lu.assertEquals({set.y, set.labels}, {{"up", "down"}, {"down", "up"}})
+  lu.assertEquals(#lstm.sequences{}:add{1}:add{2}, 2)
+end
+
+-- What a model has packed is packed again after add.
+function TestLabels.testAddAfterUse()
+  local set, m = ramps(6), classifier()
+  m:evaluate(set)
+  set:add(ramp(4, true), "up")
+  lu.assertEquals(m:evaluate(set).count, 7)
+end
+
+function TestLabels.testArrays()
+  local set = lstm.sequences{x = lstm.zeros{4, 3, 2}, y = {1, 2, 1, 2}}
+  lu.assertEquals({#set, set.x[2]:shape()}, {4, 3, 2})
+end
+
+local TestParts = {}
+
+local function counts(set)
+  local n = {}
+  for _, label in ipairs(set.y) do n[label] = (n[label] or 0) + 1 end
+  return n
+end
+
+function TestParts.testStratified()
+  local a, b = ramps(60):split(0.75, {by = "stratified", seed = 1})
+  lu.assertEquals({counts(a), counts(b)}, {{up = 30, down = 15}, {up = 10, down = 5}})
+  lu.assertEquals(#ramps(60):split(0.75, {by = "random", seed = 1}), 45)
+end
+
+function TestParts.testStratifiedFolds()
+  local total = 0
+  for _, train, validation in ramps(60):folds(4, {seed = 2}) do
+    lu.assertEquals(#train + #validation, 60)
+    lu.assertEquals(counts(validation), {up = 10, down = 5})
+    total = total + #validation
+  end
+  lu.assertEquals(total, 60)
+  for fold, train in lstm.sequences{x = {{1}, {2}, {3}, {4}, {5}, {6}}}:folds(2, {by = "expanding"}) do
+    lu.assertEquals(#train, 2 * fold)
+  end
+end
+
+function TestParts.testBatches()
+  local set = lstm.sequences{x = {{1, 2}, {3}, {4, 5, 6}}, y = {"b", "a", "b"}}
+  local all = {}
+  for x, y, extra in set:batches{batch = 2} do all[#all + 1] = {x:totable(), y:totable(), extra.lengths:totable()} end
+  lu.assertEquals(all, {
+    {{{{1}, {3}}, {{2}, {0}}}, {1, 0}, {2, 1}}, {{{{4}}, {{5}}, {{6}}}, {1}, {3}},
+  })
+  for x, y in lstm.sequences{x = {{1, 2}, {3}}, y = {{5, 6}, {7}}}:batches() do
+    lu.assertEquals({x:totable(), y:totable()}, {{{{1}, {3}}, {{2}, {0}}}, {{{5}, {7}}, {{6}, {0}}}})
+  end
+  for x, y in lstm.sequences{x = {lstm.vocab "ab":encode "ab"}, y = {0.5}}:batches() do
+    lu.assertEquals({x:kind(), x:totable(), y:totable()}, {"int32", {{0}, {1}}, {{0.5}}})
+  end
+end
+
+-- A loop of one's own over batches does what fit does.
+function TestParts.testTrainsByHand()
+  local set, m = ramps(60), lstm.model{input = 1, hidden = 6, output = ramps(6).labels, seed = 1}
+  local trainer = m:trainer{batch = 8, seq = 8, lr = 0.02}
+  local before = m:evaluate(set).loss
+  for epoch = 1, 15 do
+    for x, y, extra in set:batches{batch = 8, shuffle = true, seed = epoch} do trainer:train(x, y, extra) end
+  end
+  lu.assertTrue(m:evaluate(set).loss < before / 2)
+end
+
+local TestWrongUses = {}
+
+local function raises(sentence, ...)
+  local ok, why = pcall(...)
+  lu.assertFalse(ok)
+  lu.assertEquals((why:gsub("^[^\n]-:%d+: ", "")), sentence)
+end
+
+function TestWrongUses.testSequences()
+  local set = lstm.sequences{x = {{1}, {2}}, y = {"a", "b"}}
+  raises('sequences: unknown option "lengths" (there are labels, x and y)', lstm.sequences,
+    {x = {{1}}, lengths = {1}})
+  raises("sequences: x has 2 sequences, y has targets for 1", lstm.sequences, {x = {{1}, {2}}, y = {1}})
+  raises("sequences: sequence 1 must be an array, a table of numbers, tokens or a string, got 5", lstm.sequences,
+    {x = {5}})
+  raises("sequences: sequence 2 is empty", lstm.sequences, {x = {{1}, lstm.zeros(0)}})
+  raises('sequences: target 1: unknown label "upp", did you mean "up"? (there are up and down)', lstm.sequences,
+    {x = {{1}}, y = {"upp"}, labels = {"up", "down"}})
+  raises("sequences: labels must be different strings, number 2 is \"a\" (a string)", lstm.sequences,
+    {x = {{1}}, labels = {"a", "a"}})
+  raises("add: the other sequences have targets, this one has none", set.add, set, {1})
+  raises("add: sequence 3 is empty", set.add, set, lstm.zeros(0), "a")
+  local bare = lstm.sequences{x = {{1}}}
+  raises("add: the other sequences have no targets, this one has one", bare.add, bare, {1}, "a")
+  bare:add{2}
+  raises('split: by = "stratified" needs labels, these sequences have none', bare.split, bare, 0.5, {by = "stratified"})
+  raises('split: option "by" must be one of "time", "random" and "stratified", got "label" (a string)', set.split, set,
+    0.5, {by = "label"})
+  raises("slice: sequences 2 to 3 of 2", set.slice, set, 2, 3)
+  raises("pick: number 1 must be a whole number, got \"a\" (a string)", set.pick, set, {"a"})
+  raises("folds: the number of folds must be a whole number from 2 to 2, got 3", set.folds, set, 3)
+  local text = lstm.sequences{x = {"abc"}}
+  raises("batches: sequence 1 is a string: encode it first", text.batches, text)
+  raises('sequences: there is no method "ad"; did you mean "add"?', function() return set:ad() end)
+end
+
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestMaking", TestMaking}, {"TestRunning", TestRunning}, {"TestFit", TestFit}, {"TestRefused", TestRefused},
+  {"TestLabels", TestLabels}, {"TestParts", TestParts}, {"TestWrongUses", TestWrongUses},
 }
 os.remove(path)
 os.exit(code, true)
