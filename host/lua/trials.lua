@@ -2,6 +2,7 @@
 
 local core = require "lstm.core"
 local methods = require "lstm.methods"
+local options = require "lstm.options"
 local space = require "lstm.space"
 
 local trials = {}
@@ -167,6 +168,8 @@ end
 
 --- Keeps a trial.
 function Trials:keep(trial)
+  options.argument(trial, "table", "keep: the trial")
+  options.argument(trial.number, "number", "keep: the number of the trial")
   self[#self + 1], self.seen[trial.number] = trial, true
   if trial.status == "ok" and (not self.best or better(self, trial, self.best)) then self.best = trial end
 end

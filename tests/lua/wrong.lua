@@ -29,6 +29,11 @@ local makers = {
   History = function() return lstm.history.new() end,
   Bar = function() return lstm.progress.new{verbose = 0} end,
   Rng = function() return lstm.rng(1) end,
+  Trials = function()
+    local windows = rows:windows{look_back = 1, target = "1"}
+    return assert(lstm.search{space = {lr = {0.1}}, data = windows, validation = windows, fit = {steps = 1},
+      model = {input = 2, hidden = 1, output = 1}, verbose = 0})
+  end,
   Confusion = function() return lstm.metrics.confusion({"a", "b"}, {"a", "a"}) end,
 }
 
