@@ -1,6 +1,6 @@
 # Kills training runs at random moments, resumes them, and compares the end with that of a run that was left alone:
 # weights, history but its seconds, samples, bit for bit. tests/lua/resume.lua is the short form.
-# usage: sh tests/learn/kill.sh [KILLS [SEED]]      (about 20 kills of each: a text run, one on shuffled windows, an encoder-decoder)
+# usage: sh tests/learn/kill.sh [KILLS [SEED]]      (20 kills of each: a text run, one on shuffled windows, an encoder-decoder)
 kills=${1:-20} seed=${2:-$$}
 lstm=${LSTM:-./lstm}
 folder=$(mktemp -d) || exit 1
@@ -28,7 +28,7 @@ for kind in text windows pair; do
   while [ $done -lt "$kills" ]; do
     "$lstm" tests/learn/resumed.lua $kind "$folder/$kind.killed" $steps 2>"$folder/err" &
     pid=$!
-    sleep "$(moment $((whole * 3 / 2 / kills)))"
+    sleep "$(moment $((whole / kills + 20)))"
     kill -KILL $pid 2>/dev/null
     wait $pid 2>/dev/null
     [ -f "$folder/$kind.killed/result" ] && break

@@ -52,6 +52,27 @@ assert(model:save(path))
 assert(assert(lstm.load(path)):predict(x) == model:predict(x))
 os.remove(path)
 assert(select(3, lstm.load "/nonexistent") == "io")
+
+local views = lstm.table(lstm.array(list), {"a", "b"}):windows{look_back = 3, target = "a"}
+local learner = lstm.model{input = 2, hidden = 4, output = 1, seed = 1}
+local record = assert(learner:fit(views, {
+  validation = views, metrics = {"rmse", "esr"}, epochs = 3, batch = 4, accumulate = 2, plateau = true, csv = path,
+  checkpoint = path .. ".run", verbose = 0,
+}))
+assert(lstm.readfile(path) == record:csv() and record[3].rmse > 0)
+assert(learner:fit(views, {epochs = 4, batch = 4, accumulate = 2, plateau = true, resume = path .. ".run",
+  validation = views, verbose = 0}))
+os.remove(path .. ".run")
+assert(model:confusion{x = x, y = y}:accuracy() > 0.9)
+os.remove(path)
+local found = assert(lstm.search{
+  space = {lr = lstm.range(1e-3, 1e-1, {log = true}), hidden = {2, 3}}, kind = "random", trials = 3, data = views,
+  folds = 2, model = {input = 2, output = 1}, fit = {epochs = 1}, file = path, verbose = 0, seed = 1,
+})
+assert(#found == 3 and found.best == found[1] and tostring(found):find "val_loss")
+os.remove(path)
+
 model:close()
 assert(not pcall(state.step, state, 1, 0))
+
 print "ok the module works in LuaJIT (Lua 5.1)"
