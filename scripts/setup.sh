@@ -35,6 +35,9 @@ has_luaunit() { # where Lua 5.4 looks for modules
   done
   return 1
 }
+has_edit() { # for the prompt: keys, history; optional
+  [ "$(uname -s)" = Darwin ] || pkg-config --exists libedit 2>/dev/null
+}
 has_clang() { # with its run-time libraries: the fuzzer needs them
   have clang && have clang++ &&
     echo 'int LLVMFuzzerTestOneInput(const unsigned char*d,unsigned long n){return d&&n>9;}' |
@@ -73,6 +76,9 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
     apt-get:lua) echo liblua5.4-dev ;;
     apt-get:cmocka) echo libcmocka-dev ;;
     apt-get:luaunit) echo lua-unit ;;
+    apt-get:edit | apk:edit) echo libedit-dev ;;
+    dnf:edit) echo libedit-devel ;;
+    *:edit) echo libedit ;;
     apt-get:clang) echo clang "$(apt_runtime)" ;;
     apt-get:gxx) echo g++ ;;
     apt-get:clang_tidy) echo clang-tidy ;;
@@ -167,7 +173,7 @@ missing() {
   for t in "$@"; do "has_$t" || printf '%s ' "$t"; done
 }
 
-things="libc pkgconfig lua cmocka luaunit"
+things="libc pkgconfig lua cmocka luaunit edit"
 [ "${1:-}" = "--dev" ] && things="$things gxx clang clang_tidy cppcheck luacheck valgrind qemu
   gcc_aarch64 gcc_riscv64 gcc_s390x gcc_i386 mingw wine wasi node luarocks mandoc groff
   lua_interpreter chromium"

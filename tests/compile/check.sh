@@ -111,8 +111,15 @@ task "macros" "sh tests/compile/macros.sh gcc"
 # --- linters --------------------------------------------------------------------------------------------------------
 
 tests_c=$(echo $(ls tests/*/*.c | grep -v -e '^tests/compile/' -e '^tests/bench/vs_onednn'))
-for c in gcc clang; do
-  have $c && task "bench.c, $c" "$c -std=c99 -O2 $flags -fsyntax-only tests/bench/bench.c"
+edit= cmocka=$(pkg-config --cflags cmocka 2>/dev/null)
+pkg-config --exists libedit 2>/dev/null && edit="$(pkg-config --cflags libedit) -DLSTM_LIBEDIT"
+for c in gcc clang; do # the host as it is built, and without libedit; the tests
+  have $c || continue
+  warn="$c -std=c99 $flags -Ihost -Itests $LUA_CFLAGS"
+  task "the host, $c" "for f in host/*.c; do
+    [ \$f = host/lstm_impl.c ] || $warn $edit -O2 -c -o $dir/host-$c.o \$f || exit 1; done
+    $warn -fsyntax-only host/repl.c"
+  task "tests, $c" "for f in $tests_c; do $warn $cmocka -fsyntax-only \$f || exit 1; done"
 done
 if echo '#include <oneapi/dnnl/dnnl.h>' | gcc -fsyntax-only -x c - 2>/dev/null; then
   task "vs_onednn.c" "gcc -std=c99 -O2 $flags -fsyntax-only tests/bench/vs_onednn.c"
