@@ -187,7 +187,7 @@ local function print_test(model, history, train, test)
   local labels = model.labels
   local result = model:evaluate(test)
   program:draw{title = ("%d test sentences"):format(#test), model = model, history = history,
-    confusion = model:confusion(test), text = test.x[1]}
+    confusion = model:confusion(test), data = test}
   program:say("naive Bayes, which counts words and forgets their order: %.1f %% of the test sentences right",
     100 * naive_bayes(model.vocab, labels, train, test))
   print(("test accuracy %.1f %% loss %.4f nats"):format(100 * result.accuracy, result.loss))

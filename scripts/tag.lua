@@ -204,7 +204,7 @@ local function print_test(model, history, train, test)
   local set = set_of(test)
   local share = model:evaluate(set).accuracy
   program:draw{title = ("%d test sentences: tags of words"):format(#set), model = model, history = history,
-    confusion = model:confusion(set), text = table.concat(set.x, "\n", 1, math.min(#set, 50))}
+    confusion = model:confusion(set), data = set}
   print(("test accuracy %.1f %% most frequent tag %.1f %%"):format(100 * share, 100 * most_frequent(train, test)))
 end
 

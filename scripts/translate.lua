@@ -51,14 +51,14 @@ local opt, given = lstm.args(programs.with({
     help = "go on exactly where a checkpoint stopped, with the options it was made with; the run goes on being saved" ..
       " there unless --checkpoint names another path"},
   {"--loss-plot", type = "string", value = "FILE", alias = "--plot", help = "draw the loss here, as in loss.svg"},
-}, "patience", "seed", "verbose"))
+}, "patience", "seed", "report", "verbose"))
 
 -- What shapes the networks and the run: kept in the decoder's file, so that --resume needs none of it again.
 local kept = {"epochs", "embedding", "hidden", "dropout", "least", "lr", "batch", "clip", "patience", "seed", "pairs",
   "symbols", "dates"}
 
 -- What a resumed run is to be told again.
-local unkept = {"sentences", "beam", "out", "loss_plot", "verbose"}
+local unkept = {"sentences", "beam", "out", "loss_plot", "report", "verbose"}
 
 local stop = lstm.args.stop
 
@@ -246,20 +246,31 @@ end
 -- What a symbol of a translation is called.
 local function unit() return opt.symbols == "words" and not opt.dates and "word" or "character" end
 
+-- What the network makes of a few sentences, for the report.
+local function look(translator, set)
+  local lines = {}
+  for i = 1, math.min(5, #set) do lines[i] = set.x[i] .. "\n  " .. translator:translate(set.x[i]) end
+  return table.concat(lines, "\n")
+end
+
 local function learn(translator, train, validation)
   translator.decoder.meta.translate = lstm.args.keep(opt, kept)
   program:say("%d pairs to learn from, %d to measure on; %d %s and %d %ss; %d parameters", #train, #validation,
     #translator.encoder.vocab, opt.symbols, #translator.decoder.vocab, unit(), translator:parameters())
   program:warn_unsaved()
-  program:fit(translator, train, {
+  local samples = {}
+  local history = program:fit(translator, train, {
     validation = validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip, seed = opt.seed,
     patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume, verbose = opt.verbose,
     on_epoch = function(row)
       io.write(("epoch %d: loss %.4f, validation %.4f nats/%s, %.1f %% of %ss right\n"):format(row.epoch, row.loss,
         row.val_loss, unit(), 100 * row.accuracy, unit()))
       io.flush()
+      if opt.report then samples[#samples + 1] = {step = row.step, text = look(translator, validation)} end
     end,
   }, {y = "nats per " .. unit()})
+  program:draw{title = opt.dates and "Dates" or opt.file:match("[^/\\]+$"), model = translator, history = history,
+    samples = samples}
 end
 
 -- Test sentences from all over the set, with the translation that is in the file and the network's own.
@@ -338,7 +349,7 @@ elseif opt.resume then
 end
 if not opt.file and not opt.dates then stop("FILE is missing", 2) end
 if given.pairs and not opt.dates then stop("--pairs has no effect with FILE, which has its own", 2) end
-if not opt.load then program:check_writable{"out", "checkpoint", "loss_plot"} end
+if not opt.load then program:check_writable{"out", "checkpoint", "loss_plot", "report"} end
 local train, validation, test
 if opt.dates then train, validation, test = make_dates() else train, validation, test = read_pairs(opt.file) end
 if opt.resume then program:check_epochs(translator.decoder, #train) end

@@ -71,13 +71,14 @@ end
 local dates = "scripts/translate.lua --pairs 400 --embedding 8 --hidden 24 --lr 0.02 --verbose 0 --sentences 2 "
 
 function TestTranslate.testDates()
-  local out, svg = path(), path(".svg")
+  local out, svg, html = path(), path(".svg"), path(".html")
   for _, suffix in ipairs{".encoder", ".decoder"} do programs.remove_later(out .. suffix) end
-  local said, err, code = run(dates .. "--epochs 2 --out " .. out .. " --plot " .. svg)
+  local said, err, code = run(dates .. "--epochs 2 --out " .. out .. " --plot " .. svg .. " --report " .. html)
   lu.assertEquals({err, code}, {"", 0})
   lu.assertStrMatches(said, "epoch 1: .* nats/character, .*\n  given:   [12]%d%d%d%-%d%d%-%d%d\n.*" ..
     "\ntest accuracy %d+%.%d %%\n")
   lu.assertStrContains(assert(lstm.readfile(svg)), "</svg>")
+  lu.assertTrue(assert(lstm.readfile(html)):find("encoder:", 1, true) ~= nil)
   lu.assertEquals((run(dates .. "--epochs 2")), said)
   local load = "scripts/translate.lua --load " .. out
   lu.assertEquals(run(load .. " --sentences 2 --verbose 0"), said:match("\n(\n.*)"))
