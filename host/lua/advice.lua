@@ -2,7 +2,7 @@
 --
 -- Every judgement compares means over parts of a curve, as single looks are noisy. All changes are relative.
 
-local FEWEST = 4                                     -- looks that make a curve
+local FEWEST, SETTLED = 3, 4                         -- looks that make a curve, and one that no longer moves
 local WORSE, FLAT, EQUAL, MUCH = 0.02, 0.005, 0.05, 0.7
 
 local function finite(x) return x ~= nil and x == x and math.abs(x) < math.huge end
@@ -113,7 +113,7 @@ local function of_validation(record, loss, val)
     return "validation got worse while training went on (overfitting): more data, dropout, or a smaller model may help"
   end
   if falls(val) then return "validation was still improving at the end: train longer" end
-  if above(mean(val, math.ceil(n / 2), n), val[best]) > worse then return nil end
+  if n < SETTLED or above(mean(val, math.ceil(n / 2), n), val[best]) > worse then return nil end
   return settled(loss, val, record[best].step or best)
 end
 
@@ -122,7 +122,7 @@ local function of_training(loss)
     return "the training loss was still falling: train longer (validation data would tell how long)"
   end
   local best = lowest(loss)
-  if best <= #loss / 2 then return nil end
+  if #loss < SETTLED or best <= #loss / 2 then return nil end
   return "the training loss falls no more (a plateau): plateau = true reduces lr, or a larger model may do better"
 end
 

@@ -270,6 +270,16 @@ function TestOptions.testErrorsInCallbacksPass()
   lu.assertFalse(core.hold(false))                                -- and Ctrl-C works again
 end
 
+-- What was measured before on_epoch failed is kept.
+function TestOptions.testErrorsInOnEpochLeaveTheCheckpoint()
+  os.remove(path)
+  fails("boom", text_model().fit, text_model(), train, quiet{steps = 100, checkpoint = path, on_epoch = function(row)
+    if row.step == 40 then error "boom" end
+  end})
+  lu.assertEquals(assert(lstm.load(path)).core:meta()["fit.position"], "40")
+  assert(text_model():fit(train, quiet{steps = 60, resume = path}))
+end
+
 function TestOptions.testCoroutines()
   local m, steps = text_model(), 0
   local run = coroutine.wrap(function()

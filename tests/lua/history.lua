@@ -149,7 +149,7 @@ function TestAdvice.testUnderfitting()
 end
 
 function TestAdvice.testStillImproving()
-  for _, n in ipairs{4, 9, 50} do
+  for _, n in ipairs{3, 4, 9, 50} do
     advises("validation was still improving", curve(n, falling(1.5), falling(1.2, 0.2)))
     advises("the training loss was still falling", curve(n, falling(1.5)))
   end
@@ -201,7 +201,8 @@ end
 -- No sentence is better than a wrong one.
 function TestAdvice.testSaysNothing()
   advises(nil, history.new())
-  advises(nil, curve(3, falling(2), falling(2)))
+  advises(nil, curve(2, falling(2), falling(2)))
+  advises(nil, curve(3, falling(90), falling(90)))
   local h = curve(5, falling(2))
   h[6] = {step = 60, loss = 0.3, val_loss = 0.3}
   advises(nil, h)                                                 -- validation came later
