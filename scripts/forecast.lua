@@ -141,6 +141,14 @@ local function lengths_of(rows)
   return learned, known
 end
 
+-- Where --look-back was not given: less than usual where there are few rows.
+local function choose_look_back(rows)
+  local learned = lengths_of(rows)
+  if given.look_back or opt.resume or learned < 8 or learned >= 3 * opt.look_back then return end
+  opt.look_back = math.max(1, math.floor(learned / 4))
+  say("only %d rows to learn from: --look-back %d", learned, opt.look_back)
+end
+
 -- The option that leaves too few rows: the one that is furthest from what is usual.
 local function check_length(rows)
   local learned, known = lengths_of(rows)
@@ -450,6 +458,7 @@ if opt.load then load_and_exit() end
 local model = opt.resume and program:reopen("forecast", {"epochs", "patience"})
 local data = model and read_for(model) or read_data(names_of(opt.target), names_of(opt.columns))
 if not model then check_binary(data) end
+choose_look_back(data.rows)
 check_length(data.rows)
 model = model or new_model(data)
 local history = learn(model, data)

@@ -265,7 +265,11 @@ local function show_pipeline(pipe)
 end
 
 local function shown(value)
-  if type(value) ~= "table" then return (tostring(value):gsub("\n", "\\n")) end
+  if type(value) == "number" then return ("%.6g"):format(value) end
+  if type(value) ~= "table" then
+    local text = tostring(value):gsub("\n", "\\n")
+    return (text:gsub("=(%-?%d+%.%d%d%d%d%d%d%d+)", function(n) return ("=%.6g"):format(tonumber(n)) end))
+  end
   if value.tometa then return tostring(value.kind or "table") end
   local words = {}
   for key, one in pairs(value) do words[#words + 1] = tostring(key) .. "=" .. shown(one) end
@@ -286,7 +290,17 @@ local function show_belongings(model)
   local names = {}
   for name in pairs(model.meta) do names[#names + 1] = name end
   table.sort(names)
-  for _, name in ipairs(names) do say("meta.%s: %s", name, shown(model.meta[name])) end
+  for _, name in ipairs(names) do                    -- in lines that fit a terminal
+    local line = ("meta.%s:"):format(name)
+    for word in shown(model.meta[name]):gmatch("%S+") do
+      if #line + #word > 98 then
+        say("%s", line)
+        line = "   "
+      end
+      line = line .. " " .. word
+    end
+    say("%s", line)
+  end
 end
 
 -- The run of a checkpoint. Returns its history.

@@ -192,6 +192,25 @@ function TestForecast.testRealFiles()
   lu.assertStrContains(err, "40 rows of Close")
 end
 
+function TestForecast.testFewRows()
+  local out, err = run("scripts/forecast.lua " .. table_of("day,sales", 12, function(i) return i, i * 3 % 17 end) ..
+    " --hidden 2 --epochs 1")
+  lu.assertStrContains(err, "only 9 rows to learn from: --look-back 2\n")
+  lu.assertStrContains(out, "next value of sales: ")
+end
+
+function TestForecast.testDates()
+  -- the newest first, days before months, semicolons, decimal commas
+  local file = table_of("Datum;Wert", 60, function(i)
+    return ("%02d.%02d.2024"):format(30 - (i - 1) % 30, i <= 30 and 6 or 4), ("%d,5"):format(i % 7)
+  end, ";")
+  local svg = path(".svg")
+  local out, err = run("scripts/forecast.lua " .. file .. " --hidden 2 --epochs 1 --next 2 --plot " .. svg)
+  lu.assertStrContains(err, ('the newest row of %s comes first (column "Datum"): read from its end'):format(file))
+  lu.assertStrMatches(out, "next 2 rows of Wert:\n  2024%-07%-01  %S+\n  2024%-07%-02  %S+\n.*")
+  lu.assertStrContains(assert(lstm.readfile(svg)), "2024")
+end
+
 function TestForecast.testHelp()
   programs.check_help("scripts/forecast.lua", {"target", "columns", "binary", "missing", "look-back", "ahead", "steps",
     "next", "hidden", "layers", "dropout", "scale", "epochs", "batch", "lr", "clip", "test", "val", "tutorial", "plot",
