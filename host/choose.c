@@ -7,7 +7,7 @@
 /* --- a heap of places --------------------------------------------------------------------------------------------- */
 
 /* Whether place a comes before place b: the larger value, of equal ones the first. */
-static int before(const float *p, int a, int b) { return p[a] > p[b] || (p[a] >= p[b] && a < b); }
+static int before(const float *p, int a, int b) { return p[a] > p[b] || (a < b && p[a] >= p[b]); }
 
 static void sift(int *heap, int n, int at, const float *p) {
   int child, keep = heap[at];

@@ -37,7 +37,7 @@ end
 --- One sequence: as an array, tokens or a string. Raises for what is none.
 function sequences.of(value, where)
   if type(value) == "table" and not is_tokens(value) and not sequences.is_list(value) then value = core.array(value) end
-  if type(value) ~= "userdata" and type(value) ~= "string" and not is_tokens(value) then
+  if not core.is_array(value) and type(value) ~= "string" and not is_tokens(value) then
     core.raise(where .. ": one sequence expected, got " .. options.show(value))
   end
   if value == "" or type(value) == "userdata" and #value == 0 then core.raise(where .. ": the sequence is empty") end

@@ -72,6 +72,13 @@ function TestRows.testSeveralTargetsAndSteps()
   lu.assertAlmostEquals(guess[4][6], inside[4][6] * scaler.factor.temp + scaler.offset.temp, 1e-3)
 end
 
+function TestRows.testTextsAreEncoded()
+  local vocab = lstm.vocab "abc"
+  local m = lstm.model{input = vocab, hidden = 3, output = vocab, seed = 1}
+  lu.assertEquals(m:evaluate "abca", m:evaluate(vocab:encode "abca"))
+  lu.assertEquals(m:predict "abca", m:predict(vocab:encode "abca"))
+end
+
 -- Errors in the target's own unit; the loss as in training.
 function TestRows.testEvaluate()
   local rows = series(40)
