@@ -542,9 +542,10 @@ function Model:trace(data, opts)
 end
 
 --- The mean loss on data with targets, and more: {loss =, count =, accuracy = (of classes), ...}. Does not train.
--- A text (a string, or tokens) is read as one stream from rest. opts: batch (default 256), loss (default the model's), metrics (a
--- list of "perplexity", "rmse", "mae", "f1", "esr": see evaluate.lua). Of a raw table of rows with one target rmse and
--- mae are in its own unit; the loss is that of the scaled values.
+-- A text (a string, or tokens) is read as one stream from rest. Of a raw table of rows with one target rmse and mae are
+-- in its own unit; the loss is that of the scaled values.
+-- opts: batch (default 256), loss (default the model's), metrics (a list of "perplexity", "rmse", "mae", "f1", "esr":
+-- see evaluate.lua).
 function Model:evaluate(data, opts)
   local raw
   data, raw = input_of(self, data, "evaluate")
