@@ -238,7 +238,8 @@ static int parse_date(const char *p, const char *end, const char *order, date *o
   } else {
     known = digits <= 2 ? read_day_first(&p, end, first, order, out) : 0;
   }
-  if (!known || out->month < 1 || out->month > 12 || out->day < 1 || out->day > days_in(out->year, out->month)) return 0;
+  if (!known || out->month < 1 || out->month > 12) return 0;
+  if (out->day < 1 || out->day > days_in(out->year, out->month)) return 0;
   return read_time(p, end, out) ? known : 0;
 }
 
@@ -447,16 +448,15 @@ static char detect_point(lua_State *L, reader *r) {
   for (rows = 0; rows < 100 && next_record(L, r) == RECORD; rows++) {
     for (k = 0; k < r->count; k++) {
       const span *s = fields_of(r) + k;
-      int point = host_parse_number(s->from, s->to, '.', &value), comma = host_parse_number(s->from, s->to, ',', &value);
-      balance += comma - point;
+      balance += host_parse_number(s->from, s->to, ',', &value) - host_parse_number(s->from, s->to, '.', &value);
     }
   }
   begin(L, r);
   return balance > 0 ? ',' : '.';
 }
 
-/* reader:first(separator or nil, point or nil) -> the fields of the first record, trimmed, and how many of them are numbers;
-   false where there is none; or nil, line, message. */
+/* reader:first(separator or nil, point or nil) -> the fields of the first record, trimmed, and how many of them are
+   numbers; false where there is none; or nil, line, message. */
 static int reader_first(lua_State *L) {
   reader *r = check_reader(L);
   const char *separator = lua_tostring(L, 2);
@@ -500,8 +500,8 @@ static int is_missing(const char *p, const char *end) {
   return 0;
 }
 
-/* reader:numeric(width, header) -> a list of whether the first cell of a column that has a value is a number (nil: there
-   is none); or nil, line, message. */
+/* reader:numeric(width, header) -> a list of whether the first cell of a column that has a value is a number (nil:
+   there is none); or nil, line, message. */
 static int reader_numeric(lua_State *L) {
   reader *r = check_reader(L);
   int width = host_checkint(L, 2, 1, INT_MAX, "csv"), open = width, k;
@@ -627,8 +627,8 @@ static int bad_width(lua_State *L, const job *j) {
 static int missing_cell(lua_State *L, const job *j, const column *c) {
   lua_pushnil(L);
   lua_pushinteger(L, j->r->line);
-  lua_pushfstring(L, "column \"%s\": the value is missing (missing = \"interpolate\", \"fill\" or \"drop\" accepts that)",
-                  c->name);
+  lua_pushfstring(L, "column \"%s\": the value is missing (missing = %s accepts that)", c->name,
+                  "\"interpolate\", \"fill\" or \"drop\"");
   return 3;
 }
 

@@ -105,7 +105,7 @@ host_array *host_newarray(lua_State *L, host_kind kind, int dims, const int *sha
 host_array *host_pushview(lua_State *L, int arg, int dims, const int *shape, size_t first);
 size_t host_bytes(const host_array *a);    /* of all elements */
 size_t host_itemsize(const host_array *a); /* bytes of an element */
-/* An empty block, pushed; and an array [n] of the first bytes of the block on the top of the stack, which is replaced. */
+/* An empty block, pushed; and an array [n] of the first bytes of the block on the top of the stack, in its place. */
 host_block *host_newblock(lua_State *L);
 host_array *host_arrayof(lua_State *L, host_kind kind, int n);
 host_array *host_toarray(lua_State *L, int arg); /* NULL if it is none */
@@ -141,8 +141,8 @@ typedef struct host_source {
   int done;      /* nothing comes after `end` */
 } host_source;
 
-/* Opens the path at `arg`, or the string at `arg` + 1 where that is nil; the userdata on the top of the stack, with room
-   for a user value, keeps the string. Returns 1, or 0 with nil, message, status pushed. */
+/* Opens the path at `arg`, or the string at `arg` + 1 where that is nil; the userdata on the top of the stack, with
+   room for a user value, keeps the string. Returns 1, or 0 with nil, message, status pushed. */
 int host_open_source(lua_State *L, host_source *source, int arg, const char *what);
 void host_rewind(lua_State *L, host_source *source);
 void host_more(lua_State *L, host_source *source); /* keeps [at, end), and reads more behind it */

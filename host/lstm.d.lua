@@ -151,8 +151,8 @@ function Tokens:split(...) end
 ---@param to? integer default: the last one
 ---@return lstm.Tokens
 function Tokens:slice(from, to) end
----for x, y, extra in tokens:batches{batch = 32, seq = 64} do: the text as streams side by side, int32 [seq][batch], y one
----token later; extra: {reset = true} for the first. Raises for too few tokens.
+---for x, y, extra in tokens:batches{batch = 32, seq = 64} do: the text as streams side by side, int32 [seq][batch], y
+---one token later; extra: {reset = true} for the first. Raises for too few tokens.
 ---@param options? {batch: integer, seq: integer}
 ---@return fun(): lstm.Array?, lstm.Array, table
 function Tokens:batches(options) end
@@ -352,8 +352,8 @@ function Scaler:tometa() end
 
 ---The vocabulary of a text: lstm.vocab(text, kind): its distinct bytes ("bytes", the default), code points ("utf8") or
 ---words ("words": with "\n" for the end of a line). least: symbols that occur less often are left out. unknown: what
----stands for all others, and for what is no UTF-8: "error" (default for bytes and utf8), "skip", or a symbol (default for
----words: "<unknown>"). Raises for an empty text, and for "utf8" where the text is none, with the place.
+---stands for all others, and for what is no UTF-8: "error" (default for bytes and utf8), "skip", or a symbol (default
+---for words: "<unknown>"). Raises for an empty text, and for "utf8" where the text is none, with the place.
 ---@class lstm.vocabs
 ---@overload fun(text: string, kind?: "bytes"|"utf8"|"words", options?: {least: integer, unknown: string}): lstm.Vocab
 lstm.vocab = {}
@@ -384,9 +384,9 @@ function lstm.vocab.is(value) end
 ---@field missing? "error"|"interpolate"|"drop"|"fill" for an empty cell, NA, NaN, null, none or ? (default "error")
 ---@field fill? number with missing = "fill" (default 0)
 ---@field text? string[] columns that are kept as text, for rows:text(name, i)
----@field dates? table<string, string|string[]> {Date = part}: "days" since 1970-01-01, "year", "month", "day", "weekday" (1
----is Monday), "yearday", "hour", "seconds" of the day; a list makes columns "Date.month", ...; "days dmy" or "days mdy"
----tells what 3/4/2020 is
+---@field dates? table<string, string|string[]> {Date = part}: "days" since 1970-01-01, "year", "month", "day", "weekday"
+---(1 is Monday), "yearday", "hour", "seconds" of the day; a list makes columns "Date.month", ...; "days dmy" or "days
+---mdy" tells what 3/4/2020 is
 ---@field separator? ","|";"|"\t"|"|" default: the one that the first line uses most
 ---@field decimal? "."|"," the sign in numbers (default: what the first rows use; "." where commas separate)
 ---@field header? boolean default: false only where the first line is all numbers; columns are then "1", "2", ...
@@ -504,8 +504,8 @@ function Sequences:folds(k, options) end
 ---@param numbers integer[]|lstm.Array from 1
 ---@return lstm.Sequences
 function Sequences:pick(numbers) end
----for x, y, extra in set:batches{batch = 32, shuffle = true} do: x [T][B][W] or ids [T][B], padded with zeros; y: numbers
----of labels (from 0) [B], or [B][k], or as x where each step has a target; extra: {lengths = int32 [B]}.
+---for x, y, extra in set:batches{batch = 32, shuffle = true} do: x [T][B][W] or ids [T][B], padded with zeros; y:
+---numbers of labels (from 0) [B], or [B][k], or as x where each step has a target; extra: {lengths = int32 [B]}.
 ---@param options? lstm.BatchesOptions
 ---@return fun(): lstm.Array?, lstm.Array?, table
 function Sequences:batches(options) end

@@ -328,7 +328,9 @@ void host_append(lua_State *L, host_block *block, const void *bytes, size_t size
 
 void host_trim(host_block *block) {
   size_t size = block->used ? block->used : 4;
-  char *bytes = size < block->room ? (char *)block->memory.alloc(block->memory.user, block->bytes, block->room, size) : NULL;
+  char *bytes;
+  if (size >= block->room) return;
+  bytes = (char *)block->memory.alloc(block->memory.user, block->bytes, block->room, size);
   if (!bytes) return;
   block->bytes = bytes;
   block->room = size;

@@ -290,8 +290,8 @@ static int dictionary_count(lua_State *L) {
   return 1;
 }
 
-/* dictionary:symbols(least, most) -> a list of those that were counted so often, in no order, and how many there are: not
-   more than `most` are listed. */
+/* dictionary:symbols(least, most) -> a list of those that were counted so often, in no order, and how many there are:
+   not more than `most` are listed. */
 static int dictionary_symbols(lua_State *L) {
   const dictionary *d = check(L);
   size_t least = (size_t)host_checkint(L, 2, 1, INT_MAX, "vocab: least"), count = d->table.used / sizeof(slot), k;
@@ -320,8 +320,8 @@ static int32_t id_of(const dictionary *d, const char *p, size_t n) {
   return s->size ? s->id : d->unknown;
 }
 
-/* dictionary:encode(path or nil, text or nil, small) -> array [n] of ids, uint8 where small, else int32; or nil, message,
-   status; or what push_place gives for a symbol that is not there. */
+/* dictionary:encode(path or nil, text or nil, small) -> array [n] of ids, uint8 where small, else int32; or nil,
+   message, status; or what push_place gives for a symbol that is not there. */
 static int dictionary_encode(lua_State *L) {
   const dictionary *d = check(L);
   int small;

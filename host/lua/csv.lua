@@ -110,7 +110,7 @@ local function read(reader, opts, name)
   for k = 1, width do columns[k] = list[k].name end
   local rows = windows.table(data, columns)
   rows.header = header
-  if next(stores) then rows.stored, rows.origin = stores, core.range(1, #rows) end
+  if next(stores) then rows.stored, rows.origin = stores, core.range(1, #data) end
   return rows
 end
 

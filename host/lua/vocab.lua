@@ -292,7 +292,7 @@ function Tokens:__len() return #self.ids end
 
 --- Tokens from..to as a view (1-based, both included; negative counts from the end). Raises where there are none.
 function Tokens:slice(from, to)
-  from, to = cuts.range("tokens", #self, from, to)
+  from, to = cuts.range("tokens", #self.ids, from, to)
   return setmetatable({kind = "tokens", ids = self.ids:slice(from, to), vocab = self.vocab}, Tokens)
 end
 
@@ -300,7 +300,7 @@ end
 -- The parts are views. Raises for fractions that do not leave something for every part.
 function Tokens:split(...)
   local parts = {}
-  local ends = cuts.ends("tokens", #self, {...})
+  local ends = cuts.ends("tokens", #self.ids, {...})
   for i, to in ipairs(ends) do parts[i] = self:slice((ends[i - 1] or 0) + 1, to) end
   return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
 end
@@ -312,11 +312,11 @@ function Tokens:batches(opts)
   opts = options.check(opts, {batch = {type = "integer", min = 1, default = 32},
     seq = {type = "integer", min = 1, default = 64}}, "batches")
   local lanes, seq = opts.batch, opts.seq
-  local length = math.floor(#self / lanes)
+  local length = math.floor(#self.ids / lanes)
   local count, k = math.floor((length - 1) / seq), -1
   if count < 1 then
     core.raise(("batches: %d tokens are too few for batch = %d streams of seq = %d: at least %d are needed"):format(
-      #self, lanes, seq, lanes * (seq + 1)))
+      #self.ids, lanes, seq, lanes * (seq + 1)))
   end
   return function()
     k = k + 1
