@@ -110,6 +110,19 @@ lstm sample poems.safetensors --prime "The " --temperature 0.7
   end,
 }
 
+own.help = {
+  usage = "help [COMMAND]",
+  about = "This text, or that of lstm COMMAND --help.",
+  text = "",
+  run = function(words)
+    local name = words[1]
+    if not name then return io.write(commands.help()) end
+    local command, problem = commands.find(name)
+    if not command then stop("help: " .. (problem or name .. " is a script: lstm " .. name .. " --help")) end
+    return command{"--help"}
+  end,
+}
+
 --- The names of all commands, sorted.
 function commands.names()
   local names = {}
@@ -147,6 +160,8 @@ function commands.find(word)
     return nil, ("%s is not a Lua script; to learn it: lstm train %s"):format(word, word)
   elseif exists(word) and extension(word) == "safetensors" then
     return nil, ("%s is a model, not a Lua script; to see what is in it: lstm info %s"):format(word, word)
+  elseif not exists(word) and exists(word .. ".lua") then
+    return nil, ('there is no file "%s", did you mean %s.lua?'):format(word, word)
   elseif not exists(word) and word:find("^[%w_-]+$") then
     local names = commands.names()
     local near = options.nearest(word, names)
@@ -166,7 +181,10 @@ usage: lstm COMMAND [arguments]              one of the programs inside, see bel
 Commands (lstm COMMAND --help tells more):]=]}
   for _, name in ipairs(commands.names()) do
     local about = commands.about(name)
-    if #about > 100 then about = about:sub(1, 97):gsub("%s+%S*$", "") .. " ..." end
+    if #about > 104 then                                         -- goes on in a second line
+      local first = about:sub(1, 104):match("^(.*)%s")
+      about = first .. "\n" .. (" "):rep(16) .. about:sub(#first + 2)
+    end
     lines[#lines + 1] = ("  %-13s %s"):format(name, about)
   end
   lines[#lines + 1] = [[

@@ -120,6 +120,12 @@ function TestCommands.testEachHasHelp()
   end
 end
 
+function TestCommands.testHelpIsOne()
+  lu.assertEquals({run "help"}, {run "--help"})
+  lu.assertEquals({run "help forecast"}, {run "forecast --help"})
+  lu.assertEquals({run "help train"}, {run "train --help"})
+end
+
 function TestCommands.testOptionsComeFirst()
   local code, out = run "--threads 1 forecast --help"
   lu.assertEquals(code, 0)
@@ -184,6 +190,10 @@ function TestWrongUses.testCommandLine()
     {quoted(model), 2, ("lstm: %s is a model, not a Lua script; to see what is in it: lstm info %s"):format(model,
       model)},
     {"/tmp", 2, "lstm: /tmp is a folder, not a Lua script"},
+    {"help forcast", 2,
+      'lstm help: there is neither a command nor a file "forcast", did you mean "forecast"?'},
+    {"help tests/lua/cli.lua", 2, "lstm help: tests/lua/cli.lua is a script: lstm tests/lua/cli.lua --help"},
+    {"tests/lua/cli", 2, 'lstm: there is no file "tests/lua/cli", did you mean tests/lua/cli.lua?'},
     {"train", 2, "lstm train: FILE is missing"},
     {"train none.csv", 2, "lstm train: there is no file none.csv"},
     {"train --epochs 3", 2, "lstm train: FILE is missing"},
