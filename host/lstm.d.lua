@@ -621,7 +621,7 @@ function lstm.raw(path, options) end
 ---@field monitor? "val_loss"|"loss"|"norm"|lstm.Metric decides which weights are best (default "val_loss", or "loss")
 ---@field mode? "auto"|"min"|"max" the direction of the monitor, which is known: a wrong one is refused
 ---@field restore_best? boolean brings the best weights back at the end (default true)
----@field plateau? boolean|{factor: number, patience: integer, min_lr: number} reduces lr where the monitor does not improve
+---@field plateau? boolean|{factor: number, patience: integer, min_lr: number} lr falls where nothing improves
 ---@field accumulate? integer batches whose gradients make one step (default 1); steps, epochs and schedules count steps
 ---@field init? lstm.Model|lstm.Seq2seq|string a model or its file: the weights to begin with
 ---@field csv? string file for the history, a line more at each look

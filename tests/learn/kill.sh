@@ -1,6 +1,7 @@
 # Kills training runs at random moments, resumes them, and compares the end with that of a run that was left alone:
 # weights, history but its seconds, samples, bit for bit. tests/lua/resume.lua is the short form.
-# usage: sh tests/learn/kill.sh [KILLS [SEED]]      (20 kills of each: a text run, one on shuffled windows, an encoder-decoder)
+# Each of a text run, one on shuffled windows and an encoder-decoder is killed so often:
+# usage: sh tests/learn/kill.sh [KILLS (20) [SEED]]
 kills=${1:-20} seed=${2:-$$}
 lstm=${LSTM:-./lstm}
 folder=$(mktemp -d) || exit 1
