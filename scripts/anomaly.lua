@@ -187,14 +187,20 @@ local function row_name(data, i)
   return days and ("%d (%s)"):format(row, series.date(days[row], days[2] - days[1] < 1)) or ("%d"):format(row)
 end
 
--- The column that is furthest from its forecast: "temp 99.2 instead of 71.3".
-local function cause(data, result, i)
-  local worst, name, place = -1, nil, nil
+-- The number of the column that is furthest from its forecast.
+local function culprit(data, result, i)
+  local worst, place = -1, 1
   for j, column in ipairs(data.columns) do
     local off = math.abs(result.guess[i][j] - result.truth[i][j]) / result.scale[column]
-    if off > worst then worst, name, place = off, column, j end
+    if off > worst then worst, place = off, j end
   end
-  return ("%s %.5g instead of %.5g"):format(name, result.truth[i][place], result.guess[i][place])
+  return place
+end
+
+-- "temp 99.2 instead of 71.3"
+local function cause(data, result, i)
+  local j = culprit(data, result, i)
+  return ("%s %.5g instead of %.5g"):format(data.columns[j], result.truth[i][j], result.guess[i][j])
 end
 
 local function print_places(data, result)
@@ -258,13 +264,24 @@ end
 
 -- [The picture]
 
--- The first column and its forecast above, the score and its limit below.
+-- The column that is furthest off at the worst place; the first where none stands out.
+local function column_to_draw(data, result)
+  local worst
+  for _, place in ipairs(result.places) do
+    if not worst or place.score > worst.score then worst = place end
+  end
+  return worst and culprit(data, result, worst.worst) or 1
+end
+
+-- One column and its forecast above, the score and its limit below.
 local function draw(data, result)
   if not opt.plot then return end
   local lines, svg = require "lstm.lines", require "lstm.svg"
-  local places, values, guess, n = {}, data.rows:column(data.columns[1]), {}, #result.scores
+  local j = column_to_draw(data, result)
+  local name = data.columns[j]
+  local places, values, guess, n = {}, data.rows:column(name), {}, #result.scores
   for i = 1, #values do places[i] = data.days and data.days[i] or i end
-  for i = 1, #values do guess[i] = i > opt.look_back and result.guess[i - opt.look_back][1] or 0 / 0 end
+  for i = 1, #values do guess[i] = i > opt.look_back and result.guess[i - opt.look_back][j] or 0 / 0 end
   local scores, limit = {}, {}
   for i = 1, #values do
     scores[i] = i > opt.look_back and result.scores[i - opt.look_back] or 0 / 0
@@ -279,11 +296,11 @@ local function draw(data, result)
     {guess, x = places, name = "forecast"}}, "anomaly")
   local lower = lines.read({{scores, x = places, name = "score"},
     {limit, x = places, name = ("limit %.3g"):format(result.limit), style = "dash"}}, "anomaly")
-  local opts = {title = ("%s: %d place%s stand%s out in %d rows"):format(data.columns[1], #result.places,
+  local opts = {title = ("%s: %d place%s stand%s out in %d rows"):format(name, #result.places,
     #result.places == 1 and "" or "s", #result.places == 1 and "s" or "", n - result.first + 1),
     width = 860, height = 520, what = "anomalies", colors = 2}
   local range = {places[1], places[#places]}
-  local above = {x = "", y = data.columns[1], dates = data.days ~= nil, x_range = range}
+  local above = {x = "", y = name, dates = data.days ~= nil, x_range = range}
   local below = {x = data.days and "date" or "row", y = "score", dates = data.days ~= nil, marks = marks,
     x_range = range}
   local out = {svg.text(20, 33, "title ink", svg.fit(opts.title, opts.width - 40, 19))}
