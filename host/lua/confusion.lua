@@ -45,10 +45,11 @@ function Confusion:recall(label)
   return both / truth
 end
 
--- The mean over the classes that occur at all of 2 both / (truth + guessed).
-local function macro(n, of)
+--- F1 as the mean over those of classes first..last that occur at all. of(i): how often class i is the truth, the guess,
+-- and both.
+function confusion.macro(first, last, of)
   local sum, classes = 0, 0
-  for i = 1, n do
+  for i = first, last do
     local truth, guessed, both = of(i)
     if truth + guessed > 0 then sum, classes = sum + 2 * both / (truth + guessed), classes + 1 end
   end
@@ -57,7 +58,7 @@ end
 
 --- The harmonic mean of precision and recall: of one label, or the mean over the labels that occur ("macro").
 function Confusion:f1(label)
-  if label == nil then return (macro(#self.labels, function(i) return margins(self, i) end)) end
+  if label == nil then return confusion.macro(1, #self.labels, function(i) return margins(self, i) end) end
   local truth, guessed, both = margins(self, place_of(self.labels, label, "f1"))
   return 2 * both / (truth + guessed)
 end

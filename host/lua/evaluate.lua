@@ -123,12 +123,8 @@ end
 
 -- F1 of the positive side, or the mean over the classes that occur.
 local function f1_of(counts, sided)
-  local sum, classes = 0, 0
-  for i = sided and 2 or 1, select(2, counts:shape()) do
-    local truth, guessed, both = counts[1][i], counts[2][i], counts[3][i]
-    if truth + guessed > 0 then sum, classes = sum + 2 * both / (truth + guessed), classes + 1 end
-  end
-  return classes > 0 and sum / classes or 0 / 0
+  local function of(i) return counts[1][i], counts[2][i], counts[3][i] end
+  return confusion.macro(sided and 2 or 1, select(2, counts:shape()), of)
 end
 
 local figures = {
