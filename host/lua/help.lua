@@ -152,7 +152,8 @@ local function add_functions(lines, owner)
 end
 
 local function class_text(entry)
-  local lines = {(entry.class or entry.name) .. (#entry.text > 0 and ": " .. table.concat(entry.text, " ") or "")}
+  local title = (entry.name or ""):match("^lstm.*") or entry.class or entry.name
+  local lines = {title .. (#entry.text > 0 and ": " .. table.concat(entry.text, " ") or "")}
   lines[1] = wrap(lines[1], "  ", "")
   add_items(lines, entry.fields, "  ")
   if entry.name then add_functions(lines, entry.name) end

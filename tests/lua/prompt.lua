@@ -80,6 +80,7 @@ function TestHelp.testObjectsModulesOptions()
   lu.assertStrContains(help.text "look_back", "WindowsOptions.look_back: integer rows of input")
   lu.assertStrContains(help.text(), "\n  csv(path, options) ")
   lu.assertEquals(help.text(lstm), help.text())
+  lu.assertStrMatches(help.text(lstm.metrics), "lstm.metrics: .*\n  rmse%(truth, guess%) .*")
 end
 
 -- Each function of the module has its entry, found by its value where that is a function.
