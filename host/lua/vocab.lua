@@ -159,8 +159,9 @@ function Vocab:encode(text)
   return tokens_of(self, ids)
 end
 
--- "line 3, column 7 (byte 52)" in a file.
-local function place_in(path, place)
+-- "line 3, column 7 (byte 52)" in a file, or in its text.
+local function place_in(path, text, place)
+  if text then return utf.place(text, place) end
   local line, column = core.text_place(path, place)
   return ("line %s, column %s (byte %d)"):format(tostring(line), tostring(column), place)
 end
@@ -172,25 +173,33 @@ end
 function vocab.text(path, kind, opts)
   if type(path) ~= "string" then core.raise("text: the path must be a string, got " .. options.show(path)) end
   local function bad(message) return nil, path .. ": " .. message, "format" end
+  local source, text = path, nil
+  if core.exists(path) and not core.file_size(path) then         -- a pipe, which cannot be read twice
+    local message, status
+    text, message, status = core.readfile(path)
+    if not text then return nil, message, status end
+    source = nil
+  end
   local self = vocab.is(kind) and kind
   if self and opts then core.raise("text: the vocabulary is given: it has its options already") end
   if not self then
     kind = check_kind(kind or "bytes", "text")
     opts = check_options(opts, kind, "text")
     local dictionary = core.dictionary(kind)
-    local total, place, symbol, broken = dictionary:count(path, nil, opts.unknown ~= "error")
+    local total, place, symbol, broken = dictionary:count(source, text, opts.unknown ~= "error")
     if not total and broken == nil then return nil, place, symbol end
     if not total then
-      return bad(("the text is not UTF-8 at %s: %s%s"):format(place_in(path, place), shown(symbol), BYTES_TAKE_ALL))
+      return bad(("the text is not UTF-8 at %s: %s%s"):format(place_in(path, text, place), shown(symbol),
+        BYTES_TAKE_ALL))
     end
     if total == 0 then return bad "there is no text in it" end
     local message
     self, message = of_counts(dictionary, kind, opts)
     if not self then return bad(message) end
   end
-  local ids, place, symbol, broken = dictionary_of(self):encode(path, nil, #self.symbols <= 256)
+  local ids, place, symbol, broken = dictionary_of(self):encode(source, text, #self.symbols <= 256)
   if not ids and broken == nil then return nil, place, symbol end
-  if not ids then return bad(not_there(self, place_in(path, place), symbol, broken)) end
+  if not ids then return bad(not_there(self, place_in(path, text, place), symbol, broken)) end
   if #ids == 0 then return bad "there is no text in it" end
   return self, tokens_of(self, ids)
 end
