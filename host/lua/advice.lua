@@ -93,8 +93,8 @@ local function settled(loss, val, step)
     return "training and validation are alike and fall no more (underfitting): a larger model, a longer memory or " ..
       "a larger lr may do better"
   end
-  return ("nothing has improved since step %d (a plateau): more of the same will not help; plateau = true reduces " ..
-    "lr, patience = n ends the run sooner"):format(step)
+  return ("nothing has improved since step %d (a plateau): more of the same will not help; a smaller lr from there on " ..
+    "might, or stop sooner"):format(step)
 end
 
 local function of_validation(record, loss, val)
@@ -108,7 +108,7 @@ local function of_validation(record, loss, val)
   local worse = math.max(WORSE, 3 * jitter(val))
   if best <= n * 2 / 3 and above(now, val[best]) > worse then
     if above((ends(loss)), loss[best]) > worse / 2 then
-      return "training and validation both got worse after their best: a smaller lr, or plateau = true"
+      return "training and validation both got worse after their best: a smaller lr, at least from there on, may help"
     end
     return "validation got worse while training went on (overfitting): more data, dropout, or a smaller model may help"
   end
@@ -123,7 +123,7 @@ local function of_training(loss)
   end
   local best = lowest(loss)
   if #loss < SETTLED or best <= #loss / 2 then return nil end
-  return "the training loss falls no more (a plateau): plateau = true reduces lr, or a larger model may do better"
+  return "the training loss falls no more (a plateau): a smaller lr from there on, or a larger model, may do better"
 end
 
 --- record: a history. Returns a sentence, or nil where there is nothing to say.

@@ -58,8 +58,9 @@ end
 
 --- The harmonic mean of precision and recall: of one label, or the mean over the labels that occur ("macro").
 function Confusion:f1(label)
-  if label == nil then return confusion.macro(1, #self.labels, function(i) return margins(self, i) end) end
-  local truth, guessed, both = margins(self, place_of(self.labels, label, "f1"))
+  local function of(i) return margins(self, i) end
+  if label == nil then return confusion.macro(1, #self.labels, of) end
+  local truth, guessed, both = of(place_of(self.labels, label, "f1"))
   return 2 * both / (truth + guessed)
 end
 
