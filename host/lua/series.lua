@@ -247,14 +247,13 @@ function series.read(path, how, say)
   elseif not targets then
     targets = {columns and columns[1] or guess_target(measured, numbers)}
     if #targets == 0 then return nil, path .. ": no column of numbers", "format" end
-    if #(columns or numbers) > 1 then
-      local listed = table.concat(columns or numbers, ", ")
-      if columns then
-        say("forecasting %s (--target NAME chooses another of %s)", targets[1], listed)
-      else
-        say("%s has %d columns of numbers (%s): forecasting %s from itself; --target NAME chooses another, " ..
-          "--columns A,B,C learns from several", path, #numbers, listed, targets[1])
-      end
+    local choice = columns or (#measured > 0 and measured or numbers)      -- not those that only count rows
+    local listed = table.concat(choice, ", ")
+    if columns and #choice > 1 then
+      say("forecasting %s (--target NAME chooses another of %s)", targets[1], listed)
+    elseif #choice > 1 then
+      say("%s has %d columns of numbers (%s): forecasting %s from itself; --target NAME chooses another, " ..
+        "--columns A,B,C learns from several", path, #choice, listed, targets[1])
     end
   end
   columns = columns or targets
