@@ -141,7 +141,10 @@ end
 local TestWrongUses = {}
 
 function TestWrongUses.testEveryFunction()
+  local words = arg
+  rawset(_G, "arg", {[0] = "user.lua"})                           -- what lstm.args reads
   local flaws = flaws_of(public_names())
+  rawset(_G, "arg", words)
   lu.assertEquals(table.concat(flaws, "\n"), "")
 end
 
