@@ -93,8 +93,8 @@ local function settled(loss, val, step)
     return "training and validation are alike and fall no more (underfitting): a larger model, a longer memory or " ..
       "a larger lr may do better"
   end
-  return ("nothing has improved since step %d (a plateau): more of the same will not help; a smaller lr from there on " ..
-    "might, or stop sooner"):format(step)
+  return ("nothing has improved since step %d (a plateau): more of the same will not help; a smaller lr from there " ..
+    "on might, or stop sooner"):format(step)
 end
 
 local function of_validation(record, loss, val)

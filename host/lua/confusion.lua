@@ -45,8 +45,8 @@ function Confusion:recall(label)
   return both / truth
 end
 
---- F1 as the mean over those of classes first..last that occur at all. of(i): how often class i is the truth, the guess,
--- and both.
+--- F1 as the mean over those of classes first..last that occur at all. of(i): how often class i is the truth, the
+-- guess, and both.
 function confusion.macro(first, last, of)
   local sum, classes = 0, 0
   for i = first, last do
