@@ -23,7 +23,7 @@ local opt, given = lstm.args(programs.with({
   {"--labels", default = "positive,negative", help = "what to call the two kinds"},
   {"--text", type = "string", value = "SENTENCE", help = "which kind this sentence is; with --load needs no files"},
   {"--epochs", default = 4, min = 1, help = "times the sentences are gone through; with --resume, the total"},
-  {"--embed", default = 64, min = 1, help = "numbers for each word"},
+  {"--embed", default = 64, min = 1, alias = "--embedding", help = "numbers for each word"},
   {"--hidden", default = 64, min = 1, help = "cells"},
   {"--bidirectional", flag = true, help = "a second LSTM reads the sentence from its end"},
   {"--dropout", type = "number", default = 0.3, min = 0, below = 1, help = "share of values dropped while training"},

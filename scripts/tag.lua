@@ -21,7 +21,7 @@ local opt, given = lstm.args(programs.with({
   {"test", optional = true, help = "the same to test on; without it every tenth sentence of TRAIN"},
   {"--text", type = "string", value = "SENTENCE", help = "tag this sentence; with --load needs no files"},
   {"--epochs", default = 3, min = 1, help = "times the sentences are gone through; with --resume, the total"},
-  {"--embed", default = 64, min = 1, help = "numbers for each word"},
+  {"--embed", default = 64, min = 1, alias = "--embedding", help = "numbers for each word"},
   {"--hidden", default = 64, min = 1, help = "cells of each of the two directions"},
   {"--dropout", type = "number", default = 0, min = 0, below = 1, help = "share of values dropped while training"},
   {"--least", default = 2, min = 1, help = "how often a word must occur to be learned"},
