@@ -59,7 +59,7 @@ local kept = {"epochs", "hidden", "layers", "cell", "bidirectional", "read", "dr
 local unkept = {"top", "out", "plot", "loss_plot", "report", "verbose"}
 
 local stop = lstm.args.stop
-local program = programs(opt, given, unkept)
+local program = programs(opt, given, unkept, {"data", "test_data"})
 local need = program.need
 local ONE_HOT = 200                                  -- so many characters may have an input of their own
 
