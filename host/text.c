@@ -65,22 +65,22 @@ static void clear_table(lua_State *L, host_block *table, size_t count) {
   memset(table->bytes, 0, table->used);
 }
 
-/* Twice as many slots. The old table is a userdata meanwhile, so that nothing is lost when memory is. */
+/* Twice as many slots. The new table is a userdata until it is whole: memory may lack. */
 static void grow(lua_State *L, dictionary *d) {
-  host_block *old = host_newblock(L);
-  size_t count = d->table.used / sizeof(slot), k;
-  *old = d->table;
-  memset(&d->table, 0, sizeof d->table);
-  clear_table(L, &d->table, count * 2);
+  size_t count = d->table.used / sizeof(slot), mask = count * 2 - 1, k;
+  host_block *fresh = host_newblock(L), old = d->table;
+  clear_table(L, fresh, count * 2);
   for (k = 0; k < count; k++) {
-    const slot *from = (const slot *)(const void *)old->bytes + k;
-    slot *to;
+    const slot *from = slots_of(d) + k;
+    slot *to = (slot *)(void *)fresh->bytes;
+    size_t at = from->hash & mask;
     if (!from->size) continue;
-    to = slots_of(d) + (from->hash & (count * 2 - 1));
-    while (to->size) to = to + 1 == slots_of(d) + count * 2 ? slots_of(d) : to + 1;
-    *to = *from;
+    while (to[at].size) at = (at + 1) & mask;
+    to[at] = *from;
   }
-  host_free(old);
+  d->table = *fresh;
+  *fresh = old;
+  host_free(fresh);
   lua_pop(L, 1);
 }
 
