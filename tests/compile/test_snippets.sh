@@ -56,8 +56,8 @@ if [ -x "${LSTM:-./lstm}" ]; then
   awk -v dir="$dir" '/^```lua/ {file = dir "/readme" (++n) ".lua"; next} /^```/ {file = ""} file {print >file}' \
     README.md
   for file in "$dir"/readme*.lua; do
-    sed "s|\"corpus\.|\"$dir/corpus.|; s/steps = 2000/steps = 20/; s/length = 400/length = 20/
-      s/epochs = 10/epochs = 1/" "$file" >"$file.short"
+    sed "s,\"\(corpus\|loss\|forecast\|temperatures\)\.,\"$dir/\1.,; s/steps = 2000/steps = 20/
+      s/length = 400/length = 20/; s/epochs = 10/epochs = 1/" "$file" >"$file.short"
     if said=$("${LSTM:-./lstm}" "$file.short" 2>&1); then echo "ok README.md in Lua, $(basename "$file")"
     else fail "README.md in Lua, $(basename "$file")" "$said"; fi
   done
