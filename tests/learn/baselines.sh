@@ -1,8 +1,9 @@
 #!/bin/sh
 # usage: sh tests/learn/baselines.sh [--quick] [--markdown] [TASK...]
-# Known recipes on real data by the scripts, three seeds each: mean and sample deviation, beside what PyTorch reaches with
-# the same recipe (measured once, see the table). LSTM names the host, LSTM_DATA the folder of the data, which is not part
-# of the project; what is not there is skipped. --quick: one seed and a tenth of the training, to see that all of it runs.
+# Known recipes on real data by the scripts, three seeds each: mean and sample deviation, beside what PyTorch reaches
+# with the same recipe (measured once, see the table). LSTM names the host, LSTM_DATA the folder of the data, which is
+# not part of the project; what is not there is skipped. --quick: one seed and a tenth of the training, to see that all
+# of it runs.
 # Tasks: 1 2 3 4 4b 7 8 9 10; all of them where none is named. Exit code 1: a task failed to run.
 lstm=${LSTM:-./lstm}
 data=${LSTM_DATA:-../shared/data}
@@ -94,11 +95,11 @@ task 2 "characters, one-hot" "val nats/char" 1.840 .005 less validation "$text" 
 task 3 "temperatures, look back 10" "test RMSE" 2.237 .026 less "test RMSE" "$temperatures" "--epochs 5" \
   scripts/forecast.lua "$temperatures" --init pytorch --epochs 50
 task 4 "speakers by vowels" "test accuracy %" 93.5 .8 more "test accuracy" "${vowels}_TRAIN.ts" "--epochs 10" \
-  scripts/classify.lua "${vowels}_TRAIN.ts" "${vowels}_TEST.ts" --scale none --hidden 100 --lr 1e-3 --batch 27 --clip 1 \
-  --epochs 100 --init pytorch
+  scripts/classify.lua "${vowels}_TRAIN.ts" "${vowels}_TEST.ts" --scale none --hidden 100 --lr 1e-3 --batch 27 \
+  --clip 1 --epochs 100 --init pytorch
 task 4b "the same, bidirectional" "test accuracy %" 96.6 1.7 more "test accuracy" "${vowels}_TRAIN.ts" "--epochs 10" \
-  scripts/classify.lua "${vowels}_TRAIN.ts" "${vowels}_TEST.ts" --scale none --hidden 100 --lr 1e-3 --batch 27 --clip 1 \
-  --epochs 100 --init pytorch --bidirectional
+  scripts/classify.lua "${vowels}_TRAIN.ts" "${vowels}_TEST.ts" --scale none --hidden 100 --lr 1e-3 --batch 27 \
+  --clip 1 --epochs 100 --init pytorch --bidirectional
 task 7 "airline passengers, look back 1" "test RMSE" 48.93 .73 less "test RMSE" "$airline" "--epochs 10" \
   scripts/forecast.lua "$airline" --hidden 4 --look-back 1 --batch 1 --epochs 100 --scale-all --test 0.33 \
   --epsilon 1e-7
