@@ -1,5 +1,6 @@
 /* choose.c: from probabilities to symbols: draws with temperature, top-k and top-p, the likeliest classes, beams. */
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #include "host.h"
@@ -19,6 +20,12 @@ static void sift(int *heap, int n, int at, const float *p) {
   heap[at] = keep;
 }
 
+static int heapify(int *heap, int n, const float *p) {
+  int i;
+  for (i = n / 2 - 1; i >= 0; i--) sift(heap, n, i, p);
+  return n;
+}
+
 /* The places of what is a probability, the likeliest on the top; returns how many. total: their sum. */
 static int heap_of(int *heap, const float *p, int count, double *total) {
   int i, n = 0;
@@ -28,8 +35,15 @@ static int heap_of(int *heap, const float *p, int count, double *total) {
     heap[n++] = i;
     *total += (double)p[i];
   }
-  for (i = n / 2 - 1; i >= 0; i--) sift(heap, n, i, p);
-  return n;
+  return heapify(heap, n, p);
+}
+
+/* The places of all that is a number, also of 0 and less: what a saturated softmax or a linear output gives. */
+static int heap_of_all(int *heap, const float *p, int count) {
+  int i, n = 0;
+  for (i = 0; i < count; i++)
+    if (!isnan(p[i])) heap[n++] = i;
+  return heapify(heap, n, p);
 }
 
 static int pop(int *heap, int *n, const float *p) {
@@ -89,18 +103,17 @@ static int choose_sample(lua_State *L) {
 
 /* --- the likeliest classes ---------------------------------------------------------------------------------------- */
 
-/* The k likeliest of a row. A single probability is that of the second of two classes. */
+/* The k likeliest of a row; NaN has no place: 0. A single probability is that of the second of two classes. */
 static void top_row(const float *p, int count, int k, int *heap, int32_t *places, float *values) {
   float two[2];
-  double total;
   int n, j;
   if (count == 1) {
     two[0] = 1 - p[0], two[1] = p[0];
     p = two, count = 2;
   }
-  n = heap_of(heap, p, count, &total);
+  n = heap_of_all(heap, p, count);
   for (j = 0; j < k; j++) {
-    int place = n > 0 ? pop(heap, &n, p) : -1; /* what is no probability has no place */
+    int place = n > 0 ? pop(heap, &n, p) : -1;
     places[j] = place + 1;
     values[j] = place < 0 ? 0 : p[place];
   }

@@ -468,6 +468,9 @@ end
 -- Labels and probabilities of outputs [O], [N][O] or [N][T][O]; with top the k likeliest of each.
 local function classes_of(self, outputs, top)
   local places, values = core.top(outputs, top or 1)
+  if #places > 0 and places:min() < 1 then
+    core.raise("classify: an output is not a number: the data or the weights have NaN or infinity")
+  end
   if top then return tops_of(self, places:totable(), values:totable()) end
   local n, t = outputs:shape()
   if #{outputs:shape()} == 1 then return class_of(self, places[1]), values[1] end
@@ -480,7 +483,7 @@ end
 -- (for sequences that differ in length a list of lists and a list of arrays); for a single sequence a label and a
 -- number, or a list and an array [T]. data: as for predict; a string is one sequence of a model of text.
 -- opts: top (instead: a list {label =, p =} of the k likeliest for each, likeliest first), batch.
--- Raises for a model that gives numbers, not classes.
+-- Raises for a model that gives numbers, not classes, and where outputs are NaN.
 function Model:classify(data, opts)
   opts = options.check(opts, {batch = predict_options.batch, top = {type = "integer", min = 1}}, "classify")
   if not (self.labels or self.output_vocab or self.loss:find("cross_entropy", 1, true)) then

@@ -350,6 +350,20 @@ function TestClassify.testOnce()
   lu.assertEquals({p:shape()}, {2})
 end
 
+-- A saturated sigmoid and a linear output have places for all classes, too; NaN has none.
+function TestClassify.testWhatIsNoProbability()
+  local one = lstm.model{input = 1, hidden = 2, output = 1, loss = "binary_cross_entropy"}
+  one:tensor("head.bias", lstm.array{500})
+  local x = lstm.array{{1}, {2}}
+  lu.assertEquals(one:classify(x, {top = 2}), {{label = 1, p = 1}, {label = 0, p = 0}})
+  local linear = lstm.model{input = 1, hidden = 2, output = sizes, loss = "mse", init = "zero"}
+  linear:tensor("head.bias", lstm.array{-5, -1, -3})
+  lu.assertEquals({linear:classify(x)}, {"middle", -1})
+  lu.assertEquals(linear:classify(x, {top = 3})[3], {label = "small", p = -5})
+  lu.assertErrorMsgContains("classify: an output is not a number", linear.classify, linear,
+    lstm.array{{0 / 0}, {2}})
+end
+
 function TestClassify.testTop()
   local m = lstm.model{input = 2, hidden = 4, output = sizes, seed = 1}
   local x = lstm.array{{{0, 1}, {2, 3}}, {{4, 5}, {6, 7}}}
