@@ -40,9 +40,13 @@ end
 local function plural(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
 
 -- Windows of a table, and every user's object with the same fields and gather(indices, x, y).
-local function from_windows(model, data, where)
-  local inputs, outputs, _, takes_ids = model.core:sizes()
+local function from_windows(model, data, learns, where)
+  local inputs, outputs, _, takes_ids, once = model.core:sizes()
   if takes_ids then core.raise(where .. ": the model takes tokens, not windows of numbers") end
+  if learns and not once then
+    core.raise(where .. ': a window has one target, the model gives an output at every step: make it with '
+      .. 'read = "last"')
+  end
   if data.width ~= inputs then
     core.raise(("%s: the model takes %s, the windows have %s"):format(where, plural(inputs, "input"),
       plural(data.width, "column")))
@@ -305,7 +309,7 @@ function sets.of(model, data, loss, where)
     if loss and data.y == nil then core.raise(where .. ": the set has no targets y") end
     return from_sequences(model, data, loss, where)
   end
-  if data.gather then return from_windows(model, data, where) end
+  if data.gather then return from_windows(model, data, loss ~= nil, where) end
   if data.kind == "table" then
     core.raise(where .. ": a table of rows is not a set of windows: use rows:windows{look_back = ...}")
   end
@@ -318,6 +322,17 @@ function sets.of(model, data, loss, where)
     return from_sequences(model, sequences.new{x = data.x, y = data.y}, loss, where)
   end
   return from_arrays(model, data, loss, where)
+end
+
+--- Raises where the first steps, which only warm up the state, are all there are: no target would count.
+function sets.check_burn_in(model, burn_in, steps, where)
+  if (burn_in or 0) == 0 then return end
+  if select(5, model.core:sizes()) then
+    core.raise(where .. ": burn_in is for models that give an output at every step, this one reads a sequence once")
+  end
+  if burn_in < steps then return end
+  core.raise(("%s: burn_in = %d leaves no target: the longest sequence has %s"):format(where, burn_in,
+    plural(steps, "step")))
 end
 
 --- Whether data is a token sequence; raises where the model cannot read it, or (learns) not learn from it.

@@ -19,6 +19,7 @@ local function set_of(model, train, opts)
   if opts.bucket and not set.lengths then
     core.raise("fit: bucket = true sorts sequences of different length, these are all of one")
   end
+  sets.check_burn_in(model, opts.burn_in, set.seq, "fit")
   set.burn_in = opts.burn_in
   if opts.seq and opts.seq ~= set.seq then
     core.raise(("fit: seq = %d, but the sequences have %d steps (seq is for texts)"):format(opts.seq, set.seq))
@@ -30,7 +31,11 @@ end
 
 --- A source of batches; or nil, message, status where the data cannot be trained on.
 function one.source(model, train, opts)
-  if sets.is_tokens(model, train, "fit", true) then return batches.tokens(train, opts) end
+  if sets.is_tokens(model, train, "fit", true) then
+    if opts.bucket then core.raise("fit: bucket = true is for sequences of different length, this is one text") end
+    sets.check_burn_in(model, opts.burn_in, opts.seq, "fit")
+    return batches.tokens(train, opts)
+  end
   local set, message, status = set_of(model, train, opts)
   if not set then return nil, message, status end
   return batches.set(set, opts)
@@ -60,6 +65,7 @@ function one.check(model, data, opts)
   end
   local set = sets.of(model, data, opts.loss, where)
   if set.count == 0 then core.raise(where .. ": the set is empty") end
+  sets.check_burn_in(model, opts.burn_in, set.seq, where)
   set.burn_in = opts.burn_in
   local place = flaws.find(data, set)
   if place then core.raise(where .. ": NaN or infinity in the data: " .. place) end

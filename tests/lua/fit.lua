@@ -859,6 +859,28 @@ end
 
 local TestWrongUses = {}
 
+-- Options that would be ignored, and data that leave nothing to learn.
+function TestWrongUses.testNothingToLearn()
+  local function fails(sentence, m, data, options)
+    options.verbose = 0
+    lu.assertErrorMsgContains(sentence, m.fit, m, data, options)
+  end
+  local each = lstm.model{input = 1, hidden = 2, output = 1, read = "all"}
+  local three, two = {lstm.array{1, 2, 3}}, {lstm.array{1, 2}}
+  local long, short = lstm.sequences{x = three, y = three}, lstm.sequences{x = two, y = two}
+  fails("fit: burn_in = 3 leaves no target: the longest sequence has 3 steps", each, long, {burn_in = 3})
+  fails("fit: validation: burn_in = 2 leaves no target: the longest sequence has 2 steps", each, long,
+    {burn_in = 2, validation = short})
+  fails('fit: a window has one target, the model gives an output at every step: make it with read = "last"', each,
+    sine(20):windows{look_back = 5, target = "y"}, {})
+  local vocab = lstm.vocab "ab"
+  local writer, tokens = lstm.model{input = vocab, hidden = 2, output = vocab}, vocab:encode(("ab"):rep(20))
+  fails("fit: burn_in = 4 leaves no target: the longest sequence has 4 steps", writer, tokens,
+    {seq = 4, batch = 2, burn_in = 4})
+  fails("fit: bucket = true is for sequences of different length, this is one text", writer, tokens,
+    {seq = 4, batch = 2, bucket = true})
+end
+
 -- What a user sees: the message without its position, which must be a line of this file.
 function TestWrongUses.testSentences()
   local m, set = regression(), sine(30):windows{look_back = 5, target = "y"}
@@ -891,6 +913,7 @@ function TestWrongUses.testSentences()
     "validation, verbose, warmup and weight_decay)", {epoch = 3})
   sees("fit: a table of rows is not a set of windows: use rows:windows{look_back = ...}", {}, sine(20))
   sees("fit: resume = true needs checkpoint = path", {resume = true})
+  sees("fit: burn_in is for models that give an output at every step, this one reads a sequence once", {burn_in = 2})
 end
 
 local code = lu.LuaUnit.new():runSuiteByInstances{
