@@ -421,6 +421,13 @@ local function id_sequences(set, opts)
   return list
 end
 
+-- The names of what the model reads: of a raw table of rows only the columns that it learned from.
+local function input_names(model, data)
+  if type(data) ~= "table" then return nil end
+  local own = rawget(model, "pipeline")
+  return rawget(data, "kind") == "table" and own and own.columns or rawget(data, "columns")
+end
+
 -- One sequence of the set as [T][I], and the columns' names; where the model reads ids, a list of sequences [T].
 local function sequence_of(model, opts)
   local set = set_of(model, opts.data, "report")
@@ -429,9 +436,8 @@ local function sequence_of(model, opts)
   end
   local x = set:batch(core.range(opts.sequence - 1, 1))
   local steps, _, width = x:shape()
-  local names = rawget(set, "columns") or type(opts.data) == "table" and rawget(opts.data, "columns") or nil
   if not width then return id_sequences(set, opts) end
-  return x:reshape{steps, width}, names
+  return x:reshape{steps, width}, input_names(model, opts.data)
 end
 
 local function series_section(model, opts)

@@ -148,6 +148,8 @@ function TestOthers.testSeries()
   local packed = script(page, 'class="cells"')
   lu.assertEquals(#packed[1], 5 * 8)
   lu.assertStrContains(lstm.report{model = m, data = rows}, "persistence (RMSE")       -- raw rows, by the pipeline
+  local wider = rows:derive("zero", function(r) return r:column("time") * 0 end):select{"zero", "time", "wave"}
+  lu.assertStrContains(lstm.report{model = m, data = wider}, '"names":["wave","time"]')
 end
 
 function TestOthers.testClasses()
