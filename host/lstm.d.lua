@@ -299,11 +299,13 @@ function Windows:targets() end
 ---@param name? string default: the targets
 ---@return lstm.Array [n][outputs]; with a name [n][steps]
 function Windows:last(name) end
----Cuts by time, as a table's split.
+---Cuts by time, as a table's split. With steps or ahead above 1 the targets of neighbouring parts overlap: cut the rows
+---instead, and give the next part `before`, to keep them apart.
 ---@param ... number|lstm.SplitOptions the options come last
 ---@return lstm.Windows ...
 function Windows:split(...) end
----As a table's folds.
+---As a table's folds. Expanding, with steps or ahead above 1: windows whose targets are not known yet when the first one
+---that is measured looks ahead are left out of what is learnt from.
 ---@param k integer
 ---@param options? lstm.FoldOptions
 ---@return fun(): integer?, lstm.Windows, lstm.Windows

@@ -103,11 +103,11 @@ function cuts.split(set, noun, ...)
   return (table.unpack or unpack)(parts)             -- luacheck: ignore unpack
 end
 
--- Fold i of k by time: learns from the first i blocks of k + 1, is measured on the next.
-local function expanding(set, k, i)
+-- Fold i of k by time: learns from the first i blocks of k + 1, is measured on the next. known: see cuts.folds.
+local function expanding(set, k, i, known)
   local n = set:__len()
   local first, last = math.floor(n * i / (k + 1)), math.floor(n * (i + 1) / (k + 1))
-  return set:slice(1, first), set:slice(first + 1, last)
+  return set:slice(1, known and known(first) or first), set:slice(first + 1, last)
 end
 
 -- Fold i of k: elements i, i + k, ... of the order are measured, the others learnt.
@@ -123,7 +123,9 @@ end
 --- What the `folds` methods do: an iterator for `for fold, train, validation in set:folds(5) do`. opts: {by =, seed =};
 -- by = "random" (each element is measured once), "stratified" (the same, with each label in its share) or "expanding"
 -- (fold i learns from the first i of k + 1 blocks and is measured on the next: for series). default: of `by`.
-function cuts.folds(set, noun, default, k, opts)
+-- known (optional): a function of n that says how many of the first n elements are all known before element n + 1 is
+-- foretold.
+function cuts.folds(set, noun, default, k, opts, known)
   if not options.value(k, {type = "integer", min = 2, max = math.max(2, set:__len() - 1)}) then
     core.raise(("folds: the number of folds must be a whole number from 2 to %d, got %s"):format(
       math.max(2, set:__len() - 1), options.show(k)))
@@ -136,7 +138,7 @@ function cuts.folds(set, noun, default, k, opts)
     i = i + 1
     if i > k then return nil end
     if order then return i, held_out(set, order, k, i) end
-    return i, expanding(set, k, i)
+    return i, expanding(set, k, i, known)
   end
 end
 

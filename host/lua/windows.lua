@@ -262,7 +262,8 @@ function Windows:slice(from, to)
   return with(self, {data = self.data:slice((from - 1) * self.stride + 1, (to - 1) * self.stride + span(self))})
 end
 
---- Cuts the set by time, as a table's split does.
+--- Cuts the set, as a table's split does. With `steps` or `ahead` above 1 the last windows of a part have targets that
+-- the first of the next have, too: cut the rows instead, and give the next part `before`, to keep them apart.
 function Windows:split(...) return cuts.split(self, "windows", ...) end
 
 --- The windows with these numbers, a list or an int32 array, from 1, as a view of the same rows.
@@ -272,8 +273,22 @@ function Windows:pick(numbers)
   return with(self, {starts = core.pick(self.starts or core.range(0, self:__len(), self.stride), numbers)})
 end
 
+-- How many of the first n windows have their last target not after the last input row of window n + 1.
+local function known_before(self, n)
+  local function start(i) return self.starts and self.starts[i] or (i - 1) * self.stride end
+  local count = n
+  while count > 0 and start(count) + self.ahead + self.steps - 1 > start(n + 1) do count = count - 1 end
+  if count > 0 then return count end
+  return core.raise(("folds: %d windows are too few for folds by time of targets up to %d rows ahead: fewer folds, or " ..
+    "more rows"):format(self:__len(), self.ahead + self.steps - 1))
+end
+
 --- Folds for cross-validation: see Table:folds. At random, windows of one part overlap with those of the other.
-function Windows:folds(k, opts) return cuts.folds(self, "windows", "expanding", k, opts) end
+-- Expanding: what is learnt from ends before the first window that is measured looks ahead, so with `steps` or `ahead`
+-- above 1 the last windows before it are left out. Raises where that leaves nothing.
+function Windows:folds(k, opts)
+  return cuts.folds(self, "windows", "expanding", k, opts, function(n) return known_before(self, n) end)
+end
 
 --- Batches: `for x, y in windows:batches{batch = 32, shuffle = true, seed = 1} do` with x [look_back][B][width] and
 -- y [B][outputs]; the last batch may be smaller.

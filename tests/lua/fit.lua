@@ -873,8 +873,8 @@ function TestWrongUses.testNothingToLearn()
     {burn_in = 2, validation = short})
   fails('fit: a window has one target, the model gives an output at every step: make it with read = "last"', each,
     sine(20):windows{look_back = 5, target = "y"}, {})
-  local vocab = lstm.vocab "ab"
-  local writer, tokens = lstm.model{input = vocab, hidden = 2, output = vocab}, vocab:encode(("ab"):rep(20))
+  local ab = lstm.vocab "ab"
+  local writer, tokens = lstm.model{input = ab, hidden = 2, output = ab}, ab:encode(("ab"):rep(20))
   fails("fit: burn_in = 4 leaves no target: the longest sequence has 4 steps", writer, tokens,
     {seq = 4, batch = 2, burn_in = 4})
   fails("fit: bucket = true is for sequences of different length, this is one text", writer, tokens,

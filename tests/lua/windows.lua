@@ -239,6 +239,27 @@ function TestSplits.testExpandingFolds()
   lu.assertEquals(sizes, {{2, 2}, {4, 2}, {6, 2}, {8, 2}})
 end
 
+-- What is learnt from is known when the first window that is measured looks ahead, whatever the windows are.
+function TestSplits.testExpandingFoldsDoNotLookAhead()
+  for _, shape in ipairs{{1, 1, 1}, {1, 3, 1}, {4, 1, 1}, {2, 3, 2}, {3, 2, 5}} do
+    local w = rows(90):windows{look_back = 3, target = "a", ahead = shape[1], steps = shape[2], stride = shape[3]}
+    for _, set in ipairs{w, w:pick(core.range(1, #w))} do
+      local block = #set / 4
+      for fold, train, validation in set:folds(3) do
+        local now = validation:last()[1][1]
+        local known = train:targets()
+        lu.assertTrue(known[#train][shape[2]] <= now)
+        lu.assertTrue(known[#train][shape[2]] + shape[3] > now)             -- and no more than that is left out
+        lu.assertEquals(#validation, math.floor(block * (fold + 1)) - math.floor(block * fold))
+      end
+    end
+  end
+  local short = rows(13):windows{look_back = 3, target = "a", steps = 6}
+  lu.assertErrorMsgContains("folds: 5 windows are too few for folds by time of targets up to 6 rows ahead", function()
+    for _ in short:folds(4) do lu.fail "no fold expected" end
+  end)
+end
+
 function TestSplits.testRandomFolds()
   local w, seen, count = rows(20):windows{look_back = 3, target = "a"}, {}, 0
   for _, train, validation in w:folds(5, {by = "random", seed = 1}) do
