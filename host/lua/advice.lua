@@ -97,6 +97,15 @@ local function settled(loss, val, step)
     "on might, or stop sooner"):format(step)
 end
 
+-- The first value that is as good as the best but for what chance may do: a curve that creeps on has its best at its
+-- end, but no longer improves.
+local function reached(values, best)
+  local margin = math.max(FLAT, 2.5 * jitter(values))
+  for i = 1, best do
+    if above(values[i], values[best]) <= margin then return i end
+  end
+end
+
 local function of_validation(record, loss, val)
   local best, n = lowest(val), #val
   local now = ends(val)
@@ -114,6 +123,7 @@ local function of_validation(record, loss, val)
   end
   if falls(val) then return "validation was still improving at the end: train longer" end
   if n < SETTLED or above(mean(val, math.ceil(n / 2), n), val[best]) > worse then return nil end
+  best = reached(val, best)
   return settled(loss, val, record[best].step or best)
 end
 

@@ -162,6 +162,13 @@ function TestAdvice.testPlateau()
   end
 end
 
+-- A curve that creeps on is at its lowest at its end; the step that is named is where it became flat.
+function TestAdvice.testPlateauNamesWhereItBegan()
+  local h = curve(60, function(_, i) return 0.2 + math.exp(-i / 4) end, function(_, i) return 0.25 + math.exp(-i / 4) end)
+  local step = tonumber((h:advice() or ""):match("since step (%d+) %(a plateau"))
+  lu.assertTrue(step ~= nil and step >= 200 and step <= 320, h:advice())
+end
+
 function TestAdvice.testNoisyValidation()
   local h = curve(20, falling(3), function(t, i) return 1 + math.exp(-3 * t) + (i % 2 == 0 and 0.2 or -0.2) end)
   advises("too noisy", h)
