@@ -44,18 +44,32 @@ local function same_scaler(a, b)
   return true
 end
 
+local function same_names(a, b) return table.concat(a, "\n") == table.concat(b, "\n") end
+
+-- What windows of the same columns foretell that the model does not, as two texts; nil where they agree. Where they
+-- differ a loss would compare what has nothing to do with each other.
+local function other_targets(own, set)
+  if not same_names(set.columns, own.columns) then return nil end
+  local targets = targets_of(set)
+  if not same_names(targets, own.targets) then return options.list(targets), options.list(own.targets) end
+  local function when(ahead, steps) return ("%d ahead%s"):format(ahead, steps > 1 and ", steps " .. steps or "") end
+  local theirs, ours = when(set.ahead, rawget(set, "steps") or 1), when(own.ahead, own.steps)
+  if theirs ~= ours then return theirs, ours end
+end
+
 -- The same names in another order.
 local function reordered(names, wanted)
   local a, b = {}, {}
   for i, name in ipairs(names) do a[i] = name end
   for i, name in ipairs(wanted) do b[i] = name end
-  if table.concat(a, "\n") == table.concat(b, "\n") then return false end
+  if same_names(a, b) then return false end
   table.sort(a)
   table.sort(b)
-  return table.concat(a, "\n") == table.concat(b, "\n")
+  return same_names(a, b)
 end
 
---- Raises where windows or sequences are scaled in another way than those that the model learned from.
+--- Raises where windows or sequences are scaled in another way than those that the model learned from, or where windows
+-- of the same columns have other targets.
 function pipeline.check(model, data, where)
   local own, kind = model.pipeline, kind_of(data)
   if not own or kind ~= "windows" and kind ~= "sequences" then return end
@@ -72,6 +86,9 @@ function pipeline.check(model, data, where)
   elseif kind == "windows" and own.columns and reordered(data.columns, own.columns) then
     refuse("these %s have the columns %s, the model reads %s: rows:select{...} brings them in order",
       options.list(data.columns), options.list(own.columns))
+  elseif kind == "windows" and own.columns then
+    local theirs, ours = other_targets(own, data)
+    if theirs then refuse("the targets of these %s are %s, those that the model learned %s", theirs, ours) end
   end
 end
 
@@ -89,7 +106,7 @@ local function selected(rows, names, where)
         options.list(rows.columns)))
     end
   end
-  if table.concat(rows.columns, "\n") == table.concat(names, "\n") then return rows end
+  if same_names(rows.columns, names) then return rows end
   return rows:select(names)
 end
 

@@ -279,8 +279,8 @@ local function known_before(self, n)
   local count = n
   while count > 0 and start(count) + self.ahead + self.steps - 1 > start(n + 1) do count = count - 1 end
   if count > 0 then return count end
-  return core.raise(("folds: %d windows are too few for folds by time of targets up to %d rows ahead: fewer folds, or " ..
-    "more rows"):format(self:__len(), self.ahead + self.steps - 1))
+  return core.raise(("folds: %d windows are too few for folds by time of targets up to %d rows ahead: fewer folds, " ..
+    "or more rows"):format(self:__len(), self.ahead + self.steps - 1))
 end
 
 --- Folds for cross-validation: see Table:folds. At random, windows of one part overlap with those of the other.

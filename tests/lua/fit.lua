@@ -861,23 +861,23 @@ local TestWrongUses = {}
 
 -- Options that would be ignored, and data that leave nothing to learn.
 function TestWrongUses.testNothingToLearn()
-  local function fails(sentence, m, data, options)
+  local function refuses(sentence, m, data, options)
     options.verbose = 0
     lu.assertErrorMsgContains(sentence, m.fit, m, data, options)
   end
   local each = lstm.model{input = 1, hidden = 2, output = 1, read = "all"}
   local three, two = {lstm.array{1, 2, 3}}, {lstm.array{1, 2}}
   local long, short = lstm.sequences{x = three, y = three}, lstm.sequences{x = two, y = two}
-  fails("fit: burn_in = 3 leaves no target: the longest sequence has 3 steps", each, long, {burn_in = 3})
-  fails("fit: validation: burn_in = 2 leaves no target: the longest sequence has 2 steps", each, long,
+  refuses("fit: burn_in = 3 leaves no target: the longest sequence has 3 steps", each, long, {burn_in = 3})
+  refuses("fit: validation: burn_in = 2 leaves no target: the longest sequence has 2 steps", each, long,
     {burn_in = 2, validation = short})
-  fails('fit: a window has one target, the model gives an output at every step: make it with read = "last"', each,
+  refuses('fit: a window has one target, the model gives an output at every step: make it with read = "last"', each,
     sine(20):windows{look_back = 5, target = "y"}, {})
   local ab = lstm.vocab "ab"
   local writer, tokens = lstm.model{input = ab, hidden = 2, output = ab}, ab:encode(("ab"):rep(20))
-  fails("fit: burn_in = 4 leaves no target: the longest sequence has 4 steps", writer, tokens,
+  refuses("fit: burn_in = 4 leaves no target: the longest sequence has 4 steps", writer, tokens,
     {seq = 4, batch = 2, burn_in = 4})
-  fails("fit: bucket = true is for sequences of different length, this is one text", writer, tokens,
+  refuses("fit: bucket = true is for sequences of different length, this is one text", writer, tokens,
     {seq = 4, batch = 2, bucket = true})
 end
 

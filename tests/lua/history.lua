@@ -164,7 +164,10 @@ end
 
 -- A curve that creeps on is at its lowest at its end; the step that is named is where it became flat.
 function TestAdvice.testPlateauNamesWhereItBegan()
-  local h = curve(60, function(_, i) return 0.2 + math.exp(-i / 4) end, function(_, i) return 0.25 + math.exp(-i / 4) end)
+  local function creeping(floor)
+    return function(_, i) return floor + math.exp(-i / 4) end
+  end
+  local h = curve(60, creeping(0.2), creeping(0.25))
   local step = tonumber((h:advice() or ""):match("since step (%d+) %(a plateau"))
   lu.assertTrue(step ~= nil and step >= 200 and step <= 320, h:advice())
 end

@@ -259,6 +259,12 @@ function TestWrongUses.testPredict()
     plain.predict, plain, scaler:apply(rows))
   says("predict: these windows have the columns load and temp, the model reads temp and load: rows:select{...} " ..
     "brings them in order", model.predict, model, scaler:apply(rows):select{"load", "temp"}:windows(shape))
+  local scaled = scaler:apply(rows)
+  says("evaluate: the targets of these windows are load, those that the model learned temp", model.evaluate, model,
+    scaled:windows{look_back = 5, target = "load"})
+  says("fit: validation: the targets of these windows are 3 ahead, those that the model learned 1 ahead", model.fit,
+    model, set, {epochs = 1, verbose = 0, validation = scaled:windows{look_back = 5, target = "temp", ahead = 3}})
+  model:evaluate(scaled:windows{look_back = 7, target = "temp", stride = 2})           -- these may differ
   says("predict: the model did not learn from windows, so it cannot tell how far to look back: use " ..
     "rows:windows{look_back = ...}", model.predict, lstm.model{input = 2, hidden = 2, output = 1}, rows)
 end
