@@ -356,15 +356,15 @@ static int array_kind(lua_State *L) {
 static int array_slice(lua_State *L) {
   const host_array *a = check(L, 1);
   int n = a->shape[0], shape[HOST_MAX_DIMS];
-  int from = host_checkint(L, 2, -INT_MAX, INT_MAX, "slice");
-  int to = lua_isnoneornil(L, 3) ? n : host_checkint(L, 3, -INT_MAX, INT_MAX, "slice");
-  if (from < 0) from += n + 1;
-  if (to < 0) to += n + 1;
+  int64_t from = host_checkint(L, 2, -INT_MAX, INT_MAX, "slice");
+  int64_t to = lua_isnoneornil(L, 3) ? n : host_checkint(L, 3, -INT_MAX, INT_MAX, "slice");
+  if (from < 0) from += (int64_t)n + 1;
+  if (to < 0) to += (int64_t)n + 1;
   if (from < 1 || to > n || from > to + 1) {
-    host_raise(L, "slice: from %d to %d is out of range, there are 1 to %d", from, to, n);
+    host_raise(L, "slice: from %d to %d is out of range, there are 1 to %d", (int)from, (int)to, n);
   }
   memcpy(shape, a->shape, sizeof shape);
-  shape[0] = to - from + 1;
+  shape[0] = (int)(to - from) + 1;
   host_pushview(L, 1, a->dims, shape, (size_t)(from - 1) * row_size(a));
   return 1;
 }
@@ -468,6 +468,7 @@ static int is_row_of(const host_array *row, const host_array *a) {
 }
 
 static const host_array *result_shape(lua_State *L, const host_array *a, const host_array *b) {
+  if (!a && !b) host_raise(L, "array: one side must be an array");
   if (!a) return b;
   if (!b || same_shape(a, b) || is_row_of(b, a)) return a;
   if (is_row_of(a, b)) return b;

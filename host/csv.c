@@ -83,30 +83,49 @@ static int bad_series(lua_State *L, const char *text, const char *end) {
   return 2;
 }
 
+/* The end of the channel that begins at p. */
+static const char *channel_end(const char *p, const char *last) {
+  const char *stop = (const char *)memchr(p, ':', (size_t)(last - p));
+  return stop ? stop : last;
+}
+
+/* How many channels, of `width`, have as many steps as the first one; *steps: those of the first one, or of the channel
+   that differs, which has none where it is missing. */
+static size_t count_channels(const char *p, const char *last, size_t width, size_t *steps) {
+  size_t j, first = 0, n;
+  for (j = 0; j < width; j++) {
+    const char *stop = p <= last ? channel_end(p, last) : NULL;
+    n = stop ? count_of(p, stop, ',') + 1 : 0;
+    if (j == 0) first = n;
+    *steps = n;
+    if (n != first) return j;
+    p = stop + 1;
+  }
+  return j;
+}
+
 /* series(line, channels) -> array [T][channels]; or nil, what is no number; or nil, nil, steps of the first channel,
    number and steps of another channel. The line has numbers between commas, channels between colons. */
 static int csv_series(lua_State *L) {
-  size_t size, steps, t, j, width;
+  size_t size, steps, t, j, width, same;
   const char *p = host_checkstring(L, 1, &size, "series"), *last = p + size, *stop, *first;
   int shape[2];
   host_array *out;
   double value;
   width = (size_t)host_checkint(L, 2, 1, INT_MAX, "series");
-  stop = (const char *)memchr(p, ':', size);
-  steps = count_of(p, stop ? stop : last, ',') + 1;
+  same = count_channels(p, last, width, &steps); /* before there is an array of so many */
+  if (same < width) {
+    lua_pushnil(L), lua_pushnil(L);
+    lua_pushinteger(L, (lua_Integer)count_of(p, channel_end(p, last), ',') + 1);
+    lua_pushinteger(L, (lua_Integer)same + 1);
+    lua_pushinteger(L, (lua_Integer)steps);
+    return 5;
+  }
   if (steps > INT_MAX) return host_raise(L, "series: too many steps");
   shape[0] = (int)steps, shape[1] = (int)width;
   out = host_newarray(L, HOST_FLOAT32, 2, shape);
   for (j = 0; j < width; j++, p = stop + 1) {
-    stop = p <= last ? (const char *)memchr(p, ':', (size_t)(last - p)) : NULL;
-    if (!stop) stop = last;
-    if (p > last || count_of(p, stop, ',') + 1 != steps) {
-      lua_pushnil(L), lua_pushnil(L);
-      lua_pushinteger(L, (lua_Integer)steps);
-      lua_pushinteger(L, (lua_Integer)j + 1);
-      lua_pushinteger(L, p > last ? 0 : (lua_Integer)count_of(p, stop, ',') + 1);
-      return 5;
-    }
+    stop = channel_end(p, last);
     for (t = 0; t < steps; t++, p = first + 1) {
       first = (const char *)memchr(p, ',', (size_t)(stop - p));
       if (!first) first = stop;
@@ -362,7 +381,10 @@ static const span *fields_of(const reader *r) { return (const span *)(const void
 static outcome next_record(lua_State *L, reader *r) {
   for (;;) {
     long line = r->next_line;
-    outcome o = scan_record(L, r);
+    outcome o;
+    host_poll(L); /* a string may be long */
+    if (r->in.error) return fail(r, strerror(r->in.error), NULL, NULL);
+    o = scan_record(L, r);
     if (o == INCOMPLETE) {
       r->next_line = line;
       host_more(L, &r->in);
@@ -400,10 +422,11 @@ static const char *push_cell(lua_State *L, const span *field) {
   return lua_tostring(L, -1);
 }
 
-/* nil, line, message for what is wrong with a record. */
+/* nil, line, message for what is wrong with a record; no line (false) where the file cannot be read. */
 static int push_problem(lua_State *L, const reader *r) {
   lua_pushnil(L);
   lua_pushinteger(L, r->line);
+  if (r->in.error) lua_pushboolean(L, 0), lua_replace(L, -2);
   if (r->problem_at.from) {
     const char *cell = push_cell(L, &r->problem_at);
     lua_pushfstring(L, "%s \"%s\"", r->problem, cell);

@@ -61,6 +61,7 @@ static int data_readfile(lua_State *L) {
   luaL_buffinit(L, &b);
   do {
     char *room = luaL_prepbuffer(&b);
+    host_poll(L);
     n = fread(room, 1, LUAL_BUFFERSIZE, *box);
     luaL_addsize(&b, n);
   } while (n > 0);
@@ -84,10 +85,17 @@ void host_more(lua_State *L, host_source *s) {
     s->text = s->at = s->end = NULL; /* resize may raise */
     host_resize(L, &s->buffer, kept ? kept * 2 : PIECE);
   }
+  errno = 0;
   n = fread(s->buffer.bytes + kept, 1, s->buffer.room - kept, s->file);
   if (n == 0) s->done = 1;
+  if (n == 0 && ferror(s->file)) s->error = errno ? errno : EIO;
   s->text = s->at = s->buffer.bytes;
   s->end = s->text + kept + n;
+  host_poll(L);
+}
+
+int host_source_fault(lua_State *L, const host_source *s, int path) {
+  return file_fault(L, "read", lua_tostring(L, path), s->error);
 }
 
 void host_rewind(lua_State *L, host_source *s) {
@@ -96,7 +104,7 @@ void host_rewind(lua_State *L, host_source *s) {
   if (s->file) {
     rewind(s->file);
     s->text = s->at = s->end = NULL;
-    s->done = 0;
+    s->done = s->error = 0;
   } else {
     s->at = s->text;
   }
@@ -130,6 +138,7 @@ int host_open_source(lua_State *L, host_source *s, int arg, const char *what) {
     while (!s->done) host_more(L, s);
     fclose(s->file);
     s->file = NULL;
+    if (s->error) return host_source_fault(L, s, arg), 0;
   }
   return 1;
 }
@@ -162,7 +171,7 @@ static FILE **open_at(lua_State *L, double offset, double size) {
   const char *path = host_checkstring(L, 1, NULL, "read: the path");
   FILE **box = host_open_file(L, path);
   if (!box) return NULL;
-  if (offset + size <= size_of(*box) && fseeko(*box, (off_t)offset, SEEK_SET) == 0) return box;
+  if (offset >= 0 && size >= 0 && offset + size <= size_of(*box) && fseeko(*box, (off_t)offset, SEEK_SET) == 0) return box;
   lua_pushliteral(L, "the file ends too early");
   host_fault(L, LSTM_ERR_FORMAT);
   return NULL;

@@ -139,6 +139,7 @@ typedef struct host_source {
   const char *text, *end, *at;
   size_t before; /* bytes of the file before `text` */
   int done;      /* nothing comes after `end` */
+  int error;     /* errno, where the file could not be read to its end */
 } host_source;
 
 /* Opens the path at `arg`, or the string at `arg` + 1 where that is nil; the userdata on the top of the stack, with
@@ -146,6 +147,8 @@ typedef struct host_source {
 int host_open_source(lua_State *L, host_source *source, int arg, const char *what);
 void host_rewind(lua_State *L, host_source *source);
 void host_more(lua_State *L, host_source *source); /* keeps [at, end), and reads more behind it */
+/* nil, message, status where the file at `path`, an argument, could not be read to its end. */
+int host_source_fault(lua_State *L, const host_source *source, int path);
 void host_close_source(host_source *source);
 
 /* --- text to ids (text.c) ----------------------------------------------------------------------------------------- */

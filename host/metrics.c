@@ -123,12 +123,13 @@ static int metrics_count_classes(lua_State *L) {
   size_t r, n = count_of(&rows), o = (size_t)rows.outputs;
   host_counts c;
   int ids = y && y->kind == HOST_INT32, wanted[2];
+  if (!ids) y = host_checkarray(L, 3, HOST_FLOAT32, 0, "targets");
   c.data = a->data.i;
   c.pairs = lua_toboolean(L, 4);
   c.classes = !ids && rows.outputs == 1 ? 2 : rows.outputs;
   wanted[0] = c.pairs ? c.classes : 3, wanted[1] = c.classes;
   host_checkshape(L, a, 2, wanted, "counts");
-  if (!y || y->count != (ids ? n : n * o)) return host_raise(L, "targets: their number does not fit the outputs");
+  if (y->count != (ids ? n : n * o)) return host_raise(L, "targets: their number does not fit the outputs");
   if (c.pairs && !ids && rows.outputs > 1) host_raise(L, "counts: pairs are for one output or for classes");
   for (r = 0; r < n; r++) {
     if (!(weight_of(&rows, r) > 0)) continue;

@@ -29,10 +29,14 @@ typedef struct dictionary {
   int32_t unknown; /* the id for what is not there; NONE: an error; SKIP: nothing */
 } dictionary;
 
-static dictionary *check(lua_State *L) { return (dictionary *)luaL_checkudata(L, 1, DICTIONARY); }
+static dictionary *check(lua_State *L) {
+  dictionary *d = (dictionary *)luaL_checkudata(L, 1, DICTIONARY);
+  if (!d->table.bytes) host_raise(L, "the dictionary is closed");
+  return d;
+}
 
 static int dictionary_close(lua_State *L) {
-  dictionary *d = check(L);
+  dictionary *d = (dictionary *)luaL_checkudata(L, 1, DICTIONARY);
   host_free(&d->arena);
   host_free(&d->table);
   return 0;
@@ -178,6 +182,7 @@ static found next_byte(lua_State *L, host_source *in, const char **from, size_t 
 }
 
 static found next_symbol(lua_State *L, unit kind, host_source *in, const char **from, size_t *n) {
+  host_poll(L); /* a string may be long */
   return kind == WORDS ? next_word(L, in, from, n)
          : kind == UTF8 ? next_character(L, in, from, n)
                         : next_byte(L, in, from, n);
@@ -211,7 +216,6 @@ static int dictionary_new(lua_State *L) {
   }
   return 1;
 }
-
 
 static int source_close(lua_State *L) {
   host_close_source((host_source *)luaL_checkudata(L, 1, SOURCE));
@@ -285,6 +289,7 @@ static int dictionary_count(lua_State *L) {
     else enter(L, d, p, n)->count++;
     total++;
   }
+  if (in->error) return host_source_fault(L, in, 2);
   host_close_source(in);
   lua_pushinteger(L, (lua_Integer)total);
   return 1;
@@ -328,10 +333,11 @@ static int dictionary_encode(lua_State *L) {
   host_source *in;
   host_block *out;
   const char *p;
-  size_t n, total;
+  size_t n, total, size;
   found f;
   lua_settop(L, 4);
   small = lua_toboolean(L, 4);
+  size = small ? 1 : sizeof(int32_t);
   in = open_source(L, 2);
   if (!in) return 3;
   out = host_newblock(L);
@@ -339,6 +345,7 @@ static int dictionary_encode(lua_State *L) {
     int32_t id;
     uint8_t byte;
     encode_run(L, d, in, out, small);
+    if (out->used / size > INT_MAX) return host_raise(L, "text: more than %d tokens", INT_MAX);
     if ((f = next_symbol(L, d->kind, in, &p, &n)) == END) break;
     id = f == BROKEN ? d->unknown : id_of(d, p, n);
     byte = (uint8_t)id;
@@ -347,8 +354,8 @@ static int dictionary_encode(lua_State *L) {
     if (small) host_append(L, out, &byte, 1);
     else host_append(L, out, &id, sizeof id);
   }
-  total = out->used / (small ? 1 : sizeof(int32_t));
-  if (total > INT_MAX) return host_raise(L, "text: more than %d tokens", INT_MAX);
+  if (in->error) return host_source_fault(L, in, 2);
+  total = out->used / size;
   host_close_source(in);
   if (out->bytes) host_trim(out);
   host_arrayof(L, small ? HOST_UINT8 : HOST_INT32, (int)total);
@@ -374,6 +381,7 @@ static int text_place(lua_State *L) {
       if (*in->at++ == '\n') line++, start = at;
     }
   }
+  if (in->error) return host_source_fault(L, in, 1);
   host_close_source(in);
   lua_pushinteger(L, line);
   lua_pushinteger(L, (lua_Integer)(place - start) + 1);

@@ -71,7 +71,12 @@ local function plan(names, numeric, opts)
   end
   if #list == 0 and not next(texts) then return nil, "no column of numbers" end
   local width = #list
-  for j in pairs(texts) do list[#list + 1] = {index = j, name = names[j], text = true} end
+  local taken = {}
+  for j in pairs(texts) do
+    if taken[names[j]] then return nil, ('two columns are called "%s"'):format(names[j]) end
+    taken[names[j]] = true
+    list[#list + 1] = {index = j, name = names[j], text = true}
+  end
   return list, width
 end
 
@@ -85,7 +90,10 @@ local function names_of(fields, numbers, header)
 end
 
 local function read(reader, opts, name)
-  local function bad(line, message) return nil, ("%s:%d: %s"):format(name, line, message), "format" end
+  local function bad(line, message)
+    if not line then return nil, ("cannot read %s: %s"):format(name, message), "io" end
+    return nil, ("%s:%d: %s"):format(name, line, message), "format"
+  end
   local function wrong(message) return nil, name .. ": " .. message, "format" end
   local fields, numbers, message = reader:first(opts.separator, opts.decimal)
   if fields == false then return wrong "the file is empty" end

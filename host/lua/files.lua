@@ -17,9 +17,9 @@ local function ts_header(lines)
   local header, n = {}, 0
   for line in lines do
     n = n + 1
-    local name, rest = line:match("^%s*@(%a+)%s*(.-)%s*$")
+    local name, rest = line:match("^%s*@(%a+)%s*(.*)$")
     if name and name:lower() == "data" then return header, n end
-    if name then header[name:lower()] = rest end
+    if name then header[name:lower()] = rest:match("^.*%S") or "" end
     if not name and line:find("^%s*[^#%s]") then return nil, n end
   end
   return nil, n
@@ -35,8 +35,9 @@ end
 local function ts_case(line, labels, targets)
   local target
   if labels or targets then
-    line, target = line:match("^(.*):%s*(.-)%s*$")
+    line, target = line:match("^(.*):%s*(.*)$")
     if not line then return nil, "the label is missing" end
+    target = target:match("^.*%S") or ""
     if targets then target = tonumber(target) end
     if not target then return nil, "the target is not a number" end
   end
@@ -61,7 +62,7 @@ function files.ts(path)
   if (header.timestamps or ""):lower() == "true" then return bad(n, "time stamps are not supported") end
   local labels = words(header.classlabel or "false")
   local targets = (header.targetlabel or ""):lower() == "true"
-  labels = table.remove(labels, 1):lower() == "true" and labels or nil
+  labels = (table.remove(labels, 1) or ""):lower() == "true" and labels or nil
   local x, y = {}, (labels or targets) and {} or nil
   for line in lines do
     n = n + 1
@@ -89,7 +90,7 @@ local function product(shape)
   local n = 1
   for _, size in ipairs(shape) do
     n = n * size
-    if n > 2147483647 then return nil end
+    if n > 2147483647 or size > 2147483647 then return nil end
   end
   return n
 end

@@ -155,6 +155,7 @@ function TestArithmetic.testArrays()
   fails("shapes [2][2] and [3] do not fit", function() return a + core.array{1, 2, 3} end)
   fails("arithmetic with a string", function() return a + "x" end)
   fails("arithmetic with a nil", function() return nil * a end)
+  fails("one side must be an array", a.less, 1, 2)
 end
 
 function TestArithmetic.testReductions()

@@ -339,9 +339,22 @@ function TestWrongUses.testFiles()
     {dates = {Dat = "days"}})
   fails('t.csv: unknown column "Nam" (there are Date and Temp)', "Date,Temp\nx,1\n", {text = {"Nam"}})
   fails('t.csv: two columns are called "a"', "a,a\n1,2\n")
+  fails('t.csv: two columns are called "a"', "a,a,v\nx,y,2\n", {text = {"1", "2"}})
   fails("t.csv:1: there are column names, but no rows", "Date,Temp\n")
   fails("t.csv: the file is empty", "")
   fails('t.csv:1: a quote is opened and never closed', '"a,b\n1,2\n')
+end
+
+-- A file that begins and cannot be read on must not look like one that ends.
+function TestWrongUses.testReadErrors()
+  local path = "/proc/self/mem"
+  local f = io.open(path)
+  if not f or f:read(1) then lu.skip("no file here that cannot be read") end
+  f:close()
+  local wanted = {"cannot read /proc/self/mem: Input/output error", "io"}
+  lu.assertEquals({select(2, csv(path))}, wanted)
+  lu.assertEquals({select(2, core.readfile(path))}, wanted)
+  lu.assertEquals({select(2, require "lstm".text(path))}, wanted)
 end
 
 os.exit(lu.LuaUnit.new():runSuiteByInstances{

@@ -45,6 +45,10 @@ function TestTs.testRefused()
   says(":6: channel 2 has 2 steps, the first one 3", lstm.ts, HEAD .. "1,2,3:4,5:up\n")
   says(":7: 2 channels, the first case has 1", lstm.ts, HEAD .. "1,2:up\n1,2:3,4:up\n")
   says(":6: the label is missing", lstm.ts, HEAD .. "1,2\n")
+  lu.assertEquals(assert(lstm.ts(file "@classLabel\n@data\n1,2\n")).y, nil)
+  -- Steps times channels: 4 TB, if they were believed.
+  says(":2: channel 2 has 1 steps, the first one 1000001", lstm.ts,
+    "@data\n" .. ("1,"):rep(1000000) .. "1" .. (":1"):rep(1000000) .. "\n")
   says(': target 1: unknown label "uup", did you mean "up"? (there are up, down and flat)', lstm.ts,
     HEAD .. "1,2:uup\n")
   says(": there are no cases", lstm.ts, HEAD)
@@ -86,6 +90,7 @@ function TestNpy.testRefused()
   says(": the file ends inside its header", lstm.npy, npy("<f4", "2,", ""):sub(1, 60))
   says(": the file ends before its 3 numbers", lstm.npy, npy("<f4", "3,", ("\0"):rep(11)))
   says(": the file ends before its 99999999 x 99999999 numbers", lstm.npy, npy("<f4", "99999999, 99999999", ""))
+  says(": the file ends before its 0 x 9999999999 numbers", lstm.npy, npy("<f4", "0, 9999999999", ""))
   says(": number 2 does not fit an int32", lstm.npy, npy("<i8", "2,", ("\0"):rep(15) .. "\1"))
   says(": numbers of the type '>f4' are not read (there are <f4, <f8, <i4, <i8 and |u1)", lstm.npy,
     npy(">f4", "1,", "1234"))

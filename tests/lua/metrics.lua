@@ -304,6 +304,14 @@ function TestWrongUses.testModels()
     'fit: option "metrics" must be a table, got "rmse" (a string)')
 end
 
+-- Bytes for targets are a quarter of what would be read.
+function TestWrongUses.testTargetsOfBytes()
+  local ok, why = pcall(require "lstm.core".count_classes, lstm.zeros({3, 2}, "int32"), lstm.zeros{9, 9, 1},
+    lstm.zeros({9, 9}, "uint8"))
+  lu.assertFalse(ok)
+  lu.assertStrContains(why, "targets: float32 array expected, got uint8")
+end
+
 os.exit(lu.LuaUnit.new():runSuiteByInstances{
   {"TestArrays", TestArrays}, {"TestConfusion", TestConfusion}, {"TestModels", TestModels}, {"TestFit", TestFit},
   {"TestWrongUses", TestWrongUses},

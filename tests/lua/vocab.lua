@@ -358,6 +358,9 @@ function TestWrongUses.testTokens()
     tokens)
   raises('vocab: there is no method "decod"; did you mean "decode"?', function() return v.decod end)
   raises("text: the path must be a string, got nil", lstm.text)
+  local dictionary = require "lstm.core".dictionary "words"
+  dictionary:close()
+  raises("the dictionary is closed", dictionary.count, dictionary, nil, "a b")
   raises('text: unknown kind of vocabulary "utf-8", did you mean "utf8"? (there are bytes, utf8 and words)', lstm.text,
     "x", "utf-8")
   raises("text: the vocabulary is given: it has its options already", lstm.text, "x", v, {least = 2})
