@@ -107,7 +107,7 @@ static size_t count_channels(const char *p, const char *last, size_t width, size
 /* series(line, channels) -> array [T][channels]; or nil, what is no number; or nil, nil, steps of the first channel,
    number and steps of another channel. The line has numbers between commas, channels between colons. */
 static int csv_series(lua_State *L) {
-  size_t size, steps, t, j, width, same;
+  size_t size, steps = 0, t, j, width, same;
   const char *p = host_checkstring(L, 1, &size, "series"), *last = p + size, *stop, *first;
   int shape[2];
   host_array *out;

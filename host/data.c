@@ -171,7 +171,9 @@ static FILE **open_at(lua_State *L, double offset, double size) {
   const char *path = host_checkstring(L, 1, NULL, "read: the path");
   FILE **box = host_open_file(L, path);
   if (!box) return NULL;
-  if (offset >= 0 && size >= 0 && offset + size <= size_of(*box) && fseeko(*box, (off_t)offset, SEEK_SET) == 0) return box;
+  if (offset >= 0 && size >= 0 && offset + size <= size_of(*box)) {
+    if (fseeko(*box, (off_t)offset, SEEK_SET) == 0) return box;
+  }
   lua_pushliteral(L, "the file ends too early");
   host_fault(L, LSTM_ERR_FORMAT);
   return NULL;
