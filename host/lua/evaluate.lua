@@ -6,6 +6,7 @@ local confusion = require "lstm.confusion"
 local core = require "lstm.core"
 local options = require "lstm.options"
 local sets = require "lstm.sets"
+local training = require "lstm.training"
 
 local evaluate = {}
 
@@ -194,6 +195,7 @@ function evaluate.model(model, data, given, losses)
   local opts = options.check(given, {
     batch = spec.batch, loss = {choices = losses, default = model.loss}, metrics = {type = "table"},
   }, "evaluate", 3)
+  training.check_loss(model, opts.loss, "evaluate")
   opts.metrics = evaluate.wanted(opts.metrics, opts.loss, "evaluate")
   return (evaluate.run(model, data, opts):result())  -- no tail call: errors count the levels
 end

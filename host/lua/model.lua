@@ -26,9 +26,7 @@ local LOSSES = {"mse", "mae", "huber", "cross_entropy", "binary_cross_entropy"}
 local READS = {"all", "last", "mean", "max"}
 local NUMERICS = {"fused", "portable"}
 local INITS = {"default", "pytorch", "zero"}
-local output_of = {
-  mse = "linear", mae = "linear", huber = "linear", cross_entropy = "softmax", binary_cross_entropy = "sigmoid",
-}
+local output_of = training.output_of
 local loss_of = {linear = "mse", softmax = "cross_entropy", sigmoid = "binary_cross_entropy"}
 
 -- --- making one ---------------------------------------------------------------------------------------------------
@@ -411,11 +409,12 @@ local function run(self, data, opts, where)
   return predict_set(self, set, opts.batch)
 end
 
-local function predict(self, data, opts, where)
+-- raw: the outputs as the network gives them, also of raw rows.
+local function predict(self, data, opts, where, raw)
   local finish
   data, finish = input_of(self, data, where)
   local values = run(self, data, opts, where)
-  return finish and finish(values) or values
+  return finish and not raw and finish(values) or values
 end
 
 --- The model's outputs for windows, {x = array [N][T][I]}, such an array, a set or list of sequences, or a token
@@ -489,7 +488,7 @@ function Model:classify(data, opts)
   if not (self.labels or self.output_vocab or self.loss:find("cross_entropy", 1, true)) then
     core.raise(('classify: the model gives numbers, not classes (its loss is "%s"): use predict'):format(self.loss))
   end
-  local values = predict(self, data, opts, "classify")
+  local values = predict(self, data, opts, "classify", true)
   if type(values) ~= "table" then return classes_of(self, values, opts.top) end
   local labels, probabilities = {}, not opts.top and {} or nil
   for i, rows in ipairs(values) do

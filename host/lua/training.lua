@@ -5,6 +5,19 @@ local options = require "lstm.options"
 
 local training = {}
 
+--- The output that a model needs for each loss.
+training.output_of = {
+  mse = "linear", mae = "linear", huber = "linear", cross_entropy = "softmax", binary_cross_entropy = "sigmoid",
+}
+
+--- Raises where a loss is not for what the model gives: it would be that of other numbers than those of predict.
+function training.check_loss(model, loss, where)
+  local has, needs = model.core:output(), training.output_of[loss]
+  if not needs or has == needs then return end
+  core.raise(('%s: loss = "%s" is for a model with a %s output, that of this one is %s'):format(where, loss, needs,
+    has))
+end
+
 local share = {type = "number", min = 0, below = 1}
 
 --- What fit and model:trainer both take, by name.
@@ -135,6 +148,7 @@ end
 
 --- The table that core.trainer takes, from checked options (with `loss` in them). where: the method, for messages.
 function training.prepare(model, opts, where)
+  training.check_loss(model, opts.loss, where)
   check_together(opts, where)
   local result = {}
   for _, name in ipairs(training.names) do result[name] = opts[name] end

@@ -291,6 +291,10 @@ function TestWrongUses.testModels()
     'evaluate: unknown metric "rsme", did you mean "rmse"? (there are accuracy, perplexity, rmse, mae, f1 and esr)')
   lu.assertEquals(sentence(m.evaluate, m, set, {metrics = {"f1"}}),
     'evaluate: metric "f1" does not fit the loss "mse" (those that do: rmse, mae and esr)')
+  lu.assertEquals(sentence(m.evaluate, m, set, {loss = "binary_cross_entropy"}),
+    'evaluate: loss = "binary_cross_entropy" is for a model with a sigmoid output, that of this one is linear')
+  lu.assertEquals(sentence(m.fit, m, set, {loss = "binary_cross_entropy"}),
+    'fit: loss = "binary_cross_entropy" is for a model with a sigmoid output, that of this one is linear')
   lu.assertEquals(sentence(m.evaluate, m, set, {metrics = {rmse = true}}),
     'evaluate: metrics must be a list of names, as in {"rmse"}; got a table')
   lu.assertEquals(sentence(m.confusion, m, set), 'confusion: a confusion matrix is for classes, the loss is "mse"')
