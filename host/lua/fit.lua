@@ -415,11 +415,12 @@ return function(model, train, given, how)
   run.threads, run.began = core.threads(), core.now()
   if opts.threads then core.threads(opts.threads) end
   local forget = how.learn and how.learn(model, train, opts)
-  local ok
-  ok, message, status = run:prepare()
-  if not ok then
+  local fine, ok
+  fine, ok, message, status = pcall(run.prepare, run)
+  if not (fine and ok) then
     if forget then forget() end
     core.threads(run.threads)
+    if not fine then error(ok, 0) end
     return nil, message, status
   end
   run.bar = progress.new{

@@ -90,6 +90,33 @@ function TestRows.testEvaluate()
   lu.assertEquals(result.loss, model:evaluate(set).loss)
 end
 
+-- A column of ones and twos that was scaled to zeros and ones: its probability is none in the column's own unit.
+function TestRows.testClassesHaveProbabilities()
+  local list = {}
+  for i = 1, 30 do list[i] = {i % 3 == 0 and 2 or 1} end
+  local rows = lstm.table(lstm.array(list), {"state"})
+  local scale = lstm.minmax(rows)
+  local model = lstm.model{input = 1, hidden = 2, output = 1, loss = "binary_cross_entropy", init = "zero"}
+  model:fit(scale:apply(rows):windows{look_back = 3, target = "state"}, {steps = 1, verbose = 0, seed = 1})
+  model:tensor("head.bias", lstm.array{math.log(4)})
+  local labels, p = model:classify(rows)
+  lu.assertEquals(labels[1], 1)
+  lu.assertAlmostEquals(p[1], 0.8, 0.01)
+  lu.assertAlmostEquals(model:predict(rows)[1][1], 1.8, 0.01)
+end
+
+-- A call of fit that raises has changed nothing.
+function TestRows.testRefusedFitKeepsThePipeline()
+  local rows = series(40)
+  local model, _, set = learned(rows, {look_back = 5, target = "temp"}, lstm.minmax)
+  local before, threads = model.pipeline, require "lstm.core".threads()
+  fails("fit: label_smoothing belongs to", model.fit, model, rows:windows{look_back = 9, target = "load"},
+    {label_smoothing = 0.1, threads = threads + 1, verbose = 0})
+  lu.assertIs(model.pipeline, before)
+  lu.assertEquals(require "lstm.core".threads(), threads)
+  model:evaluate(set)
+end
+
 -- Scaled rows stay as they are.
 function TestRows.testScaledInScaledOut()
   local rows = series(40)
