@@ -308,22 +308,26 @@ function series.date(days, timed)
   return rest == 0 and not timed and text or ("%s %02d:%02d"):format(text, math.floor(rest / 60), rest % 60)
 end
 
+-- How many months lie between two days of the same number; nil where they are others, or none.
+local function months_between(from, to)
+  local y1, m1, d1 = civil(from)
+  local y2, m2, d2 = civil(to)
+  local months = 12 * (y2 - y1) + m2 - m1
+  return d1 == d2 and months > 0 and months or nil
+end
+
 -- How far the last rows are apart: in months where that fits, else in days; nil where they are not apart by the same.
 local function pace_of(days)
   local n = #days
   local from = math.max(2, n - 11)
   if n < 3 then return nil end
-  local months, least, most = true, math.huge, -math.huge
+  local months, least, most = months_between(days[n - 1], days[n]), math.huge, -math.huge
   for i = from, n do
     local gap = days[i] - days[i - 1]
     least, most = math.min(least, gap), math.max(most, gap)
-    months = months and select(3, civil(days[i])) == select(3, civil(days[i - 1])) and gap >= 28
+    if months ~= months_between(days[i - 1], days[i]) then months = nil end
   end
-  if months then
-    local y1, m1 = civil(days[n - 1])
-    local y2, m2 = civil(days[n])
-    return "months", 12 * (y2 - y1) + m2 - m1
-  end
+  if months then return "months", months end
   if most - least > 0.02 * most then return nil end
   return "days", (days[n] - days[from - 1]) / (n - from + 1)
 end
@@ -339,7 +343,9 @@ function series.after(days, count)
       list[i] = last + i * pace
     else
       local total = year * 12 + month - 1 + i * pace
-      list[i] = days_of(math.floor(total / 12), total % 12 + 1, day)
+      local first, after = days_of(math.floor(total / 12), total % 12 + 1, 1),
+        days_of(math.floor((total + 1) / 12), (total + 1) % 12 + 1, 1)
+      list[i] = math.min(first + day - 1, after - 1)                 -- the 30th of February is its last day
     end
   end
   return list

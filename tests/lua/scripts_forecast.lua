@@ -212,6 +212,23 @@ function TestForecast.testDates()
   lu.assertStrContains(assert(lstm.readfile(svg)), "2024")
 end
 
+-- The days that follow: only where rows come at one pace; a month has no more days than it has.
+function TestForecast.testDatesGoOn()
+  local series = require "lstm.series"
+  local function after(first, ...)
+    local days, list = {first}, {}
+    for i, gap in ipairs{...} do days[i + 1] = days[i] + gap end
+    for i, day in ipairs(series.after(days, 3) or {}) do list[i] = series.date(day) end
+    return table.concat(list, " ")
+  end
+  local day = 18444                                                  -- 2020-07-01
+  lu.assertEquals(after(day, 31, 31, 30, 31), "2020-12-01 2021-01-01 2021-02-01")
+  lu.assertEquals(after(day, 31, 31, 30, 61), "")                    -- November is missing
+  lu.assertEquals(after(day + 29, 31, 31, 30, 31, 30), "2021-01-30 2021-02-28 2021-03-30")
+  lu.assertEquals(after(day, 365, 365), "2023-07-01 2024-07-01 2025-07-01")
+  lu.assertEquals(after(day, 7, 7, 7), "2020-07-29 2020-08-05 2020-08-12")
+end
+
 function TestForecast.testHelp()
   programs.check_help("scripts/forecast.lua", {"target", "columns", "binary", "missing", "look-back", "ahead", "steps",
     "next", "hidden", "layers", "dropout", "scale", "epochs", "batch", "lr", "clip", "test", "val", "tutorial", "plot",
