@@ -79,8 +79,10 @@ enum { PIECE = 1 << 18 };
 void host_more(lua_State *L, host_source *s) {
   size_t kept = (size_t)(s->end - s->at), n;
   host_poll(L);
-  if (s->at) s->before += (size_t)(s->at - s->text);
-  if (kept) memmove(s->buffer.bytes, s->at, kept);
+  if (s->at) {
+    s->before += (size_t)(s->at - s->text);
+    memmove(s->buffer.bytes, s->at, kept);
+  }
   if (kept == s->buffer.room) {
     s->text = s->at = s->end = NULL; /* resize may raise */
     host_resize(L, &s->buffer, kept ? kept * 2 : PIECE);
