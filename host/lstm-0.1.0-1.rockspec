@@ -6,7 +6,7 @@ version = "0.1.0-1"
 source = {url = "git+file://."} -- there is nothing to fetch: this file is in the sources
 description = {
   summary = "Train and use LSTM networks: data, training, models, pictures, reports",
-  detailed = "LSTM, GRU and simple recurrent networks on the CPU, with no dependency but Lua and the C library.",
+  detailed = "LSTM and GRU networks on the CPU, with no dependency but Lua and the C library.",
   license = "Unlicense or MIT-0",
   labels = {"machine-learning", "lstm", "neural-network"},
 }
