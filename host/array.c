@@ -689,7 +689,7 @@ static int core_put(lua_State *L) {
   if ((a->shape[0] && row_size(a) != row) || a->shape[0] > out->shape[0] - first) {
     return host_raise(L, "put: the sizes do not fit");
   }
-  memcpy(out->data.b + (size_t)first * row * kind_sizes[out->kind], a->data.b, host_bytes(a));
+  memmove(out->data.b + (size_t)first * row * kind_sizes[out->kind], a->data.b, host_bytes(a)); /* may be a view */
   return 0;
 }
 

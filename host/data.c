@@ -571,9 +571,9 @@ static int data_range(lua_State *L) {
   host_array *out;
   shape[0] = host_checkint(L, 2, 0, INT_MAX, "range");
   if (!lua_isnoneornil(L, 3)) step = host_checkint(L, 3, INT_MIN / 2, INT_MAX / 2, "range");
-  if ((double)first + (double)step * (double)shape[0] > (double)INT_MAX) host_raise(L, "range: too large");
+  if (fabs((double)first + (double)step * (double)shape[0]) > (double)INT_MAX) host_raise(L, "range: too large");
   out = host_newarray(L, HOST_INT32, 1, shape);
-  for (k = 0; k < shape[0]; k++) out->data.i[k] = first + k * step;
+  for (k = 0; k < shape[0]; k++) out->data.i[k] = (int32_t)(first + (int64_t)k * step);
   return 1;
 }
 

@@ -11,6 +11,7 @@ typedef enum unit { BYTES, UTF8, WORDS } unit;
 static const char *const units[] = {"bytes", "utf8", "words", NULL};
 
 enum { NONE = -1, SKIP = -2 }; /* ids */
+enum { RUN = 1 << 20 };
 
 /* A symbol in the hash table; those of one byte are in a table of their own. */
 typedef struct slot {
@@ -240,9 +241,14 @@ static int push_place(lua_State *L, const host_source *in, const char *p, size_t
   return 4;
 }
 
+/* As much as is taken in one go: a string may be long, and Ctrl-C wants an answer. */
+static const char *end_of_run(const host_source *in) {
+  return in->end - in->at > RUN ? in->at + RUN : in->end;
+}
+
 /* Most text is single bytes. Counts those that are there, and returns how many. */
 static size_t count_run(dictionary *d, host_source *in) {
-  const char *from = in->at, *p = from, *end = in->end;
+  const char *from = in->at, *p = from, *end = end_of_run(in);
   if (d->kind == WORDS) return 0;
   for (; p < end && (d->kind == BYTES || (unsigned char)*p < 0x80); p++) d->counts[(unsigned char)*p]++;
   in->at = p;
@@ -251,8 +257,8 @@ static size_t count_run(dictionary *d, host_source *in) {
 
 /* Encodes those that are there and known. */
 static void encode_run(lua_State *L, const dictionary *d, host_source *in, host_block *out, int small) {
-  size_t size = small ? 1 : sizeof(int32_t), need = (size_t)(in->end - in->at) * size;
-  const char *p = in->at, *end = in->end;
+  const char *p = in->at, *end = end_of_run(in);
+  size_t size = small ? 1 : sizeof(int32_t), need = (size_t)(end - p) * size;
   uint8_t *bytes;
   int32_t *ids;
   if (d->kind == WORDS || p == end) return;

@@ -57,6 +57,7 @@ function TestMaking.testRange()
   lu.assertEquals(core.range(5, 3, -2):totable(), {5, 3, 1})
   lu.assertEquals(#core.range(0, 0), 0)
   fails("too large", core.range, 1000000000, 2000000000)
+  fails("too large", core.range, -1000000000, 2000000000, -1)
 end
 
 local TestElements = {}
