@@ -195,15 +195,14 @@ local function packed_set(self, data, where)
     core.raise(where .. ": a set {x = list of sequences, y = list of sequences} expected")
   end
   if data.kind ~= "sequences" then data = sequences.new{x = data.x, y = data.y} end
-  local kept = rawget(data, "packed")
-  if kept and kept.model == self then return kept end
+  local kept = sequences.kept(data, self)
+  if kept then return kept end
   if #data.x == 0 then core.raise(where .. ": the set is empty") end
   local kind, width = inputs_of(self.encoder)
   local x = sequences.pack(sequences.encoded(data.x, self.encoder.vocab, where), kind, width, "x", where)
   kind, width = inputs_of(self.decoder)
   local y = sequences.pack(framed(self, data.y, where), kind, width, "y", where)
-  data.packed = {model = self, count = #data.x, x = x, given = shifted(y, 0), wanted = shifted(y, 1)}
-  return data.packed
+  return sequences.keep(data, {model = self, count = #data.x, x = x, given = shifted(y, 0), wanted = shifted(y, 1)})
 end
 
 local function new_array(packed, n)

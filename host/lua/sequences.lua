@@ -215,6 +215,36 @@ function sequences.pack(list, kind, width, name, where)
   }
 end
 
+-- Whether a list has other elements than a copy of it had; of an array, whether it is another one.
+local function changed(list, copy)
+  if type(list) ~= "table" or type(copy) ~= "table" then return not rawequal(list, copy) end
+  for i = 1, math.max(#list, #copy) do
+    if not rawequal(list[i], copy[i]) then return true end
+  end
+  return false
+end
+
+local function copied(list)
+  if type(list) ~= "table" then return list end
+  local copy = {}
+  for i = 1, #list do copy[i] = list[i] end
+  return copy
+end
+
+--- What a set keeps of a model's packed data (model, loss, ...), as one set is looked at again and again. Returns it.
+function sequences.keep(set, packed)
+  packed.was_x, packed.was_y = copied(set.x), copied(set.y)
+  set.packed = packed
+  return packed
+end
+
+--- What was kept for this model and loss, unless the script has put other sequences or targets into the lists; or nil.
+function sequences.kept(set, model, loss)
+  local kept = rawget(set, "packed")
+  if not kept or kept.model ~= model or kept.loss ~= loss then return nil end
+  return not (changed(set.x, kept.was_x) or changed(set.y, kept.was_y)) and kept or nil
+end
+
 --- The steps of all sequences of a set as one array [M][W]. Raises where they are no numbers or differ in width.
 function sequences.rows(set, where)
   if #set.x == 0 then core.raise(where .. ": the set is empty") end

@@ -260,16 +260,15 @@ end
 
 -- The packed x and y of a set; they are kept in it, as one set is looked at again and again.
 local function packed_set(model, data, loss, where)
-  local kept = rawget(data, "packed")
-  if kept and kept.model == model and kept.loss == loss then return kept end
+  local kept = sequences.kept(data, model, loss)
+  if kept then return kept end
   local x = packed_inputs(model, data, where)
   local _, _, _, _, once = model.core:sizes()
   local y
   if loss and data.y then
     y = once and targets_once(model, data.y, loss, where) or targets_timed(model, data, loss, x, where)
   end
-  data.packed = {model = model, loss = loss, x = x, y = y, once = once}
-  return data.packed
+  return sequences.keep(data, {model = model, loss = loss, x = x, y = y, once = once})
 end
 
 local function from_sequences(model, data, loss, where)

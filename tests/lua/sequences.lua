@@ -238,6 +238,19 @@ function TestFit.testBidirectional()
   for i = 1, #validation do lu.assertEquals(y[i], m:predict(validation.x[i])) end
 end
 
+-- What a set keeps of its packed data gives way to other sequences and targets in its lists.
+function TestFit.testListsMayChange()
+  local m = lstm.model{input = 1, hidden = 3, output = {"up", "down"}, seed = 1}
+  local set = lstm.sequences{x = {lstm.array{1, 2}, lstm.array{3}}, y = {"up", "down"}}
+  local before = m:evaluate(set).loss
+  set.y[2] = "up"
+  lu.assertAlmostEquals(m:evaluate(set).loss, m:evaluate{x = set.x, y = {"up", "up"}}.loss, 1e-7)
+  lu.assertNotEquals(m:evaluate(set).loss, before)
+  set.x[1] = lstm.array{-9, 9, 9}
+  lu.assertEquals(m:predict(set)[1], m:predict(set.x[1]))
+  lu.assertIs(require "lstm.sets".of(m, set, m.loss, "x").source, require "lstm.sets".of(m, set, m.loss, "x").source)
+end
+
 local TestRefused = {}
 
 function TestRefused.testEmptySequences()
