@@ -103,8 +103,8 @@ end
 --- Copies the weights of a model, or of a file. Returns true, or nil, message, status.
 function one.init(model, from)
   if models.is(from) then
-    model.core:copy_weights(from.core)
-    return true
+    if pcall(model.core.copy_weights, model.core, from.core) then return true end
+    core.raise("fit: init: that model has other layers than this one")
   end
   if type(from) ~= "string" then
     core.raise("fit: init must be a model or the path of one, got " .. options.show(from))

@@ -903,6 +903,7 @@ function TestWrongUses.testSentences()
     {mode = "min", monitor = "accuracy", validation = set, loss = "binary_cross_entropy"})
   sees('fit: option "mode" must be one of "auto", "min" and "max", got "least" (a string)', {mode = "least"})
   sees("fit: init must be a model or the path of one, got a table", {init = {}})
+  sees("fit: init: that model has other layers than this one", {init = lstm.model{input = 1, hidden = 9, output = 1}})
   sees('fit: option "restore_best" must be true or false, got "no" (a string)', {restore_best = "no"})
   sees("fit: give steps or epochs, not both", {steps = 1, epochs = 1})
   sees('fit: unknown option "epoch", did you mean "epochs"? (there are ' ..
