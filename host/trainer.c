@@ -19,18 +19,21 @@ typedef struct host_trainer {
   lstm_batch batch;  /* of the last forward; batch_size 0: there was none */
   double gathered;   /* weight of the batches whose gradients wait for an update; 0: none wait */
   double unit;       /* the gradients are that of their mean, times gathered / unit */
+  int busy;          /* gradcheck calls a script's function */
 } host_trainer;
 
 static host_trainer *check(lua_State *L) {
   host_trainer *t = (host_trainer *)host_checkobject(L, 1, TRAINER);
   if (!t->trainer) host_raise(L, "the trainer is closed");
   if (t->model->closed) host_raise(L, "the trainer's model is closed");
+  if (t->busy) host_raise(L, "the trainer is busy: gradcheck calls this function");
   return t;
 }
 
 static int trainer_close(lua_State *L) {
   host_trainer *t = (host_trainer *)host_checkobject(L, 1, TRAINER);
   if (!t->trainer) return 0;
+  if (t->busy) host_raise(L, "the trainer is busy: gradcheck calls this function");
   lstm_trainer_destroy(t->trainer);
   t->trainer = NULL;
   t->model->trainers--;
@@ -605,6 +608,7 @@ static double loss_of_lua(void *user, const double *y, float *d_y) {
 /* gradcheck(x, loss [, options of the batch]) -> {ok =, error =, tensor =, analytic =, numeric =}. loss(y, d_y) returns
    a number for the outputs y[t][b][k] and, where d_y is not nil, fills it with the gradient. */
 static int trainer_gradcheck(lua_State *L) {
+  static const char *const kept[] = {"lengths", "weights", "initial", NULL};
   host_trainer *t = check(L);
   const lstm_model *model = t->model->model;
   lstm_error error = host_no_error();
@@ -614,10 +618,12 @@ static int trainer_gradcheck(lua_State *L) {
   lstm_status status;
   lstm_batch batch;
   loss_call call;
+  int i;
   lua_settop(L, 4);
   if (!lua_isfunction(L, 3)) host_raise(L, "gradcheck: the loss must be a function, got %s", luaL_typename(L, 3));
   host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, host_batchoptions(L, 4, "gradcheck"), &batch);
-  luaL_checkstack(L, 10, "gradcheck");
+  luaL_checkstack(L, 13, "gradcheck");
+  for (i = 0; kept[i] && lua_istable(L, 4); i++) lua_getfield(L, 4, kept[i]); /* the loss may change the table */
   memset(&desc, 0, sizeof desc);
   memset(&call, 0, sizeof call);
   call.L = L;
@@ -627,7 +633,9 @@ static int trainer_gradcheck(lua_State *L) {
   desc.loss = loss_of_lua;
   desc.user = &call;
   desc.error = &error;
+  t->busy = 1;
   status = lstm_gradcheck(t->trainer, &batch, &desc, &result);
+  t->busy = 0;
   t->batch.batch_size = 0; /* the tape is used up */
   if (call.failed) return lua_error(L);
   if (status != LSTM_OK) {

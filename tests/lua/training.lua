@@ -380,6 +380,8 @@ function TestParts.testGradcheck()
   fails("boom", t.gradcheck, t, bx, function() error "boom" end)
   fails("the loss must be a number, got nil", t.gradcheck, t, bx, function() end)
   fails("the loss must be a function", t.gradcheck, t, bx)
+  fails("the trainer is busy: gradcheck calls this function", t.gradcheck, t, bx, function() t:close() end)
+  fails("the trainer is busy: gradcheck calls this function", t.gradcheck, t, bx, function() return t:loss(bx) end)
   lu.assertTrue(t:gradcheck(bx, fourth(4), {lengths = lstm.array({3, 1}, "int32")}).ok)
 end
 
