@@ -9,6 +9,7 @@
 -- both.
 
 local lstm = require "lstm"
+local programs = require "lstm.program"
 
 local opt = lstm.args{
   about = "Show what is in a model file: layers, parameters, what it reads, the run, tensors, and the PyTorch module" ..
@@ -20,6 +21,8 @@ local opt = lstm.args{
 }
 
 local stop = lstm.args.stop
+local wrong = programs.wrong(opt, {"plot"}, {"model"})
+if wrong then stop(wrong, 2) end
 
 local function need(value, message)
   if not value then stop(message) end

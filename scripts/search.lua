@@ -49,7 +49,7 @@ local opt, given = lstm.args(programs.with({
 }, "init", "seed", "out", "verbose"))
 
 local stop = lstm.args.stop
-local program = programs(opt, given, {})
+local program = programs(opt, given, {}, {"data"})
 local need = program.need
 
 -- What may be tried, and what kind of values it has.

@@ -8,6 +8,7 @@
 -- argument names the positionals, if they are others than "file".
 
 local args = require "lstm.args"
+local core = require "lstm.core"
 local plot = require "lstm.plot"
 
 local programs = {}
@@ -39,6 +40,60 @@ function programs.with(spec, ...)
   return spec
 end
 
+local function spelled(name) return "--" .. name:gsub("_", "-") end
+
+-- Files of pictures that are no SVG, and what else a name may promise.
+local foreign = {png = true, jpg = true, jpeg = true, gif = true, webp = true, bmp = true, tif = true, tiff = true,
+  pdf = true, eps = true, ps = true}
+
+-- The sentence on a name whose end promises another kind of file than what is written there; or nil.
+local function wrong_kind(option, path)
+  local wanted = (option == "plot" or option == "loss_plot") and "svg" or option == "report" and "html"
+  local stem, ending = path:match("^(.+)%.(%w+)$")
+  if not wanted or not stem or not (foreign[ending:lower()] or wanted == "html" and ending:lower() == "svg") then
+    return nil
+  end
+  return ("%s %s: it is written as %s: name it %s.%s"):format(spelled(option), path, wanted:upper(), stem, wanted)
+end
+
+-- The sentence on a file that would be written over what is read, or twice; or nil.
+local function clash(opt, written, files)
+  local outputs, positional, owner = {}, {}, {}
+  for _, name in ipairs(written) do outputs[name] = true end
+  for _, name in ipairs(files) do positional[name] = true end
+  local function each(name, value)
+    local id = type(value) == "string" and core.file_id(value)
+    if id and not outputs[name] and core.exists(value) then owner[id] = name end
+  end
+  for name, value in pairs(opt) do
+    if type(value) ~= "table" then value = {value} end
+    for _, one in ipairs(value) do each(name, one) end
+  end
+  for _, name in ipairs(written) do
+    local path = opt[name]
+    local id = path and core.file_id(path)
+    local other = id and owner[id]
+    if other and outputs[other] then
+      return ("%s %s and %s %s are the same file: give each its own"):format(spelled(other), opt[other],
+        spelled(name), path)
+    elseif other and not (name == "checkpoint" and other == "resume") then
+      return ("%s %s would be written over %s: give it another name"):format(spelled(name), path,
+        positional[other] and "the file that is read" or spelled(other) .. " " .. tostring(opt[other]))
+    end
+    if id then owner[id] = name end
+  end
+end
+
+--- What is wrong with the names of files, as a sentence; nil where nothing is.
+-- opt: what lstm.args returned; written: names of the options that name files to write; files: of the positionals.
+function programs.wrong(opt, written, files)
+  for _, name in ipairs(written) do
+    local wrong = opt[name] and wrong_kind(name, opt[name])
+    if wrong then return wrong end
+  end
+  return clash(opt, written, files)
+end
+
 local Program = {}
 Program.__index = Program
 
@@ -53,9 +108,13 @@ function Program:say(...)
   if self.opt.verbose > 0 then io.stderr:write(string.format(...), "\n") end
 end
 
---- Ends the program where a file named by one of these options cannot be written, before hours of work.
+--- Ends the program where a file named by one of these options cannot be written, or would be written over another
+-- one of the command line, before hours of work.
 function Program:check_writable(names)
-  for _, name in ipairs(names) do self.need(args.writable("--" .. name:gsub("_", "-"), self.opt[name])) end
+  local opt = self.opt
+  local wrong = programs.wrong(opt, names, self.files)
+  if wrong then args.stop(wrong, 2) end
+  for _, name in ipairs(names) do self.need(args.writable(spelled(name), opt[name])) end
 end
 
 --- Says so where nothing will be saved.

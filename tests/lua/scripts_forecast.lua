@@ -262,4 +262,42 @@ function TestWrongUses.testOptions()
   check_failure("scripts/forecast.lua " .. with("a\n1\n2\n3\n") .. " --steps 200", "too few for --steps 200")
 end
 
+-- Nothing is written over what is read, nor twice.
+function TestWrongUses.testSameFile()
+  local text = "T\n" .. ("1\n2\n"):rep(30)
+  local file, model, svg = with(text, ".csv"), path(".safetensors"), path(".svg")
+  local link = path(".csv")
+  os.execute(("ln -s %s %s"):format(file, link))
+  for _, option in ipairs{"out", "plot", "loss-plot", "checkpoint", "report"} do
+    check_failure(("scripts/forecast.lua %s --%s %s"):format(file, option, link),
+      ("forecast.lua: --%s %s would be written over the file that is read: give it another name\n"):format(option,
+      link), 2)
+  end
+  lu.assertEquals(lstm.readfile(file), text)
+  check_failure(("scripts/forecast.lua %s --out %s --plot %s"):format(file, svg, svg:gsub("([^/]+)$", "./%1")),
+    ("--out %s and --plot %s are the same file: give each its own\n"):format(svg, (svg:gsub("([^/]+)$", "./%1"))), 2)
+  local _, err = run("scripts/forecast.lua " .. file .. quick .. " --checkpoint " .. model)
+  lu.assertEquals(err, "")
+  local bytes = lstm.readfile(model)
+  check_failure(("scripts/forecast.lua %s --load %s --plot %s"):format(file, model, model),
+    ("--plot %s would be written over --load %s: give it another name\n"):format(model, model), 2)
+  check_failure(("scripts/forecast.lua %s --resume %s --out %s"):format(file, model, model),
+    ("--out %s would be written over --resume %s: give it another name\n"):format(model, model), 2)
+  check_failure(("scripts/info.lua %s --plot %s"):format(model, model),
+    ("--plot %s would be written over the file that is read: give it another name\n"):format(model), 2)
+  check_failure(("scripts/search.lua %s --file %s"):format(file, file),
+    ("--file %s would be written over the file that is read: give it another name\n"):format(file), 2)
+  lu.assertEquals(lstm.readfile(model), bytes)
+  local again = ("scripts/forecast.lua %s --resume %s --checkpoint %s --epochs 3 --verbose 0"):format(file, model,
+    model)
+  lu.assertEquals({select(2, run(again))}, {"", 0})
+end
+
+function TestWrongUses.testKindOfPicture()
+  local make = "scripts/forecast.lua " .. csv
+  check_failure(make .. " --plot a/x.png", "--plot a/x.png: it is written as SVG: name it a/x.svg\n", 2)
+  check_failure(make .. " --loss-plot x.PDF", "--loss-plot x.PDF: it is written as SVG: name it x.svg\n", 2)
+  check_failure(make .. " --report x.pdf", "--report x.pdf: it is written as HTML: name it x.html\n", 2)
+end
+
 programs.finish{TestForecast = TestForecast, TestWrongUses = TestWrongUses}
