@@ -601,7 +601,7 @@ end
 -- The beams are lanes of one state. A hypothesis is {id =, before = (what it goes on from), log_p =, length =}.
 
 -- How good a sequence is: its logarithm of probability, for each of its symbols where length_penalty is 1.
-local function score_of(log_p, length, opts) return log_p / length ^ opts.length_penalty end
+local function score_of(log_p, length, opts) return log_p / length ^ (opts.length_penalty or 1) end
 
 -- Puts a hypothesis among the best n, best first; of equal ones the first stays first.
 local function insert(list, hypothesis, n)
@@ -693,6 +693,9 @@ local function check_translate(self, opts)
     no("beam looks for the likeliest, temperature draws: give one of them")
   end
   if not drawn and (opts.top_k or opts.top_p) then no("top_k and top_p belong to temperature = 1, which draws") end
+  if opts.length_penalty and opts.beam == 1 and not opts.n then
+    no("length_penalty belongs to a beam, which compares whole sequences: beam = 5")
+  end
   if opts.n and opts.n > opts.beam then no("n = %d needs a beam of at least %d", opts.n, opts.n) end
 end
 
@@ -708,7 +711,7 @@ end
 function Pair:translate(source, opts)
   opts = options.check(opts, {
     max = {type = "integer", min = 1}, temperature = {type = "number", default = 0, min = 0},
-    beam = {type = "integer", default = 1, min = 1}, length_penalty = {type = "number", default = 1, min = 0},
+    beam = {type = "integer", default = 1, min = 1}, length_penalty = {type = "number", min = 0},
     n = {type = "integer", min = 1}, seed = {type = "integer"}, top_k = {type = "integer", min = 1},
     top_p = {type = "number", above = 0, max = 1},
   }, "translate")

@@ -73,6 +73,7 @@ local function inputs_of(model, x, where)
   local n, t, i, more = x:shape()
   if n > 0 and t == 0 then core.raise(where .. ": sequence 1 is empty") end
   if takes_ids then
+    if x:kind() == "uint8" then x = core.whole(x) end
     if x:kind() ~= "int32" or not t or i then core.raise(where .. ": x must be an int32 array of ids [N][T]") end
     return x
   end

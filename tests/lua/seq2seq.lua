@@ -468,6 +468,8 @@ function TestWrongUses.testTranslate()
   says("translate: n = 3 needs a beam of at least 3", "ab", {n = 3, beam = 2})
   says("translate: beam looks for the likeliest, temperature draws: give one of them", "ab",
     {beam = 2, temperature = 1})
+  says("translate: length_penalty belongs to a beam, which compares whole sequences: beam = 5", "ab",
+    {length_penalty = 0.5})
   says("translate: top_k and top_p belong to temperature = 1, which draws", "ab", {top_k = 3})
   says('translate: unknown option "beams", did you mean "beam"? (there are beam, length_penalty, max, n, seed, ' ..
     'temperature, top_k and top_p)', "ab", {beams = 3})

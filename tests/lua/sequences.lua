@@ -238,6 +238,13 @@ function TestFit.testBidirectional()
   for i = 1, #validation do lu.assertEquals(y[i], m:predict(validation.x[i])) end
 end
 
+-- Ids of one byte each, as lstm.npy and lstm.raw read them.
+function TestFit.testSmallIds()
+  local m = lstm.model{input = lstm.vocab "abc", hidden = 3, output = {"up", "down"}, read = "last", seed = 1}
+  local ids = {{0, 1, 2}, {2, 2, 1}}
+  lu.assertEquals(m:predict{x = lstm.array(ids, "uint8")}, m:predict{x = lstm.array(ids, "int32")})
+end
+
 -- What a set keeps of its packed data gives way to other sequences and targets in its lists.
 function TestFit.testListsMayChange()
   local m = lstm.model{input = 1, hidden = 3, output = {"up", "down"}, seed = 1}
