@@ -370,7 +370,7 @@ static outcome scan_record(lua_State *L, reader *r) {
     if (p + 1 == end && !r->in.done) return INCOMPLETE;
     if (p + 1 < end && p[1] == '\n') p++;
   }
-  if (p < end) r->next_line += *p++ == '\n';
+  if (p < end) p++, r->next_line++; /* an end of one \r, too */
   r->in.at = p;
   return RECORD;
 }

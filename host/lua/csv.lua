@@ -12,15 +12,17 @@ local csv = {}
 
 local PARTS = {"days", "year", "month", "day", "weekday", "yearday", "hour", "seconds"}
 
--- Where a column is: by its name, else by its number ("2").
-local function index_of(names, wanted)
-  local found
-  for j, name in ipairs(names) do
-    if name == wanted then
-      if found then return nil, ('two columns are called "%s"'):format(name) end
-      found = j
-    end
-  end
+-- {name = place}, 0 where several columns have the name.
+local function index(names)
+  local at = {}
+  for j, name in ipairs(names) do at[name] = at[name] and 0 or j end
+  return at
+end
+
+-- Where a column is: by its name, else by its number ("2"). at: index(names)
+local function index_of(names, at, wanted)
+  local found = at[wanted]
+  if found == 0 then return nil, ('two columns are called "%s"'):format(wanted) end
   local number = not found and wanted:find("^%d+$") and tonumber(wanted)
   if number and names[number] then return number end
   if not found then return nil, options.unknown("column", wanted, names) end
@@ -28,10 +30,10 @@ local function index_of(names, wanted)
 end
 
 -- The places of named columns: {place = value}, from a list of names or a table with names as keys.
-local function places(names, wanted)
+local function places(names, at, wanted)
   local found = {}
   for key, value in pairs(wanted or {}) do
-    local j, problem = index_of(names, type(key) == "number" and value or key)
+    local j, problem = index_of(names, at, type(key) == "number" and value or key)
     if not j then return nil, problem end
     found[j] = value
   end
@@ -49,22 +51,22 @@ end
 
 -- What to read: a list of {index =, name =, part =, text =}, numbers first; or nil, message.
 local function plan(names, numeric, opts)
-  local list = {}
-  local dates, problem = places(names, opts.dates)
-  local texts, other = places(names, opts.text)
+  local list, at = {}, index(names)
+  local dates, problem = places(names, at, opts.dates)
+  local texts, other = places(names, at, opts.text)
   if not dates or not texts then return nil, problem or other end
   local function add(j)
     if dates[j] then add_date(list, j, names[j], dates[j]) else list[#list + 1] = {index = j, name = names[j]} end
   end
   for _, name in ipairs(opts.columns or {}) do
-    local j, unknown = index_of(names, name)
+    local j, unknown = index_of(names, at, name)
     if not j then return nil, unknown end
     add(j)
     dates[j] = nil
   end
   for j, name in ipairs(names) do
     if dates[j] or not opts.columns and numeric[j] and not texts[j] then
-      local _, twice = index_of(names, name)
+      local _, twice = index_of(names, at, name)
       if twice then return nil, twice end
       add(j)
     end

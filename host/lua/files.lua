@@ -132,6 +132,9 @@ function files.raw(path, opts)
   if #shape == 0 then core.raise("raw: shape has no sizes") end
   local bytes, message, status = core.file_size(path)
   if not bytes then return nil, message, status end
+  if bytes < opts.offset then
+    return nil, ("%s: the offset is %d, but there are only %d bytes"):format(path, opts.offset, bytes), "format"
+  end
   local item, rows = SIZES[KINDS[opts.kind]], shape[1]
   if rows == -1 then shape[1] = 1 end
   local count = product(shape)

@@ -29,6 +29,8 @@ end
 function TestReading.testLineEnds()
   lu.assertEquals(numbers("a,b\r\n1,2\r\n3,4"), {{1, 2}, {3, 4}})
   lu.assertEquals(numbers("a\n\n1\n\n2\n\n"), {{1}, {2}})
+  lu.assertEquals(numbers("a,b\r1,2\r3,4\r"), {{1, 2}, {3, 4}})
+  lu.assertEquals(message("a\r1\r2\rx\r"), 't.csv:4: column "a": "x" is not a number')
 end
 
 function TestReading.testQuotes()
@@ -72,6 +74,15 @@ end
 function TestReading.testColumns()
   lu.assertEquals(parse("Date,Temp\n1981-01-01,20.7\n").columns, {"Temp"})
   lu.assertEquals(numbers("a,b,c\n1,2,3\n", {columns = {"c", "a"}}), {{3, 1}})
+end
+
+-- What takes a time that grows with the square of the columns would take minutes.
+function TestReading.testManyColumns()
+  local names, ones = {}, {}
+  for j = 1, 60000 do names[j], ones[j] = "c" .. j, "1" end
+  local row = table.concat(ones, ",") .. "\n"
+  local rows = assert(parse(table.concat(names, ",") .. "\n" .. row .. row))
+  lu.assertEquals({#rows, rows.width, rows.columns[60000], rows.data:sum()}, {2, 60000, "c60000", 120000})
 end
 
 local TestMissing = {}

@@ -169,6 +169,7 @@ end
 
 function TestRaw.testRefused()
   says(": 7 bytes are not float32 numbers", lstm.raw, "1234567")
+  says(": the offset is 12, but there are only 8 bytes", lstm.raw, "12345678", {offset = 12})
   says(": 8 bytes are not float32 [-1][3]", lstm.raw, "12345678", {shape = {-1, 3}})
   says(": 3 bytes after the offset are not int32 numbers", lstm.raw, "12345678", {offset = 5, kind = "int32"})
   says(": 8 bytes are not float32 [100000][100000]", lstm.raw, "12345678", {shape = {100000, 100000}})
