@@ -108,6 +108,17 @@ local function read_option(parser, argv, i, result, given)
   return i
 end
 
+-- Whether the word at argv[i], which is no option, seems to be the rest of a text with spaces: {word =, typed = what
+-- was meant}; else nil. A file that is there is one.
+local function cut_value(parser, argv, i)
+  local name = argv[i - 2] or ""
+  local item = parser.by_name[name]
+  if not item or item.flag or item.type ~= "string" or core.exists(argv[i]) then return nil end
+  local last = i
+  while argv[last + 1] and not argv[last + 1]:find("^%-") and not core.exists(argv[last + 1]) do last = last + 1 end
+  return {word = argv[i], typed = ('%s "%s"'):format(name, table.concat(argv, " ", i - 1, last))}
+end
+
 local function base_name(path) return path and path:match("[^/\\]+$") or "script.lua" end
 
 local function version_line(spec, program)
@@ -126,7 +137,7 @@ function args.parse(spec, argv)
   if argv ~= nil then options.argument(argv, "table", "args: the command line") end
   argv = argv or {}
   local parser = read_spec(spec)
-  local result, given, words = {}, {}, {}
+  local result, given, words, cut = {}, {}, {}, nil
   for _, item in ipairs(parser.options) do
     result[item.field] = item.default
     if item.flag then result[item.field] = item.default or false end
@@ -147,6 +158,7 @@ function args.parse(spec, argv)
       i = last
     else
       words[#words + 1] = word
+      cut = cut or cut_value(parser, argv, i)
     end
     i = i + 1
   end
@@ -161,7 +173,8 @@ function args.parse(spec, argv)
     end
   end
   if #words > #parser.positionals then
-    return nil, ('"%s" is one argument too many'):format(words[#parser.positionals + 1])
+    return nil, ('"%s" is one argument too many%s'):format(cut and cut.word or words[#parser.positionals + 1],
+      cut and ("; what has spaces needs quotes: %s"):format(cut.typed) or "")
   end
   return result, given
 end
