@@ -63,7 +63,7 @@ HOST_C    := $(filter-out host/embed.c,$(wildcard host/*.c))
 # What the binary carries inside: modules, the files of pages, subcommands, and the text of help(). It unpacks them in
 # this order, as far as it must: first what every script needs.
 CORE_LUA  := $(patsubst %,host/lua/%.lua,init options methods seeds layers meta training split sets classes windows \
-                                         sequences pipeline model args program vocab csv)
+                                         sequences pipeline model args program sniff vocab csv)
 HOST_LUA  := $(wildcard $(CORE_LUA)) $(filter-out $(CORE_LUA),$(wildcard host/lua/*.lua)) host/report/report.css \
              host/report/report.js $(filter-out %/demo.lua,$(wildcard scripts/*.lua)) host/lstm.d.lua
 HOST_O    := $(HOST_C:host/%.c=$(BUILD)/host/%.o) $(BUILD)/host/embedded.o

@@ -339,7 +339,8 @@ end
 
 local function show(path)
   local bytes = need(lstm.readfile(path))
-  local model = need(lstm.load(path))
+  local model, message = lstm.load(path)
+  need(model, require "lstm.sniff".no_model(path) or message)
   if opt.pytorch then return io.write(pytorch(model, path)) end
   local strings = model.core:meta()
   say("%s: %s, %s bytes%s", path, plural(model:parameters(), "parameter"), count(#bytes),

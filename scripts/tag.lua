@@ -50,6 +50,7 @@ local TENTH = 10
 -- The sentences of a file: a list of {words = "the dog", tags = {"DET", "NOUN"}}.
 local function read_sentences(path)
   local list, words, tags, number = {}, {}, {}, 0
+  program:check_data(path, "a text with tags")
   local function close()
     if #words > 0 then list[#list + 1] = {words = table.concat(words, " "), tags = tags} end
     words, tags = {}, {}

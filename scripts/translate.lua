@@ -162,6 +162,7 @@ local function read_pairs(path)
   local parts, all = {train = {x = {}, y = {}}, val = {x = {}, y = {}}, test = {x = {}, y = {}}}, {}
   local function add(part, x, y) part.x[#part.x + 1], part.y[#part.y + 1] = x, y end
   local text, number = need(lstm.readfile(path)), 0
+  program:check_data(path, "pairs of sentences")
   if not text:find("%S") then
     stop(path .. " is empty: lines with a sentence, a tab and its translation were expected")
   end
@@ -225,9 +226,12 @@ end
 -- PATH, where PATH.encoder or PATH.decoder was given.
 local function stem(path) return path and (path:gsub("%.encoder$", ""):gsub("%.decoder$", "")) end
 
+local function is_file(path) return lstm.readfile(path) ~= nil end
+
 local function load_translator(path)
+  if is_file(path) and not is_file(path .. ".encoder") then program:open(path, "translate") end
   local encoder, decoder = need(lstm.load(path .. ".encoder")), need(lstm.load(path .. ".decoder"))
-  if not encoder.vocab or not decoder.meta.translate then stop(path .. " was not made by this script") end
+  program:check_maker(path, encoder.vocab and decoder.meta, "translate")
   return lstm.seq2seq{encoder = encoder, decoder = decoder}
 end
 

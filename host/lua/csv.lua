@@ -194,6 +194,7 @@ local function open(_, path, opts)
   if not reader then return nil, message, status end
   local rows, problem, kind = read(reader, opts, path)
   reader:close()
+  if kind == "format" then problem = require "lstm.sniff".no_data(path, "a CSV file") or problem end
   return rows, problem, kind
 end
 

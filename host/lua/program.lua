@@ -10,6 +10,7 @@
 local args = require "lstm.args"
 local core = require "lstm.core"
 local plot = require "lstm.plot"
+local sniff = require "lstm.sniff"
 
 local programs = {}
 
@@ -137,11 +138,33 @@ function Program:check_conflict(path, text, free)
   if now then args.stop(("%s conflicts with %s, which %s was made with"):format(now, before, path)) end
 end
 
+--- Ends the program where FILE is a model or binary data. wanted: "a text".
+function Program.check_data(_, path, wanted)
+  local problem = sniff.no_data(path, wanted)
+  if problem then args.stop(problem) end
+end
+
+-- What to say where FILE is a model and the other one is not.
+function Program:swapped(path)
+  local file = self.opt[self.files[1]]
+  if not file or sniff.kind(file) ~= "model" or sniff.kind(path) == "model" then return nil end
+  return ("%s is no model, but %s is one: they are swapped"):format(path, file)
+end
+
+--- Ends the program where meta, that of a model in `path`, has nothing by the name of this program, telling which
+-- command it belongs to.
+function Program.check_maker(_, path, meta, name)
+  if meta and meta[name] then return end
+  local other = sniff.command(meta)
+  args.stop(other and ("%s is a model of lstm %s, not of lstm %s"):format(path, other, name) or
+    path .. " was not made by this script")
+end
+
 --- The model of a file that a program saved with meta[name]; or the end.
 function Program:open(path, name)
-  local model = self.need(require "lstm.model".load(path))
-  local meta = rawget(model, "meta")                 -- a pair of models has none
-  if not meta or not meta[name] then args.stop(path .. " was not made by this script") end
+  local model, message = require "lstm.model".load(path)
+  if not model then args.stop(self:swapped(path) or sniff.no_model(path) or message) end
+  self:check_maker(path, rawget(model, "meta"), name)          -- a pair of models has none
   return model
 end
 

@@ -3,6 +3,8 @@
 
 local core = require "lstm.core"
 local lstm = require "lstm"
+local options = require "lstm.options"
+local sniff = require "lstm.sniff"
 
 local series = {}
 
@@ -74,10 +76,16 @@ local function kind_of(rows, j)
 end
 
 --- What is in a CSV file, from its first lines: {names =, kinds = by number, counts = (whether a column only counts),
--- header = (whether there is one)}; or nil, message, status.
+-- header = (whether there is one), rows = (their cells), ragged = (whether some have more of them), empty = (whether a
+-- column has none)}; or nil, message, status.
 function series.peek(path, header)
   local file, message = io.open(path, "rb")
   if not file then return nil, "cannot read " .. message, "io" end
+  local problem = sniff.no_data(path, "a CSV file")
+  if problem then
+    file:close()
+    return nil, problem, "format"
+  end
   local text = (file:read(HEAD) or ""):gsub("^\239\187\191", "")
   file:close()
   local rows, separator = {}, nil
@@ -94,9 +102,12 @@ function series.peek(path, header)
   if header == nil then header = numbers < #rows[1] end
   local names = header and table.remove(rows, 1) or {}
   local found = {names = names, kinds = {}, counts = {}, header = header, rows = rows}
+  local width = #(header and names or rows[1])
+  for _, row in ipairs(rows) do found.ragged = found.ragged or #row ~= width end         -- as the commas of a text
   for j = 1, #(rows[1] or names) do
     if not names[j] or names[j] == "" then names[j] = tostring(j) end
     found.kinds[j], found.counts[j] = kind_of(rows, j)
+    found.empty = found.empty or not found.kinds[j]
   end
   return found
 end
@@ -160,6 +171,66 @@ local function read(path, opts, how, say)
     " error refuses them)", (message:gsub("%s*%(missing = .*%)", "")))
   opts.missing = "interpolate"
   return lstm.csv(path, opts)
+end
+
+-- The number of a column that is called so, or has that number; nil where there is none.
+local function place_of(found, name)
+  for j, own in ipairs(found.names) do
+    if own == name then return j end
+  end
+  local number = name:find("^%d+$") and tonumber(name)
+  return found.names[number or 0] and number or nil
+end
+
+-- A sentence about a column that was named, where it has no numbers.
+local function no_numbers(path, found, name, numbers)
+  local j = place_of(found, name)
+  local kind = j and found.kinds[j]
+  if kind ~= "date" and kind ~= "text" then return nil end
+  local what = kind == "date" and "dates" or "text"
+  for _, row in ipairs(found.rows) do
+    local cell = row[j] or ""
+    if cell ~= "" and not number_of(cell) and #cell < 30 then
+      what = ("%s (%s)"):format(what, cell)
+      break
+    end
+  end
+  return ('%s: column "%s" has %s, not numbers; %s'):format(path, found.names[j], what, #numbers == 0 and
+    "none of the others has numbers" or "columns of numbers: " .. table.concat(numbers, ", "))
+end
+
+-- Takes the dates out of the columns to learn from, and says so. Returns the others; or nil, message where one that was
+-- named has no numbers.
+local function check_named(path, found, how, numbers, say)
+  for _, list in ipairs{how.targets or {}, {how.also}} do
+    for _, name in ipairs(list) do
+      local problem = no_numbers(path, found, name, numbers)
+      if problem then return nil, problem end
+    end
+  end
+  local left = {}
+  for _, name in ipairs(how.columns or {}) do
+    local problem = no_numbers(path, found, name, numbers)
+    local date = problem and found.kinds[place_of(found, name)] == "date"
+    if problem and not (date and #how.columns > 1) then return nil, problem end
+    if date then
+      say('column "%s" has dates, which say when and are not learned from: it is left out', name)
+    else
+      left[#left + 1] = name
+    end
+  end
+  if how.columns and #left == 0 then return nil, no_numbers(path, found, how.columns[1], numbers) end
+  return how.columns and left
+end
+
+-- Why there is no column of numbers.
+local function nothing_in(path, found)
+  if found.header and #found.rows == 0 and #found.names > 1 then
+    return ("%s has a line of column names (%s), but no rows below it"):format(path, table.concat(found.names, ", "))
+  elseif #found.names == 1 or found.ragged then
+    return path .. ": no column of numbers; it looks like a text, which lstm chars learns"
+  end
+  return ("%s: no column of numbers: %s have dates or text"):format(path, options.list(found.names))
 end
 
 -- The rows in the other order.
@@ -236,17 +307,19 @@ function series.read(path, how, say)
   if not found then return nil, message, status end
   local numbers, measured, date, order = sort_columns(found)
   how.order = order or ""
-  local targets, columns = how.targets, how.columns
+  if #numbers == 0 and not (#found.rows > 0 and found.empty and (how.targets or how.columns)) then
+    return nil, nothing_in(path, found), "format"
+  end
+  local targets, columns, problem = how.targets, check_named(path, found, how, numbers, say)
+  if problem then return nil, problem, "format" end
   if how.all and not columns then
     columns = all_of(#measured > 0 and measured or numbers, how.also)
-    if #columns == 0 then return nil, path .. ": no column of numbers", "format" end
   end
   if how.all then
     targets = {}
     for k, name in ipairs(columns) do targets[k] = name end
   elseif not targets then
     targets = {columns and columns[1] or guess_target(measured, numbers)}
-    if #targets == 0 then return nil, path .. ": no column of numbers", "format" end
     local choice = columns or (#measured > 0 and measured or numbers)      -- not those that only count rows
     local listed = table.concat(choice, ", ")
     if columns and #choice > 1 then

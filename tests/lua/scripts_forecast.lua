@@ -245,13 +245,55 @@ function TestWrongUses.testFiles()
   check_failure("scripts/forecast.lua " .. with(""), "is empty")
   check_failure("scripts/forecast.lua " .. with("\n \n"), "is empty")
   check_failure("scripts/forecast.lua " .. with("a,b\nx,y\nz,w\n"), "no column of numbers")
-  check_failure("scripts/forecast.lua " .. with("just a text\nof two lines\n"), "no column of numbers")
+  local diary = with("Dear diary,\ntoday I went out. It was fun.\nBye\n")
+  check_failure("scripts/forecast.lua " .. diary,
+    diary .. ": no column of numbers; it looks like a text, which lstm chars learns\n")
+  local head = with("day,visitors\n")
+  check_failure("scripts/forecast.lua " .. head,
+    head .. " has a line of column names (day, visitors), but no rows below it\n")
+  local noise = with(("\1\0\127\200x"):rep(50))
+  check_failure("scripts/forecast.lua " .. noise, noise .. " is binary data, not a CSV file\n")
   check_failure("scripts/forecast.lua " .. with("a\n1\n2\n3\n"), "too few")
   check_failure("scripts/forecast.lua " .. csv .. " --plot tests", "--plot tests is a folder")
-  check_failure("scripts/forecast.lua " .. csv .. " --load " .. with("nonsense"), "this is not a safetensors file")
+  check_failure("scripts/forecast.lua " .. csv .. " --load " .. with("nonsense"),
+    "this is not a safetensors file but a text")
+end
+
+-- Columns of dates and text, by name, by number and as one of several.
+function TestWrongUses.testColumnsWithoutNumbers()
+  local lines = {"day,shop,sold,rain"}
+  for i = 1, 60 do lines[i + 1] = ("2024-%02d-%02d,north,%d,%d"):format(i % 2 + 1, i % 28 + 1, i % 7, i % 3) end
+  local shop = with(table.concat(lines, "\n"), ".csv")
+  local dates = shop .. ': column "day" has dates (2024-02-02), not numbers; columns of numbers: sold, rain\n'
+  check_failure(("scripts/forecast.lua %s --target day"):format(shop), dates)
+  check_failure(("scripts/forecast.lua %s --target 1"):format(shop), dates)
+  check_failure(("scripts/anomaly.lua %s --columns day"):format(shop), dates)
+  check_failure(("scripts/forecast.lua %s --columns sold,shop"):format(shop),
+    shop .. ': column "shop" has text (north), not numbers; columns of numbers: sold, rain\n')
+  local _, err, code = run(("scripts/forecast.lua %s --columns day,sold --epochs 1 --hidden 2"):format(shop))
+  lu.assertEquals(code, 0)
+  lu.assertStrContains(err, 'column "day" has dates, which say when and are not learned from: it is left out\n')
+end
+
+-- Models where data are meant, the other way round, and models of other commands.
+function TestWrongUses.testSwapped()
+  local model = path()
+  assert(lstm.model{input = 1, hidden = 2, output = 1, meta = {chars = "x"}}:save(model))
+  check_failure("scripts/forecast.lua " .. model,
+    model .. " is a model, not a CSV file; programs take it with --load\n")
+  check_failure(("scripts/forecast.lua %s --load %s"):format(model, csv),
+    ("%s is no model, but %s is one: they are swapped\n"):format(csv, model))
+  check_failure(("scripts/forecast.lua %s --load %s"):format(csv, model),
+    model .. " is a model of lstm chars, not of lstm forecast\n")
+  check_failure(("scripts/translate.lua --load %s --text x"):format(model),
+    model .. " is a model of lstm chars, not of lstm translate\n")
+  check_failure(("scripts/forecast.lua %s --load %s"):format(csv, csv),
+    csv .. ": this is not a safetensors file but a text; a model is a file that --out saved\n")
 end
 
 function TestWrongUses.testOptions()
+  check_failure(("scripts/forecast.lua %s --target daily ice cream"):format(csv),
+    '"ice" is one argument too many; what has spaces needs quotes: --target "daily ice cream"\n', 2)
   check_failure("scripts/forecast.lua", "FILE is missing", 2)
   check_failure("scripts/forecast.lua " .. csv .. " --column temp", 'unknown column "temp", did you mean "Temp"?')
   check_failure("scripts/forecast.lua " .. csv .. " --columns Temp,Rain --target Temp", 'unknown column "Rain"')
