@@ -32,7 +32,7 @@ end
 function Run:strings()
   local strings = self.model:strings()
   strings["fit.position"] = ("%.0f"):format(self.position)
-  strings["fit.sum"] = ("%.17g %.0f"):format(self.sum, self.count)
+  strings["fit.sum"] = ("%.17g %.17g"):format(self.sum, self.count)
   strings["fit.history"] = self.history:tometa()
   strings["fit.options"] = kept.text(self.opts)
   strings["fit.data"] = self.hash
@@ -204,32 +204,32 @@ function Run:diverged(x, y)
     format(where, self.trainer:lr()))
 end
 
--- The batches of the next step, all of one epoch, as one update. Returns their mean loss; or nil, message, status and
--- the batch.
+-- The batches of the next step, all of one epoch, as one update. Returns their mean loss and the weight of their
+-- targets; or nil, message, status and the batch.
 function Run:train()
   local source, n = self.source, self.opts.accumulate
   local epoch, step = math.floor(self.position / self.per_epoch), self.position % self.per_epoch
-  local last, sum, total, only = math.min(source.per_epoch, (step + 1) * n) - 1, 0, 0, nil
+  local last, sum, total = math.min(source.per_epoch, (step + 1) * n) - 1, 0, 0
   for k = step * n, last do
     local x, y, extra = source:batch(epoch * source.per_epoch + k)
     local loss, weight, status = self.trainer:train(x, y, extra, k < last)
     if not loss then return nil, weight, status, x, y end
-    only, sum, total = loss, sum + loss * weight, total + weight
+    if n == 1 then return loss, weight end
+    sum, total = sum + loss * weight, total + weight
   end
-  if n == 1 then return only end
-  return total > 0 and sum / total or 0
+  return total > 0 and sum / total or 0, total
 end
 
 -- One step. Returns a reason to stop and a message, or nothing.
 function Run:step()
   local opts, epoch = self.opts, self:epoch()
-  local loss, message, status, x, y = self:train()
+  local loss, weight, status, x, y = self:train()
   if not loss then
-    if status ~= "not_finite" then return status, message end
-    message = self:diverged(x, y)
+    if status ~= "not_finite" then return status, weight end                    -- the message
+    local message = self:diverged(x, y)
     if message then return "not_finite", message end
   else
-    self.sum, self.count = self.sum + loss, self.count + 1
+    self.sum, self.count = self.sum + loss * weight, self.count + weight        -- a mean over targets, as val_loss is
   end
   self.position = self.position + 1
   if opts.verbose > 0 then

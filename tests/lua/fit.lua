@@ -169,6 +169,17 @@ function TestSets.testBinaryTargetsOutsideTheirRange()
   end
 end
 
+-- A smaller last batch counts as what it is: the loss of an epoch is the mean over its targets.
+function TestSets.testLossOfAnEpoch()
+  local x, y = lstm.zeros{5, 2, 1}, lstm.array{{1}, {1}, {1}, {1}, {11}}
+  for _, accumulate in ipairs{1, 2} do
+    local m = lstm.model{input = 1, hidden = 2, output = 1, init = "zero"}
+    local h = m:fit({x = x, y = y}, {batch = 2, epochs = 1, shuffle = false, optimizer = "sgd", lr = 1e-20, verbose = 0,
+      accumulate = accumulate})
+    lu.assertAlmostEquals(h[1].loss, (4 * 1 + 121) / 5, 1e-5)
+  end
+end
+
 local TestOptions = {}
 
 function TestOptions.testMistakes()
