@@ -545,7 +545,7 @@ end
 
 --- The mean loss on data with targets, and more: {loss =, count =, accuracy = (of classes), ...}. Does not train.
 -- A text (a string, or tokens) is read as one stream from rest. Of a raw table of rows with one target rmse and mae are
--- in its own unit; the loss is that of the scaled values.
+-- in its own unit; the loss, esr, and errors of several targets are those of the scaled values.
 -- opts: batch (default 256), loss (default the model's), metrics (a list of "perplexity", "rmse", "mae", "f1", "esr":
 -- see evaluate.lua).
 function Model:evaluate(data, opts)
