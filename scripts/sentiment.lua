@@ -64,7 +64,7 @@ end
 
 local function read_lines(path)
   local text, lines = need(lstm.readfile(path)), {}
-  if text:find("%z") then program:check_data(path, "a text") end
+  if text:find("^.......%z{") then program:check_data(path, "a text") end        -- a model
   if text:find("%z") then stop(path .. " is not a text file: it has zero bytes") end
   for line in text:gmatch("[^\r\n]+") do lines[#lines + 1] = tidy(line) end
   if #lines == 0 then stop(path .. " is empty: one sentence a line was expected") end
