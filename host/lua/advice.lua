@@ -2,8 +2,9 @@
 --
 -- Every judgement compares means over parts of a curve, as single looks are noisy. All changes are relative.
 
-local FEWEST, SETTLED = 3, 4                         -- looks that make a curve, and one that no longer moves
+local FEWEST, RISING = 6, 3                          -- looks that make a curve, and one that goes up
 local WORSE, FLAT, EQUAL, MUCH = 0.02, 0.005, 0.05, 0.7
+local CLEAR = 0.03                                   -- of all that was gained: a gain that promises more
 
 local function finite(x) return x ~= nil and x == x and math.abs(x) < math.huge end
 
@@ -65,6 +66,12 @@ local function lowest(values)
   return best
 end
 
+-- Whether more of the same promises more: the last look is the best one, and the last third gained a clear part of all.
+local function promises(values)
+  local now, before = ends(values)
+  return lowest(values) == #values and before - now > CLEAR * (values[1] - now)
+end
+
 -- A column, without the rows where it is not finite.
 local function column(record, name)
   local values = {}
@@ -80,10 +87,16 @@ local function diverged(record, loss)
     return "the loss is no longer a number (diverged): try a smaller lr, or clip"
   end
   local best = lowest(loss)
-  if #loss >= FEWEST and best <= #loss / 2 and above((ends(loss)), loss[best]) > 1 then
+  if #loss >= RISING and best <= #loss / 2 and above((ends(loss)), loss[best]) > 1 then
     return ("the training loss rose from %.3g to %.3g (diverged): try a smaller lr, or clip"):format(loss[best],
       loss[#loss])
   end
+end
+
+-- Whether the last third fell by more than a plateau does, be it by chance.
+local function moves(values)
+  local now, before = ends(values)
+  return above(before, now) > EQUAL
 end
 
 -- Training and validation at the end of a run that no longer moves.
@@ -93,8 +106,8 @@ local function settled(loss, val, step)
     return "training and validation are alike and fall no more (underfitting): a larger model, a longer memory or " ..
       "a larger lr may do better"
   end
-  return ("nothing has improved since step %d (a plateau): more of the same will not help; a smaller lr from there " ..
-    "on might, or stop sooner"):format(step)
+  return ("hardly anything has improved since step %d (a plateau): more of the same will not help; a smaller lr from " ..
+    "there on might, or stop sooner"):format(step)
 end
 
 -- The first value that is as good as the best but for what chance may do: a curve that creeps on has its best at its
@@ -121,19 +134,19 @@ local function of_validation(record, loss, val)
     end
     return "validation got worse while training went on (overfitting): more data, dropout, or a smaller model may help"
   end
-  if falls(val) then return "validation was still improving at the end: train longer" end
-  if n < SETTLED or above(mean(val, math.ceil(n / 2), n), val[best]) > worse then return nil end
+  if falls(val) then return promises(val) and "validation was still improving at the end: train longer" or nil end
+  if moves(val) or above(mean(val, math.ceil(n / 2), n), val[best]) > worse then return nil end
   best = reached(val, best)
   return settled(loss, val, record[best].step or best)
 end
 
 local function of_training(loss)
   if falls(loss) then
-    return "the training loss was still falling: train longer (validation data would tell how long)"
+    return promises(loss) and
+      "the training loss was still falling: train longer (validation data would tell how long)" or nil
   end
-  local best = lowest(loss)
-  if #loss < SETTLED or best <= #loss / 2 then return nil end
-  return "the training loss falls no more (a plateau): a smaller lr from there on, or a larger model, may do better"
+  if moves(loss) or lowest(loss) <= #loss / 2 then return nil end
+  return "the training loss hardly falls any more (a plateau): a smaller lr from there on, or a larger model, may do better"
 end
 
 --- record: a history. Returns a sentence, or nil where there is nothing to say.

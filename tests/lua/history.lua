@@ -149,7 +149,7 @@ function TestAdvice.testUnderfitting()
 end
 
 function TestAdvice.testStillImproving()
-  for _, n in ipairs{3, 4, 9, 50} do
+  for _, n in ipairs{6, 9, 50} do
     advises("validation was still improving", curve(n, falling(1.5), falling(1.2, 0.2)))
     advises("the training loss was still falling", curve(n, falling(1.5)))
   end
@@ -159,6 +159,33 @@ function TestAdvice.testPlateau()
   for _, n in ipairs{12, 60} do
     advises("(a plateau)", curve(n, falling(40), falling(40, 0.3)))
     advises("since step", curve(n, falling(40), falling(40, 0.3)))
+  end
+end
+
+-- A few looks are no plateau, and what a last third gained in per mille of all is no reason to go on.
+function TestAdvice.testNoHastyWords()
+  for n = 2, 5 do
+    for _, rate in ipairs{0.5, 2, 10, 40} do
+      advises(nil, curve(n, falling(rate)))
+      advises(nil, curve(n, falling(rate), falling(rate, 0.3)))
+    end
+  end
+  local function smooth(rate) return function(t) return 0.1 + 2 * math.exp(-rate * t) end end
+  for _, n in ipairs{50, 150, 170} do
+    advises(nil, curve(n, smooth(7)))
+    advises(nil, curve(n, smooth(7), smooth(7)))
+    advises("the training loss hardly falls any more (a plateau)", curve(n, smooth(25)))
+    advises("still falling", curve(n, smooth(3)))
+  end
+  advises(nil, curve(6, smooth(4)))                               -- still halves, but nobody knows how far
+end
+
+-- Where the best weights are not the last ones, nothing was still improving.
+function TestAdvice.testNeverAgainstTheBestWeights()
+  local function dip(t, i) return 0.2 + 2 * math.exp(-1.5 * t) - (i == 43 and 0.2 or 0) end
+  for _, h in ipairs{curve(50, dip), curve(50, dip, dip)} do
+    lu.assertEquals(h.best, 43)
+    advises(nil, h)
   end
 end
 
