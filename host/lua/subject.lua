@@ -12,10 +12,19 @@ local training = require "lstm.training"
 
 local one = {}
 
+-- Raises where all classes are missing: the loss would be that of nothing.
+local function check_targets(set, where)
+  local y = set.targets
+  if y and y:kind() == "int32" and y:max() < 0 then
+    core.raise(where .. ": there is no target: all of them are false")
+  end
+end
+
 -- A set of sequences; raises where the options do not fit it. Returns nil, message, status for data with NaN.
 local function set_of(model, train, opts)
   local set = sets.of(model, train, opts.loss, "fit")
   if set.count == 0 then core.raise("fit: the training set is empty") end
+  check_targets(set, "fit")
   if opts.bucket and not set.lengths then
     core.raise("fit: bucket = true sorts sequences of different length, these are all of one")
   end
@@ -65,6 +74,7 @@ function one.check(model, data, opts)
   end
   local set = sets.of(model, data, opts.loss, where)
   if set.count == 0 then core.raise(where .. ": the set is empty") end
+  check_targets(set, where)
   sets.check_burn_in(model, opts.burn_in, set.seq, where)
   set.burn_in = opts.burn_in
   local place = flaws.find(data, set)

@@ -884,6 +884,10 @@ function TestWrongUses.testNothingToLearn()
     {burn_in = 2, validation = short})
   refuses('fit: a window has one target, the model gives an output at every step: make it with read = "last"', each,
     sine(20):windows{look_back = 5, target = "y"}, {})
+  local two_classes = lstm.model{input = 1, hidden = 2, output = {"a", "b"}}
+  local known, none = {x = lstm.zeros{2, 3, 1}, y = {"a", "b"}}, {x = lstm.zeros{2, 3, 1}, y = {false, false}}
+  refuses("fit: there is no target: all of them are false", two_classes, none, {})
+  refuses("fit: validation: there is no target: all of them are false", two_classes, known, {validation = none})
   local ab = lstm.vocab "ab"
   local writer, tokens = lstm.model{input = ab, hidden = 2, output = ab}, ab:encode(("ab"):rep(20))
   refuses("fit: burn_in = 4 leaves no target: the longest sequence has 4 steps", writer, tokens,
