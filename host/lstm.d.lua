@@ -1294,7 +1294,8 @@ function lstm.plot.history(history, file, options) end
 ---@field guess lstm.Array|number[] what the model said
 ---@field naive? lstm.Array|number[] what persistence says, for its error and, up to 120 values, its line
 ---@field band? number|table so much around the guess, or {low, high}
----@field dates? string[]|number[]|lstm.Array "1981-02-28", "1981-02-28 14:30", or days since 1970-01-01
+---@field coming? lstm.Array|number[] forecasts of the rows after those, dashed
+---@field dates? string[]|number[]|lstm.Array of truth and coming: "1981-02-28", or days since 1970-01-01
 ---@field residuals? boolean a histogram of the errors beside it
 ---@field last? integer draw only so many of the last values
 ---@field title? string
@@ -1359,7 +1360,8 @@ function lstm.spark(values, options) end
 ---@field features? table<string, fun(symbol: string, t: integer, symbols: string[]): number|boolean?> what cells may follow
 ---@field data? lstm.Windows|lstm.Table|lstm.Sequences the forecast or confusion matrix of it, the cells over its steps
 ---@field sequence? integer whose steps to show, default 1
----@field forecast? lstm.ForecastPlotOptions
+---@field forecast? lstm.ForecastPlotOptions|lstm.ForecastPlotOptions[]
+---@field results? string more words on them, as they stand
 ---@field confusion? {labels: string[], counts: lstm.Array|number[][]}
 ---@field log? boolean logarithmic axis for the losses
 

@@ -51,7 +51,8 @@ local opt, given = lstm.args(programs.with({
   {"--tutorial", flag = true,
     help = "the loss of every second epoch on stdout, and a picture, forecast.svg; without FILE a sine with noise"},
   {"--plot", type = "string", value = "FILE", help = "draw the test part and what comes next here, as in forecast.svg"},
-  {"--plot-rows", default = 400, min = 2, help = "how many of the last rows to draw"},
+  {"--plot-rows", default = 400, min = 2,
+    help = "how many of the last measured rows to draw (fewer where a few come next)"},
 }, "patience", "init", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "report",
   "verbose"))
 
@@ -68,6 +69,9 @@ local program = programs(opt, given, unkept)
 local need = program.need
 
 local function say(...) program:say(...) end
+
+-- The last row that the model forecasts at once.
+local function reach() return opt.ahead + opt.steps - 1 end
 
 -- "a, b" -> {"a", "b"}
 local function names_of(text)
@@ -223,10 +227,10 @@ local function learn(model, data)
   program:choose_epochs(#train, 50, opt.tutorial and 0 or 1000, opt.tutorial and math.huge or 20000)
   model.meta.forecast = lstm.args.keep(opt, kept)
   local _, known = lengths_of(data.rows)
-  say("%s: %d rows of %s%s; %d windows to learn from, %d to test on; %d parameters, %d epochs", opt.file or "sine",
+  say("%s: %d rows of %s%s; %d windows to learn from, %d to test on; %d parameters, %d epoch%s", opt.file or "sine",
     #data.rows, table.concat(data.columns, ", "), #data.columns > #data.targets and
     (", to forecast %s"):format(table.concat(data.targets, ", ")) or "", #train, #data.rows - known - opt.steps + 1,
-    model:parameters(), opt.epochs)
+    model:parameters(), opt.epochs, opt.epochs == 1 and "" or "s")
   if opt.resume then program:check_epochs(model, #train) end
   program:warn_unsaved()
   local history = program:fit(model, train, {
@@ -239,6 +243,13 @@ local function learn(model, data)
 end
 
 -- [Results]
+
+local printed = {}                                   -- the lines of stdout, which a report repeats
+
+local function put(...)
+  printed[#printed + 1] = (...):format(select(2, ...))
+  print(printed[#printed])
+end
 
 -- Forecasts of the rows after `known`, what was measured, and persistence: arrays [n][steps * targets], in the units of
 -- the columns.
@@ -257,14 +268,7 @@ end
 
 -- What follows the last row: a table of rows and, where the series has dates, their days.
 local function forecast(model, data)
-  local own = model.pipeline
-  local reach = opt.ahead + opt.steps - 1
-  local count = opt.next or reach
-  if count > reach and #own.targets < #own.columns then
-    stop(("--next %d goes beyond the %d row%s that the model forecasts at once, and it does not forecast all of the " ..
-      "columns that it reads (%s): train with --steps %d, or with --target %s"):format(count, reach,
-      reach == 1 and "" or "s", table.concat(own.columns, ", "), count, table.concat(own.columns, ",")))
-  end
+  local count = opt.next or reach()
   return model:forecast(data.rows, count), data.days and series.after(data.days, count) or nil
 end
 
@@ -277,54 +281,92 @@ local function print_next(data, rows, days)
   for k, name in ipairs(data.targets) do columns[k] = rows:column(name) end
   if #rows == 1 or opt.ahead > 1 and opt.steps == 1 and not opt.next then
     for k, name in ipairs(data.targets) do
-      print((#rows == 1 and "next value of %s: %s" or "value of %s, " .. #rows .. " rows after the last: %s"):format(
-        called(name), shown(columns[k][#rows])))
+      put("%s of %s%s: %s", #rows == 1 and "next value" or "value", called(name),
+        #rows == 1 and "" or (", %d rows after the last"):format(#rows), shown(columns[k][#rows]))
     end
     return
   end
   local timed = days and #days > 1 and days[2] - days[1] < 1
-  print(("next %d rows of %s:"):format(#rows, table.concat(data.targets, ", ")))
+  put("next %d rows of %s:", #rows, table.concat(data.targets, ", "))
   for i = 1, #rows do
     local words = {}
     for k in ipairs(data.targets) do words[k] = shown(columns[k][i]) end
-    print(("  %s  %s"):format(days and series.date(days[i], timed) or "+" .. i, table.concat(words, "  ")))
+    put("  %s  %s", days and series.date(days[i], timed) or "+" .. i, table.concat(words, "  "))
   end
 end
 
--- Test rows and, after them, what comes next, which nobody has measured yet.
-local function draw(model, history, result, data, rows, days)
+-- Forecasts of the first step for the last rows, of which not all steps have been measured: an array [n][...] or nil.
+local function last_guesses(model, data)
+  local extra = opt.steps - 1
+  if extra == 0 then return nil end
+  local numbers, count = {}, opt.look_back + opt.ahead - 1 + extra
+  for i = 1, count + extra do numbers[i] = math.min(#data.rows, #data.rows - count + i) end      -- the last row again
+  return model:predict(data.rows:pick(numbers))
+end
+
+-- What is drawn of target k: test rows up to the last one measured, and the rows that come next.
+local function lists_of(data, result, more, k)
+  local lists = {guess = part(result.guess, data, k, 1):totable(), truth = {}, naive = {}}
+  local rest = more and part(more, data, k, 1) or {}
+  for i = 1, #rest do lists.guess[#lists.guess + 1] = rest[i] end
+  local column = data.rows:column(data.targets[k])
+  for i = 1, #lists.guess do
+    local at = result.first + i - 1
+    lists.truth[i], lists.naive[i] = column[at], column[at - opt.ahead]
+  end
+  return lists
+end
+
+-- The same of all targets, with the days of all rows where there are any and the coming rows have theirs.
+local function drawn_lists(model, result, data, rows, days)
+  local all, more = {}, last_guesses(model, data)
+  for k, name in ipairs(data.targets) do
+    local lists = lists_of(data, result, more, k)
+    lists.coming = rows:column(name):totable()
+    lists.dates = days and {}
+    for i = 1, days and #lists.truth or 0 do lists.dates[i] = data.days[result.first + i - 1] end
+    for _, day in ipairs(days or {}) do lists.dates[#lists.dates + 1] = day end
+    all[k] = lists
+  end
+  return all
+end
+
+-- How many of the measured rows are drawn: not so many that a few rows after them cannot be seen.
+local function drawn_rows(coming)
+  if given.plot_rows or coming == 1 then return opt.plot_rows end
+  return math.max(60, math.min(opt.plot_rows, 15 * coming))
+end
+
+local function draw(model, history, result, data, all)
   if not (opt.plot or opt.report) then return end
-  local lists = {}
-  for _, name in ipairs{"truth", "guess", "naive"} do lists[name] = part(result[name], data, 1, 1):totable() end
-  local n, dates = #lists.truth, data.days and {} or nil
-  for i = 1, n do
-    if dates then dates[i] = data.days[result.first + i - 1] end
+  local pictures = {}
+  for k, lists in ipairs(all) do
+    local name, coming = called(data.targets[k]), #lists.coming
+    lists.title = ("%s: forecast %d %s ahead%s"):format(name, opt.ahead, opt.ahead == 1 and "row" or "rows",
+      coming > 1 and (", and the next %d rows"):format(coming) or "")
+    lists.x, lists.y, lists.last = not lists.dates and "row of the test part" or nil, name, drawn_rows(coming)
+    pictures[k] = lists
   end
-  local coming = rows:column(data.targets[1])
-  if opt.steps == 1 and (days or not dates) then
-    for i = 1, #rows do
-      lists.truth[n + i], lists.naive[n + i], lists.guess[n + i] = 0 / 0, 0 / 0, coming[i]
-      if dates then dates[n + i] = days[i] end
-    end
-  end
-  local name = called(data.targets[1])
-  program:draw{title = name, model = model, history = history, log = true, data = result.rows, forecast = {
-    truth = lists.truth, guess = lists.guess, naive = lists.naive, dates = dates, last = opt.plot_rows,
-    title = ("%s: forecast %d %s ahead"):format(name, opt.ahead, opt.ahead == 1 and "row" or "rows"),
-    x = not dates and "row of the test part" or nil, y = name,
-  }}
+  program:draw{title = table.concat(data.targets, ", "), model = model, history = history, log = true,
+    data = result.rows, forecast = pictures, results = table.concat(printed, "\n")}
 end
 
 -- The same in the terminal.
-local function chart(result, data)
+local function chart(all, data)
   if opt.verbose == 0 or opt.plot or not rawget(lstm, "chart") and not lstm.chart then return end
-  local function tail(values)
-    local list = part(values, data, 1, 1)
-    return list:slice(-math.min(#list, 100), -1)
+  local lists = all[1]
+  local n, m = #lists.truth, #lists.coming
+  local from = math.max(1, n - math.max(20, 80 - m) + 1)
+  local function piece(values, first, last, shift, name)
+    local y, x = {}, {}
+    for i = first, last do
+      y[#y + 1], x[#x + 1] = values[i - shift], lists.dates and series.date(lists.dates[i]) or i
+    end
+    return {y, name = name, x = x}
   end
-  say("%s", lstm.chart({tail(result.truth), tail(result.guess)}, {height = 12,
-    title = ("%s: measured and forecast, the last test rows (--plot FILE.svg draws it)"):format(
-      called(data.targets[1]))}))
+  say("%s", lstm.chart({piece(lists.truth, from, n, 0, "measured"), piece(lists.guess, from, n, 0, "forecast"),
+    piece(lists.coming, n + 1, n + m, n, m == 1 and "the next row" or ("the next %d rows"):format(m))}, {height = 12,
+    title = ("%s: the last test rows and what comes next (--plot FILE.svg draws it)"):format(called(data.targets[1]))}))
 end
 
 -- Shares of right answers, for zeros and ones.
@@ -379,10 +421,10 @@ local function print_errors(result, data, k)
   local mine, naive, each = errors_of(result, data, k)
   if opt.steps > 1 then
     for step, pair in ipairs(each) do
-      if step <= 3 or step == opt.steps then
-        print(("step %d of %s: RMSE %.3f persistence %.3f"):format(step, called(data.targets[k]), pair[1], pair[2]))
+      if opt.steps <= 10 or step <= 3 or step == opt.steps then
+        put("step %d of %s: RMSE %.3f persistence %.3f", step, called(data.targets[k]), pair[1], pair[2])
       elseif step == 4 then
-        print("...")
+        put("...")
       end
     end
   end
@@ -394,7 +436,35 @@ end
 local function print_results(result, data)
   for k = #data.targets, 1, -1 do
     local line = (opt.binary and print_shares or print_errors)(result, data, k)
-    print(k == 1 and line or called(data.targets[k]) .. ": " .. line)
+    local name = called(data.targets[k])
+    put("%s", k > 1 and name .. ": " .. line or #data.targets > 1 and line .. " of " .. name or line)
+  end
+end
+
+-- Where --next goes on from the model's own forecasts: how far off these are, from some of the rows of the test part.
+local function print_rolled(model, data, known)
+  local count, rows = opt.next or 0, data.rows
+  if count <= reach() or opt.binary then return end
+  local last = #rows - count                         -- of the rows that such a forecast may begin after
+  if last < known then
+    return say("how far off rows %d to %d are is unknown: the test part has %d rows, too few to measure it",
+      reach() + 1, count, #rows - known)
+  end
+  local starts = math.min(last - known + 1, math.max(5, math.min(50, math.floor(2000 / count))))
+  local mine, naive = {}, {}
+  for k in ipairs(data.targets) do mine[k], naive[k] = 0, 0 end
+  for s = 1, starts do
+    local at = known + math.floor((last - known) * (s - 1) / math.max(1, starts - 1))
+    local guess = model:forecast(rows:slice(1, at), count)
+    for k, name in ipairs(data.targets) do
+      local truth, now = rows:slice(at + 1, at + count):column(name), rows:column(name)[at]
+      mine[k] = mine[k] + lstm.rmse(guess:column(name), truth) ^ 2
+      naive[k] = naive[k] + lstm.rmse(truth * 0 + now, truth) ^ 2
+    end
+  end
+  for k, name in ipairs(data.targets) do
+    put("rows 1 to %d of %s, each from the forecasts before: RMSE %.3f persistence %.3f (%d start%s in the test part)",
+      count, called(name), math.sqrt(mine[k] / starts), math.sqrt(naive[k] / starts), starts, starts == 1 and "" or "s")
   end
 end
 
@@ -402,13 +472,24 @@ local function finish(model, data, known, history)
   local rows, days = forecast(model, data)
   if not known then return print_next(data, rows, days) end
   local result = judge(model, data, known)
-  draw(model, history, result, data, rows, days)
-  chart(result, data)
+  local lists = drawn_lists(model, result, data, rows, days)
+  chart(lists, data)
   print_next(data, rows, days)
+  print_rolled(model, data, known)
   print_results(result, data)
+  draw(model, history, result, data, lists)
 end
 
 -- [The program]
+
+-- Ends the program where the rows to forecast are beyond what such a model can tell.
+local function check_next(columns, targets)
+  local count = opt.next or 0
+  if count <= reach() or #targets == #columns then return end
+  stop(("--next %d goes beyond the %d row%s that the model forecasts at once, and it does not forecast all of the " ..
+    "columns that it reads (%s): train with --steps %d, or with --target %s"):format(count, reach(),
+    reach() == 1 and "" or "s", table.concat(columns, ", "), count, table.concat(columns, ",")))
+end
 
 -- Rows of the columns that a model reads. One column may have another name here.
 local function read_for(model)
@@ -447,6 +528,7 @@ local function load_and_exit()
     say("%s has %d rows, too few to test the model on", opt.file, #data.rows)
     known = nil
   end
+  check_next(data.columns, data.targets)
   finish(model, data, known)
   os.exit(0, true)
 end
@@ -458,6 +540,7 @@ if opt.load then load_and_exit() end
 local model = opt.resume and program:reopen("forecast", {"epochs", "patience"})
 local data = model and read_for(model) or read_data(names_of(opt.target), names_of(opt.columns))
 if not model then check_binary(data) end
+check_next(data.columns, data.targets)
 choose_look_back(data.rows)
 check_length(data.rows)
 model = model or new_model(data)

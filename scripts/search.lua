@@ -188,8 +188,8 @@ local function series_task()
     local part = rows:slice(known - look_back + 1, #rows)
     local windows = part:windows(shape(trial))
     local guess, truth, naive = model:predict(part), windows:targets(), windows:last()
-    program:draw{forecast = {truth = truth, guess = guess, naive = naive, y = target, last = 400,
-      x = "row of the test part", title = target .. ": the best, 1 row ahead"}}
+    program:draw{forecast = {{truth = truth, guess = guess, naive = naive, y = target, last = 400,
+      x = "row of the test part", title = target .. ": the best, 1 row ahead"}}}
     return ("test RMSE %.3f persistence %.3f"):format(lstm.rmse(guess, truth), lstm.rmse(naive, truth))
   end
   return task

@@ -187,8 +187,11 @@ end
 local function raster_of(frame, series, marks, opts)
   local raster = {}
   for row = 0, frame.rows - 1 do raster[row] = {} end
-  for k, line in ipairs(series) do
-    draw_series(raster, frame, line, k, not opts.ascii and (opts.color or k == 1))
+  local function draw(k) draw_series(raster, frame, series[k], k, not opts.ascii and (opts.color or k == 1)) end
+  if opts.color or opts.ascii then
+    for k = 1, #series do draw(k) end
+  else                                               -- the thin line of dots is drawn over the letters of the others
+    for k = #series, 1, -1 do draw(k) end
   end
   for _, mark in ipairs(marks) do
     if axes.finite(mark.x) and axes.finite(mark.y) and not (opts.log and mark.y <= 0) then

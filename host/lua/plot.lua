@@ -199,7 +199,7 @@ end
 
 local forecast_spec = {
   truth = {required = true}, guess = {required = true}, naive = true, band = {type = {"table", "number"}},
-  dates = {type = {"table", "userdata"}}, x = "", y = "", title = "", last = {type = "integer", min = 1},
+  dates = {type = {"table", "userdata"}}, x = "", y = "", title = "", last = {type = "integer", min = 1}, coming = true,
   residuals = {type = "boolean"}, width = WIDTH, height = HEIGHT, inline = false,
 }
 
@@ -209,7 +209,8 @@ local function read_forecast(opts)
   for _, name in ipairs{"truth", "guess", "naive"} do
     data[name] = opts[name] ~= nil and lines.numbers(opts[name], where, name) or nil
   end
-  if opts.dates then data.dates = lines.places(opts.dates, where, "dates") end
+  local coming = opts.coming ~= nil and lines.numbers(opts.coming, where, "coming") or {}
+  local dates = opts.dates and lines.places(opts.dates, where, "dates")
   if type(opts.band) == "table" then
     if #opts.band ~= 2 then core.raise("plot.forecast: band is {low values, high values}, or a number") end
     data.low = lines.numbers(opts.band[1], where, "band")
@@ -224,34 +225,43 @@ local function read_forecast(opts)
     end
   end
   if #data.truth == 0 then core.raise("plot.forecast: there is nothing to draw, truth is empty") end
-  return data
+  if dates and #dates ~= #data.truth + #coming then
+    core.raise(("plot.forecast: truth has %d values%s, but dates has %d"):format(#data.truth,
+      #coming > 0 and (" and coming %d"):format(#coming) or "", #dates))
+  end
+  return data, coming, dates
 end
 
 -- With more points than this the last value, repeated, only hides the others: only its error is shown.
 local PERSISTENCE = 120
 
 -- What is drawn: the last `opts.last` values of each list, measured first, the forecast on top.
-local function forecast_series(data, opts)
+local function forecast_series(data, coming, places, opts)
   local n = #data.truth
   local count = math.min(n, opts.last or n)
   local guess_name = with_error("forecast", data.guess, data.truth)             -- the errors are those of all values
   local naive_name = data.naive and with_error("persistence", data.naive, data.truth)
-  if not data.dates then
-    data.places = {}
-    for i = 1, n do data.places[i] = i end
+  if not places then
+    places = {}
+    for i = 1, n + #coming do places[i] = i end
   end
-  local part = {}
+  local part, x, after = {}, {}, {}
   for name, list in pairs(data) do part[name] = last_of(list, count) end
   if count < n then
     opts.title = (opts.title ~= "" and opts.title .. ", the" or "The") .. (" last %d of %d"):format(count, n)
   end
-  local x = part.dates or part.places
+  for i = 1, count do x[i] = places[n - count + i] end
+  for i = 1, #coming do after[i] = places[n + i] end
   local list = {{part.truth, x = x, name = "measured", style = "muted"}}
   if part.naive then list[2] = {part.naive, x = x, name = naive_name, style = "thin"} end
   list[#list + 1] = {part.guess, x = x, name = guess_name, band = part.low and {part.low, part.high}}
+  if #coming > 0 then
+    list[#list + 1] = {coming, x = after, style = "dash",
+      name = #coming == 1 and "the next row" or ("the next %d rows"):format(#coming)}
+  end
   local series = lines.read(list, "plot.forecast")
   for _, line in ipairs(series) do
-    line.color = line.style == "thin" and 2 or 1
+    line.color = line.style == "thin" and 2 or line.style == "dash" and 3 or 1
     if line.style == "thin" and count > PERSISTENCE then line.style = "hidden" end
   end
   return series
@@ -261,18 +271,19 @@ end
 -- of both in the legend.
 -- file: the SVG to write, or nil to get it as a string.
 -- opts: truth, guess, naive (arrays [n] or [n][1], or tables of numbers; naive may be missing), band ({low, high}, or a
---   number: so much around the guess), dates (n dates as strings, or days since 1970-01-01), residuals (true: a
---   histogram of the errors beside it), last (draw only so many of the last values; errors are those of all), x and y
---   (names of the axes), title, width 860, height 420.
+--   number: so much around the guess), coming (forecasts of the rows after those, dashed), dates (as many as truth and
+--   coming together, as strings, or days since 1970-01-01), residuals (true: a histogram of the errors beside it), last
+--   (draw only so many of the last measured values; errors are those of all), x and y (names of the axes), title,
+--   width 860, height 420.
 -- Returns true (or the SVG), or nil, message, status. Raises for lists of different length and unknown options.
 function plot.forecast(file, opts)
   if type(file) == "table" and opts == nil then file, opts = nil, file end
   opts = options.check(opts, forecast_spec, "plot.forecast")
-  local data = read_forecast(opts)
+  local data, coming, dates = read_forecast(opts)
   local errors = opts.residuals and residuals_of(data.guess, data.truth) or {}
-  if data.dates and opts.x == "" then opts.x = "date" end
-  opts.dates = data.dates ~= nil
-  local series = forecast_series(data, opts)
+  if dates and opts.x == "" then opts.x = "date" end
+  opts.dates = dates ~= nil
+  local series = forecast_series(data, coming, dates, opts)
   local out = {}
   local top = heading(opts, out)
   local side = #errors > 0 and math.floor(math.min(260, opts.width * 0.32)) or 0
@@ -283,7 +294,7 @@ function plot.forecast(file, opts)
     box = {left = opts.width - 20 - side, top = top + 28, width = side, height = box.height - 28, air = 6}
     append(out, draw_residuals(box, errors, opts.y))
   end
-  opts.what, opts.colors = "forecast", 2
+  opts.what, opts.colors = "forecast", 3
   return svg.save(svg.document(opts, out), file)
 end
 

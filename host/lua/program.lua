@@ -232,8 +232,20 @@ local function stop_interrupted(self, message)
   args.stop(message, 130)
 end
 
+-- Forecasts below each other in one picture. list: options of plot.forecast.
+local function draw_forecasts(path, list)
+  if #list == 1 then return plot.forecast(path, list[1]) end
+  local width, height = 860, 420
+  local parts = {('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">\n'):format(width,
+    height * #list, width, height * #list)}
+  for k, one in ipairs(list) do
+    parts[k + 1] = plot.forecast(nil, one):gsub("<svg ", ('<svg y="%d" '):format((k - 1) * height), 1)
+  end
+  return core.writefile(path, table.concat(parts) .. "</svg>\n")
+end
+
 --- Draws what the command line asks for and what there is: --plot a forecast or a confusion matrix, --report the page.
--- what: forecast (options of plot.forecast), confusion, and what else lstm.report takes: model, history, text, data.
+-- what: forecast (a list of options of plot.forecast), confusion, and what else lstm.report takes: model, history, ...
 function Program:draw(what)
   local function drawn(option, draw)
     local path = self.opt[option]
@@ -242,7 +254,7 @@ function Program:draw(what)
     self:say("%s: %s", option, path)
   end
   drawn("plot", function(path)
-    if what.forecast then return plot.forecast(path, what.forecast) end
+    if what.forecast then return draw_forecasts(path, what.forecast) end
     return plot.confusion(what.confusion, path, {title = what.title})
   end)
   drawn("report", function(path) return require "lstm.report".write(path, what) end)

@@ -475,10 +475,17 @@ local function results(model, opts)
     else forecast = forecast or forecast_of(model, opts.data) end
   end
   if forecast then
-    local copy = {}
-    for key, value in pairs(forecast) do copy[key] = value end
-    copy.width, copy.inline = WIDTH, true
-    out[#out + 1] = section("Forecast", "forecast", figure(plot.forecast(nil, copy)))
+    local figures = {}
+    for k, one in ipairs(forecast[1] and forecast or {forecast}) do
+      local copy = {}
+      for key, value in pairs(one) do copy[key] = value end
+      copy.width, copy.inline = WIDTH, true
+      figures[k] = figure(plot.forecast(nil, copy))
+    end
+    out[#out + 1] = section("Forecast", "forecast", table.concat(figures))
+  end
+  if opts.results then
+    out[#out + 1] = section("Results", "results", "<pre>" .. opts.results:gsub("[^\n]+", escape) .. "</pre>")
   end
   if confusion then
     local picture = plot.confusion(confusion, nil, {title = "", inline = true})
@@ -516,7 +523,8 @@ end
 local spec = {
   title = {type = "string"}, model = {type = "table"}, history = {type = "table"}, text = true,
   samples = {type = "table"}, top = {type = "integer", default = 5, min = 1, max = 20}, data = true,
-  forecast = {type = "table"}, confusion = {type = "table"}, sequence = {type = "integer", default = 1, min = 1},
+  results = {type = "string"}, forecast = {type = "table"}, confusion = {type = "table"},
+  sequence = {type = "integer", default = 1, min = 1},
   features = {type = "table"}, length = {type = "integer", default = 2000, min = 1, max = 100000}, log = false,
 }
 
@@ -568,7 +576,7 @@ end
 -- file: the HTML file to write, or nil to get the page as a string.
 -- opts, of which at least one of the first five must be given:
 --   model: its summary; history: curves, metrics and the advice; samples: a list of {step =, text =}; forecast: what
---   plot.forecast takes; confusion: of model:confusion.
+--   plot.forecast takes, or a list of such; confusion: of model:confusion. results: text to show below these.
 --   text (a string, or tokens; with model): coloured by any cell, what the model expected after each symbol (the top 5,
 --   `top`), each symbol's loss, the cells that follow quotes, brackets, lines, ..., and how saturated the gates are. At
 --   most `length` symbols (2000). features: what else cells may follow, {name = function(symbol, t, symbols)}, which

@@ -342,6 +342,8 @@ function TestWrongUses.testOthers()
   fails("lstm.plot.history{{loss = 1}}", "plot.history: a history expected, as fit returns it, got a plain table")
   fails("lstm.plot.forecast{truth = {1, 2}}", 'plot.forecast: option "guess" is missing')
   fails("lstm.plot.forecast{truth = {1, 2}, guess = {1}}", "plot.forecast: truth has 2 values, but guess has 1")
+  fails("lstm.plot.forecast{truth = {1}, guess = {1}, coming = {2, 3}, dates = {1, 2}}",
+    "plot.forecast: truth has 1 values and coming 2, but dates has 2")
   fails("lstm.plot.forecast{truth = {}, guess = {}}", "plot.forecast: there is nothing to draw, truth is empty")
   fails("lstm.plot.forecast{truth = {1}, guess = {1}, band = {{1}}}",
     "plot.forecast: band is {low values, high values}, or a number")

@@ -254,7 +254,7 @@ end
 function TestWrongUses.test()
   fails("lstm.report('a.html', {})", "report: give a model, a history, samples, a forecast or a confusion")
   fails("lstm.report{modle = model}", 'report: unknown option "modle", did you mean "model"? (there are confusion, ' ..
-    "data, features, forecast, history, length, log, model, samples, sequence, text, title and top)")
+    "data, features, forecast, history, length, log, model, results, samples, sequence, text, title and top)")
   fails("lstm.report{model = {}}", "report: model must be a model, got a table")
   fails("lstm.report{samples = {}, text = 'abc'}", "report: text and data are shown to a model: give model = ...")
   fails("lstm.report{model = model, history = {}}",

@@ -63,7 +63,7 @@ function TestForecast.testLoad()
   local load = "scripts/forecast.lua " .. csv .. " --load " .. model
   local out, err, code = run(load .. " --verbose 0 --plot " .. svg)
   lu.assertEquals({out, err, code}, {said, "", 0})
-  lu.assertStrContains(assert(lstm.readfile(svg)), "the last 400 of 731")
+  lu.assertStrContains(assert(lstm.readfile(svg)), "the last 400 of 730")
   local few = with("day,T\n" .. ("x,10\n"):rep(12))
   out, err = run("scripts/forecast.lua " .. few .. " --column T --load " .. model)
   lu.assertStrMatches(out, "next value of Temp: %d+%.%d+\n")
@@ -98,6 +98,40 @@ function TestForecast.testTellsWhatItMeans()
   lu.assertStrContains(err, "kept: the weights of the last epoch, 12\n")
 end
 
+-- The smallest and the largest x of the path of an SVG with this class.
+local function span_of(svg, class)
+  local low, high = math.huge, -math.huge
+  for d in svg:gmatch('<path class="' .. class .. '" d="([^"]*)"') do
+    if not d:find("h22$") then
+      for word in d:gmatch("[ML]([%d.]+)") do
+        local x = tonumber(word)
+        low, high = math.min(low, x), math.max(high, x)
+      end
+    end
+  end
+  return low, high
+end
+
+-- All rows that come next are drawn, right of the last measured one, which is drawn, too.
+function TestForecast.testPictureOfWhatComes()
+  local svg = path(".svg")
+  run("scripts/forecast.lua " .. csv .. quick .. "--steps 7 --plot " .. svg)
+  local text = assert(lstm.readfile(svg))
+  lu.assertStrContains(text, ">the next 7 rows</text>")
+  lu.assertStrContains(text, "Temp: forecast 1 row ahead, and the next 7 rows, the last 105 of 730<")
+  local _, measured = span_of(text, "s muted")
+  local _, guessed = span_of(text, "s c1")
+  local first, last = span_of(text, "s c3 dash")
+  local row = (last - first) / 6
+  lu.assertAlmostEquals(guessed, measured, 0.2)
+  lu.assertAlmostEquals(first, measured + row, 0.3)
+  run(("scripts/forecast.lua %s%s--next 7 --plot %s"):format(csv, quick, svg))
+  lu.assertStrContains(assert(lstm.readfile(svg)), ">the next 7 rows</text>")
+  local _, err = run("scripts/forecast.lua " .. csv .. " --hidden 4 --epochs 1 --next 7")
+  lu.assertStrContains(err, "Temp: the last test rows and what comes next (--plot FILE.svg draws it)\n")
+  lu.assertStrContains(err, " measured  o forecast  + the next 7 rows\n")
+end
+
 -- A CSV file of `count` rows; cells(i) gives the cells of row i.
 local function table_of(header, count, cells, separator)
   local lines = {header}
@@ -125,12 +159,25 @@ function TestForecast.testSeveralColumns()
   check_failure(load .. " --target lead", "--target lead conflicts with --target late, which the model was made with")
   check_failure("scripts/forecast.lua " .. csv .. " --load " .. model, 'unknown column "lead"')
   check_failure(load .. " --columns lead", "--columns has no effect with --load")
+  check_failure(options .. "--columns lead,late --target late --next 4 --verbose 0", "forecast.lua: --next 4 goes " ..
+    "beyond the 1 row that the model forecasts at once, and it does not forecast all of the columns that it reads " ..
+    "(lead, late): train with --steps 4, or with --target lead,late\n")
+  local svg = path(".svg")
+  run(options .. "--epochs 2 --target lead,late --verbose 0 --plot " .. svg)
+  for _, name in ipairs{"lead", "late"} do
+    lu.assertStrContains(assert(lstm.readfile(svg)), ">" .. name .. ": forecast 1 row ahead<")
+  end
+  out, err = run(options .. "--epochs 2 --next 70 --target lead")
+  lu.assertStrContains(err, "how far off rows 2 to 70 are is unknown: the test part has 60 rows, too few to measure it")
+  lu.assertNil(out:find("each from the forecasts", 1, true))
   out, err = run(options .. "--epochs 2")
   lu.assertStrContains(err, "has 2 columns of numbers (lead, late): forecasting lead from itself; --target NAME")
   lu.assertStrContains(out, "next value of lead: ")
   out = run(options .. "--epochs 2 --target lead,late --next 3 --verbose 0")
   lu.assertStrMatches(out, "next 3 rows of lead, late:\n  %+1  %S+  %S+\n  %+2  %S+  %S+\n  %+3  %S+  %S+\n" ..
-    "late: test RMSE %S+ persistence %S+\ntest RMSE %S+ persistence %S+\n")
+    "rows 1 to 3 of lead, each from the forecasts before: RMSE %S+ persistence %S+ %(50 starts in the test part%)\n" ..
+    "rows 1 to 3 of late, each [^\n]+\nlate: test RMSE %S+ persistence %S+\n" ..
+    "test RMSE %S+ persistence %S+ of lead\n")
 end
 
 function TestForecast.testSeveralSteps()
@@ -140,11 +187,13 @@ function TestForecast.testSeveralSteps()
   lu.assertEquals(err, "")
   lu.assertEquals(select(2, out:gsub("\n  %S+  %d+%.%d+", "")), 5)
   for _, text in ipairs{"next 5 rows of Temp:\n", "\nstep 1 of Temp: RMSE ", "\nstep 3 of Temp: ",
-    "\n...\nstep 5 of Temp: "} do
+    "\nstep 4 of Temp: ", "\nstep 5 of Temp: "} do
     lu.assertStrContains(out, text)
   end
   lu.assertStrContains(assert(lstm.readfile(svg)), "</svg>")
-  lu.assertEquals((run("scripts/forecast.lua " .. csv .. " --verbose 0 --load " .. model)), out)
+  local page = path(".html")
+  lu.assertEquals((run("scripts/forecast.lua " .. csv .. " --verbose 0 --load " .. model .. " --report " .. page)), out)
+  lu.assertStrContains(assert(lstm.readfile(page)), "<pre>" .. out:gsub("\n$", "</pre>"))
   out = run("scripts/forecast.lua " .. csv .. " --verbose 0 --load " .. model .. " --next 12")
   lu.assertEquals(select(2, out:gsub("\n  %S+  %d+%.%d+", "")), 12)
   out = run("scripts/forecast.lua " .. csv .. quick .. "--ahead 3")
