@@ -18,14 +18,19 @@ local preamble = [[
   local state, trainer = numbers:state(), numbers:trainer{batch = 2, seq = 3, keep_best = true}
   local x, y = lstm.zeros{3, 2, 2} + 1, lstm.zeros{2, 1}
   trainer:train(x, y)
-  state:step(1, 2)
   local a = lstm.array{{1, 2}, {3, 4}}
+  state:step(1, 2)
   local bytes, saved, path = model:bytes(), state:bytes(), %q
   local quiet = {steps = 3, batch = 2, seq = 5, verbose = 0, validate_every = 2, seed = 1, validation = tokens,
     checkpoint = path}
   if not lstm.readfile(path .. ".run") then              -- once is enough: every write waits for the disk
     assert(trainer:save(path .. ".run", {}))
     assert(lstm.writefile(path .. ".csv", "a,b\n1,2\n3,4\n"))
+    assert(lstm.writefile(path .. ".ts", "@classLabel true u v\n@data\n1,2:3,4:u\n1:2:v\n"))
+    assert(lstm.writenpy(path .. ".npy", a))
+    local many = {}
+    for i = 1, 600 do many[i] = ("w%%d,2020-01-02,%%d"):format(i, i) end
+    assert(lstm.writefile(path .. ".long", "n,d,v\n" .. table.concat(many, "\n")))
   end
   local checkpoint = assert(lstm.readfile(path .. ".run"))
   local vocabulary, scaler = vocab:tometa(), lstm.minmax(lstm.table(a)):tometa()
@@ -59,7 +64,13 @@ local calls = {
   "a:sum(1)", "tostring(a)", "core.hash(a)", "lstm.rng(1):shuffle(core.range(0, 9))",
   "assert(lstm.readfile(path .. '.run'))", "assert(lstm.writefile(path, text))", "lstm.readfile '/nonexistent'",
   "lstm.vocab(text)", "vocab:encode(text)", "vocab:decode(tokens)", "lstm.vocab('äö', 'utf8'):encode('ö')",
-  "assert(lstm.csv(path .. '.csv'))", "lstm.table(a):split(0.5)", "lstm.minmax(lstm.table(a)):apply(lstm.table(a))",
+  "assert(lstm.csv(path .. '.csv'))", "assert(lstm.ts(path .. '.ts'))", "assert(lstm.npy(path .. '.npy'))",
+  "assert(lstm.csv(path .. '.long', {text = {'n'}, dates = {d = {'days', 'hour'}}})):text('n', 5)",
+  "assert(lstm.text(path .. '.long', 'words'))", "assert(lstm.text(path .. '.long', 'utf8'))",
+  "assert(lstm.safetensors(path .. '.run'))", "assert(lstm.raw(path .. '.npy', {kind = 'uint8'}))",
+  "lstm.zeros(99999):slice(2, 9):copy():sort()", "core.join(lstm.zeros{9, 4000}, lstm.zeros{9, 4000})",
+  "lstm.folder '.'", "state:step(1, 2) state:sample(1, rng, 1, 0.5)",
+ "lstm.table(a):split(0.5)", "lstm.minmax(lstm.table(a)):apply(lstm.table(a))",
   "lstm.model{input = 2, hidden = {4, 3}, output = 2, dropout = 0.1}", "lstm.model{input = 1, hiden = 2}",
   "lstm.model{input = vocab, lstm.embedding(4), lstm.lstm(4), lstm.dense(3), output = vocab}", "model:clone()",
   "tostring(model)", "model:tensors()", "model:tensor 'head.bias'", "model:bytes()", "assert(model:save(path))",
@@ -111,5 +122,7 @@ for _, call in ipairs(calls) do
   if problem then failed = failed + 1 end
   print(problem and ("not ok %s: %s"):format(call, problem) or ("ok %s (%d allocations)"):format(call, count))
 end
-for _, ending in ipairs{"", ".run", ".csv", ".encoder", ".decoder"} do os.remove(path .. ending) end
+for _, ending in ipairs{"", ".run", ".csv", ".ts", ".npy", ".long", ".encoder", ".decoder"} do
+  os.remove(path .. ending)
+end
 os.exit(failed == 0, true)
