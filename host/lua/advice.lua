@@ -106,8 +106,8 @@ local function settled(loss, val, step)
     return "training and validation are alike and fall no more (underfitting): a larger model, a longer memory or " ..
       "a larger lr may do better"
   end
-  return ("hardly anything has improved since step %d (a plateau): more of the same will not help; a smaller lr from " ..
-    "there on might, or stop sooner"):format(step)
+  return ("hardly anything has improved since step %d (a plateau): more of the same will not help; a smaller lr " ..
+    "from there on might, or stop sooner"):format(step)
 end
 
 -- The first value that is as good as the best but for what chance may do: a curve that creeps on has its best at its
@@ -146,7 +146,8 @@ local function of_training(loss)
       "the training loss was still falling: train longer (validation data would tell how long)" or nil
   end
   if moves(loss) or lowest(loss) <= #loss / 2 then return nil end
-  return "the training loss hardly falls any more (a plateau): a smaller lr from there on, or a larger model, may do better"
+  return "the training loss hardly falls any more (a plateau): a smaller lr from there on, or a larger model, may " ..
+    "do better"
 end
 
 --- record: a history. Returns a sentence, or nil where there is nothing to say.
