@@ -12,6 +12,7 @@
 --
 -- The options of char-rnn (Karpathy, 2015) are understood, as -rnn_size 128; what has no meaning here is said.
 
+local core = require "lstm.core"
 local lstm = require "lstm"
 local programs = require "lstm.program"
 
@@ -86,7 +87,9 @@ local opt, given = lstm.args(programs.with({
   {"--alpha", type = "number", min = 0, below = 1, alias = "-decay_rate",
     help = "memory of rmsprop, 0.99 if not given"},
   {"--clip", type = "number", default = 5, min = 0, alias = "-grad_clip", help = "largest gradient norm, 0 = any"},
-  {"--vocab", default = "bytes", choices = {"bytes", "utf8", "words"}, help = "what a character is"},
+  {"--vocab", default = "bytes", choices = {"bytes", "utf8", "words"},
+    help = "what a character is; where it is not given, a text in UTF-8 with at most 400 different ones is read as" ..
+      " utf8"},
   {"--words", flag = true, help = "the same as --vocab words"},
   {"--least", type = "integer", min = 1, help = "how often a character must occur to be learned (default 1; words 2)"},
   {"--unknown", type = "string", help = "what stands for all others, and for what is no UTF-8: error, skip, or a" ..
@@ -154,6 +157,7 @@ local function write_sample(model)
     io.flush()
   end
   io.write("\n")
+  io.flush()                                                -- before anything goes to stderr
 end
 
 -- --load: writes with a finished model, and that is all.
@@ -222,10 +226,30 @@ end
 
 -- [The text]
 
+local MOST_CHARACTERS = 400                                 -- of a vocabulary that nobody asked for
+
+-- A text in UTF-8 with more than ASCII, of which bytes were read: its characters, unless they are very many.
+local function as_characters(vocab, tokens)
+  if not table.concat(vocab:pieces()):find("[\128-\255]") then return vocab, tokens end
+  local finer, characters = lstm.text(opt.file, "utf8")
+  if not finer then return vocab, tokens end                -- some other encoding
+  if finer:size() > MOST_CHARACTERS then
+    say("%s has %d different characters, so bytes are learned (--vocab utf8 takes characters)", opt.file, finer:size())
+    return vocab, tokens
+  end
+  opt.vocab = "utf8"
+  say("%s has characters beyond ASCII: read as UTF-8 (--vocab bytes takes bytes)", opt.file)
+  return finer, characters
+end
+
 -- The vocabulary of the file and its ids; the text itself is never held.
 local function read_text()
+  if not (given.vocab or opt.words or opt.resume) then program:check_data(opt.file, "a text") end
   local vocab, tokens = lstm.text(opt.file, opt.vocab, {least = opt.least or opt.vocab == "words" and 2 or nil,
     unknown = opt.unknown})
+  local open = not (given.vocab or given.least or given.unknown or opt.words or opt.resume) and
+    core.file_size(opt.file)                                -- a pipe cannot be read twice
+  if vocab and open then return as_characters(vocab, tokens) end
   if vocab then return vocab, tokens end
   local empty = tokens:find("there is no text in it", 1, true)
   return stop(empty and opt.file .. " is empty, there is nothing to learn from" or tokens)

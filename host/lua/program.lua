@@ -106,7 +106,9 @@ end
 
 --- A line on stderr, unless --verbose 0.
 function Program:say(...)
-  if self.opt.verbose > 0 then io.stderr:write(string.format(...), "\n") end
+  if self.opt.verbose == 0 then return end
+  io.stdout:flush()                                  -- what was said before comes first, also its last newline
+  io.stderr:write(string.format(...), "\n")
 end
 
 --- Ends the program where a file named by one of these options cannot be written, or would be written over another

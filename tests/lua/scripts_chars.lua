@@ -139,6 +139,47 @@ function TestChars.testResumeWithNothingToDo()
   lu.assertEquals({err, code}, {"", 0})
 end
 
+-- Characters where the text has them, unless something else is asked for; no line on stderr sticks to the sample.
+function TestChars.testReadsUtf8()
+  local text, model = with(("Grün ist die Öde, süß der Löwenzahn.\n"):rep(40)), path()
+  local options = " --steps 2 --batch 2 --seq 8 --hidden 4 --embed 4 --sample 30 --temperature 0 --seed 2 "
+  local chars = "scripts/chars.lua " .. text .. options
+  local out, err, code = run(chars .. "--out " .. model)
+  lu.assertEquals(code, 0)
+  lu.assertStrContains(err, text .. " has characters beyond ASCII: read as UTF-8 (--vocab bytes takes bytes)\n")
+  lu.assertNil(require "lstm.utf".broken_at(out))
+  lu.assertEquals(assert(lstm.load(model)).vocab.kind, "utf8")
+  for _, others in ipairs{"--vocab bytes ", "--words "} do
+    lu.assertNil(select(2, run(chars .. others)):find("read as UTF-8", 1, true))
+  end
+  local latin = with(("Gr\252n ist die \214de, und der L\246wenzahn bl\252ht.\n"):rep(40))
+  out, err = run("scripts/chars.lua " .. latin .. options)
+  lu.assertStrContains(out, "nats/char\n")
+  lu.assertNil(err:find("UTF-8", 1, true))
+  local many = {}
+  for i = 1, 450 do many[i] = utf8.char(0x4E00 + i):rep(3) end
+  many = with(table.concat(many))
+  lu.assertStrContains(select(2, run("scripts/chars.lua " .. many .. options)),
+    many .. " has 450 different characters, so bytes are learned (--vocab utf8 takes characters)\n")
+end
+
+function TestChars.testMessagesBeginTheirLine()
+  local text, page, both = with(verse), path(".html"), path()
+  io.popen(("%s scripts/chars.lua %s --steps 2 --batch 2 --seq 8 --hidden 4 --sample 20 --report %s >%s 2>&1"):format(
+    programs.host, text, page, both)):close()
+  lu.assertStrContains(assert(lstm.readfile(both)), "\nreport: " .. page .. "\n")
+  lu.assertStrContains(assert(lstm.readfile(page)), "<title>" .. text:match("[^/]+$"))
+  lu.assertStrContains(assert(lstm.readfile(page)), "<h1>" .. text:match("[^/]+$") .. "</h1>")
+end
+
+function TestChars.testRefusesModelsAndBinaries()
+  local model, noise = path(), with(("\1\0\127\200x"):rep(500))
+  assert(lstm.model{input = 1, hidden = 2, output = 1, meta = {forecast = "x"}}:save(model))
+  check_failure("scripts/chars.lua " .. model, model .. " is a model, not a text; programs take it with --load\n")
+  check_failure("scripts/chars.lua " .. noise, noise .. " is binary data, not a text\n")
+  check_failure("scripts/chars.lua --load " .. model, model .. " is a model of lstm forecast, not of lstm chars\n")
+end
+
 function TestChars.testLoadWrites()
   local text, model = with(verse), path()
   local said = run("scripts/chars.lua " .. text .. small .. "--seed 3 --out " .. model)
