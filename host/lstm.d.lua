@@ -2,6 +2,7 @@
 -- lstm.d.lua: what `require "lstm"` offers, for editors (lua-language-server: add this folder to workspace.library).
 -- tests/lua/stubs.lua keeps it equal to what is exported.
 
+---LSTM and GRU networks. help "model", help "csv" and help "fit" show where to begin.
 ---@class lstm
 ---@field version string
 local lstm = {}
@@ -20,8 +21,10 @@ local lstm = {}
 ---@operator unm: lstm.Array
 ---@field [integer] number|lstm.Array
 local Array = {}
+---The sizes, one number for each axis.
 ---@return integer ...
 function Array:shape() end
+---What its numbers are.
 ---@return lstm.Kind
 function Array:kind() end
 ---A view of elements from..to along the first axis, both included; negative counts from the end.
@@ -37,52 +40,71 @@ function Array:column(j) end
 ---@param shape integer[]
 ---@return lstm.Array
 function Array:reshape(shape) end
+---A copy with numbers of its own.
 ---@return lstm.Array
 function Array:copy() end
+---The numbers as they are in memory; lstm.frombytes reads them.
 ---@return string
 function Array:bytes() end
+---The numbers as a Lua table, nested where there are more axes.
 ---@return table
 function Array:totable() end
+---Sets every number to a value.
 ---@param value number
 ---@return lstm.Array self
 function Array:fill(value) end
+---The sum of all; with axis 1 that of each column, with axis 2 that of each row.
 ---@param axis? 1|2
 ---@return number|lstm.Array
 function Array:sum(axis) end
+---The mean of all; with axis 1 that of each column, with axis 2 that of each row.
 ---@param axis? 1|2
 ---@return number|lstm.Array
 function Array:mean(axis) end
+---The least of all; with axis 1 that of each column, with axis 2 that of each row.
 ---@param axis? 1|2
 ---@return number|lstm.Array
 function Array:min(axis) end
+---The largest of all; with axis 1 that of each column, with axis 2 that of each row.
 ---@param axis? 1|2
 ---@return number|lstm.Array
 function Array:max(axis) end
+---Where the largest number is, from 1, and what it is.
 ---@return integer place, number value
 function Array:argmax() end
+---Whether there is neither a NaN nor an infinity.
 ---@return boolean finite, integer? place of the first NaN or infinity
 function Array:finite() end
+---The sine of each number, a new array.
 ---@return lstm.Array
 function Array:sin() end
+---The cosine of each number, a new array.
 ---@return lstm.Array
 function Array:cos() end
+---e to the power of each number, a new array.
 ---@return lstm.Array
 function Array:exp() end
+---The natural logarithm of each number, a new array.
 ---@return lstm.Array
 function Array:log() end
+---The square root of each number, a new array.
 ---@return lstm.Array
 function Array:sqrt() end
+---The absolute value of each number, a new array.
 ---@return lstm.Array
 function Array:abs() end
+---The next lower whole number of each number, a new array.
 ---@return lstm.Array
 function Array:floor() end
 ---1 where an element is less than that of b, else 0.
 ---@param b lstm.Array|number
 ---@return lstm.Array
 function Array:less(b) end
+---1 where an element is greater than that of b, else 0.
 ---@param b lstm.Array|number
 ---@return lstm.Array
 function Array:greater(b) end
+---1 where an element equals that of b, else 0.
 ---@param b lstm.Array|number
 ---@return lstm.Array
 function Array:equal(b) end
@@ -106,20 +128,24 @@ function Array:rolling(n) end
 ---@return lstm.Array
 function Array:sort() end
 
+---An array of a list of numbers, or of lists of lists: lstm.array{{1, 2}, {3, 4}}. Raises where rows differ in length.
 ---@param values number|table nested tables of one shape
 ---@param kind? lstm.Kind
 ---@return lstm.Array
 function lstm.array(values, kind) end
+---An array of zeros: lstm.zeros(100), lstm.zeros{100, 2}.
 ---@param shape integer|integer[]
 ---@param kind? lstm.Kind
 ---@return lstm.Array
 function lstm.zeros(shape, kind) end
+---An array of numbers as they are in memory, little-endian.
 ---@param bytes string
 ---@param kind? lstm.Kind
 ---@param shape? integer[]
 ---@return lstm.Array
 function lstm.frombytes(bytes, kind, shape) end
 
+---The bytes of a file as a string.
 ---@param path string
 ---@return string? bytes, string? message, string? status
 function lstm.readfile(path) end
@@ -156,6 +182,7 @@ function Tokens:slice(from, to) end
 ---@param options? {batch: integer, seq: integer}
 ---@return fun(): lstm.Array?, lstm.Array, table
 function Tokens:batches(options) end
+---The tokens as text.
 ---@return string text
 function Tokens:decode() end
 
@@ -206,6 +233,7 @@ function Vocab:tometa() end
 ---@field by? "random"|"stratified"|"expanding"
 ---@field seed? integer
 
+---Options of batches.
 ---@class lstm.BatchesOptions
 ---@field batch? integer elements in a batch (default 32); the last one may be smaller
 ---@field shuffle? boolean in random order (default false)
@@ -263,6 +291,7 @@ function Table:slice(from, to) end
 ---@return lstm.Array [N]
 function Table:column(name) end
 
+---Options of rows:windows.
 ---@class lstm.WindowsOptions
 ---@field look_back integer rows of input in each window
 ---@field ahead? integer the first target is that many rows after the last row of input (default 1)
@@ -272,6 +301,7 @@ function Table:column(name) end
 ---@field before? lstm.Table the rows before these, same columns: their last rows serve as input
 
 ---The windows that slide over the rows. Raises for unknown options, an unknown target, and too few rows for one window.
+---@see lstm.csv
 ---@param options lstm.WindowsOptions
 ---@return lstm.Windows
 function Table:windows(options) end
@@ -377,10 +407,12 @@ function lstm.text(path, kind, options) end
 ---@param text string
 ---@return lstm.Vocab?, string? message, string? status "format"
 function lstm.vocab.frommeta(text) end
+---Whether a value is a vocabulary.
 ---@param value any
 ---@return boolean
 function lstm.vocab.is(value) end
 
+---Options of lstm.csv.
 ---@class lstm.CsvOptions
 ---@field columns? string[] names of the columns to read (default: every column of numbers)
 ---@field missing? "error"|"interpolate"|"drop"|"fill" for an empty cell, NA, NaN, null, none or ? (default "error")
@@ -395,6 +427,16 @@ function lstm.vocab.is(value) end
 
 ---A table from a file of comma separated values: lstm.csv(path, options). Returns nil, message, status ("io",
 ---"format") for a file that cannot be read or has a wrong cell, with its line and column. Raises for unknown options.
+---```lua
+---rows = lstm.csv("sales.csv", {columns = {"sales"}})   -- nil, message where the file cannot be read
+---train, test = rows:split(0.8)                         -- the first 80 % and the rest
+---scaler = lstm.minmax(train)                           -- measured on the training part only
+---windows = scaler:apply(train):windows{look_back = 14}
+---m = lstm.model{input = 1, hidden = 16, output = 1}
+---m:fit(windows, {epochs = 50})
+---m:predict(test)                                       -- of raw rows, in their own unit
+---m:forecast(rows, 7)                                   -- the next 7 rows
+---```
 ---@class lstm.csvs
 ---@overload fun(path: string, options?: lstm.CsvOptions): lstm.Table?, string?, string?
 lstm.csv = {}
@@ -412,6 +454,7 @@ function lstm.csv.parse(text, options, name) end
 function lstm.table(data, columns) end
 ---Maps the smallest value of each column to 0 and the largest to 1. Measure the training part only, apply it to all.
 ---Raises for anything but a table of finite numbers.
+---@see lstm.csv
 ---@param set lstm.Table|lstm.Sequences
 ---@return lstm.Scaler
 function lstm.minmax(set) end
@@ -431,8 +474,10 @@ function lstm.rmse(a, b) end
 ---@field labels (string|number)[]
 ---@field counts lstm.Array int32 [K][K]
 local Confusion = {}
+---How many targets were counted.
 ---@return number
 function Confusion:total() end
+---The share of right guesses.
 ---@return number share of right guesses
 function Confusion:accuracy() end
 ---The share of right ones among the guesses of a label; NaN without any. Raises for an unknown label.
@@ -451,10 +496,12 @@ function Confusion:f1(label) end
 ---Figures of a truth and a guess; the truth comes first.
 ---@class lstm.metricss
 lstm.metrics = {}
+---Root of the mean squared error.
 ---@param truth lstm.Array
 ---@param guess lstm.Array of the same shape
 ---@return number
 function lstm.metrics.rmse(truth, guess) end
+---Mean absolute error.
 ---@param truth lstm.Array
 ---@param guess lstm.Array of the same shape
 ---@return number
@@ -464,6 +511,7 @@ function lstm.metrics.mae(truth, guess) end
 ---@param guess lstm.Array of the same shape
 ---@return number
 function lstm.metrics.esr(truth, guess) end
+---The share of right guesses.
 ---@param truth any[]|lstm.Array a list of labels or numbers, or an int32 array; false: no target
 ---@param guess any[]|lstm.Array
 ---@return number
@@ -479,6 +527,7 @@ function lstm.metrics.f1(truth, guess, positive) end
 ---@param probabilities lstm.Array [N][K]
 ---@return number
 function lstm.metrics.perplexity(truth, probabilities) end
+---How often each label was guessed for each other.
 ---@param truth any[]|lstm.Array
 ---@param guess any[]|lstm.Array
 ---@param labels? any[] their order (default: those that occur, sorted)
@@ -554,12 +603,14 @@ function lstm.raw(path, options) end
 
 -- --- models ----------------------------------------------------------------------------------------------------------
 
+---A layer for lstm.model, made by lstm.embedding, lstm.lstm, lstm.gru, lstm.dense or lstm.dropout.
 ---@class lstm.Layer
 
 ---@alias lstm.Loss "mse"|"mae"|"huber"|"cross_entropy"|"binary_cross_entropy"
 ---@alias lstm.Read "all"|"last"|"mean"|"max"
 ---@alias lstm.Activation "linear"|"tanh"|"sigmoid"|"relu"|"hard_sigmoid"|"softsign"
 
+---Options of lstm.model.
 ---@class lstm.ModelOptions
 ---@field input integer|lstm.Vocab numbers per step, or the vocabulary of the tokens
 ---@field output? integer|lstm.Vocab|string[] numbers, a vocabulary, or labels: adds a linear layer; default: none
@@ -633,6 +684,7 @@ function lstm.raw(path, options) end
 ---@field on_epoch? fun(row: lstm.Row, history: lstm.History, trainer: lstm.Trainer): boolean? at each look; false stops
 ---@field on_step? fun(info: table, trainer: lstm.Trainer): boolean? after each step; false stops
 
+---What stands between raw rows and a model: predict and forecast do it by themselves.
 ---@class lstm.Pipeline
 ---@field columns? string[] of the rows that the model reads, in its order
 ---@field look_back? integer
@@ -641,6 +693,7 @@ function lstm.raw(path, options) end
 ---@field targets? string[]
 ---@field scaler? lstm.Scaler
 
+---A network and what it learned, made by lstm.model or lstm.load. tostring: its layers.
 ---@class lstm.Model
 ---@field loss lstm.Loss
 ---@field vocab? lstm.Vocab
@@ -650,6 +703,9 @@ function lstm.raw(path, options) end
 ---@field pipeline? lstm.Pipeline what stands between raw data and the model; fit learns it, the file keeps it
 ---@field assumed? string
 local Model = {}
+---Trains the model and brings the best weights back, however the run ends. nil, message, status and the history so far
+---where the world stops it ("interrupted", "not_finite", "io", ...). Raises for mistakes.
+---@see lstm.csv
 ---@param train any tokens, windows, sequences, or {x =, y =}; padded arrays may have lengths and weights
 ---@param options? lstm.FitOptions
 ---@return lstm.History?, string? message, string? status, lstm.History? partial
@@ -686,6 +742,7 @@ function Model:evaluate(data, options) end
 ---@param options? {batch: integer}
 ---@return lstm.Confusion
 function Model:confusion(data, options) end
+---Options of generate and sample.
 ---@class lstm.GenerateOptions
 ---@field prime? string the text to go on from (default: none)
 ---@field length? integer symbols to draw (default 400)
@@ -704,26 +761,35 @@ function Model:generate(options) end
 ---@param options? lstm.GenerateOptions
 ---@return string
 function Model:sample(options) end
+---A state to step through a sequence by hand; lanes: so many sequences side by side (default 1).
 ---@param lanes? integer
 ---@return lstm.State
 function Model:state(lanes) end
+---A state that forward_batch and evaluate take a batch of so many sequences with.
 ---@param lanes integer
 ---@return lstm.State
 function Model:batch_state(lanes) end
+---A training run of the caller's own, step by step; the options are those of fit that concern a step.
 ---@param options? table
 ---@return lstm.Trainer
 function Model:trainer(options) end
+---Writes the model to a file that lstm.load, and other readers of safetensors, understand.
 ---@param path string
 ---@return true?, string? message, string? status
 function Model:save(path) end
+---What save would write, as a string; lstm.load{data = bytes} reads it.
 ---@return string
 function Model:bytes() end
+---The strings that travel in the model's file.
 ---@return table<string, string>
 function Model:strings() end
+---A copy with weights of its own.
 ---@return lstm.Model
 function Model:clone() end
+---How many numbers are learned.
 ---@return integer
 function Model:parameters() end
+---The names of the tensors, for model:tensor.
 ---@return string[]
 function Model:tensors() end
 ---A copy of a tensor; with an array, sets it: model:tensor("embed.weight", vectors) puts given embeddings in.
@@ -731,34 +797,45 @@ function Model:tensors() end
 ---@param value? lstm.Array
 ---@return lstm.Array?
 function Model:tensor(name, value) end
+---The instruction set that it runs with.
 ---@return string
 function Model:isa() end
+---How it calculates: "fused" or "portable".
 ---@return "fused"|"portable"
 function Model:numerics() end
+---The number of a label or symbol of the output, from 1; nil where there is none.
 ---@param label string
 ---@return integer?
 function Model:index(label) end
+---The label or symbol of an output, by its number from 1; the number where it has none.
 ---@param i integer
 ---@return string|integer
 function Model:label(i) end
+---Frees the memory now, not when it is collected.
 function Model:close() end
 
+---Where a model stands in a sequence, made by model:state.
 ---@class lstm.State
 local State = {}
 ---Numbers in, numbers out; an array in, an array out; a symbol or its number in, probabilities out.
 ---@param ... number|string|lstm.Array
 ---@return any ...
 function State:step(...) end
+---One token in, without looking at the output.
 ---@param id integer from 0
 function State:feed(id) end
+---The output of the last step.
 ---@return lstm.Array
 function State:output() end
+---The likeliest label or symbol of the last step, and its probability.
 ---@param lane? integer
 ---@return string|integer label, number probability
 function State:best(lane) end
+---The place of the largest output of the last step, from 1, and the value.
 ---@param lane? integer
 ---@return integer place, number value
 function State:argmax(lane) end
+---Draws one of the outputs of the last step.
 ---@param temperature number
 ---@param rng lstm.Rng
 ---@param top_k? integer
@@ -774,10 +851,12 @@ function State:take(other, lanes) end
 ---@param x lstm.Array
 ---@return lstm.Array
 function State:forward(x) end
+---Sequences side by side, as the batches of fit: [T][B][I] or ids [T][B].
 ---@param x lstm.Array
 ---@param options? table
 ---@return lstm.Array
 function State:forward_batch(x, options) end
+---The loss on a batch. Returns sums.
 ---@param x lstm.Array
 ---@param y lstm.Array
 ---@param loss lstm.Loss
@@ -795,24 +874,32 @@ function State:trace(options) end
 ---What was recorded.
 ---@return lstm.Trace
 function State:traced() end
+---What the cells hold, of one lane or of all.
 ---@param lane? integer
 ---@return lstm.Array
 function State:values(lane) end
+---Sets what the cells hold, as values gave it.
 ---@param values lstm.Array
 ---@param lane? integer
 ---@return lstm.State self
 function State:set_values(values, lane) end
+---How many sequences go side by side.
 ---@return integer
 function State:lanes() end
+---A copy that goes its own way.
 ---@return lstm.State
 function State:clone() end
+---The state as a string; restore brings it back.
 ---@return string
 function State:bytes() end
+---Brings back what bytes gave; nil, message, status where it is of another model.
 ---@param bytes string
 ---@return true?, string? message, string? status
 function State:restore(bytes) end
+---Whose state it is.
 ---@return lstm.Model
 function State:model() end
+---Frees the memory now, not when it is collected.
 function State:close() end
 
 ---What the cells of a layer did: an array [steps][H] for each gate (gru: r, z, n), the cell and the output.
@@ -834,6 +921,7 @@ function State:close() end
 ---One step is trainer:train, or its parts: forward, loss, zero_gradients, backward, clip, update.
 ---@class lstm.Trainer
 local Trainer = {}
+---One step: forward, loss, backward, clip, update. nil, message, status "not_finite" where nothing was changed.
 ---@param x lstm.Array [T][B][I], or ids [T][B]
 ---@param y lstm.Array [T][B][O], or ids [T][B]
 ---@param options? lstm.BatchOptions
@@ -861,10 +949,14 @@ function Trainer:loss(y, options) end
 ---@param flow? {d_output: lstm.Array, d_final: lstm.Array, d_input: boolean}
 ---@return {d_initial: lstm.Array, d_input: lstm.Array?} of the initial states [B][S]; of x where d_input is true
 function Trainer:backward(flow) end
+---Scales the gradients down to the norm that the options allow.
 ---@return number? norm of all gradients before clipping, string? message, string? status "not_finite"
 function Trainer:clip() end
+---Moves the weights by the gradients.
 function Trainer:update() end
+---Forgets the gradients that were added up.
 function Trainer:zero_gradients() end
+---Multiplies all gradients.
 ---@param factor number
 function Trainer:scale_gradients(factor) end
 ---A copy of a tensor's gradient.
@@ -889,30 +981,41 @@ function Trainer:saturation(layer) end
 ---@param layer? integer default: the first recurrent one
 ---@return lstm.Array [T]
 function Trainer:step_norms(layer) end
+---The next window starts from rest.
 function Trainer:reset() end
+---How many updates were made.
 ---@return integer
 function Trainer:steps() end
+---The learning rate before schedule and warm-up; with a number, sets it.
 ---@param rate? number
 ---@return number
 function Trainer:lr(rate) end
 ---The rate of the next update, after schedule and warm-up.
 ---@return number
 function Trainer:rate() end
+---The norm of the last gradient, before clipping.
 ---@return number
 function Trainer:norm() end
+---Remembers the present weights as the best.
 function Trainer:keep_best() end
+---Brings the weights back that keep_best remembered.
 function Trainer:restore_best() end
+---Writes a checkpoint; resume goes on from it.
 ---@param path string
 ---@param meta? table<string, string>
 ---@return true?, string? message, string? status
 function Trainer:save(path, meta) end
+---Goes on from the bytes of a checkpoint; nil, message, status where they are of another model or run.
 ---@param bytes string
 ---@return true?, string? message, string? status
 function Trainer:resume(bytes) end
+---The model that is trained.
 ---@return lstm.Model
 function Trainer:model() end
+---Frees the memory now, not when it is collected.
 function Trainer:close() end
 
+---What belongs to a batch of a trainer beside x and y.
 ---@class lstm.BatchOptions
 ---@field lengths? lstm.Array int32 [B]
 ---@field weights? lstm.Array [T][B]
@@ -934,10 +1037,12 @@ local Pair = {}
 ---@param options? lstm.FitOptions
 ---@return lstm.History?, string? message, string? status, lstm.History? partial
 function Pair:fit(train, options) end
+---The mean loss and the metrics on pairs of sequences.
 ---@param data any
 ---@param options? {batch: integer, metrics: lstm.Metric[]}
 ---@return {loss: number, count: number, accuracy: number?, [lstm.Metric]: number?}
 function Pair:evaluate(data, options) end
+---Options of translate.
 ---@class lstm.TranslateOptions
 ---@field max? integer the most symbols (default 10 and twice the source; needed for numbers)
 ---@field beam? integer how many beginnings are followed at once (default 1: the likeliest symbol each time)
@@ -966,8 +1071,10 @@ function Pair:trainer(options) end
 ---@param path string
 ---@return true?, string? message, string? status
 function Pair:save(path) end
+---The strings that travel in the decoder's file.
 ---@return table<string, string>
 function Pair:strings() end
+---How many numbers are learned in both.
 ---@return integer
 function Pair:parameters() end
 
@@ -1022,9 +1129,13 @@ function History:judge(i, value) end
 ---@private
 function History:line(row, names) end
 
+---A model: lstm.model{input = 2, hidden = 32, output = 1}, or a list of layers: lstm.model{input = vocab,
+---lstm.embedding(32), lstm.lstm{128}, output = vocab}. Raises for options that do not fit.
+---@see lstm.csv
 ---@param options lstm.ModelOptions
 ---@return lstm.Model
 function lstm.model(options) end
+---Options of lstm.load.
 ---@class lstm.LoadOptions
 ---@field data? string the file's bytes, instead of a path
 ---@field layers? lstm.Layer[] of a foreign file
@@ -1038,11 +1149,13 @@ function lstm.model(options) end
 ---@param options? lstm.LoadOptions
 ---@return lstm.Model|lstm.Seq2seq|nil, string? message, string? status
 function lstm.load(path, options) end
+---Options of lstm.embedding.
 ---@class lstm.EmbeddingOptions
 ---@field [1] integer columns
 ---@field tied? boolean the last dense layer uses the same table
 ---@field name? string
 
+---Options of lstm.gru.
 ---@class lstm.GruOptions
 ---@field [1] integer cells
 ---@field read? lstm.Read of the last recurrent layer
@@ -1054,6 +1167,7 @@ function lstm.load(path, options) end
 ---@field merge? "concat"|"sum"
 ---@field name? string
 
+---Options of lstm.lstm: those of lstm.gru, and these.
 ---@class lstm.LstmOptions: lstm.GruOptions
 ---@field peephole? boolean
 ---@field coupled? boolean f = 1 - i
@@ -1065,20 +1179,25 @@ function lstm.load(path, options) end
 ---@field activation? lstm.Activation
 ---@field gate_activation? lstm.Activation
 
+---Options of lstm.dense.
 ---@class lstm.DenseOptions
 ---@field [1] integer outputs
 ---@field activation? lstm.Activation
 ---@field name? string
 
+---A layer that gives each token a row of a table that is learned; the first one, where the input is a vocabulary.
 ---@param size integer|lstm.EmbeddingOptions
 ---@return lstm.Layer
 function lstm.embedding(size) end
+---A layer of LSTM cells: lstm.lstm(64), lstm.lstm{64, bidirectional = true}.
 ---@param size integer|lstm.LstmOptions
 ---@return lstm.Layer
 function lstm.lstm(size) end
+---A layer of GRU cells: lstm.gru(64), lstm.gru{64, learned_state = true}.
 ---@param size integer|lstm.GruOptions
 ---@return lstm.Layer
 function lstm.gru(size) end
+---A linear layer, with or without an activation: lstm.dense{16, activation = "relu"}.
 ---@param size integer|lstm.DenseOptions
 ---@return lstm.Layer
 function lstm.dense(size) end
@@ -1088,25 +1207,32 @@ function lstm.dense(size) end
 ---@param options {encoder: lstm.Model, decoder: lstm.Model, start: string|integer|nil, stop: string|integer|nil}
 ---@return lstm.Seq2seq
 function lstm.seq2seq(options) end
+---A layer that drops this share of the values while it learns.
 ---@param rate number
 ---@return lstm.Layer
 function lstm.dropout(rate) end
 
 -- --- the rest --------------------------------------------------------------------------------------------------------
 
+---A generator of random numbers, made by lstm.rng.
 ---@class lstm.Rng
 local Rng = {}
+---A random whole number.
 ---@param n integer
 ---@return integer from 1 to n
 function Rng:index(n) end
+---A random number from 0 to below 1.
 ---@return number
 function Rng:uniform() end
+---Brings the elements of an array into a random order, in place.
 ---@param array lstm.Array int32
 ---@return lstm.Array
 function Rng:shuffle(array) end
+---What lstm.rng needs to go on from here.
 ---@return integer seed, integer counter
 function Rng:state() end
 
+---A generator of random numbers: the same seed, the same numbers, on every machine.
 ---@param seed integer
 ---@param counter? integer
 ---@return lstm.Rng
@@ -1114,12 +1240,15 @@ function lstm.rng(seed, counter) end
 ---The seed of everything that is made without one of its own from here on.
 ---@param seed integer
 function lstm.seed(seed) end
+---How many threads calculate; with a number, sets it.
 ---@param n? integer
 ---@return integer
 function lstm.threads(n) end
+---The best instruction set that models may use; with a name, sets it.
 ---@param name? string
 ---@return string
 function lstm.isa(name) end
+---The instruction sets that this machine has.
 ---@return string[]
 function lstm.isas() end
 -- --- searches --------------------------------------------------------------------------------------------------------
@@ -1134,6 +1263,7 @@ function lstm.isas() end
 ---@return lstm.Range
 function lstm.range(low, high, options) end
 
+---Options of lstm.search.
 ---@class lstm.SearchOptions
 ---@field space table<string, any[]|lstm.Range> values or a range for each option of fit, of the model, or of functions
 ---@field kind? "grid"|"random" all combinations (default), or some
@@ -1149,6 +1279,7 @@ function lstm.range(low, high, options) end
 ---@field seed? integer
 ---@field verbose? 0|1|2 0 silent, 1 a progress line (default), 2 that of each fit
 
+---One trial of a search.
 ---@class lstm.Trial
 ---@field number integer
 ---@field options table<string, any> the values of the space
@@ -1165,6 +1296,7 @@ function lstm.range(low, high, options) end
 ---@field best? lstm.Trial
 ---@field [integer] lstm.Trial
 local Trials = {}
+---Whether the trial of this number was made.
 ---@param number integer
 ---@return boolean made
 function Trials:has(number) end
@@ -1182,6 +1314,7 @@ function Trials:sort() end
 ---@return lstm.Trials?, string? message, string? status, lstm.Trials? partial
 function lstm.search(options) end
 
+---An argument or option of a script, for lstm.args.
 ---@class lstm.Argument
 ---@field [1] string "name": a positional, "--name": an option
 ---@field help? string
@@ -1219,6 +1352,7 @@ lstm.args = {}
 ---@param argv string[] [0]: the script's name
 ---@return table? values, table|string? given_or_problem, string? help
 function lstm.args.parse(spec, argv) end
+---The text that --help prints.
 ---@param spec table
 ---@param program? string default "script.lua"
 ---@return string
@@ -1257,6 +1391,7 @@ function lstm.args.stop(message, code) end
 ---@return true?, string? message
 function lstm.args.writable(option, path) end
 
+---A line of lstm.plot or lstm.chart.
 ---@class lstm.Series
 ---@field [1] lstm.Array|number[] values, [n] or [n][1]; NaN leaves a gap
 ---@field name? string for the legend
@@ -1264,6 +1399,7 @@ function lstm.args.writable(option, path) end
 ---@field style? "line"|"dash"|"dots"|"muted"|"thin" default "line"
 ---@field band? table {low, high}: an area around it
 
+---Options of lstm.plot, and its series.
 ---@class lstm.PlotOptions
 ---@field file? string the SVG to write; without it the SVG is returned
 ---@field title? string
@@ -1289,6 +1425,7 @@ lstm.plot = {}
 ---@return true|string? svg, string? message, string? status
 function lstm.plot.history(history, file, options) end
 
+---Options of lstm.plot.forecast.
 ---@class lstm.ForecastPlotOptions
 ---@field truth lstm.Array|number[] what was measured
 ---@field guess lstm.Array|number[] what the model said
@@ -1325,6 +1462,7 @@ function lstm.plot.confusion(confusion, file, options) end
 ---@return true|string? page, string? message, string? status
 function lstm.plot.cells(model, text, file, options) end
 
+---Options of lstm.chart and history:chart.
 ---@class lstm.ChartOptions
 ---@field width? integer columns, default those of the terminal, at most 100
 ---@field height? integer rows of the field, default 12
@@ -1349,6 +1487,7 @@ function lstm.chart(values, options) end
 ---@return string
 function lstm.spark(values, options) end
 
+---Options of lstm.report.
 ---@class lstm.ReportOptions
 ---@field title? string
 ---@field model? lstm.Model its summary; needed for text and data
@@ -1372,6 +1511,7 @@ function lstm.spark(values, options) end
 ---@overload fun(options: lstm.ReportOptions): string
 function lstm.report(file, options) end
 
+---Options of lstm.progress.new.
 ---@class lstm.ProgressOptions
 ---@field title? string
 ---@field total? number how many there are; nil: unknown
@@ -1420,7 +1560,7 @@ function Bar:redraw(now) end
 ---@private
 function Bar:keep(text, now) end
 
----Counts with a progress line: for i, bar in lstm.progress(n, "reading") do ... end.
+---Counts with a progress line: for i, bar in lstm.progress(n, "reading") do work() end.
 ---@class lstm.progresses
 ---@overload fun(n: integer, title?: string): fun(): integer?, lstm.Bar?
 lstm.progress = {}

@@ -34,15 +34,33 @@ local readers = {
   ["return"] = function(block, text) block.returns[#block.returns + 1] = text end,
   overload = function(block, text) block.overload = text:match("^fun(.*)$") end,
   class = function(block, text) block.class, block.parent = text:match("^([%w_.]+):?%s*([%w_.]*)") end,
+  see = function(block, text) block.see = text end,
+  private = function(block) block.private = true end,
+  alias = function(block, text)
+    local name, values = text:match("^(%S+) (.*)$")
+    help.aliases[name], block.text = values, {}
+  end,
 }
 
 local function new_block() return {text = {}, params = {}, fields = {}, returns = {}} end
+
+-- A line of text; those between ```lua and ``` are an example.
+local function read_text(block, line)
+  if line:sub(1, 3) == "```" then
+    block.fenced = not block.fenced
+    block.example = block.example or {}
+  elseif block.fenced then
+    block.example[#block.example + 1] = "  " .. line
+  else
+    block.text[#block.text + 1] = line
+  end
+end
 
 -- The stubs as a list of entries: functions (name, arguments) and classes (class, name: what holds its methods).
 local function read_stubs(stubs)
   local entries, block = {}, new_block()
   local function finish()
-    if block.name or block.class then entries[#entries + 1] = block end
+    if (block.name or block.class) and not block.private then entries[#entries + 1] = block end
     block = new_block()
   end
   for line in stubs:gmatch("([^\n]*)\n") do
@@ -50,7 +68,7 @@ local function read_stubs(stubs)
     if tag then
       if readers[tag] then readers[tag](block, rest) end
     elseif line:sub(1, 3) == "---" then
-      block.text[#block.text + 1] = line:sub(4)
+      read_text(block, line:sub(4))
     else
       local name, arguments = line:match("^function ([%w_.:]+)(%b())")
       block.name, block.arguments = name or line:match("^local (%u%w*) = {}") or line:match("^(lstm[%w_.]*) = {}"),
@@ -62,7 +80,10 @@ local function read_stubs(stubs)
 end
 
 local function entries()
-  help.entries = help.entries or read_stubs(core.embedded "lstm.d" .. "\n")
+  if not help.entries then
+    help.aliases = {}
+    help.entries = read_stubs(core.embedded "lstm.d" .. "\n")
+  end
   return help.entries
 end
 
@@ -87,7 +108,10 @@ end
 
 -- "lstm.Array" -> "array": types as a user knows them.
 local function plain(text)
-  return (text:gsub("lstm%.%u%w*Options", "table"):gsub("lstm%.(%u)(%w*)", function(first, rest)
+  text = text:gsub("(lstm%.%u%w*)(%[%])", function(name, list)
+    return help.aliases[name] and "(" .. help.aliases[name] .. ")" .. list
+  end):gsub("lstm%.%u%w*", help.aliases):gsub("lstm%.%u%w*Options", "table")
+  return (text:gsub("lstm%.(%u)(%w*)", function(first, rest)
     return first:lower() .. rest
   end))
 end
@@ -101,32 +125,60 @@ local function add_items(lines, items, indent)
   end
 end
 
--- The options that a type stands for, where it is a class of them.
+-- The options that a type stands for, where it is a class of them, or may be.
 local function add_options(lines, type, indent)
-  local class = class_named(type:match("^(lstm%.%u%w*Options)") or "")
+  local class = class_named(type:match("lstm%.%u%w*Options") or "")
   while class do
     add_items(lines, class.fields, indent)
     class = class.parent ~= "" and class_named(class.parent)
   end
 end
 
-local function signature(entry)
-  if entry.overload then return entry.name .. entry.overload end
-  local name = entry.name:gsub("^%u", string.lower)
-  local returns = #entry.returns > 0 and " -> " .. table.concat(entry.returns, ", ") or ""
-  return name .. entry.arguments .. returns
+-- "(text: string, options?: {least: integer})" -> "(text, options)".
+local function names_of(arguments)
+  return (arguments:match("^%b()"):gsub("%b{}", ""):gsub("%??:.-([,)])", "%1"))
+end
+
+-- How it is called, a line for each way.
+local function add_signatures(lines, entry)
+  if entry.arguments then
+    local returns = #entry.returns > 0 and " -> " .. table.concat(entry.returns, ", ") or ""
+    lines[1] = entry.name:gsub("^%u", string.lower) .. entry.arguments .. returns
+  end
+  if entry.overload then
+    local arguments, result = entry.overload:match("^(%b()):?%s*(.*)$")
+    if entry.arguments then                                -- the types are below
+      arguments, result = names_of(arguments), " -> " .. result
+    else
+      result = result ~= "" and ": " .. result or ""
+    end
+    lines[#lines + 1] = entry.name .. arguments .. result
+  end
+end
+
+-- The example of an entry, or of that which it refers to with @see.
+local function add_example(lines, entry)
+  local name = entry.see
+  for _, other in ipairs(name and entries() or {}) do
+    if other.name == name then entry = other end
+  end
+  if not entry.example then return end
+  lines[#lines + 1] = "  Example:"
+  for _, line in ipairs(entry.example) do lines[#lines + 1] = "  " .. line end
 end
 
 local function function_text(entry)
-  local lines = {signature(entry)}
+  local lines = {}
+  add_signatures(lines, entry)
   if #entry.text > 0 then lines[#lines + 1] = wrap(table.concat(entry.text, " "), "  ") end
   for _, param in ipairs(entry.params) do
     add_items(lines, {param}, "  ")
     add_options(lines, param.type, "    ")
   end
-  if entry.overload then
+  if entry.overload and not entry.arguments then
     for name in entry.overload:gmatch("lstm%.%u%w*Options") do add_options(lines, name, "    ") end
   end
+  add_example(lines, entry)
   return plain(table.concat(lines, "\n"))
 end
 
@@ -143,7 +195,7 @@ local function add_functions(lines, owner)
   for _, entry in ipairs(entries()) do
     local holder, name = split(entry.name or "")
     if holder == owner and (entry.arguments or entry.overload) then
-      local arguments = entry.arguments or entry.overload:match("^%b()"):gsub("%??:.-([,)])", "%1")
+      local arguments = entry.arguments or names_of(entry.overload)
       local about = first_sentence(entry)
       if about == "" and entry.returns[1] then about = "-> " .. entry.returns[1] end
       lines[#lines + 1] = wrap(about, (" "):rep(34), padded("  " .. name .. arguments, 32) .. "  "):gsub("%s+$", "")
@@ -172,14 +224,16 @@ end
 
 local function plain_name(name) return (name:gsub("^lstm%.", ""):gsub(":", "."):lower()) end
 
--- The entries of that name, whole names before last names; then the fields of classes, as texts.
+-- The entries of that name, whole names before last names, which are then more to look at; and the fields of classes,
+-- as texts.
 local function find(word)
-  local wanted, whole, last, fields = plain_name(word), {}, {}, {}
+  local wanted, exact, whole, last, fields = plain_name(word), {}, {}, {}, {}
   for _, entry in ipairs(entries()) do
     local text
     for _, name in ipairs{entry.name or "", entry.class or ""} do
       local _, tail = split(name)
-      if name ~= "" and plain_name(name) == wanted then text = whole
+      if name == word and name ~= "" and name ~= "lstm" then text = exact
+      elseif name ~= "" and plain_name(name) == wanted then text = text or whole
       elseif tail and tail:lower() == wanted then text = text or last end
     end
     if text then text[#text + 1] = entry end
@@ -190,7 +244,9 @@ local function find(word)
       end
     end
   end
-  return #whole > 0 and whole or last, fields
+  if #exact > 0 then return exact, {}, fields end
+  if #whole > 0 then return whole, last, fields end
+  return last, {}, fields
 end
 
 local function all_names()
@@ -204,13 +260,16 @@ local function all_names()
 end
 
 local function text_of_word(word)
-  local found, fields = find(word)
+  local found, others, fields = find(word)
   if found[1] then
-    local texts, whole = {entry_text(found[1])}, plain_name(found[1].name or "") == plain_name(word)
-    for i = 2, #found do
-      local name = (found[i].name or found[i].class):gsub("^%u", string.lower)
-      texts[i] = (whole or not found[i].arguments) and entry_text(found[i]) or ('See also: help "%s"'):format(name)
+    local texts, names, whole = {}, {}, plain_name(found[1].name or "") == plain_name(word)
+    for i, entry in ipairs(found) do
+      if i == 1 or whole or not entry.arguments then texts[#texts + 1] = entry_text(entry)
+      else names[#names + 1] = entry.name end
     end
+    for _, entry in ipairs(others) do names[#names + 1] = entry.name end
+    for i, name in ipairs(names) do names[i] = ('help "%s"'):format(name:gsub("^%u", string.lower)) end
+    if names[1] then texts[#texts + 1] = wrap(table.concat(names, ", "), "  ", "See also: ") end
     return table.concat(texts, "\n\n")
   elseif fields[1] then
     return table.concat(fields, "\n")
@@ -244,17 +303,26 @@ function help.methods(owner)
   return names
 end
 
--- The name of a function: of the module, of a class in C, or as the source has it on its first line.
-local function name_of_function(f)
+-- What holds the functions of an owner in the stubs ("lstm.csv", "Array", "State"), or nil.
+local function holder_of(owner)
   local lstm = require "lstm"
-  for _, entry in ipairs(entries()) do
-    local holder, name = split(entry.name or "")
-    if entry.arguments then
-      local where = holder == "lstm" and lstm or holder == "Array" and lstm.zeros(1) or holder == "Rng" and lstm.rng(1)
-        or holder == "State" and core.states or rawget(lstm, (holder:gsub("^lstm%.", "")))
-      if type(where) ~= "function" and where and where[name] == f then return entry.name end
-    end
-  end
+  if owner == "lstm" then return lstm end
+  if owner == "Array" then return lstm.zeros(1) end
+  if owner == "Rng" then return lstm.rng(1) end
+  if owner == "State" then return core.states end
+  if owner == "Trainer" then return lstm.model{input = 1, hidden = 1, output = 1, seed = 1}:trainer{} end
+  local name = owner:match("^lstm%.([%w_]+)$")
+  return name and lstm[name]
+end
+
+-- A member, or nil: some classes raise for a name that they do not have yet.
+local function member(where, name)
+  local fine, value = pcall(function() return where[name] end)
+  return fine and value or nil
+end
+
+-- The name that the source gives a function on its first line.
+local function name_in_source(f)
   local info = debug.getinfo(f, "S")
   local text, line = core.embedded(info.source:match("^=lstm/([%w_]+)%.lua$") or ""), 0
   for code in (text or ""):gmatch("([^\n]*)\n") do
@@ -263,8 +331,24 @@ local function name_of_function(f)
   end
 end
 
+-- The name of a function: of the module, of a class in C, or as the source has it.
+local function name_of_function(f)
+  local holders, found = {}, nil
+  for _, entry in ipairs(entries()) do
+    local owner, name = split(entry.name or "")
+    if entry.arguments and holders[owner] == nil then holders[owner] = holder_of(owner) or false end
+    local where = entry.arguments and holders[owner]
+    if where and type(where) ~= "function" and member(where, name) == f then
+      if owner == "lstm" then return entry.name end          -- lstm.text, which is lstm.vocab.text too
+      found = found or entry.name
+    end
+  end
+  return found or name_in_source(f)
+end
+
 local function overview()
-  local lines = {'help(x) and help "name" tell about a function, a method, an option or an object. In lstm:'}
+  local lines = {'help(x) and help "name" tell about a function, a method, an option or an object.',
+    "A script has them as lstm.help; help is a global of the prompt only. In lstm:"}
   add_functions(lines, "lstm")
   return plain(table.concat(lines, "\n"))
 end
@@ -274,6 +358,7 @@ end
 function help.text(...)
   if select("#", ...) == 0 then return overview() end
   local value = ...
+  if value == "lstm" then return overview() .. '\n\nSee also: help "lstm.lstm"' end
   if type(value) == "string" then return text_of_word(value) end
   local name = type(value) == "function" and name_of_function(value) or help.class_of(value)
   if name then return text_of_word(name) end

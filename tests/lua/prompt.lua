@@ -91,6 +91,106 @@ function TestHelp.testEveryFunction()
   end
 end
 
+-- All names of the stubs that a user can write: "lstm.csv", "lstm.csv.parse", "model:fit".
+local function public_names()
+  local names, private = {}, false
+  for line in assert(lstm.readfile "host/lstm.d.lua"):gmatch "[^\n]+" do
+    local name = line:match "^function ([%w_.:]+)%(" or line:match "^(lstm%.[%w_]+) = {}"
+    if name and not private then names[#names + 1] = (name:gsub("^%u", string.lower)) end
+    private = line == "---@private"
+  end
+  return names
+end
+
+-- Each as the first call of a session: what is not loaded yet must not stand in the way.
+function TestHelp.testEveryNameInASessionOfItsOwn()
+  local file, commands, wanted = os.tmpname(), {}, {}
+  for _, name in ipairs(public_names()) do
+    if name:find "^lstm%." then
+      for _, what in ipairs{name, ("%q"):format(name)} do
+        commands[#commands + 1] = ("%s -e 'lstm = require %q; lstm.help(%s)' 2>&1; echo @"):format(binary, "lstm", what)
+        wanted[#wanted + 1] = help.text(what == name and name == "lstm.vocab.text" and "lstm.text" or name)
+      end
+    end
+  end
+  assert(lstm.writefile(file, table.concat(commands, "\n") .. "\n"))
+  local pipe = assert(io.popen("sh " .. file))
+  local out, i = pipe:read "a", 0
+  pipe:close()
+  os.remove(file)
+  lu.assertTrue(#wanted > 120)
+  for text in out:gmatch "(.-)\n@\n" do
+    i = i + 1
+    lu.assertTrue(text == wanted[i], commands[i] .. text)
+  end
+  lu.assertEquals(i, #wanted)
+end
+
+-- Methods by value: of objects, and of the classes that they have in C.
+function TestHelp.testEveryMethodByValue()
+  local vocab, m, rows = lstm.vocab "abc", model(), lstm.table{{1}, {2}, {3}}
+  local pair = lstm.seq2seq{encoder = lstm.model{input = 1, hidden = 2, output = 1, read = "all"},
+    decoder = lstm.model{input = 1, hidden = 2, output = 1, read = "all"}}
+  local objects = {array = lstm.zeros(1), state = m:state(), trainer = m:trainer{}, rng = lstm.rng(1), vocab = vocab,
+    tokens = vocab:encode "abc", table = rows, windows = rows:windows{look_back = 1}, scaler = lstm.minmax(rows),
+    model = m, history = lstm.history.new(), bar = lstm.progress.new{verbose = 0}, pair = pair,
+    sequences = lstm.sequences{x = {{1}}}, confusion = lstm.metrics.confusion({1}, {1})}
+  for _, name in ipairs(public_names()) do
+    local owner, method = name:match "^(%l+):(.+)$"
+    if owner and objects[owner] then
+      local text = assert(help.text(name), name)
+      lu.assertStrContains(assert(help.text(objects[owner][method]), name), method .. "(")
+      lu.assertStrContains(text, name .. "(")
+    end
+  end
+end
+
+-- Everything public has at least a line of text.
+function TestHelp.testEverythingIsDescribed()
+  local text, private, class
+  for line in assert(lstm.readfile "host/lstm.d.lua"):gmatch "([^\n]*)\n" do
+    if line == "---@private" then private = true
+    elseif line:find "^%-%-%-@class" then class = line
+    elseif line:find "^%-%-%-[^@`]" then text = true
+    elseif not line:find "^%-%-%-" then
+      lu.assertTrue(text or private or not (class or line:find "^function"), (class or "") .. line)
+      text, private, class = nil, nil, nil
+    end
+  end
+end
+
+-- Where to begin is shown in the help of each step, and it works as it stands there.
+function TestHelp.testExample()
+  local example = help.text "lstm.csv":match "  Example:\n(    rows = .-\n)  parse"
+  for _, name in ipairs{"lstm.model", "model:fit", "table:windows", "lstm.minmax"} do
+    lu.assertStrContains(help.text(name) .. "\n", example)
+  end
+  local lines = {"day,sales"}
+  for i = 1, 100 do lines[i + 1] = i .. "," .. 500 + i % 7 * 10 end
+  local file = os.tmpname()
+  assert(lstm.writefile(file, table.concat(lines, "\n") .. "\n"))
+  local scope = setmetatable({lstm = lstm}, {__index = _G})
+  example = example:gsub('"sales.csv"', ("%q"):format(file)):gsub("epochs = 50", "epochs = 1, verbose = 0")
+  example = example:gsub("m:predict", "guess = m:predict"):gsub("m:forecast", "week = m:forecast")
+  assert(load(example, "=example", "t", scope))()
+  os.remove(file)
+  lu.assertTrue(#scope.guess > 0)
+  lu.assertEquals(#scope.week, 7)
+end
+
+function TestHelp.testWaysToCall()
+  local text = help.text "lstm.plot.forecast"
+  lu.assertStrContains(text, "lstm.plot.forecast(file, options) -> true|string? svg")
+  lu.assertStrContains(text, "\nlstm.plot.forecast(options) -> string\n")
+  local _, count = text:gsub("residuals", "")
+  lu.assertEquals(count, 1)
+  lu.assertStrContains(help.text "lstm.report", "lstm.report(file, options) -> true|string? page")
+  lu.assertStrContains(help.text(lstm.gru), '"concat"|"sum"')
+  lu.assertStrContains(help.text "dense", '"relu"')
+  lu.assertStrContains(help.text "lstm.lstm", "peephole")
+  lu.assertStrContains(help.text "windows", 'See also: help "table:windows"')
+end
+
 function TestHelp.testLinesFit()
   for line in (help.text() .. "\n" .. help.text "model:fit" .. "\n" .. help.text(model())):gmatch "[^\n]+" do
     lu.assertTrue(#line <= 110, line)
