@@ -365,8 +365,9 @@ local function learn(model, data)
   local set = train:windows(shape)
   program:choose_epochs(#set, 20, 1500, 20000)
   model.meta.anomaly = lstm.args.keep(opt, kept)
-  say("%d rows of %s; %d to learn from, %d to set the limit by, %d to score; %d epochs", #data.rows,
-    table.concat(data.columns, ", "), learned, normal - learned, #data.rows - normal, opt.epochs)
+  say("%d rows of %s; %d to learn from, %d to set the limit by, %d to score; %d epoch%s", #data.rows,
+    table.concat(data.columns, ", "), learned, normal - learned, #data.rows - normal, opt.epochs,
+    opt.epochs == 1 and "" or "s")
   if opt.resume then program:check_epochs(model, #set) end
   program:warn_unsaved()
   program:fit(model, set, {

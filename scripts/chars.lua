@@ -338,7 +338,8 @@ local function tell_result(history, vocab)
   local guessing = math.log(vocab:size())
   local row = history[history.best]
   if row and history.best == #history then                    -- else fit has told
-    say("kept: the weights of the last step, %d, the best of %d looks", row.step, #history)
+    say("kept: the weights of the last step, %d, the best of %d look%s", row.step, #history,
+      #history == 1 and "" or "s")
   end
   if not row or history.best_value >= guessing then
     say("this is no better than guessing (%.4f nats/%s): lower --lr, now %g", guessing, unit(), opt.lr)

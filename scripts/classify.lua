@@ -200,7 +200,7 @@ local function learn(model, parts)
   program:choose_epochs(#parts.train, 30, 500, 50000)
   model.meta.classify = lstm.args.keep(opt, kept)
   if opt.resume then program:check_epochs(model, #parts.train) end
-  program:say("%d parameters, %d epochs", model:parameters(), opt.epochs)
+  program:say("%d parameters, %d epoch%s", model:parameters(), opt.epochs, opt.epochs == 1 and "" or "s")
   program:warn_unsaved()
   scaled(parts)
   parts.validation, parts.test = readable(model, parts.validation), readable(model, parts.test)

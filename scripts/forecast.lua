@@ -491,6 +491,27 @@ local function check_next(columns, targets)
     reach() == 1 and "" or "s", table.concat(columns, ", "), count, table.concat(columns, ",")))
 end
 
+-- Where a model of one column meets a file: the column to read, which may have another name here.
+local function renamed(model, found)
+  local own, path = model.pipeline.columns[1], opt.load or opt.resume
+  local there = series.named(found, own)
+  if not given.target then
+    if not there then
+      stop(('%s has no column "%s", which %s has learned: --target NAME tells which one stands for it'):format(opt.file,
+        own, path))
+    end
+    return own
+  end
+  local name = series.named(found, opt.target)
+  if name and name ~= there and there then
+    stop(('--target %s: %s forecasts "%s", which %s has, too: leave --target out, or learn without %s'):format(
+      opt.target, path, own, opt.file, opt.load and "--load" or "--resume"))
+  elseif name and not there then
+    say('column "%s" is taken for "%s", which %s has learned', name, own, path)
+  end
+  return opt.target
+end
+
 -- Rows of the columns that a model reads. One column may have another name here.
 local function read_for(model)
   local own = model.pipeline
@@ -498,7 +519,12 @@ local function read_for(model)
     stop("--columns are those that the model has learned from: " .. table.concat(own.columns, ","))
   end
   local wanted = given.target and names_of(opt.target) or own.targets
-  if #own.columns > 1 and table.concat(wanted, ",") ~= table.concat(own.targets, ",") then
+  if #own.columns == 1 and #wanted == 1 and opt.file then
+    local header = nil
+    if opt.no_header then header = false end
+    local found = series.peek(opt.file, header)      -- what cannot be read is told below
+    if found then wanted = {renamed(model, found)} end
+  elseif table.concat(wanted, ",") ~= table.concat(own.targets, ",") then
     stop(("--target %s conflicts with --target %s, which the model was made with"):format(opt.target,
       table.concat(own.targets, ",")))
   end

@@ -142,8 +142,8 @@ function Run:slow_down(improved)
   local lr = self.plateau:reduced(self.trainer:lr())
   if not lr then return end
   self.trainer:lr(lr)
-  self.bar:say(("%s did not improve in %d looks: lr reduced to %.4g"):format(self.history.monitor,
-    self.plateau.patience, lr))
+  self.bar:say(("%s did not improve in %d look%s: lr reduced to %.4g"):format(self.history.monitor,
+    self.plateau.patience, self.plateau.patience == 1 and "" or "s", lr))
 end
 
 -- The values of a row that the progress line shows.

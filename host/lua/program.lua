@@ -120,9 +120,26 @@ function Program:check_writable(names)
   for _, name in ipairs(names) do self.need(args.writable(spelled(name), opt[name])) end
 end
 
---- Says so where nothing will be saved.
+-- Options that write a file, or another number of forecasts: a checkpoint does not keep them.
+local lost = {"next", "out", "plot", "loss_plot", "report"}
+
+-- Says what a resumed run is not told again, where it is told nothing of it.
+local function warn_forgotten(self)
+  local names, known = {}, {}
+  for _, name in ipairs(self.unkept) do known[name] = true end
+  for _, name in ipairs(lost) do
+    if self.given[name] then return end
+    if known[name] then names[#names + 1] = spelled(name) end
+  end
+  if #names == 0 then return end
+  self:say("only %s is written: it does not keep %s, so give again what you want of them", self.opt.checkpoint or
+    self.opt.resume, table.concat(names, ", "))
+end
+
+--- Says so where nothing will be saved, or less than before.
 function Program:warn_unsaved()
   local opt = self.opt
+  if opt.resume then warn_forgotten(self) end
   if not (opt.out or opt.checkpoint or opt.resume) then
     self:say("nothing will be saved: --out FILE keeps the model, --checkpoint FILE the run")
   end

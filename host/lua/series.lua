@@ -167,10 +167,16 @@ local function read(path, opts, how, say)
     if message then message = message:gsub("%(missing = .*%)", "(--missing interpolate or drop accepts that)") end
     return rows, message, status
   end
-  say("%s: gaps are filled on the straight line between their neighbours (--missing drop leaves such rows out," ..
-    " error refuses them)", (message:gsub("%s*%(missing = .*%)", "")))
+  local place = message:gsub("%s*%(missing = .*%)", "")
   opts.missing = "interpolate"
-  return lstm.csv(path, opts)
+  rows, message, status = lstm.csv(path, opts)
+  if not rows then return nil, message, status end
+  opts.missing = "drop"
+  local whole = lstm.csv(path, opts)
+  local more = #rows - (whole and #whole or 0) - 1   -- rows with a gap, beside the one that was named
+  say("%s%s: gaps are filled on the straight line between their neighbours (--missing drop leaves such rows out," ..
+    " error refuses them)", place, more > 0 and (", as in %d more row%s"):format(more, more == 1 and "" or "s") or "")
+  return rows
 end
 
 -- The number of a column that is called so, or has that number; nil where there is none.
@@ -181,6 +187,9 @@ local function place_of(found, name)
   local number = name:find("^%d+$") and tonumber(name)
   return found.names[number or 0] and number or nil
 end
+
+--- The name of the column that is called so, or has this number; nil where there is none. found: what peek returned.
+function series.named(found, name) return found.names[place_of(found, name) or 0] end
 
 -- A sentence about a column that was named, where it has no numbers.
 local function no_numbers(path, found, name, numbers)

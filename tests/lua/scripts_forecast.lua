@@ -67,8 +67,18 @@ function TestForecast.testLoad()
   local few = with("day,T\n" .. ("x,10\n"):rep(12))
   out, err = run("scripts/forecast.lua " .. few .. " --column T --load " .. model)
   lu.assertStrMatches(out, "next value of Temp: %d+%.%d+\n")
+  lu.assertStrContains(err, ('column "T" is taken for "Temp", which %s has learned\n'):format(model))
+  check_failure(("scripts/forecast.lua %s --load %s"):format(few, model), ('%s has no column "Temp", which %s has ' ..
+    "learned: --target NAME tells which one stands for it\n"):format(few, model))
+  local both = with("Temp,Rain\n" .. ("1,3\n2,5\n"):rep(20), ".csv")
+  for _, other in ipairs{"Rain", "2"} do
+    check_failure(("scripts/forecast.lua %s --target %s --load %s"):format(both, other, model), ('--target %s: %s ' ..
+      'forecasts "Temp", which %s has, too: leave --target out, or learn without --load\n'):format(other, model, both))
+  end
+  lu.assertEquals((run(load .. " --verbose 0 --target 2")), said)
   lu.assertStrContains(err, "12 rows, too few to test the model on")
-  check_failure("scripts/forecast.lua " .. with("T\n1\n2\n") .. " --column T --load " .. model, "2 rows, too few")
+  check_failure("scripts/forecast.lua " .. with("T\n1\n2\n") .. " --column T --verbose 0 --load " .. model,
+    "2 rows, too few")
   check_failure(load .. " --epochs 3", "--epochs has no effect with --load")
   check_failure(load .. " --look-back 9", "--look-back 9 conflicts with --look-back 10, which " .. model)
   check_failure("scripts/forecast.lua " .. csv .. " --resume " .. model, "is a model, not a checkpoint of a run")
@@ -79,6 +89,11 @@ function TestForecast.testResumeWithNothingToDo()
   run("scripts/forecast.lua " .. csv .. quick .. "--checkpoint " .. saved)
   local bytes = lstm.readfile(saved)
   local again = "scripts/forecast.lua " .. csv .. " --verbose 0 --resume " .. saved
+  local _, err = run(("scripts/forecast.lua %s --resume %s --epochs 3 --checkpoint %s"):format(csv, saved, path()))
+  lu.assertStrMatches(err, ".*\nonly %S+ is written: it does not keep %-%-next, %-%-out, %-%-plot, %-%-loss%-plot, " ..
+    "%-%-report, so give again what you want of them\n.*")
+  _, err = run(("scripts/forecast.lua %s --resume %s --epochs 3 --next 2 --checkpoint %s"):format(csv, saved, path()))
+  lu.assertNil(err:find("is written", 1, true))
   check_failure(again .. " --epochs 1", "is already at epoch 2; --epochs counts from the beginning, so 1 leaves")
   check_failure(again .. " --epochs 3 --hidden 5", "--hidden 5 conflicts with --hidden 4, which " .. saved)
   lu.assertTrue(lstm.readfile(saved) == bytes)
@@ -229,7 +244,7 @@ function TestForecast.testRealFiles()
   local small_run = " --hidden 2 --epochs 1 --look-back 3"
   local gaps = table_of("id;when;price", 40, function(i) return i, "x" .. i, i % 9 == 5 and "" or i % 7 + 0.5 end, ";")
   local out, err = run("scripts/forecast.lua " .. gaps .. small_run)
-  lu.assertStrContains(err, gaps .. ':6: column "price": the value is missing: gaps are filled on the straight line')
+  lu.assertStrContains(err, gaps .. ':6: column "price": the value is missing, as in 3 more rows: gaps are filled on ')
   lu.assertNil(err:find("columns of numbers"))                 -- id only counts rows
   lu.assertStrContains(err, "40 rows of price;")
   lu.assertStrContains(out, "next value of price: ")
@@ -240,6 +255,23 @@ function TestForecast.testRealFiles()
   local quoted = with("\239\187\191\"open, \"\"x\"\"\",Close\r\n" .. ("1,2\r\n2,4\r\n"):rep(20))
   err = select(2, run("scripts/forecast.lua " .. quoted .. small_run))
   lu.assertStrContains(err, "40 rows of Close")
+end
+
+-- Gaps are counted, and not told of where the file is refused.
+function TestForecast.testGaps()
+  local options = "--hidden 2 --epochs 1 --look-back 3"
+  local function file_of(bad)
+    return table_of("day,price", 40, function(i)
+      return ("2024-03-%02d"):format(i), i == 35 and bad or (i == 3 or i == 9) and "" or i % 7
+    end)
+  end
+  local file = file_of "6"
+  local _, err = run(("scripts/forecast.lua %s %s"):format(file, options))
+  lu.assertStrContains(err, file .. ':4: column "price": the value is missing, as in 1 more row: gaps are filled on ' ..
+    "the straight line between their neighbours (--missing drop leaves such rows out, error refuses them)\n")
+  lu.assertStrContains(err, " parameters, 1 epoch\n")
+  file = file_of "hot"
+  check_failure(("scripts/forecast.lua %s %s"):format(file, options), file .. ':36: column "price": "hot" is not a ')
 end
 
 function TestForecast.testFewRows()
