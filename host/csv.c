@@ -393,7 +393,7 @@ static outcome next_record(lua_State *L, reader *r) {
     } else {
       span s = *fields_of(r);
       trim(&s.from, &s.to);
-      if (s.from < s.to) return o;
+      if (s.from < s.to || s.quoted) return o; /* "" is a cell, whose value is missing */
     }
   }
 }

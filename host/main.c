@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,8 +163,9 @@ static int set_option(lua_State *L, const char *name, const char *value) {
   if (strcmp(name, "isa") == 0) {
     lua_pushstring(L, value);
   } else {
+    errno = 0;
     lua_pushinteger(L, (lua_Integer)strtoll(value, &end, 10));
-    if (*end || end == value) return wrong_value(name, "a whole number expected, got ", value);
+    if (*end || end == value || errno == ERANGE) return wrong_value(name, "a whole number expected, got ", value);
   }
   if (lua_pcall(L, 1, 0, 0) != 0) { /* the message begins with the function's name, which is the option's */
     const char *message = lua_tostring(L, -1);

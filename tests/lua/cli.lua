@@ -87,6 +87,7 @@ function TestOptions.testWrongUsage()
     ["--threads many"] = "--threads: a whole number expected, got many",
     ["--threads 0"] = "--threads: a whole number from 1 to 256 expected, got 0",
     ["--isa mmx"] = '--isa: unknown instruction set "mmx"', ["--seed x"] = "--seed: a whole number expected, got x",
+    ["--seed 99999999999999999999"] = "--seed: a whole number expected, got 99999999999999999999",
   } do
     local code, out, err = run(arguments)
     lu.assertEquals({code, out}, {2, ""})

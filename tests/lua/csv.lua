@@ -30,6 +30,7 @@ function TestReading.testLineEnds()
   lu.assertEquals(numbers("a,b\r\n1,2\r\n3,4"), {{1, 2}, {3, 4}})
   lu.assertEquals(numbers("a\n\n1\n\n2\n\n"), {{1}, {2}})
   lu.assertEquals(numbers("a,b\r1,2\r3,4\r"), {{1, 2}, {3, 4}})
+  lu.assertEquals(numbers('a\n1\n\n""\n3\n', {missing = "interpolate"}), {{1}, {2}, {3}})
   lu.assertEquals(message("a\r1\r2\rx\r"), 't.csv:4: column "a": "x" is not a number')
 end
 
