@@ -998,6 +998,9 @@ function Trainer:rate() end
 function Trainer:norm() end
 ---Remembers the present weights as the best.
 function Trainer:keep_best() end
+---Of which step the weights are that keep_best kept (0 where it was not called).
+---@return integer
+function Trainer:kept() end
 ---Brings the weights back that keep_best remembered.
 function Trainer:restore_best() end
 ---Writes a checkpoint; resume goes on from it.

@@ -18,6 +18,7 @@ typedef struct host_trainer {
   host_model *model; /* alive as long as this: it counts its trainers */
   lstm_batch batch;  /* of the last forward; batch_size 0: there was none */
   double gathered;   /* weight of the batches whose gradients wait for an update; 0: none wait */
+  uint64_t kept;     /* updates when keep_best was last called */
   double unit;       /* the gradients are that of their mean, times gathered / unit */
   int busy;          /* gradcheck calls a script's function */
 } host_trainer;
@@ -692,8 +693,15 @@ static int trainer_norm(lua_State *L) {
 }
 
 static int trainer_keep_best(lua_State *L) {
-  host_check(L, lstm_trainer_keep_best(check(L)->trainer), NULL);
+  host_trainer *t = check(L);
+  host_check(L, lstm_trainer_keep_best(t->trainer), NULL);
+  t->kept = lstm_trainer_steps(t->trainer);
   return 0;
+}
+
+static int trainer_kept(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check(L)->kept);
+  return 1;
 }
 
 static int trainer_restore_best(lua_State *L) {
@@ -759,6 +767,7 @@ static const luaL_Reg methods[] = {{"train", trainer_train},
                                    {"rate", trainer_rate},
                                    {"norm", trainer_norm},
                                    {"keep_best", trainer_keep_best},
+                                   {"kept", trainer_kept},
                                    {"restore_best", trainer_restore_best},
                                    {"save", trainer_save},
                                    {"resume", trainer_resume},

@@ -306,6 +306,16 @@ local function show_belongings(model)
   end
 end
 
+-- Of which step the weights are. step: as the file says it, nil where it does not.
+local function show_kept(history, step)
+  local best = history[history.best or 0]
+  local looks = best and ("step %d, %s %.4g"):format(best.step or history.best, history.monitor, history.best_value)
+  if best and step == best.step then return say("  the weights are those of %s, the best look", looks) end
+  if step then say("  the weights are those of step %d, which the program chose", step) end
+  if not best then return end
+  say("  the best look is that of %s%s", looks, step and "" or "; the file does not say of which one its weights are")
+end
+
 -- The run of a checkpoint. Returns its history.
 local function show_run(strings)
   local position = strings["fit.position"]
@@ -317,10 +327,7 @@ local function show_run(strings)
   for line in tostring(history):gmatch("[^\n]+") do lines[#lines + 1] = line end
   say("  %s", lines[1])
   for i = math.max(2, #lines - opt.rows + 1), #lines do say("  %s", lines[i]) end
-  if history.best then
-    local row = history[history.best]
-    say("  the weights are those of step %d, %s %.4g", row.step or history.best, history.monitor, history.best_value)
-  end
+  show_kept(history, tonumber(strings["fit.kept"] or ""))
   return history
 end
 

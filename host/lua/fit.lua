@@ -40,6 +40,7 @@ function Run:strings()
   strings["fit.seconds"] = ("%.3f"):format(self:seconds())
   strings["fit.lr"] = ("%.17g"):format(self.trainer:lr())
   strings["fit.seeds"] = seeds.state()
+  if self.kept then strings["fit.kept"] = ("%.0f"):format(self.kept) end
   if self.due then strings["fit.due"] = "1" end
   if self.halved then strings["fit.halved"] = ("%.0f"):format(self.halved) end
   return strings
@@ -48,7 +49,10 @@ end
 -- Without a measured row the present weights count as the best.
 function Run:save()
   if not self.opts.checkpoint then return end
-  if not self.history.best then self.trainer:keep_best() end
+  if not self.history.best then
+    self.trainer:keep_best()
+    self.kept = self.position
+  end
   local ok, message = self.trainer:save(self.opts.checkpoint, self:strings())
   self.saved, self.unsaved, self.saved_at = ok or false, false, self.position
   if not ok then self.bar:say("the checkpoint was not written: " .. message) end
@@ -80,7 +84,7 @@ function Run:restore(strings)
   self.sum, self.count = tonumber(sum) or 0, tonumber(count) or 0
   self.before = tonumber(strings["fit.seconds"]) or 0
   self.halved, self.due = tonumber(strings["fit.halved"] or ""), strings["fit.due"] ~= nil
-  self.lr = tonumber(strings["fit.lr"] or "")
+  self.lr, self.kept = tonumber(strings["fit.lr"] or ""), tonumber(strings["fit.kept"] or "")
   if self.plateau then self.plateau:replay(record) end
   if not self.opts.validate_every then self.interval = tonumber(strings["fit.interval"]) or self.interval end
   return true
@@ -162,7 +166,10 @@ function Run:measure()
   if not row then return nil end
   self.sum, self.count, self.unsaved = 0, 0, true
   local improved = self.history:add(row)
-  if improved then self.trainer:keep_best() end
+  if improved then
+    self.trainer:keep_best()
+    self.kept, self.kept_steps = self.position, self.trainer:kept()
+  end
   self.bar:report(self.position, self:shown_of(row))
   self:slow_down(improved)
   if self.log then
@@ -172,11 +179,19 @@ function Run:measure()
   return row
 end
 
+-- Whether a callback wants to stop. It may have kept the weights as the best ones.
+function Run:call(callback, ...)
+  local stops = callback(...) == false
+  local steps = self.trainer:kept()
+  if steps ~= self.kept_steps then self.kept, self.kept_steps = self.position, steps end
+  return stops
+end
+
 -- Whether the callbacks, the patience or the user want to stop; the reason. The checkpoint is written after on_epoch,
 -- so that it knows of the random numbers that were drawn there.
 function Run:wants_to_stop(row)
   local opts, reason = self.opts, nil
-  if row and opts.on_epoch and opts.on_epoch(row, self.history, self.trainer) == false then reason = "on_epoch" end
+  if row and opts.on_epoch and self:call(opts.on_epoch, row, self.history, self.trainer) then reason = "on_epoch" end
   if row then self:save() end
   if reason then return reason end
   if row and opts.patience and self.history.waited >= opts.patience then return "patience" end
@@ -238,7 +253,7 @@ function Run:step()
   end
   if opts.on_step and loss then
     local info = {step = self.position, epoch = epoch, loss = loss, lr = self.trainer:rate()}
-    if opts.on_step(info, self.trainer) == false then return "on_step" end
+    if self:call(opts.on_step, info, self.trainer) then return "on_step" end
   end
 end
 
@@ -426,6 +441,7 @@ return function(model, train, given, how)
   run.bar = progress.new{
     title = opts.title or "training", total = run.total, start = run.position, verbose = opts.verbose,
   }
+  run.kept_steps = run.trainer:kept()
   run.held = core.hold(true)
   for active in guarded(run) do return active:finish(active:loop()) end      -- luacheck: ignore 512
 end

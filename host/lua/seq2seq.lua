@@ -320,6 +320,8 @@ end
 
 function Trainer:steps() return self.decoder:steps() end
 
+function Trainer:kept() return self.decoder:kept() end
+
 for _, name in ipairs{"keep_best", "restore_best", "reset", "close"} do
   Trainer[name] = function(self)
     self.encoder[name](self.encoder)

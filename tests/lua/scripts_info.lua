@@ -38,10 +38,29 @@ function TestInfo.testLabelsAndCheckpoint()
   lu.assertEquals(err, "plot: " .. svg .. "\n")
   lu.assertStrContains(out, 'labels: "up" "down"\n')
   lu.assertStrContains(out, "checkpoint of a run, after step 9\n")
-  lu.assertStrContains(out, "the weights are those of step ")
+  lu.assertStrMatches(out, ".*\n  the weights are those of step %d, loss [%d.]+, the best look\n.*")
   lu.assertStrContains(out, 'if not k.startswith("trainer.")}')
   lu.assertStrContains(assert(lstm.readfile(svg)), "</svg>")
   check_failure(("scripts/info.lua %s --plot %s --pytorch x"):format(file, svg), "one argument too many", 2)
+end
+
+-- A run whose program keeps the last weights has those in its checkpoint, not those of the best look.
+function TestInfo.testWeightsThatTheProgramChose()
+  local file = path()
+  local function fit(options)
+    options.verbose, options.checkpoint, options.lr = 0, file, 5
+    assert(lstm.model{input = 2, hidden = 3, output = {"up", "down"}, seed = 1}:fit(
+      lstm.sequences{x = {{{1, 2}, {3, 4}}, {{4, 3}}}, y = {"up", "down"}}, options))
+    return (run("scripts/info.lua " .. file))
+  end
+  local function keep(_, _, trainer)
+    trainer:keep_best()
+    lu.assertEquals(trainer:kept(), trainer:steps())
+  end
+  lu.assertStrMatches(fit{epochs = 9, on_epoch = keep, min_delta = 100},
+    ".*\n  the weights are those of step 9, which the program chose\n  the best look is that of step 1, loss %d.*")
+  lu.assertStrMatches(fit{epochs = 9, on_epoch = function() end, min_delta = 100},
+    ".*\n  the weights are those of step 1, loss [%d.]+, the best look\n.*")
 end
 
 function TestInfo.testPair()
