@@ -34,6 +34,7 @@ local opt, given = lstm.args(programs.with({
   {"--target", type = "string", value = "NAME", help = "series: the column to forecast"},
   {"--columns", type = "string", value = "A,B,C", help = "series: what to learn from (default: the target alone)"},
   {"--look-back", default = 10, min = 1, help = "series: rows that a forecast is made from"},
+  {"--steps", default = 1, min = 1, help = "series: rows that the model forecasts at once"},
   {"--hidden", default = 32, min = 1, help = "cells per layer"},
   {"--layers", default = 1, min = 1, max = 16, help = "recurrent layers"},
   {"--cell", default = "lstm", choices = {"lstm", "gru"}, help = "what the layers are made of"},
@@ -173,22 +174,28 @@ local function series_task()
   if known < 50 or known == #rows then
     stop(("%s has %d rows, too few for a search: at least 50 are needed without the share --test %g"):format(opt.data,
       #rows, opt.test))
+  elseif #rows - known < opt.steps then
+    stop(("--steps %d needs as many rows in the share --test %g, which has %d"):format(opt.steps, opt.test,
+      #rows - known))
   end
-  local function shape(trial, before) return {look_back = of(trial, "look_back"), target = target, before = before} end
+  local function shape(trial, before)
+    return {look_back = of(trial, "look_back"), steps = opt.steps, target = target, before = before}
+  end
   local function prepare(train, validation, trial)
     local scale = lstm.minmax(train)                 -- by what is learned from only
     local scaled = scale:apply(train)
     return scaled:windows(shape(trial)), validation and scale:apply(validation):windows(shape(trial, scaled)) or nil
   end
   local task = {data = rows:slice(1, known), folds = {opt.folds, by = "expanding"}, prepare = prepare}
-  function task.model(trial) return layers_of(trial, #rows.columns, 1, "mse") end
+  function task.model(trial) return layers_of(trial, #rows.columns, opt.steps, "mse") end
   function task.finish(model, trial)
     local look_back = of(trial, "look_back")
-    model.meta.forecast = ("look_back=%d ahead=1 steps=1 test=%.17g"):format(look_back, opt.test)
+    model.meta.forecast = ("look_back=%d ahead=1 steps=%d test=%.17g"):format(look_back, opt.steps, opt.test)
     local part = rows:slice(known - look_back + 1, #rows)
     local windows = part:windows(shape(trial))
     local guess, truth, naive = model:predict(part), windows:targets(), windows:last()
-    program:draw{forecast = {{truth = truth, guess = guess, naive = naive, y = target, last = 400,
+    local function first(values) return opt.steps > 1 and values:column(1) or values end
+    program:draw{forecast = {{truth = first(truth), guess = first(guess), naive = first(naive), y = target, last = 400,
       x = "row of the test part", title = target .. ": the best, 1 row ahead"}}}
     return ("test RMSE %.3f persistence %.3f"):format(lstm.rmse(guess, truth), lstm.rmse(naive, truth))
   end
@@ -198,6 +205,7 @@ end
 -- Classes: likewise.
 local function classes_task()
   if given.look_back or space.look_back then stop("look_back is for a series, not for classes", 2) end
+  if given.steps then stop("--steps is for a series, not for classes", 2) end
   local read = need(classes.read(opt.data))
   local labels, counts = classes.count(read.y)
   for _, label in ipairs(labels) do

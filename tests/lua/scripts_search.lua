@@ -46,6 +46,23 @@ function TestSearch.testSeries()
   check_failure(command .. " --epochs 5", "cannot go on with " .. file)
 end
 
+function TestSearch.testSteps()
+  local data, model, svg = wave(240), path(), path(".svg")
+  local options = " --columns level,other --target level --epochs 2 --folds 2 --verbose 0 --try lr=1e-3,1e-2 --out "
+  local out, err, code = run(script .. data .. options .. model .. " --steps 3 --plot " .. svg)
+  lu.assertEquals({err, code}, {"", 0})
+  lu.assertStrContains(assert(lstm.readfile(svg)), ">measured<")
+  local again = run(("scripts/forecast.lua %s --verbose 0 --load %s --next 3"):format(data, model))
+  lu.assertEquals(again:match("test RMSE.*"), out:match("test RMSE.*"))
+  lu.assertStrContains(again, "next 3 rows of level:\n")
+  check_failure(("scripts/forecast.lua %s --verbose 0 --load %s --next 4"):format(data, model), "--next 4 goes " ..
+    "beyond the 3 rows that the model forecasts at once, and it does not forecast all of the columns that it reads " ..
+    "(level, other): train with --steps 4, or with --target level,other\n")
+  check_failure(script .. data .. options .. model .. " --steps 60", "--steps 60 needs as many rows in the share " ..
+    "--test 0.2, which has 48\n")
+  check_failure(script .. slopes() .. " --steps 2", "--steps is for a series, not for classes\n", 2)
+end
+
 function TestSearch.testClasses()
   local data, model = slopes(), path()
   local out, err = run(script .. data .. " --try hidden=4..16 --try cell=lstm,gru --random 3 --folds 2 --epochs 30" ..
