@@ -136,7 +136,8 @@ function classes.read(path)
     return {x = set.x, y = set.y, width = width_of(set.x[1])}
   end
   if message:find("Not a directory", 1, true) then
-    return bad("%s is neither a folder of classes nor a .ts file", path)
+    local problem = require "lstm.sniff".no_data(path, "a folder of classes or a .ts file")
+    return bad("%s", problem or path .. " is neither a folder of classes nor a .ts file")
   end
   return nil, message, status
 end

@@ -88,6 +88,8 @@ The options are those of that command: lstm forecast --help
       local first = words[1] or "-"
       stop(first:sub(1, 1) == "-" and "train: FILE is missing" or ("train: there is no file %s"):format(first))
     end
+    local no_data = not is_folder(path) and require "lstm.sniff".no_data(path, "data to learn")
+    if no_data then stop("train: " .. no_data) end
     local name, kind = learner_of(path)
     if not text_of(name) then stop(("train: %s is %s, which this build cannot learn"):format(path, kind)) end
     io.stderr:write(("lstm train: %s is %s: lstm %s\n"):format(path, kind, name))

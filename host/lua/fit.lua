@@ -307,7 +307,7 @@ function Run:tell_best()
   local record = self.history
   local row = record.best and record[record.best]
   if self.opts.verbose == 0 or not self.opts.restore_best or not row or row.step == self.position then return end
-  if record.monitor == "loss" and self.opts.on_epoch then return end      -- it may have kept others
+  if self.kept ~= row.step then return end                                -- on_epoch has kept others
   core.eprint(("the best weights are back, those of step %d (epoch %d, %s %.4g)\n"):format(row.step, row.epoch,
     record.monitor == "loss" and "training loss" or record.monitor, row[record.monitor]))
 end

@@ -15,11 +15,12 @@ local function head_of(path)
   return text
 end
 
---- "model" (safetensors), "binary" or "text"; nil where the file cannot be read or is empty.
+--- "model" (safetensors), "binary", "utf16" or "text"; nil where the file cannot be read or is empty.
 function sniff.kind(path)
   local text = head_of(path)
   if not text then return nil end
   if text:find("^......%z%z{") and text:find('"', 10, true) then return "model" end
+  if text:find("^\255\254") or text:find("^\254\255") then return "utf16" end
   local _, odd = text:gsub("[%z\1-\8\14-\26\28-\31]", "")
   return odd > #text / 100 and "binary" or "text"
 end
@@ -36,15 +37,16 @@ end
 function sniff.no_data(path, wanted)
   local kind = sniff.kind(path)
   if kind == "model" then return ("%s is a model, not %s; programs take it with --load"):format(path, wanted) end
+  if kind == "utf16" then return path .. " is a text in UTF-16: save it as UTF-8" end
   return kind == "binary" and ("%s is binary data, not %s"):format(path, wanted) or nil
 end
 
 --- Why a file that is given as a model is none, or nil.
 function sniff.no_model(path)
   local kind = sniff.kind(path)
-  if kind ~= "text" and kind ~= "binary" then return nil end
+  if not kind or kind == "model" then return nil end
   return ("%s: this is not a safetensors file but %s; a model is a file that --out saved"):format(path,
-    kind == "text" and "a text" or "other binary data")
+    kind == "binary" and "other binary data" or "a text")
 end
 
 return sniff

@@ -262,6 +262,10 @@ function TestOptions.testTellsWhichWeightsCameBack()
   lu.assertStrContains(table.concat(said), best)
   lu.assertNotStrContains(tostring(history), "training loss")
   said = {}
+  assert(text_model():fit(train, quiet{steps = 400, patience = 2, lr = 0.3, validate_every = 10, verbose = 1,
+    on_epoch = function(_, _, trainer) trainer:keep_best() end}))
+  lu.assertNotStrContains(table.concat(said), "best weights")
+  said = {}
   history = assert(text_model():fit(train, quiet{steps = 40, verbose = 1}))
   core.eprint = print_error
   lu.assertEquals(history.best, #history)

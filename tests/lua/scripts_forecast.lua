@@ -340,6 +340,14 @@ function TestWrongUses.testFiles()
     "this is not a safetensors file but a text")
 end
 
+function TestWrongUses.testUtf16()
+  local file = with("\255\254a\0\n\0001\0\n\0")
+  check_failure("scripts/forecast.lua " .. file, file .. " is a text in UTF-16: save it as UTF-8\n")
+  check_failure("train " .. file, file .. " is a text in UTF-16: save it as UTF-8 (see lstm --help)\n", 2)
+  local noise = with(("\1\0\127\200x"):rep(50))
+  check_failure("train " .. noise, noise .. " is binary data, not data to learn (see lstm --help)\n", 2)
+end
+
 -- Columns of dates and text, by name, by number and as one of several.
 function TestWrongUses.testColumnsWithoutNumbers()
   local lines = {"day,shop,sold,rain"}
