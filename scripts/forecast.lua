@@ -6,7 +6,8 @@
 --
 -- The first 80 % of the rows are learned, the rest is forecast, each time from what was measured before. stdout gets
 -- what comes next and, last, `test RMSE X persistence Y`, in the unit of the series: the error of the model, and that
--- of saying "the same as now", which every forecast has to beat. For a column of zeros and ones the last line is
+-- of saying "the same as now", which every forecast has to beat; of several targets each has its line, and the first
+-- the last one, with `of NAME` at its end. For a column of zeros and ones the last line is
 -- `test accuracy X % F1 Y persistence Z %`. Everything else goes to stderr.
 
 local lstm = require "lstm"
@@ -444,7 +445,8 @@ end
 -- Where --next goes on from the model's own forecasts: how far off these are, from some of the rows of the test part.
 local function print_rolled(model, data, known)
   local count, rows = opt.next or 0, data.rows
-  if count <= reach() or opt.binary then return end
+  if count <= reach() then return end
+  if opt.binary then return say("how often rows %d to %d are right is not measured", reach() + 1, count) end
   local last = #rows - count                         -- of the rows that such a forecast may begin after
   if last < known then
     return say("how far off rows %d to %d are is unknown: the test part has %d rows, too few to measure it",
@@ -472,7 +474,8 @@ local function finish(model, data, known, history)
   local rows, days = forecast(model, data)
   if not known then return print_next(data, rows, days) end
   local result = judge(model, data, known)
-  local lists = drawn_lists(model, result, data, rows, days)
+  local drawn = opt.plot or opt.report or opt.verbose > 0
+  local lists = drawn and drawn_lists(model, result, data, rows, days)
   chart(lists, data)
   print_next(data, rows, days)
   print_rolled(model, data, known)

@@ -102,6 +102,16 @@ function TestChart.testDatesAndLog()
   for _, label in ipairs{"1000", "100", "10"} do lu.assertStrContains(text, label) end
 end
 
+-- Without colours the letters of the second series do not hide the first.
+function TestChart.testFirstOnTop()
+  local one = {1, 3, 2, 5, 4, 1, 2, 6}
+  local alone = draw({{one, name = "a"}}, {color = false, ascii = false})
+  local both = draw({{one, name = "a"}, {one, name = "b"}}, {color = false, ascii = false})
+  local function field(text) return (text:gsub("\n[^\n]*$", ""):gsub("o", " "):gsub(" +\n", "\n")) end
+  lu.assertStrContains(both, "o b")
+  lu.assertEquals(field(both), field(alone))
+end
+
 function TestChart.testOddData()
   for _, values in ipairs{{5}, {0, 0}, {0 / 0}, {0 / 0, 1}, {1e-9, -1e-9}, {1e30, -1e30}, {math.huge, 2}, {-1e9, 1e9}}
   do

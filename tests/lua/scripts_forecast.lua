@@ -221,6 +221,8 @@ function TestForecast.testZerosAndOnes()
   lu.assertStrContains(err, "door has zeros and ones only: forecasting how likely a 1 is (--binary)")
   lu.assertStrMatches(out, "next value of door: %S+ %% likely 1\n" ..
     "test accuracy 100.0 %% F1 1.000 persistence %d+%.%d %%\n")
+  err = select(2, run("scripts/forecast.lua " .. file .. " --hidden 2 --epochs 1 --next 5"))
+  lu.assertStrContains(err, "how often rows 2 to 5 are right is not measured\n")
   check_failure("scripts/forecast.lua " .. csv .. " --binary", "--binary: column Temp must have zeros and ones")
   local model = path()
   local options = " --verbose 0 --binary --scale zscore --hidden 4 --epochs 2 --out "
