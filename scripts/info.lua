@@ -9,6 +9,7 @@
 -- both.
 
 local lstm = require "lstm"
+local utf = require "lstm.utf"
 local programs = require "lstm.program"
 
 local opt = lstm.args{
@@ -225,11 +226,18 @@ local function show_layers(model)
   end
 end
 
+-- A symbol in quotes; bytes that are no characters by their numbers.
+local function written(symbol)
+  local text = ("%q"):format(symbol):gsub("\\\n", "\\n"):gsub("\\9", "\\t"):gsub("[%z\1-\31\127]", "?")
+  if not utf.broken_at(text) then return text end
+  return (text:gsub("[\128-\255]", function(c) return ("\\x%02X"):format(c:byte()) end))
+end
+
 -- Some symbols, so that one line shows them.
 local function listed(symbols)
   local words, width = {}, 0
   for i, symbol in ipairs(symbols) do
-    local word = ("%q"):format(symbol):gsub("\\\n", "\\n"):gsub("\\9", "\\t"):gsub("[%z\1-\31\127]", "?")
+    local word = written(symbol)
     width = width + #word + 1
     if width > 70 then
       words[#words + 1] = ("... (%s more)"):format(count(#symbols - i + 1))

@@ -63,6 +63,13 @@ function TestInfo.testWeightsThatTheProgramChose()
     ".*\n  the weights are those of step 1, loss [%d.]+, the best look\n.*")
 end
 
+function TestInfo.testBytesThatAreNoCharacters()
+  local out = run("scripts/info.lua " .. saved{input = lstm.vocab "a\195\188\\", hidden = 2,
+    output = lstm.vocab "a\195\188\\"})
+  lu.assertStrContains(out, '\n  "\\\\" "a" "\\xBC" "\\xC3"\n')
+  lu.assertNil(require "lstm.utf".broken_at(out))
+end
+
 function TestInfo.testPair()
   local pair = path()
   for _, name in ipairs{".encoder", ".decoder"} do
