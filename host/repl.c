@@ -167,18 +167,27 @@ static int compile(lua_State *L) {
   return luaL_loadbufferx(L, text, size, "=stdin", "t");
 }
 
-/* "= 5" asks for a value, as in older Lua. */
-static void read_equals_sign(lua_State *L) {
+/* "= 5" asks for a value, as in older Lua; "?" and "?fit" ask for help. */
+static void read_first_sign(lua_State *L) {
   const char *line = lua_tostring(L, -1);
-  if (line[0] != '=') return;
-  lua_pushfstring(L, "return %s", line + 1);
+  if (line[0] == '=') {
+    lua_pushfstring(L, "return %s", line + 1);
+  } else if (line[0] == '?') {
+    const char *name = line + 1 + strspn(line + 1, " ?");
+    size_t n = strcspn(name, " ?\"\\");
+    lua_pushlstring(L, name, n);
+    lua_pushfstring(L, n > 0 ? "help \"%s\"" : "help()%s", lua_tostring(L, -1));
+    lua_remove(L, -2);
+  } else {
+    return;
+  }
   lua_remove(L, -2);
 }
 
 /* Compiles the line on the top as an expression, else as a chunk of as many lines as it takes. DROPPED: Ctrl-C. */
 static int load_lines(lua_State *L) {
   int status;
-  read_equals_sign(L);
+  read_first_sign(L);
   lua_pushliteral(L, "return ");
   lua_pushvalue(L, -2);
   lua_concat(L, 2);

@@ -11,6 +11,7 @@ local asked = require "lstm.asked"
 local batches = require "lstm.batches"
 local core = require "lstm.core"
 local evaluate = require "lstm.evaluate"
+local flaws = require "lstm.flaws"
 local history = require "lstm.history"
 local kept = require "lstm.kept"
 local new_log = require "lstm.log"
@@ -438,6 +439,8 @@ return function(model, train, given, how)
     if not fine then error(ok, 0) end
     return nil, message, status
   end
+  local hint = opts.verbose > 0 and flaws.unscaled(model, train)
+  if hint then core.eprint("fit: " .. hint .. "\n") end
   run.bar = progress.new{
     title = opts.title or "training", total = run.total, start = run.position, verbose = opts.verbose,
   }

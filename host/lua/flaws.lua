@@ -1,5 +1,7 @@
 -- flaws.lua: finds the NaN or infinity in data that would ruin a training run, and says where it is.
 
+local core = require "lstm.core"
+
 local flaws = {}
 
 -- "sequence 6, step 2, input 1 of x" from the place of a number in [N][T][W], [N][W] or [N]; lengths: of sequences that
@@ -53,6 +55,41 @@ function flaws.find(data, set)
   if set.source:kind() == "float32" then place = find(data, set, set.source, "x") end
   if place or not set.targets or set.targets:kind() ~= "float32" or set.burn_in or data.weights then return place end
   return find(data, set, set.targets, "y")
+end
+
+-- [Inputs that should be scaled]
+
+local LARGE = 20                             -- networks learn from numbers near 0..1
+
+-- The first column of inputs [..][W] whose values are large, and how large: the root of the mean square.
+local function large_column(array)
+  if not core.is_array(array) or array:kind() ~= "float32" then return nil end
+  if #array == 0 then return nil end
+  local sizes = {array:shape()}
+  local width = #sizes > 1 and sizes[#sizes] or 1
+  local count = 1
+  for k = 1, #sizes do count = count * sizes[k] end
+  local rows = array:reshape{count / width, width}
+  local squares = (rows * rows):mean(1)
+  for j = 1, width do
+    local size = math.sqrt(squares[j])
+    if size > LARGE then return j, size end
+  end
+end
+
+local told = setmetatable({}, {__mode = "k"})
+
+--- A sentence where the inputs of training data (windows, arrays, sequences) are large and nothing scaled them; once
+-- for each model, else nil.
+function flaws.unscaled(model, train)
+  if told[model] or type(train) ~= "table" or train.scaler then return nil end
+  local inputs = train.data or train.x
+  local column, size = large_column(train.kind == "sequences" and inputs and inputs[1] or inputs)
+  if not column then return nil end
+  told[model] = true
+  local name = train.columns and ('column "%s"'):format(train.columns[column]) or ("input %d"):format(column)
+  return ("the inputs are not scaled: %s is about %.3g, and models learn best near 0..1; %s"):format(name, size,
+    'help "minmax" shows how')
 end
 
 return flaws

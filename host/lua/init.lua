@@ -49,9 +49,16 @@ local sources = {
   seq2seq = {"lstm.seq2seq", "new"}, seed = {"lstm.seeds", "set"},
 }
 
+-- A name that is near to one of the module's is a mistake; any other is nil, so that a script can ask what is there.
+local function missing(self, name)
+  if type(name) ~= "string" or name:sub(1, 2) == "__" then return nil end
+  local near = require "lstm.options".nearest(name, getmetatable(self).names())
+  if near then core.raise(('lstm: there is no "%s", did you mean "%s"?'):format(name, near)) end
+end
+
 local function find(self, name)
   local source = sources[name]
-  if not source then return nil end
+  if not source then return missing(self, name) end
   local value = require(source[1])
   if source[2] then value = value[source[2]] end
   self[name] = value
@@ -82,4 +89,5 @@ end
 
 local function summary() return ("lstm %s: %s"):format(core.version, table.concat(names(), ", ")) end
 
-return setmetatable(lstm, {__index = find, __pairs = all, __tostring = summary, sources = sources})
+return setmetatable(lstm, {__index = find, __pairs = all, __tostring = summary, sources = sources,
+  names = names})

@@ -5,10 +5,11 @@ local core = require "lstm.core"
 local curves = require "lstm.curves"
 local lines = require "lstm.lines"
 local matrix = require "lstm.matrix"
+local methods = require "lstm.methods"
 local options = require "lstm.options"
 local svg = require "lstm.svg"
 
-local plot = {}
+local plot = methods.guard({}, "plot", nil)
 
 local WIDTH = {type = "integer", default = 860, min = 200, max = 10000}
 local HEIGHT = {type = "integer", default = 420, min = 150, max = 10000}
@@ -262,7 +263,9 @@ local function forecast_series(data, coming, places, opts)
   local series = lines.read(list, "plot.forecast")
   for _, line in ipairs(series) do
     line.color = line.style == "thin" and 2 or line.style == "dash" and 3 or 1
-    if line.style == "thin" and count > PERSISTENCE then line.style = "hidden" end
+    if line.style == "thin" and count > PERSISTENCE then
+      line.style, line.name = "hidden", "not drawn: " .. line.name
+    end
   end
   return series
 end
@@ -318,4 +321,5 @@ function plot.cells(model, text, file, opts)
   return result, message, status                     -- no tail call: errors count the levels
 end
 
-return setmetatable(plot, {__call = line_plot})
+getmetatable(plot).__call = line_plot
+return plot

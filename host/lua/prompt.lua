@@ -84,8 +84,15 @@ local Help = {}
 function Help.__call(_, ...) return help.print(...) end
 function Help.__tostring() return 'help() lists what there is; help(x) and help "fit" tell about a thing or a name' end
 
---- The globals of the prompt: lstm and help, where a script has not made its own.
+local Exit = {}
+function Exit.__call(_, code) return os.exit(code == nil and true or code, true) end
+function Exit.__tostring() return "Ctrl-D (or exit()) ends the prompt" end
+
+--- The globals of the prompt: lstm, help, exit and quit, where a script has not made its own.
 function prompt.open()
+  for _, name in ipairs{"exit", "quit"} do
+    if rawget(_G, name) == nil then rawset(_G, name, setmetatable({}, Exit)) end
+  end
   if rawget(_G, "lstm") == nil then _G.lstm = require "lstm" end
   if rawget(_G, "help") == nil then _G.help = setmetatable({}, Help) end
 end

@@ -162,7 +162,23 @@ local function saturation_picture(layers)
     what = "gate saturation", colors = #layers, inline = true}, out)
 end
 
+local function is_saturated(layers)
+  for _, layer in ipairs(layers) do
+    for _, gate in pairs(layer.gates) do
+      for _, shares in ipairs{gate.open, gate.shut} do
+        for _, share in ipairs(shares) do
+          if share > 0 then return true end
+        end
+      end
+    end
+  end
+end
+
 local function saturation_section(layers)
+  if not is_saturated(layers) then
+    return section("Gate saturation", "gates", "<p>No gate of any cell is almost open (above 0.9) or almost shut " ..
+      "(below 0.1) at any step.</p>")
+  end
   return section("Gate saturation", "gates", "<p>Each dot is a cell: how often its gate is almost open, and how " ..
     "often almost shut. A forget gate far to the right remembers for long.</p>",
     figure(saturation_picture(layers)))

@@ -1,5 +1,5 @@
--- show.lua: values as a person wants to see them: arrays with their shape and an elided middle, tables readable to the
--- second level, everything else as it describes itself.
+-- show.lua: values as a person wants to see them: arrays with their shape and an elided middle, tables of rows with
+-- theirs, other tables readable to the second level, everything else as it describes itself.
 
 local WIDTH, ROWS, COLUMNS, ITEMS, DEPTH = 100, 8, 8, 40, 2
 
@@ -27,6 +27,35 @@ local function aligned(rows)
   for i, row in ipairs(rows) do
     for j, cell in ipairs(row) do row[j] = (" "):rep(width - #cell) .. cell end
     rows[i] = table.concat(row, " ")
+  end
+  return rows
+end
+
+-- Characters of a text, at least where it is UTF-8.
+local function width_of(text) return select(2, text:gsub("[^\128-\191]", "")) end
+
+local WORDS = 24
+
+-- The beginning of a text, on one line.
+local function shortened(text)
+  text = text:gsub("%c", " ")
+  if width_of(text) <= WORDS then return text end
+  local kept = {}
+  for c in text:gmatch("[^\128-\191][\128-\191]*") do
+    if #kept < WORDS - 3 then kept[#kept + 1] = c end
+  end
+  return table.concat(kept) .. "..."
+end
+
+-- Lines of cells, each column as wide as it must be, right-aligned.
+local function by_columns(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for j, cell in ipairs(row) do widths[j] = math.max(widths[j] or 1, width_of(cell)) end
+  end
+  for i, row in ipairs(rows) do
+    for j, cell in ipairs(row) do row[j] = (" "):rep(widths[j] - width_of(cell)) .. cell end
+    rows[i] = "  " .. table.concat(row, "  ")
   end
   return rows
 end
@@ -78,6 +107,39 @@ local function show_array(a)
   if #shape == 1 then return lines[1] .. "  " .. table.concat(row_cells(a, shape[1], kind), " ") end
   add_blocks(lines, a, shape, kind)
   return table.concat(lines, "\n")
+end
+
+local function is_rows(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__name") == "lstm.table"
+end
+
+-- The text columns of a table of rows, by name.
+local function text_columns(rows)
+  local names = {}
+  for name in pairs(rows.stored or {}) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local SHOWN = 10
+
+-- A table of rows: its description, the names of its columns, and its first and last rows with their numbers.
+local function show_rows(rows)
+  local texts, n = text_columns(rows), rows:__len()
+  local head, lines = {""}, {}
+  for _, name in ipairs(texts) do head[#head + 1] = name end
+  for _, j in ipairs(places(rows.width, COLUMNS)) do head[#head + 1] = j and rows.columns[j] or "..." end
+  lines[1] = head
+  for _, i in ipairs(places(n, SHOWN)) do
+    local cells = {i and ("%d"):format(i) or "..."}
+    for _, name in ipairs(i and texts or {}) do cells[#cells + 1] = shortened(rows:text(name, i)) end
+    for _, j in ipairs(i and places(rows.width, COLUMNS) or {}) do
+      cells[#cells + 1] = j and ("%.6g"):format(rows.data[i][j]) or "..."
+    end
+    lines[#lines + 1] = cells
+  end
+  return tostring(rows) .. "\n" .. table.concat(by_columns(lines), "\n")
 end
 
 local escapes = {["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\", ['"'] = '\\"'}
@@ -166,6 +228,7 @@ local show = {}
 --- A value as text; strings as they are.
 function show.value(value)
   if is_array(value) then return show_array(value) end
+  if is_rows(value) then return show_rows(value) end
   if type(value) == "table" and not (getmetatable(value) and describes_itself(value)) then
     return show_table(value, 1, {})
   end

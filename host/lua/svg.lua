@@ -119,9 +119,16 @@ function svg.document(opts, out)
   }, "\n")
 end
 
+local PICTURES = {png = true, jpg = true, jpeg = true, gif = true, webp = true, pdf = true, eps = true}
+
 --- Writes a picture to a file; without a file returns it. Returns true (or the text), or nil, message, status.
+-- Raises for a name that promises another kind of picture; a page (text that is no SVG) may have any name.
 function svg.save(text, file)
   if not file then return text end
+  local stem, kind = tostring(file):match("^(.*)%.(%w+)$")
+  if kind and PICTURES[kind:lower()] and text:sub(1, 4) == "<svg" then
+    core.raise(("plot: %s: pictures are SVG: name it %s.svg (browsers and editors show it)"):format(file, stem))
+  end
   local ok, message, status = core.writefile(file, text)
   if not ok then return nil, message, status end
   return true

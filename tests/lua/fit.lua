@@ -250,6 +250,32 @@ function TestOptions.testPatienceAndBestWeights()
   lu.assertEquals(weights(m), best)
 end
 
+-- Large inputs that nothing scaled: a line, once for each model, and none with verbose = 0.
+function TestOptions.testTellsOfUnscaledInputs()
+  local said, print_error = {}, core.eprint
+  core.eprint = function(s) said[#said + 1] = s end
+  local rows = {}
+  for i = 1, 20 do rows[i] = {i / 20, 500 + i} end
+  rows = lstm.table(rows, {"share", "sales"})
+  local function fit(set, verbose, m)
+    m = m or lstm.model{input = 2, hidden = 2, output = 2, seed = 1}
+    said = {}
+    assert(m:fit(set, {epochs = 1, verbose = verbose}))
+    return table.concat(said), m
+  end
+  local windows = rows:windows{look_back = 3}
+  local silent = fit(windows, 0)
+  local first, m = fit(windows, 1)
+  local again, scaled = fit(windows, 1, m), fit(lstm.minmax(rows):apply(rows):windows{look_back = 3}, 1)
+  local arrays = fit({x = lstm.zeros{6, 4, 2} - 30, y = lstm.zeros{6, 2}}, 1)
+  local small = fit({x = lstm.zeros{6, 4, 2} + 2, y = lstm.zeros{6, 2}}, 1)
+  core.eprint = print_error
+  local sentence = "fit: the inputs are not scaled: %s, and models learn best near 0..1; help \"minmax\" shows how\n"
+  lu.assertStrContains(first, sentence:format('column "sales" is about 511'))
+  lu.assertStrContains(arrays, sentence:format("input 1 is about 30"))
+  for _, line in ipairs{silent, again, scaled, small} do lu.assertNotStrContains(line, "not scaled") end
+end
+
 -- With verbose > 0 the run says whose weights the model has in the end; the history says what "best" means.
 function TestOptions.testTellsWhichWeightsCameBack()
   local said, print_error = {}, core.eprint

@@ -250,7 +250,9 @@ end
 function TestForecast.testLongPersistenceIsNotDrawn()
   local truth = {}
   for i = 1, 121 do truth[i] = i end
-  lu.assertNotStrContains(plot.forecast{truth = truth, guess = truth, naive = truth}, '"s c2')
+  local svg = plot.forecast{truth = truth, guess = truth, naive = truth}
+  lu.assertNotStrContains(svg, '"s c2')
+  lu.assertStrContains(svg, ">not drawn: persistence (RMSE")
   table.remove(truth)
   lu.assertStrContains(plot.forecast{truth = truth, guess = truth, naive = truth}, '"s c2')
 end
@@ -308,6 +310,19 @@ function TestConfusion.testLongNamesAndManyClasses()
 end
 
 local TestWrongUses = {}
+
+-- A picture is SVG; a name that promises another kind is refused, and nothing is written.
+function TestWrongUses.testKindsOfPictures()
+  local path = os.tmpname() .. ".PNG"
+  for _, call in ipairs{
+    function() return plot{{1, 2}, file = path} end,
+    function() return plot.forecast(path, {truth = {1, 2}, guess = {1, 2}}) end,
+  } do
+    local _, message = pcall(function() return call() end)
+    lu.assertStrMatches(message, "tests/lua/plot.lua:%d+: plot: .*%.PNG: pictures are SVG: name it .*%.svg .*")
+    lu.assertNil(io.open(path))
+  end
+end
 
 -- Runs a line of a user's script; it must fail there with exactly this sentence.
 local function fails(line, sentence)

@@ -44,6 +44,21 @@ function TestShow.testTables()
   lu.assertEquals(show(own), "{own = {...}}")
 end
 
+function TestShow.testRowsOfATable()
+  local rows = lstm.table({{1, 523.25}, {2, 10}}, {"day", "sales"})
+  lu.assertEquals(show(rows), "table of 2 rows (day and sales)\n     day   sales\n  1    1  523.25\n  2    2      10")
+  lu.assertEquals(tostring(rows), "table of 2 rows (day and sales)")
+  lu.assertEquals(show{rows}, "{table of 2 rows (day and sales)}")
+  local text = show(lstm.table(lstm.zeros{1000, 30}))
+  local _, lines = text:gsub("\n", "")
+  lu.assertEquals(lines, 12)
+  lu.assertStrContains(text, "\n     5  0  0  0  0  ...   0   0   0   0\n   ...\n   996  0")
+  local file = "shop,n\n\"K\195\182ln\nS\195\188d\",1\nA name that is longer than all others,2\n"
+  rows = assert(lstm.csv.parse(file, {text = {"shop"}}))
+  lu.assertStrContains(show(rows), "\n                         shop  n\n  1                  K\195\182ln S\195\188d  1\n" ..
+    "  2  A name that is longer...  2")
+end
+
 function TestShow.testObjectsDescribeThemselves()
   local m = model()
   lu.assertEquals(show(m), tostring(m))
@@ -253,6 +268,21 @@ function TestWrongUses.testHelp()
   lu.assertEquals({help.text(nil)}, {nil, 'there is no help on nil; help "name" looks for a name'})
 end
 
+-- A near name is a mistake; any other is nil, so that a script can ask what is there.
+function TestWrongUses.testFields()
+  local function says(sentence, f)
+    local _, message = pcall(f)
+    lu.assertEquals((tostring(message):gsub("^[^ ]-:%d+: ", "")), sentence)
+  end
+  says('lstm: there is no "plt", did you mean "plot"?', function() return lstm.plt end)
+  says('lstm: there is no "minmaxx", did you mean "minmax"?', function() return lstm.minmaxx end)
+  says('plot: there is no method "forcast"; did you mean "forecast"?', function() return lstm.plot.forcast end)
+  for _, name in ipairs{"quaternions", 1, "__index"} do
+    lu.assertNil(lstm[name])
+    lu.assertNil(lstm.plot[name])
+  end
+end
+
 -- [A terminal]
 
 local TestTerminal = {}
@@ -277,7 +307,9 @@ function TestTerminal.testCtrlCAndValues()
   local code, out = play{"expect > ", "send lstm.zeros{2, 2}\\n", "expect array float32 [2][2]", "expect > ",
     "send x = \\x03", "expect > ", "send 41 + 1\\n", "expect 42", "expect > ", "send while true do end\\n",
     "expect \\n", "send \\x03", "expect interrupted", "expect > ", "send help\\n", "expect help() lists", "expect > ",
-    "send 40 + 3\\n", "expect 43", "expect > ", "send \\x04"}
+    "send exit\\n", "expect ends the prompt", "expect > ", "send ?\\n", "expect lstm.help", "expect > ",
+    "send ? lstm.rmse\\n", "expect rmse(a, b)", "expect > ",
+    "send 40 + 3\\n", "expect 43", "expect > ", "send quit()\\n"}
   lu.assertEquals(code, 0, out)
 end
 

@@ -26,7 +26,12 @@ function TestPage.testSections()
   local page = lstm.report{title = "A & B", model = model, history = history, text = TEXT,
     samples = {{step = 5, text = "<i>sample"}}}
   for _, part in ipairs{"<title>A &amp; B</title>", ">Model<", ">Curves<", ">Samples<", ">Cells<", ">Gate saturation<",
-    ">step 5<", "&lt;i&gt;sample", "input gate", "update gate"} do lu.assertStrContains(page, part) end
+    ">step 5<", "&lt;i&gt;sample", "No gate of any cell is almost open"} do lu.assertStrContains(page, part) end
+  lu.assertNotStrContains(page, "input gate")
+  local open = model:clone()
+  open:tensor("rnn.bias_ih_l0", open:tensor "rnn.bias_ih_l0" + 9)
+  page = lstm.report{model = open, text = TEXT}
+  for _, part in ipairs{"input gate", "update gate", "mostly open"} do lu.assertStrContains(page, part) end
   page = lstm.report{history = history}
   lu.assertNotStrContains(page, ">Cells<")
   lu.assertNotStrContains(page, ">Model<")
