@@ -1,5 +1,7 @@
 -- sniff.lua: what a file is, from its first bytes, for the sentences that say it was given in the wrong place.
 
+local core = require "lstm.core"
+
 local sniff = {}
 
 local HEAD = 4096
@@ -8,14 +10,14 @@ local HEAD = 4096
 local commands = {"forecast", "chars", "classify", "anomaly", "sentiment", "tag", "stack", "translate"}
 
 local function head_of(path)
-  local file = io.open(path, "rb")
+  local file = core.file_size(path) and io.open(path, "rb")       -- not of a pipe, which cannot be read twice
   if not file then return nil end
   local text = file:read(HEAD)
   file:close()
   return text
 end
 
---- "model" (safetensors), "binary", "utf16" or "text"; nil where the file cannot be read or is empty.
+--- "model" (safetensors), "binary", "utf16" or "text"; nil where the file cannot be read, is empty or a pipe.
 function sniff.kind(path)
   local text = head_of(path)
   if not text then return nil end

@@ -163,6 +163,14 @@ function TestChars.testReadsUtf8()
     many .. " has 450 different characters, so bytes are learned (--vocab utf8 takes characters)\n")
 end
 
+function TestChars.testReadsAPipe()
+  local text = with(verse)
+  local pipe = io.popen(("cat %s | %s scripts/chars.lua /dev/stdin%s2>&1"):format(text, programs.host, small))
+  local out = pipe:read("a")
+  pipe:close()
+  lu.assertStrContains(out, "nats/char\n")
+end
+
 function TestChars.testMessagesBeginTheirLine()
   local text, page, both = with(verse), path(".html"), path()
   io.popen(("%s scripts/chars.lua %s --steps 2 --batch 2 --seq 8 --hidden 4 --sample 20 --report %s >%s 2>&1"):format(
