@@ -57,6 +57,28 @@ local function wrong_kind(option, path)
   return ("%s %s: it is written as %s: name it %s.%s"):format(spelled(option), path, wanted:upper(), stem, wanted)
 end
 
+-- Whether a path leads into a folder: false where this is none.
+local function is_inside(path, folder)
+  local wanted = core.file_id(folder .. "/\1")        -- of a file that would be in it
+  while wanted do
+    path = path:match("^(.*)/[^/]*$")
+    if core.file_id((path or ".") .. "/\1") == wanted then return true end
+    if not path or path == "" then return false end
+  end
+  return false
+end
+
+-- The sentence on a file of a folder that is read and would be written over; or nil.
+local function clash_inside(opt, name, files)
+  local path = opt[name]
+  for _, file in ipairs(core.exists(path) and files or {}) do
+    if opt[file] and is_inside(path, opt[file]) then
+      return ("%s %s would be written over a file of %s, which is read: give it another name"):format(spelled(name),
+        path, opt[file])
+    end
+  end
+end
+
 -- The sentence on a file that would be written over what is read, or twice; or nil.
 local function clash(opt, written, files)
   local outputs, positional, owner = {}, {}, {}
@@ -74,6 +96,8 @@ local function clash(opt, written, files)
     local path = opt[name]
     local id = path and core.file_id(path)
     local other = id and owner[id]
+    local within = id and clash_inside(opt, name, files)
+    if within then return within end
     if other and outputs[other] then
       return ("%s %s and %s %s are the same file: give each its own"):format(spelled(other), opt[other],
         spelled(name), path)

@@ -426,6 +426,17 @@ function TestWrongUses.testSameFile()
   lu.assertEquals({select(2, run(again))}, {"", 0})
 end
 
+function TestWrongUses.testFileOfFolder()
+  local folder = path()
+  os.execute(("mkdir -p %s/a && echo x > %s/b.txt && echo y > %s/a/c.txt"):format(folder, folder, folder))
+  for _, name in ipairs{"b.txt", "a/c.txt"} do
+    check_failure(("scripts/classify.lua %s/ --out %s/%s"):format(folder, folder, name), ("--out %s/%s would be " ..
+      "written over a file of %s/, which is read: give it another name\n"):format(folder, name, folder), 2)
+    lu.assertStrMatches(lstm.readfile(folder .. "/" .. name), "[xy]\n")
+  end
+  os.execute("rm -r " .. folder)
+end
+
 function TestWrongUses.testKindOfPicture()
   local make = "scripts/forecast.lua " .. csv
   check_failure(make .. " --plot a/x.png", "--plot a/x.png: it is written as SVG: name it a/x.svg\n", 2)
