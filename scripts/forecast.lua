@@ -408,13 +408,14 @@ local function errors_of(result, data, k)
   return math.sqrt(sums[1] / opt.steps), math.sqrt(sums[2] / opt.steps), each
 end
 
-local function tell_gain(mine, naive)
+-- name: of the target, where there are several.
+local function tell_gain(mine, naive, name)
   local gain = 100 * (1 - mine / naive)
   if gain > 0 then
-    say("the model's error is %.0f %% smaller than that of persistence (repeating the last value)", gain)
+    say("%sthe model's error is %.0f %% smaller than that of persistence (repeating the last value)", name, gain)
   else
-    say("the model is no better than persistence (repeating the last value): try --look-back with a whole season of " ..
-      "rows, more --epochs, or another --lr")
+    say("%sthe model is no better than persistence (repeating the last value): try --look-back with a whole season " ..
+      "of rows, more --epochs, or another --lr", name)
   end
 end
 
@@ -429,7 +430,7 @@ local function print_errors(result, data, k)
       end
     end
   end
-  if k == 1 then tell_gain(mine, naive) end
+  tell_gain(mine, naive, #data.targets > 1 and called(data.targets[k]) .. ": " or "")
   return ("test RMSE %.3f persistence %.3f"):format(mine, naive)
 end
 

@@ -179,7 +179,9 @@ function TestForecast.testSeveralColumns()
     "(lead, late): train with --steps 4, or with --target lead,late\n")
   local svg = path(".svg")
   run(options .. "--epochs 2 --target lead,late --verbose 0 --plot " .. svg)
+  err = select(2, run(options .. "--epochs 2 --target lead,late"))
   for _, name in ipairs{"lead", "late"} do
+    lu.assertStrMatches(err, ".*\n" .. name .. ": the model[^\n]+ persistence %(repeating the last value%).*")
     lu.assertStrContains(assert(lstm.readfile(svg)), ">" .. name .. ": forecast 1 row ahead<")
   end
   out, err = run(options .. "--epochs 2 --next 70 --target lead")
