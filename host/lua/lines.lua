@@ -191,10 +191,21 @@ local function class_of(line)
   return "s c" .. line.color .. (line.style ~= "line" and " " .. line.style or "")
 end
 
+-- The series in the order of the legend: what is not drawn comes last.
+local function hidden_last(series)
+  local list = {}
+  for _, hidden in ipairs{false, true} do
+    for _, line in ipairs(series) do
+      if (line.style == "hidden") == hidden then list[#list + 1] = line end
+    end
+  end
+  return list
+end
+
 --- Names with a stroke of their line, in one row that wraps. Returns the elements and the rows used.
 function lines.legend(series, left, right, top)
   local out, x, rows = {}, left, 0
-  for _, line in ipairs(series) do
+  for _, line in ipairs(hidden_last(series)) do
     if line.name ~= "" then
       local name = svg.fit(line.name, right - left - 30)
       local width = 30 + text_width(name) + 22

@@ -313,7 +313,9 @@ local TestWrongUses = {}
 
 -- A picture is SVG; a name that promises another kind is refused, and nothing is written.
 function TestWrongUses.testKindsOfPictures()
-  local path = os.tmpname() .. ".PNG"
+  local path = os.tmpname()
+  os.remove(path)
+  path = path .. ".PNG"
   for _, call in ipairs{
     function() return plot{{1, 2}, file = path} end,
     function() return plot.forecast(path, {truth = {1, 2}, guess = {1, 2}}) end,

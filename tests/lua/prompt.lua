@@ -55,7 +55,8 @@ function TestShow.testRowsOfATable()
   lu.assertStrContains(text, "\n     5  0  0  0  0  ...   0   0   0   0\n   ...\n   996  0")
   local file = "shop,n\n\"K\195\182ln\nS\195\188d\",1\nA name that is longer than all others,2\n"
   rows = assert(lstm.csv.parse(file, {text = {"shop"}}))
-  lu.assertStrContains(show(rows), "\n                         shop  n\n  1                  K\195\182ln S\195\188d  1\n" ..
+  lu.assertStrContains(show(rows), "\n                         shop  n\n" ..
+    "  1                  K\195\182ln S\195\188d  1\n" ..
     "  2  A name that is longer...  2")
 end
 
