@@ -311,6 +311,9 @@ end
 -- nil, message, status.
 function series.read(path, how, say)
   if not core.exists(path) or lstm.folder(path) then return lstm.readfile(path) end       -- fails, and says why
+  if not core.file_size(path) then
+    return nil, path .. " is a pipe, which cannot be read twice: save what comes out of it in a file", "io"
+  end
   how.path = path
   local found, message, status = series.peek(path, how.header)
   if not found then return nil, message, status end

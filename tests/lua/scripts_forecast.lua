@@ -344,6 +344,13 @@ function TestWrongUses.testFiles()
     "this is not a safetensors file but a text")
 end
 
+function TestWrongUses.testPipe()
+  local pipe = io.popen(("cat %s | %s scripts/forecast.lua /dev/stdin 2>&1"):format(csv, programs.host))
+  lu.assertEquals(pipe:read("a"), "forecast.lua: /dev/stdin is a pipe, which cannot be read twice: save what comes" ..
+    " out of it in a file\n")
+  pipe:close()
+end
+
 function TestWrongUses.testUtf16()
   local file = with("\255\254a\0\n\0001\0\n\0")
   check_failure("scripts/forecast.lua " .. file, file .. " is a text in UTF-16: save it as UTF-8\n")
