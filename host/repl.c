@@ -173,8 +173,8 @@ static void read_first_sign(lua_State *L) {
   if (line[0] == '=') {
     lua_pushfstring(L, "return %s", line + 1);
   } else if (line[0] == '?') {
-    const char *name = line + 1 + strspn(line + 1, " ?");
-    size_t n = strcspn(name, " ?\"\\");
+    const char *name = line + 1 + strspn(line + 1, " ?\"'(");
+    size_t n = strcspn(name, " ?\"')\\");
     lua_pushlstring(L, name, n);
     lua_pushfstring(L, n > 0 ? "help \"%s\"" : "help()%s", lua_tostring(L, -1));
     lua_remove(L, -2);

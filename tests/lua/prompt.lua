@@ -309,7 +309,7 @@ function TestTerminal.testCtrlCAndValues()
     "send x = \\x03", "expect > ", "send 41 + 1\\n", "expect 42", "expect > ", "send while true do end\\n",
     "expect \\n", "send \\x03", "expect interrupted", "expect > ", "send help\\n", "expect help() lists", "expect > ",
     "send exit\\n", "expect ends the prompt", "expect > ", "send ?\\n", "expect lstm.help", "expect > ",
-    "send ? lstm.rmse\\n", "expect rmse(a, b)", "expect > ",
+    "send ? lstm.rmse\\n", "expect rmse(a, b)", "expect > ", "send ?\"seed\"\\n", "expect lstm.seed(seed)", "expect > ",
     "send 40 + 3\\n", "expect 43", "expect > ", "send quit()\\n"}
   lu.assertEquals(code, 0, out)
 end
