@@ -44,8 +44,8 @@ static int folder_names(lua_State *L) {
   return 1;
 }
 
-/* file_id(path) -> a string that all names of the same regular file share, whether it exists or would be made there; nil
-   for what is no regular file, and where the folder cannot be looked at. */
+/* file_id(path) -> a string that all names of the same regular file share, whether it exists or would be made
+   there; nil for what is no regular file, and where the folder cannot be looked at. */
 static int file_id(lua_State *L) {
   const char *path = host_checkstring(L, 1, NULL, "file_id: the path");
   const char *name = strrchr(path, '/');
