@@ -45,7 +45,7 @@ if have mandoc; then check "the manual page, mandoc" "mandoc -Tlint -Wwarning,st
 else skip "the manual page, mandoc" "not installed"; fi
 if have groff; then check "the manual page, groff" "[ -z \"\$(groff -man -mdoc -ww -z '$page' 2>&1)\" ]"
 else skip "the manual page, groff" "not installed"; fi
-for command in $("$there/bin/lstm" --help | awk '/^Commands/ {on = 1; next} /^$/ {on = 0} on && /^  [a-z]/ {print $1}'); do
+for command in $("$there/bin/lstm" --help | sed -n '/^Commands/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p'); do
   check "the manual page has the command $command" "grep -q '^.It Cm $command\( \|\$\)' '$page'"
 done
 
