@@ -98,7 +98,7 @@ static size_t count_channels(const char *p, const char *last, size_t width, size
     n = stop ? count_of(p, stop, ',') + 1 : 0;
     if (j == 0) first = n;
     *steps = n;
-    if (n != first) return j;
+    if (!stop || n != first) return j;
     p = stop + 1;
   }
   return j;
