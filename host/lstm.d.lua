@@ -668,7 +668,8 @@ function lstm.raw(path, options) end
 ---@field seed? integer of order and dropout; default: the next one after lstm.seed, or that of the run that is resumed
 ---@field threads? integer default: as lstm.threads
 ---@field checkpoint? string file to save the run in, at each look and at the end
----@field resume? string|boolean the checkpoint to go on from; true: that of `checkpoint`, where there is one
+---@field resume? string|boolean the checkpoint to go on from; true: that of `checkpoint`, where there is one.
+---Where that run has ended already, its best weights are back and nothing is trained
 ---@field patience? integer stops after so many looks without an improvement (default: never)
 ---@field min_delta? number what counts as one (default 0)
 ---@field monitor? "val_loss"|"loss"|"norm"|lstm.Metric decides which weights are best (default "val_loss", or "loss")
@@ -711,6 +712,7 @@ local Model = {}
 ---@return lstm.History?, string? message, string? status, lstm.History? partial
 function Model:fit(train, options) end
 ---Outputs. Of a raw table of rows: in the targets' own units; raw sequences are scaled as those that it learned from.
+---Arrays of many sequences, and for a model of windows all arrays, are taken as they are: scaled in, scaled out.
 ---@param data any a raw table, windows, sequences, a string, tokens, arrays
 ---@param options? {batch: integer}
 ---@return lstm.Array|lstm.Array[] a list for sequences of different length that are read at every step
@@ -732,8 +734,8 @@ function Model:classify(data, options) end
 ---@param options? {layer: integer|"all"} "all": a list of traces, one for each recurrent layer
 ---@return lstm.Trace|lstm.Trace[]
 function Model:trace(data, options) end
----@param data any
 ---The mean loss on data with targets, the accuracy of classes, and each metric by its name.
+---@param data any
 ---@param options? {batch: integer, loss: lstm.Loss, metrics: lstm.Metric[]}
 ---@return {loss: number, count: number, accuracy: number?, [lstm.Metric]: number?}
 function Model:evaluate(data, options) end

@@ -2,13 +2,20 @@
 
 local curves = {}
 
--- The column to plot against: epochs where each row is another one, else steps, else the row's number.
+-- Whether a row stands at the end of its epoch, as the first one does: else its epoch is no place on an axis.
+local function ends_epoch(row, first)
+  return not row.step or not first.step or row.step * first.epoch == row.epoch * first.step
+end
+
+-- The column to plot against: epochs where each row ends another one, else steps, else the row's number.
 local function places_name(history)
   local first = history[1]
   if type(first) ~= "table" then require "lstm.core".raise("plot: a history is needed, as fit returns one") end
   if first.epoch then
     local rising = true
-    for i = 2, #history do rising = rising and (history[i].epoch or 0) > (history[i - 1].epoch or 0) end
+    for i = 2, #history do
+      rising = rising and (history[i].epoch or 0) > (history[i - 1].epoch or 0) and ends_epoch(history[i], first)
+    end
     if rising then return "epoch" end
   end
   return first.step and "step" or nil

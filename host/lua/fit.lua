@@ -91,12 +91,13 @@ function Run:restore(strings)
   return true
 end
 
--- What is wrong where the run has nothing left to do, or nil.
-function Run:nothing_left()
-  if self.position < self.total or self.due then return nil end
+-- What is wrong where the run has gone further than is asked for, or nil. As far as is asked for is fine: a script that
+-- is run once more gets the same model.
+function Run:too_far()
+  if self.position <= self.total or self.due then return nil end
   local wanted = ("steps = %d"):format(self.total)
   if not self.opts.steps then wanted = ("epochs = %g (%s)"):format(self.opts.epochs or 10, wanted) end
-  return ("%s asks for no more than the %d that are done already: give a larger number"):format(wanted, self.position)
+  return ("%s asks for less than the %d that are done already: give a larger number"):format(wanted, self.position)
 end
 
 -- Goes on from a checkpoint. Returns true, or nil, message, status.
@@ -105,12 +106,13 @@ function Run:resume(path)
   if not saved then return nil, message, status end
   local ok, problem = self:restore(saved.strings)
   if ok then
-    problem = self:nothing_left()
+    problem = self:too_far()
     ok = not problem
   end
   if not ok then return nil, ("cannot resume %s: %s"):format(path, problem), "mismatch" end
   self.trainer, problem, status = self.how.restore(self.model, saved, function() return self:new_trainer() end)
   if not self.trainer then return nil, ("cannot resume %s: %s"):format(path, problem), status end
+  self.saved_at = self.position
   if self.lr then self.trainer:lr(self.lr) end
   if saved.strings["fit.seeds"] then seeds.restore(saved.strings["fit.seeds"]) end
   return true
@@ -188,6 +190,10 @@ function Run:call(callback, ...)
   return stops
 end
 
+function Run:out_of_patience()
+  return self.opts.patience ~= nil and self.history.waited >= self.opts.patience
+end
+
 -- Whether the callbacks, the patience or the user want to stop; the reason. The checkpoint is written after on_epoch,
 -- so that it knows of the random numbers that were drawn there.
 function Run:wants_to_stop(row)
@@ -195,7 +201,7 @@ function Run:wants_to_stop(row)
   if row and opts.on_epoch and self:call(opts.on_epoch, row, self.history, self.trainer) then reason = "on_epoch" end
   if row then self:save() end
   if reason then return reason end
-  if row and opts.patience and self.history.waited >= opts.patience then return "patience" end
+  if row and self:out_of_patience() then return "patience" end
   return opts.seconds and self:seconds() >= opts.seconds and "seconds" or nil
 end
 
@@ -260,6 +266,7 @@ end
 
 -- Until the last batch, or a reason to stop; a message where the reason is a fault.
 function Run:loop()
+  if self:out_of_patience() and not self.due then return "patience" end      -- as it was when that run ended
   while self.position < self.total or self.due do
     local due, reason, message = self.due, nil, nil
     if not due then

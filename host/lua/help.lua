@@ -63,16 +63,21 @@ local function read_stubs(stubs)
     if (block.name or block.class) and not block.private then entries[#entries + 1] = block end
     block = new_block()
   end
+  local item                                         -- the parameter or field whose text may go on in the next line
   for line in stubs:gmatch("([^\n]*)\n") do
     local tag, rest = line:match("^%-%-%-@(%l+) ?(.*)$")
     if tag then
       if readers[tag] then readers[tag](block, rest) end
+      item = tag == "param" and block.params[#block.params] or tag == "field" and block.fields[#block.fields] or nil
+    elseif item and line:sub(1, 3) == "---" then
+      item.text = item.text .. " " .. line:sub(4)
     elseif line:sub(1, 3) == "---" then
       read_text(block, line:sub(4))
     else
       local name, arguments = line:match("^function ([%w_.:]+)(%b())")
       block.name, block.arguments = name or line:match("^local (%u%w*) = {}") or line:match("^(lstm[%w_.]*) = {}"),
         arguments
+      item = nil
       finish()
     end
   end

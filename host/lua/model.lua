@@ -68,6 +68,7 @@ end
 local function short_form(opts, vocab)
   if not opts.hidden then core.raise("model: give hidden = cells, or layers such as lstm.lstm(50)") end
   local list = {}
+  if opts.embedding and not vocab then core.raise('model: "embedding" is for a vocabulary as input') end
   if vocab then list[1] = layers.embedding(opts.embedding or math.min(64, vocab:size())) end
   for _, size in ipairs(hidden_sizes(opts)) do
     list[#list + 1] = layers.lstm(size)
@@ -163,6 +164,9 @@ function module.new(given)
   end
   local classes = output_vocab or labels
   local loss = opts.loss or (classes and "cross_entropy" or "mse")
+  if loss == "cross_entropy" and size == 1 then
+    core.raise('model: "cross_entropy" needs at least two outputs: for one there is "binary_cross_entropy"')
+  end
   set_read(list, opts.read, output_vocab and "all" or "last")
   local from = type(opts.init) == "table" and opts.init
   if from and not is_model(from) then core.raise("model: init must be a name or a model, got a table") end
@@ -565,6 +569,7 @@ local function all(...) return ... end
 
 --- Trains the model, see fit.lua.
 function Model:fit(train, opts)
+  if not is_model(self) then core.raise("fit: a model expected before the colon, as in model:fit(data, {...})") end
   return all(require "lstm.fit"(self, train, opts))  -- no tail call: errors count the levels
 end
 

@@ -58,11 +58,26 @@ function options.list(names, limit)
   return table.concat(names, ", ", 1, #names - 1) .. " and " .. tostring(names[#names])
 end
 
+-- What other libraries call them.
+local elsewhere = {
+  learning_rate = "lr", batch_size = "batch", validation_data = "validation", units = "hidden", hidden_size = "hidden",
+  input_size = "input", num_layers = "layers", seq_length = "seq", seq_len = "seq", return_sequences = "read",
+  sample_weight = "weights", class_weight = "class_weights", max_epochs = "epochs", early_stopping = "patience",
+  max_length = "length", look_ahead = "ahead", lookback = "look_back", callbacks = "on_epoch", features = "columns",
+}
+
+-- The name here of what has another one elsewhere, where it is among these names.
+local function translated(name, names)
+  for _, candidate in ipairs(names) do
+    if candidate == elsewhere[name] then return candidate end
+  end
+end
+
 --- The sentence for a name that does not exist: `unknown KIND "hiden", did you mean "hidden"? ...`.
 -- kind: what the name is ("option", "column"); names: what exists, in the order to show.
 function options.unknown(kind, name, names)
   local is_name = type(name) == "string" or type(name) == "number"
-  local near = is_name and options.nearest(name, names)
+  local near = is_name and (translated(name, names) or options.nearest(name, names))
   return ("unknown %s %s%s (there %s %s)"):format(kind, is_name and '"' .. name .. '"' or options.show(name),
     near and (', did you mean "' .. tostring(near) .. '"?') or "",
     #names == 1 and "is" or "are", options.list(names))

@@ -461,25 +461,46 @@ function TestResume.testTrueBeginsWithoutAFile()
   lu.assertTrue(core.exists(path))
 end
 
--- A finished run has nothing to go on with; its file stays as it is.
+-- A finished run that is resumed, as by a script that is run once more, gives its model back; its file stays as it is.
 function TestResume.testNothingLeft()
   local m = text_model()
   assert(m:fit(train, quiet{steps = 40, checkpoint = path}))
   local before, bytes = weights(m), assert(lstm.readfile(path))
-  for _, steps in ipairs{40, 30} do
-    local history, message, status = m:fit(train, quiet{steps = steps, checkpoint = path, resume = true})
-    lu.assertNil(history)
-    lu.assertEquals(message, ("cannot resume %s: steps = %d asks for no more than the 40 that are done already: " ..
-      "give a larger number"):format(path, steps))
-    lu.assertEquals(status, "mismatch")
-    lu.assertEquals(weights(m), before)
-    lu.assertTrue(lstm.readfile(path) == bytes)
-  end
+  local again = text_model()
+  local history = assert(again:fit(train, quiet{steps = 40, checkpoint = path, resume = true}))
+  lu.assertEquals(history.stopped, "finished")
+  lu.assertEquals(weights(again), before)
+  lu.assertTrue(lstm.readfile(path) == bytes)
+  local none, message, status = m:fit(train, quiet{steps = 30, checkpoint = path, resume = true})
+  lu.assertNil(none)
+  lu.assertEquals(message, ("cannot resume %s: steps = 30 asks for less than the 40 that are done already: give a " ..
+    "larger number"):format(path))
+  lu.assertEquals(status, "mismatch")
+  lu.assertEquals(weights(m), before)
+  lu.assertTrue(lstm.readfile(path) == bytes)
   local set = sine(30):windows{look_back = 5}
   local one = lstm.model{input = 1, hidden = 3, output = 1}
   assert(one:fit(set, {epochs = 2, batch = 5, checkpoint = path, seed = 1, verbose = 0}))
-  local _, message = one:fit(set, {epochs = 2, batch = 5, resume = path, seed = 1, verbose = 0})
-  lu.assertStrContains(message, "epochs = 2 (steps = 10) asks for no more than the 10 that are done already")
+  none, message = one:fit(set, {epochs = 1, batch = 5, resume = path, seed = 1, verbose = 0})
+  lu.assertNil(none)
+  lu.assertStrContains(message, "epochs = 1 (steps = 5) asks for less than the 10 that are done already")
+end
+
+-- A run that its patience ended looks no further when it is resumed, but with more patience.
+function TestResume.testPatienceStaysSpent()
+  local set = sine(30):windows{look_back = 5}
+  local function fit(patience)
+    local m = lstm.model{input = 1, hidden = 3, output = 1, seed = 1}
+    return assert(m:fit(set, {validation = set, epochs = 60, batch = 5, lr = 1e-9, min_delta = 1, patience = patience,
+      checkpoint = path, resume = true, seed = 1, verbose = 0}))
+  end
+  os.remove(path)
+  local rows = #fit(2)
+  lu.assertEquals(rows, 3)
+  local history = fit(2)
+  lu.assertEquals(#history, rows)
+  lu.assertEquals(history.stopped, "patience")
+  lu.assertEquals(#fit(4), rows + 2)
 end
 
 -- Runs a script in a host of its own; returns the exit code and what it said.

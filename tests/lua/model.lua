@@ -461,6 +461,11 @@ function TestWrongUses.testUse()
     lstm.vocab("abc"):encode "abc")
   says('predict: option "batch" must be a whole number of at least 1, got 0', m.predict, m, lstm.zeros{3, 2},
     {batch = 0})
+  says("fit: a model expected before the colon, as in model:fit(data, {...})", m.fit, {x = {}}, {epochs = 1})
+  says('model: "cross_entropy" needs at least two outputs: for one there is "binary_cross_entropy"', lstm.model,
+    {input = 1, hidden = 2, output = 1, loss = "cross_entropy"})
+  says('model: "embedding" is for a vocabulary as input', lstm.model,
+    {input = 2, hidden = 2, embedding = 4, output = 1})
 end
 
 local TestRefused = {}

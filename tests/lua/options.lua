@@ -65,6 +65,13 @@ function TestCheck.testUnknownKey()
   lu.assertStrContains(message, "optimizer")
 end
 
+-- The names of other libraries are near, too.
+function TestCheck.testNamesFromElsewhere()
+  lu.assertStrContains(failure({learning_rate = 1}, {lr = {type = "number"}, seed = {type = "integer"}}, "fit"),
+    'fit: unknown option "learning_rate", did you mean "lr"?')
+  lu.assertNotStrContains(failure({learning_rate = 1}, {seed = {type = "integer"}}, "fit"), "did you mean")
+end
+
 function TestCheck.testTypes()
   lu.assertStrContains(failure({lr = "fast"}, spec, "fit"),
     'fit: option "lr" must be a number above 0, got "fast" (a string)')

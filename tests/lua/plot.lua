@@ -173,6 +173,16 @@ function TestHistory.testEpochs()
   lu.assertStrContains(svg, ">loss (log scale)<")
 end
 
+-- A text's looks do not fall on the ends of its epochs: their places are the steps.
+function TestHistory.testLooksBetweenEpochs()
+  local h = history.new()
+  for i = 1, 3 do h:add{epoch = math.ceil(i * 100 / 66), step = i * 100, loss = 1 / i} end
+  lu.assertStrContains(plot.history(h), ">step</text>")
+  h = history.new()
+  for i = 1, 3 do h:add{epoch = 2 * i, step = i * 132, loss = 1 / i} end
+  lu.assertStrContains(plot.history(h), ">epoch</text>")
+end
+
 function TestHistory.testMistakes()
   lu.assertErrorMsgContains("is empty", plot.history, history.new())
   lu.assertErrorMsgContains('did you mean "title"', plot.history, sample(), nil, {titel = 1})
