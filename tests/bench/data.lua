@@ -1,4 +1,4 @@
--- data.lua [FOLDER]: what reading big files costs: seconds, memory of the process and of Lua's heap.
+-- data.lua [FOLDER]: what reading big files costs: CPU time, memory of the process and of Lua's heap.
 --
 --   ./lstm tests/bench/data.lua
 --
@@ -6,7 +6,6 @@
 -- process of its own, and removes them. Linux: the memory is what /proc/self/status says.
 
 local lstm = require "lstm"
-local core = require "lstm.core"
 
 local BYTES, ROWS = 100e6, 1000000
 
@@ -18,13 +17,13 @@ end
 -- Reads one file and says what it took.
 local function measure(kind, path)
   collectgarbage()
-  local heap, rss, began = collectgarbage "count", status "VmRSS", core.now()
+  local heap, rss, began = collectgarbage "count", status "VmRSS", os.clock()
   local kept, more
   if kind == "csv" then kept = assert(lstm.csv(path)) else kept, more = assert(lstm.text(path, kind)) end
-  local seconds = core.now() - began
+  local seconds = os.clock() - began
   local most = status "VmHWM" - rss
   collectgarbage()
-  print(("%-28s %6.2f s, process +%.0f MB (at most +%.0f), Lua heap %+.2f MB"):format(
+  print(("%-28s %6.2f s of CPU time, process +%.0f MB (at most +%.0f), Lua heap %+.2f MB"):format(
     tostring(more or kept), seconds, status "VmRSS" - rss, most, (collectgarbage "count" - heap) / 1024))
 end
 
