@@ -52,6 +52,9 @@ int host_field_bool(lua_State *L, int table, const char *name, int missing);
 int host_field_choice(lua_State *L, int table, const char *name, int missing, const char *const names[]);
 uint64_t host_field_seed(lua_State *L, int table, const char *name);
 
+/* Pushes a function of a module of host/lua. */
+void host_push_function(lua_State *L, const char *module, const char *name);
+
 /* A metatable with methods, and with __gc, __close and close where `close` is not NULL; left on the stack. */
 void host_newtype(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
 

@@ -201,17 +201,8 @@ static void set_arg(lua_State *L, int argc, char **argv, int script) {
   lua_setglobal(L, "arg");
 }
 
-/* Pushes a function of host/lua/commands.lua. */
-static void push_command(lua_State *L, const char *name) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "lstm.commands");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, name);
-  lua_remove(L, -2);
-}
-
 static int print_help(lua_State *L) {
-  push_command(L, "help");
+  host_push_function(L, "lstm.commands", "help");
   lua_call(L, 0, 1);
   fputs(lua_tostring(L, -1), stdout);
   return FINE;
@@ -223,7 +214,7 @@ static int run_command(lua_State *L, int argc, char **argv, int script) {
   size_t n = strlen(name);
   int i;
   if (strcmp(name, "-") == 0 || (n >= 4 && strcmp(name + n - 4, ".lua") == 0)) return -1;
-  push_command(L, "find");
+  host_push_function(L, "lstm.commands", "find");
   lua_pushstring(L, name);
   lua_call(L, 1, 2);
   if (!lua_isnil(L, -1)) return wrong_usage(lua_tostring(L, -1), "");

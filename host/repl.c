@@ -15,15 +15,6 @@
 
 #include "host.h"
 
-/* Pushes a function of host/lua/prompt.lua. */
-static void push_helper(lua_State *L, const char *name) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "lstm.prompt");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, name);
-  lua_remove(L, -2);
-}
-
 /* --- lines -------------------------------------------------------------------------------------------------------- */
 
 /* Pushes a line without its end; 0 at the end of the input. */
@@ -53,7 +44,7 @@ static const char breaks[] = " \t\n\"'=<>~+-*/%^#,;(){}&|";
 /* complete(line up to the cursor) -> a list of words, left on the stack; returns how many. */
 static int complete_words(lua_State *L) {
   size_t n = (size_t)rl_point;
-  push_helper(L, "complete");
+  host_push_function(L, "lstm.prompt", "complete");
   lua_pushlstring(L, rl_line_buffer, n < strlen(rl_line_buffer) ? n : strlen(rl_line_buffer));
   lua_call(L, 1, 1);
   return 1;
@@ -133,7 +124,7 @@ static void open_editor(lua_State *L) {
   rl_attempted_completion_function = complete;
   using_history();
   stifle_history(HISTORY_LINES);
-  push_helper(L, "history");
+  host_push_function(L, "lstm.prompt", "history");
   if (lua_pcall(L, 0, 1, 0) == 0 && lua_isstring(L, -1) && lua_rawlen(L, -1) < sizeof history_path) {
     strcpy(history_path, lua_tostring(L, -1));
     read_history(history_path);
@@ -217,7 +208,7 @@ static int print_results(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setglobal(L, "_");
   luaL_checkstack(L, LUA_MINSTACK, "too many results to print");
-  push_helper(L, "show");
+  host_push_function(L, "lstm.prompt", "show");
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, 1);
   puts(lua_tostring(L, -1));
@@ -225,7 +216,7 @@ static int print_results(lua_State *L) {
 }
 
 static int open_prompt(lua_State *L) {
-  push_helper(L, "open");
+  host_push_function(L, "lstm.prompt", "open");
   lua_call(L, 0, 0);
   return 0;
 }

@@ -193,9 +193,6 @@ local function new_model(parts)
   return model
 end
 
--- Without a part to choose by, the weights of the last epoch are the ones that count.
-local function keep_last(_, _, trainer) trainer:keep_best() end
-
 local function learn(model, parts)
   program:choose_epochs(#parts.train, 30, 500, 50000)
   model.meta.classify = lstm.args.keep(opt, kept)
@@ -208,7 +205,7 @@ local function learn(model, parts)
     validation = parts.validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip,
     seed = opt.seed, patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume,
     verbose = opt.verbose, freeze = is_one_hot(model) and {1} or nil,
-    on_epoch = not parts.validation and keep_last or nil,
+    on_epoch = not parts.validation and program.keep_last or nil,
   }, {y = "nats per sequence", log = true})
 end
 

@@ -150,9 +150,6 @@ local function naive_bayes(vocab, labels, train, test)
   return right / #test.x
 end
 
--- Without a part to choose by, the weights of the last epoch are the ones that count.
-local function keep_last(_, _, trainer) trainer:keep_best() end
-
 local function learn(model, train)
   model.meta.sentiment = lstm.args.keep(opt, kept)
   local learned, validation = train, nil
@@ -163,7 +160,7 @@ local function learn(model, train)
   return program:fit(model, learned, {
     validation = validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip, seed = opt.seed,
     patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume, verbose = opt.verbose,
-    on_epoch = not validation and keep_last or nil,
+    on_epoch = not validation and program.keep_last or nil,
   }, {y = "nats per sentence"})
 end
 

@@ -165,9 +165,6 @@ local function new_model(inputs)
   return lstm.model(layers)
 end
 
--- Without a part to choose by, the weights of the last epoch are the ones that count.
-local function keep_last(_, _, trainer) trainer:keep_best() end
-
 local function learn(model, data)
   local meta = model.meta
   meta.stack, meta.target, meta.scale = lstm.args.keep(opt, kept), data.scale and data.name, data.scale
@@ -178,7 +175,7 @@ local function learn(model, data)
   return program:fit(model, data.train, {
     validation = data.validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip,
     seed = opt.seed, patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume,
-    verbose = opt.verbose, on_epoch = not data.validation and keep_last or nil,
+    verbose = opt.verbose, on_epoch = not data.validation and program.keep_last or nil,
   }, {y = "mean squared error" .. (data.scale and ", scaled" or ""), log = true})
 end
 

@@ -172,9 +172,6 @@ local function most_frequent(train, test)
   return right / total
 end
 
--- Without a part to choose by, the weights of the last epoch are the ones that count.
-local function keep_last(_, _, trainer) trainer:keep_best() end
-
 local function learn(model, list)
   model.meta.tag = lstm.args.keep(opt, kept)
   local train, validation = set_of(list), nil
@@ -186,7 +183,7 @@ local function learn(model, list)
   return program:fit(model, train, {
     validation = validation, epochs = opt.epochs, batch = opt.batch, lr = opt.lr, clip = opt.clip, seed = opt.seed,
     patience = opt.patience, checkpoint = opt.checkpoint or opt.resume, resume = opt.resume, verbose = opt.verbose,
-    on_epoch = not validation and keep_last or nil,
+    on_epoch = not validation and program.keep_last or nil,
   }, {y = "nats per word"})
 end
 

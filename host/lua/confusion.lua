@@ -159,11 +159,12 @@ end
 
 -- --- from lists ------------------------------------------------------------------------------------------------------
 
-local function is_array(value) return type(value) == "userdata" and value.shape ~= nil end
+--- Whether a value is an array.
+function confusion.is_array(value) return type(value) == "userdata" and value.shape ~= nil end
 
 --- A list from a list or an array of one axis.
 function confusion.list(value, name, where)
-  if is_array(value) then
+  if confusion.is_array(value) then
     if select("#", value:shape()) > 1 then
       core.raise(("%s: the %s must have one axis: a class for each target"):format(where, name))
     end

@@ -11,6 +11,7 @@ local asked = require "lstm.asked"
 local batches = require "lstm.batches"
 local core = require "lstm.core"
 local evaluate = require "lstm.evaluate"
+local guarded = require "lstm.guarded"
 local flaws = require "lstm.flaws"
 local history = require "lstm.history"
 local kept = require "lstm.kept"
@@ -330,15 +331,6 @@ function Run:finish(reason, message)
   local advice = self.opts.verbose > 0 and self.history:advice()
   if advice then core.eprint(advice .. "\n") end
   return self.history
-end
-
--- The run as the only turn of a loop that closes it, also when an error passes through (Lua 5.4): a pcall would hide
--- the traceback, and coroutines could not yield.
-local function guarded(run)
-  local function once(_, turn)
-    if turn == nil then return run end
-  end
-  return once, nil, nil, run
 end
 
 -- What is wrong with the validation data is told as such.

@@ -5,8 +5,7 @@ local core = require "lstm.core"
 local options = require "lstm.options"
 
 local metrics = {}
-
-local function is_array(value) return type(value) == "userdata" and value.shape ~= nil end
+local is_array = confusion.is_array
 
 -- Two arrays of one shape, as the outputs and targets of core.sum_errors.
 local function sums_of(truth, guess, where)

@@ -128,6 +128,9 @@ function Program.need(value, message)
   return value
 end
 
+--- An on_epoch for fit: without a part to choose by, the weights of the last epoch are the ones that count.
+function Program.keep_last(_, _, trainer) trainer:keep_best() end
+
 --- A line on stderr, unless --verbose 0.
 function Program:say(...)
   if self.opt.verbose == 0 then return end

@@ -6,6 +6,7 @@
 local asked = require "lstm.asked"
 local core = require "lstm.core"
 local evaluate = require "lstm.evaluate"
+local guarded = require "lstm.guarded"
 local models = require "lstm.model"
 local options = require "lstm.options"
 local progress = require "lstm.progress"
@@ -276,14 +277,6 @@ local function identity(opts, names, folds, by)
   table.sort(keys)
   words[#words + 1] = table.concat(keys, "\n")
   return core.hash(table.concat(words, "\n"))
-end
-
--- The search as the only turn of a loop that closes it, as in fit.lua.
-local function guarded(object)
-  local function once(_, turn)
-    if turn == nil then return object end
-  end
-  return once, nil, nil, object
 end
 
 --- Tries the options in `space` and returns the trials, the best first.
