@@ -26,6 +26,16 @@ DEPS     = -MMD -MP
 # Tests are compiled in half the time at -O1; the bits do not depend on it, as make isa-matrix shows.
 TEST_OPT ?= -O1
 
+# DEBUG=1, or a -g among the flags, keeps what a debugger and valgrind need to show where they are. Without it lstm.h's
+# functions have no unwind tables (21 KB) and ./lstm and the module no symbols (43 KB): ./lstm is to stay under 1 MB. The
+# binding keeps its tables: in LuaJIT, or a Lua compiled as C++, errors are exceptions that pass through its frames,
+# never through those of lstm.h.
+DEBUG   ?=
+KEEP    := $(DEBUG)$(filter -g%,$(OPT) $(EXTRA) $(CFLAGS) $(CPPFLAGS))
+UNWIND  := $(if $(KEEP),,-fno-asynchronous-unwind-tables -fno-unwind-tables)
+STRIP    = $(if $(KEEP),,$(if $(filter Darwin,$(UNAME)),-Wl$(comma)-x,-Wl$(comma)-s))
+comma   := ,
+
 # ./lstm belongs to the ordinary build; a build elsewhere (sanitizers) keeps its own.
 LSTM    := $(if $(filter build,$(BUILD)),./lstm,$(BUILD)/lstm)
 MODULE  := $(BUILD)/lstm.so
@@ -129,19 +139,19 @@ need-luaunit: $(LSTM)
 
 $(LSTM): $(HOST_O)
 	@echo "  link $@"
-	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) $(EDIT_LIBS) -lpthread -lm
+	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(STRIP) $(HOST_LINK) -o $@ $(HOST_O) $(LUA_LIBS) $(EDIT_LIBS) -lpthread -lm
 
 $(BUILD)/host/repl.o: CPPFLAGS += $(EDIT_CFLAGS)
 
 $(MODULE): $(MODULE_O)
 	@echo "  link $@"
-	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(MODULE_LINK) -o $@ $(MODULE_O) -lpthread -lm
+	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(STRIP) $(MODULE_LINK) -o $@ $(MODULE_O) -lpthread -lm
 
 # lstm.h itself, which takes as long as everything else: one object for the host, the module and most of the tests.
 $(LIBRARY): host/lstm_impl.c Makefile | $(AFTER_SETUP)
 	@mkdir -p $(@D)
 	@echo "  cc   $<"
-	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. $(CPPFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(UNWIND) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. $(CPPFLAGS) -c -o $@ $<
 
 $(BUILD)/host/%.o: host/%.c Makefile | need-lua
 	@mkdir -p $(@D)
@@ -224,8 +234,8 @@ tsan: ## the thread tests with ThreadSanitizer
 
 # What other tests do in programs that they start is not seen by valgrind.
 VALGRIND_LUA := $(filter-out tests/lua/scripts_% tests/lua/cli.lua,$(TEST_LUA))
-valgrind: $(LSTM) ## the Lua tests under valgrind
-	@TEST_TIMEOUT=1200 $(MAKE) --no-print-directory test ONLY="$(VALGRIND_LUA)" \
+valgrind: ## the Lua tests under valgrind
+	@TEST_TIMEOUT=1200 $(MAKE) --no-print-directory test BUILD=build/valgrind DEBUG=1 ONLY="$(VALGRIND_LUA)" \
 	  WRAP="valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99"
 
 # --- checks ---------------------------------------------------------------------------------------------------------
