@@ -715,8 +715,8 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key); 
 /* --- running: states and steps ----------------------------------------------------------------------------------- */
 
 /* h and c of N lanes (independent sequences), and scratch. One thread at a time. Copying lstm_state_saved_size() bytes
-   from or to the lstm_state pointer saves, forks or restores all lanes. Restore only into a state with as many lanes,
-   and check first what comes from elsewhere: its size, and with lstm_state_check the bytes (8-byte aligned). */
+   from the lstm_state pointer saves all lanes; to that of a state of as many lanes, forks or brings them back. What
+   comes from elsewhere (a saved game, the network) goes through lstm_state_restore, which looks at it first. */
 typedef struct lstm_state lstm_state;
 
 typedef struct lstm_state_desc {
@@ -739,6 +739,9 @@ LSTM_API void lstm_state_destroy(lstm_state *state);                      /* NUL
 LSTM_API int lstm_state_lanes(const lstm_state *state);
 LSTM_API size_t lstm_state_saved_size(const lstm_state *state); /* bytes to copy from the beginning of *state */
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state); /* OK or MISMATCH */
+/* Brings back saved bytes, at any address. Errors: ARGUMENT, and MISMATCH where they are cut, or of another version,
+   architecture, number of lanes or byte order: then the state is as before. */
+LSTM_API lstm_status lstm_state_restore(const lstm_model *model, lstm_state *state, const void *saved, size_t size);
 LSTM_API void lstm_state_reset(lstm_state *state);                                       /* all lanes to zero */
 LSTM_API lstm_status lstm_state_reset_lane(lstm_state *state, int lane);                 /* ARGUMENT */
 /* Puts a lane (or all, lane -1) at the model's initial state: learned, else zero. Errors: ARGUMENT, MISMATCH. */
@@ -2900,6 +2903,17 @@ LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state 
                  state->saved_size == sizeof(lstm_state) + state->lanes * state->lane_floats * sizeof(float)
              ? LSTM_OK
              : LSTM_ERR_MISMATCH;
+}
+
+LSTM_API lstm_status lstm_state_restore(const lstm_model *model, lstm_state *state, const void *saved, size_t size) {
+  lstm_state head;
+  lstm_status status = saved ? lstm_state_check(model, state) : LSTM_ERR_ARGUMENT;
+  if (status == LSTM_OK && size != state->saved_size) status = LSTM_ERR_MISMATCH;
+  if (status != LSTM_OK) return status;
+  memcpy(&head, saved, sizeof head);
+  if (head.lanes != state->lanes || lstm_state_check(model, &head) != LSTM_OK) return LSTM_ERR_MISMATCH;
+  memmove(state + 1, (const unsigned char *)saved + sizeof head, size - sizeof head);
+  return LSTM_OK;
 }
 
 static lstm_status lstm__check_lane(const lstm_model *m, const lstm_state *s, int lane) {

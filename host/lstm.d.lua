@@ -891,10 +891,13 @@ function State:lanes() end
 ---A copy that goes its own way.
 ---@return lstm.State
 function State:clone() end
----The state as a string; restore brings it back.
+---All lanes as a string, for a saved game or to go back: restore brings it back. Of this version and kind of machine.
+---@return string
+function State:save() end
+---The same as save.
 ---@return string
 function State:bytes() end
----Brings back what bytes gave; nil, message, status where it is of another model.
+---Brings back what save gave; nil, message, status where it is of another model or number of lanes: nothing changes.
 ---@param bytes string
 ---@return true?, string? message, string? status
 function State:restore(bytes) end

@@ -571,30 +571,20 @@ static int state_take(lua_State *L) {
   return 1;
 }
 
-/* bytes() -> a string for restore(); of this version and machine. */
-static int state_bytes(lua_State *L) {
+/* save() -> a string for restore(); of this version and machine. */
+static int state_save(lua_State *L) {
   const host_state *s = check(L);
   lua_pushlstring(L, (const char *)s->state, lstm_state_saved_size(s->state));
   return 1;
 }
 
-/* restore(string) -> true, or nil, message, status where it belongs to another model */
+/* restore(string) -> true, or nil, message, status where it belongs to another model or number of lanes */
 static int state_restore(lua_State *L) {
   host_state *s = check(L);
-  size_t size, wanted = lstm_state_saved_size(s->state);
+  size_t size;
   const char *bytes = host_checkstring(L, 2, &size, "restore: the bytes");
-  lstm_status status = size == wanted ? LSTM_OK : LSTM_ERR_MISMATCH;
-  void *before = host_newuserdata(L, wanted, 0);
-  memcpy(before, s->state, wanted);
-  if (status == LSTM_OK) {
-    memcpy(s->state, bytes, wanted);
-    status = lstm_state_check(s->model->model, s->state);
-    if (status == LSTM_OK && lstm_state_lanes(s->state) != s->lanes) status = LSTM_ERR_MISMATCH;
-  }
-  if (status != LSTM_OK) {
-    memcpy(s->state, before, wanted);
-    return host_failed(L, LSTM_ERR_MISMATCH, NULL, "restore");
-  }
+  lstm_status status = lstm_state_restore(s->model->model, s->state, bytes, size);
+  if (status != LSTM_OK) return host_failed(L, status, NULL, "restore");
   s->stepped = 0;
   lua_pushboolean(L, 1);
   return 1;
@@ -629,7 +619,8 @@ static const luaL_Reg methods[] = {{"step", state_step},
                                    {"lanes", state_lanes},
                                    {"clone", state_clone},
                                    {"take", state_take},
-                                   {"bytes", state_bytes},
+                                   {"bytes", state_save},
+                                   {"save", state_save},
                                    {"restore", state_restore},
                                    {"model", state_model},
                                    {NULL, NULL}};

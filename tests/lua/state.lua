@@ -140,16 +140,17 @@ function TestInside.testReset()
   lu.assertEquals(state:step(lstm.array{1, 2}), y)
 end
 
-function TestInside.testBytes()
+function TestInside.testSaveAndRestore()
   local state = numbers:state()
   state:step(1, 2)
-  local saved = state:bytes()
+  local saved = state:save()
+  lu.assertEquals(state:bytes(), saved)
   local y = state:step(lstm.array{3, 4})
   lu.assertTrue(state:restore(saved))
   lu.assertEquals(state:step(lstm.array{3, 4}), y)
   local values = state:values()
   local other = text:state()
-  for _, bytes in ipairs{"", saved:sub(2), ("x"):rep(#saved), other:bytes()} do
+  for _, bytes in ipairs{"", saved:sub(2), saved .. "x", ("x"):rep(#saved), other:save(), numbers:state(2):save()} do
     local ok, message, status = state:restore(bytes)
     lu.assertEquals({ok, status}, {nil, "mismatch"})
     lu.assertStrContains(message, "restore: ")
