@@ -267,9 +267,8 @@
      model      P (the parameters); packed for the kernels: G(1 + I + Q) for each cell, O'(1 + I) for each dense
                 layer, 3H' for peepholes, 10H' for layer_norm, Q'H for a projection; for an LSTM layer after an
                 embedding of V tokens another GV, if that is at most LSTM_MAX_TOKEN_TABLE bytes
-     state      Q' + H' for each cell and lane (GRU: Q'); scratch for min(N, 48) rows, for each task: 2W, G of the
-                widest cell, another H' with a projection, W where the model reads last, mean or max, and 3TW in a
-                bidirectional model, T = state_desc.seq_len
+     state      Q' + H' for each cell and lane (GRU: Q'); scratch for min(N, 48) rows, for each task: 3W, G of the
+                widest cell, another H' with a projection, and 3TW in a bidirectional model, T = state_desc.seq_len
      trainer    3P gradients and moments (2P with SGD), another P with keep_best; for each cell a tape of GTB + (Q' +
                 H')(T + 1)B (GRU: without this H') and transposed weights of G(I' + Q'), 3H'TB for peepholes, 10H'TB
                 for layer_norm, H'TB + H'Q' for a projection, Q'(T + 1)B for recurrent_dropout, 3H'B for zoneout or
@@ -640,6 +639,8 @@ typedef struct lstm_layer {
   lstm_merge merge;        /* bidirectional */
   /* embedding */
   int tied; /* 1: the last dense layer's weights are this table. Its size is input_size, its input as wide as this */
+  /* dense */
+  int residual; /* 1: adds the model's first O inputs to the outputs. Last layer, linear, reads all; not of tokens */
 } lstm_layer;
 
 LSTM_API lstm_layer lstm_embedding(int columns); /* all five: allocates: never */
@@ -792,6 +793,10 @@ typedef enum lstm_loss {
   LSTM_MSE,                  /* mean squared error on targets; mean over the O outputs */
   LSTM_MAE,                  /* mean absolute error on targets; mean over the O outputs */
   LSTM_HUBER,                /* Huber, 1964: d^2 / 2 within huber_delta, beyond it delta (|d| - delta / 2); mean */
+  /* Error-to-signal ratio (Wright, Damskagg and Valimaki, 2019): the sum of p(y - target)^2 over that of p(target)^2,
+     all outputs, steps and lanes; p(s)[t] = s[t] - pre_emphasis s[t-1], where s is 0 before the window and at steps
+     that do not count. The metrics' loss and weight are the two sums; of silent targets the loss is 0. Reads all */
+  LSTM_ESR,
   LSTM_LOSS_COUNT
 } lstm_loss;
 
@@ -821,7 +826,7 @@ LSTM_API lstm_status lstm_forward_batch(const lstm_model *model, lstm_state *sta
 /* Sums over targets. Mean loss: loss / weight. Accuracy: correct / targets. */
 typedef struct lstm_metrics {
   double loss;    /* sum of weight * loss */
-  double weight;  /* sum of weights */
+  double weight;  /* sum of weights; ESR: of weight * p(target)^2 */
   double targets; /* number of valid targets */
   double correct; /* cross-entropy: largest output is the target; binary: all outputs on the target's side of 1/2 */
 } lstm_metrics;
@@ -882,6 +887,7 @@ typedef struct lstm_trainer_desc {
   float schedule_factor;      /* step [0.1], exponential [0.999], cosine [0] */
   int warmup;                 /* first updates, at (n + 1) / warmup of the rate: the schedule's n begins after [0] */
   const float *layer_rates;   /* [layer_count], copied: each rate's factor; 0: frozen, not in the norm; NULL: 1 */
+  float pre_emphasis;         /* ESR [0.95]; negative: off */
 } lstm_trainer_desc;
 
 /* Creates a trainer for a model, which must outlive it, and which nobody else steps during an update. The loss decides
@@ -897,7 +903,7 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer);       /* NULL is allo
    Allocates: never. Errors: ARGUMENT, SHAPE, NOT_FINITE (loss or gradient; weights and moments are as before). */
 LSTM_API lstm_status lstm_train(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
 
-/* As lstm_evaluate, with the trainer's own loss: its huber_delta, label_smoothing, class_weights. Allocates: never. */
+/* As lstm_evaluate, with the trainer's huber_delta, label_smoothing, class_weights, pre_emphasis. Allocates: never. */
 LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_state *state, const lstm_batch *batch,
                                            lstm_metrics *metrics, const lstm_executor *executor);
 
@@ -936,6 +942,7 @@ LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer); /* befor
 LSTM_API float lstm_trainer_scheduled_rate(const lstm_trainer *trainer); /* after them: the next update's */
 LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate); /* not negative: ARGUMENT */
 LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer);   /* global gradient norm of the last step */
+LSTM_API double lstm_trainer_weight(const lstm_trainer *trainer); /* of the last loss, as lstm_metrics has it */
 /* Keeps a copy of the weights as the best; brings it back. Errors: UNSUPPORTED (no keep_best), ARGUMENT (none kept). */
 LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer);
 LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer);
@@ -1878,7 +1885,7 @@ typedef struct lstm__option {
   int word_count;
 } lstm__option;
 
-#define LSTM__OPTIONS 20
+#define LSTM__OPTIONS 21
 
 static const lstm__option *lstm__options(void) {
 #define LSTM__AT(field) offsetof(lstm_layer, field)
@@ -1910,6 +1917,7 @@ static const lstm__option *lstm__options(void) {
       {"merge", LSTM__WORD, LSTM__AT(merge), BOTH, lstm__merge_names, LSTM_MERGE_COUNT},
       {"tied", LSTM__FLAG, LSTM__AT(tied), EMBEDDING, NULL, 0},
       {"read", LSTM__WORD, LSTM__AT(read), BOTH, lstm__read_names, LSTM_READ_COUNT},
+      {"residual", LSTM__FLAG, LSTM__AT(residual), DENSE, NULL, 0},
   };
 #undef LSTM__AT
   return options;
@@ -2026,10 +2034,24 @@ static lstm_status lstm__check_option(const lstm_layer *l, int i, const lstm__op
                                                     o->name, (int)x, most);
 }
 
+/* What is wrong with layer i's residual connection, or NULL. */
+static const char *lstm__residual_flaw(const lstm_model_desc *d, int i) {
+  const lstm_layer *l = d->layers + i;
+  if (!l->residual) return NULL;
+  if (i < d->layer_count - 1) return "residual belongs to the last layer";
+  if (l->activation > LSTM_LINEAR) return "residual needs linear outputs, without an activation";
+  for (int k = 0; k < i; k++)
+    if (d->layers[k].read) return "residual needs an output of every step: read all";
+  if (d->layers[0].type == LSTM_LAYER_EMBEDDING) return "residual adds inputs to the outputs, but these are tokens";
+  return l->size > d->input_size ? "residual needs as many inputs of the model as outputs" : NULL;
+}
+
 /* Checks what can be checked of one layer alone. */
-static lstm_status lstm__check_layer(const lstm_layer *l, int i, int last_recurrent, lstm_error *error) {
+static lstm_status lstm__check_layer(const lstm_model_desc *d, int i, int last_recurrent) {
+  const lstm_layer *l = d->layers + i;
+  lstm_error *error = d->error;
   const lstm__kind *kind = l->type < LSTM_LAYER_TYPE_COUNT ? lstm__kind_of((int)l->type) : NULL;
-  const char *what = NULL;
+  const char *what = lstm__residual_flaw(d, i);
   if (!kind) return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: unknown type %d", i, (int)l->type);
   if (kind->sized && l->size < 1)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: size is %d, wanted 1 to %d", i, l->size, LSTM_MAX_SIZE);
@@ -2249,7 +2271,7 @@ static lstm_status lstm__check_desc(const lstm_model_desc *d) {
   for (int i = 0; i < d->layer_count; i++)
     if (d->layers[i].type == LSTM_LAYER_LSTM || d->layers[i].type == LSTM_LAYER_GRU) last_recurrent = i;
   for (int i = 0; i < d->layer_count; i++) {
-    s = lstm__check_layer(d->layers + i, i, last_recurrent, d->error);
+    s = lstm__check_layer(d, i, last_recurrent);
     if (s != LSTM_OK) return s;
   }
   return LSTM_OK;
@@ -2788,10 +2810,10 @@ typedef struct lstm__state_tail {
   lstm__state_layout at;
 } lstm__state_tail;
 
-/* A task's scratch, in rows of a group: outputs of nodes twice, what is read once, and a bidirectional model's whole
+/* A task's scratch, in rows of a group: outputs of nodes twice, lstm__pool_at, and a bidirectional model's whole
    sequences: the input and output of a node, and what each direction gave. Then the gates, and a row to spare. */
 static size_t lstm__scratch_rows(const lstm_model *m, int seq_len) {
-  return (m->plan.pool >= 0 ? 3 : 2) + (m->plan.bidirectional ? 3 * (size_t)seq_len : 0);
+  return 3 + (m->plan.bidirectional ? 3 * (size_t)seq_len : 0);
 }
 
 static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *desc, lstm__state_layout *s) {
@@ -3081,7 +3103,7 @@ static void lstm__step_cell(const lstm_model *m, const lstm__layer *l, lstm__cel
 struct lstm__inference {
   const lstm_model *m;
   lstm_state *s;
-  lstm__rows in;     /* what the next node reads */
+  lstm__rows in, x;  /* what the next node reads; the model's input */
   float *scratch[2]; /* the rows of a node's output lie in neither or one of them; the next writes to the other */
   float *gates;      /* [group][columns], then rows before a projection */
   int n, first, flip;
@@ -3161,6 +3183,8 @@ static void lstm__infer_dense(lstm__inference *run, const lstm__layer *l) {
   lstm__gemm(run->m, run->n, l->in, l->out_pad, LSTM__FROM_BIAS, run->m->packed + l->packed, run->in,
              lstm__out_rows_at(out, (size_t)l->out_pad, NULL));
   if (l->o.activation > LSTM_LINEAR) run->m->kernels->map((int)l->o.activation, run->n * l->out_pad, out);
+  for (int r = 0; l->o.residual && r < run->n; r++)
+    lstm__add_row(out + lstm__at(r, l->out_pad), lstm__row(&run->x, r), l->out);
   run->in = lstm__rows_at(out, (size_t)l->out_pad, NULL);
 }
 
@@ -3248,7 +3272,7 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
     run.n = lstm__int_min(n - run.first, tail->at.group);
     run.lanes = lanes ? lanes + run.first : NULL;
     run.tokens = ids ? lstm__as_ints(ids) + run.first : NULL;
-    run.in = lstm__rows_at(x ? x + (size_t)run.first * in : NULL, in, NULL);
+    run.in = run.x = lstm__rows_at(x ? x + (size_t)run.first * in : NULL, in, NULL);
     lstm__infer(&run, 0, nodes);
     for (int r = 0; y && r < run.n; r++) lstm__emit(m, lstm__row(&run.in, r), row, y + (size_t)(run.first + r) * out);
   }
@@ -3315,7 +3339,7 @@ static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *give
 /* A loss and its options. */
 typedef struct lstm__loss {
   lstm_loss kind;
-  float delta, smoothing;
+  float delta, smoothing, emphasis;
   const float *class_weights; /* [O] or NULL */
 } lstm__loss;
 
@@ -3404,6 +3428,33 @@ static double lstm__row_weight(const lstm_batch *b, const lstm__loss *loss, int 
   return lstm__mul(weight, (double)loss->class_weights[b->target_ids[lstm__row_at(b, t, lane)]]);
 }
 
+/* ESR: output i of p(y - target) at step t; y, before: its rows of this step and the last. NULL: of p(-target). */
+static double lstm__emphasised(const lstm_batch *b, const lstm__loss *loss, int t, int lane, int n, int i,
+                               const float *y, const float *before) {
+  size_t at = lstm__row_at(b, t, lane) * (size_t)n + (size_t)i, last = at - (size_t)b->batch_size * (size_t)n;
+  double e = (y ? (double)y[i] : 0) - (double)b->targets[at];
+  if (t == 0 || !(lstm__target_weight(b, loss, t - 1, lane) > 0)) return e;
+  return e - lstm__mul((double)loss->emphasis, (before ? (double)before[i] : 0) - (double)b->targets[last]);
+}
+
+/* The sum of its squares over a row. */
+static double lstm__esr_row(const lstm_batch *b, const lstm__loss *loss, int t, int lane, int n, const float *y,
+                            const float *before) {
+  double sum = 0;
+  for (int i = 0; i < n; i++) {
+    double e = lstm__emphasised(b, loss, t, lane, n, i, y, before);
+    sum += lstm__mul(e, e);
+  }
+  return sum;
+}
+
+/* What a target adds to the loss's divisor. */
+static double lstm__row_share(const lstm_batch *b, const lstm__loss *loss, int t, int lane, int n) {
+  double weight = lstm__row_weight(b, loss, t, lane);
+  if (loss->kind != LSTM_ESR || !(weight > 0)) return weight;
+  return lstm__mul(weight, lstm__esr_row(b, loss, t, lane, n, NULL, NULL));
+}
+
 /* The weight and target at row `at` of the batch. */
 static lstm_status lstm__check_target(const lstm_model *m, const lstm_batch *b, const lstm__loss *loss, int t,
                                       int lane) {
@@ -3429,6 +3480,8 @@ static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b,
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
   if (ids ? !b->target_ids : !b->targets)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "this loss needs batch.%s", ids ? "target_ids" : "targets");
+  if (loss->kind == LSTM_ESR && last)
+    return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the error-to-signal ratio needs an output of every step: read all");
   if (b->burn_in && last)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "burn_in is %d, but this model reads a sequence once", b->burn_in);
   status = lstm__within(b->error, "burn_in", b->burn_in, 0, b->seq_len, LSTM_ERR_ARGUMENT);
@@ -3512,6 +3565,11 @@ static lstm__rows lstm__inputs_at(const lstm__group *g, int t) {
   return lstm__rows_at(g->infer.tokens ? NULL : b->x + (size_t)t * (size_t)b->batch_size * in, in, g->lanes);
 }
 
+/* A lane's part of what is read once, or its outputs of the step before. */
+static float *lstm__pool_at(const lstm__group *g, int r) {
+  return g->pool + (size_t)r * (size_t)g->run->m->plan.widest;
+}
+
 /* What rows of outputs are for: y, or the loss. */
 static void lstm__take_rows(lstm__group *g, const lstm__rows *z, int t) {
   const lstm__batch_run *run = g->run;
@@ -3523,17 +3581,19 @@ static void lstm__take_rows(lstm__group *g, const lstm__rows *z, int t) {
     lstm_metrics *sums = lstm__state_sums(run->s) + lane;
     if (run->y) lstm__emit(run->m, lstm__row(z, r), g->row, run->y + at * o);
     if (!(weight > 0)) continue;
+    sums->weight += lstm__row_share(&run->b, run->loss, t, lane, (int)o);
     memcpy(g->row, lstm__row(z, r), o * sizeof(float));
-    sums->loss +=
-        lstm__mul(weight, lstm__row_loss(run->m->kernels, run->loss, (int)o, g->row, &run->b, at, &correct));
-    sums->weight += weight;
+    if (run->loss->kind == LSTM_ESR) {
+      float *before = lstm__pool_at(g, g->rows[r]);
+      sums->loss += lstm__mul(weight, lstm__esr_row(&run->b, run->loss, t, lane, (int)o, g->row, before));
+      memcpy(before, g->row, o * sizeof(float));
+    } else {
+      sums->loss +=
+          lstm__mul(weight, lstm__row_loss(run->m->kernels, run->loss, (int)o, g->row, &run->b, at, &correct));
+    }
     sums->targets += 1;
     sums->correct += correct;
   }
-}
-
-static float *lstm__pool_at(const lstm__group *g, int r) {
-  return g->pool + (size_t)r * (size_t)g->run->m->plan.widest;
 }
 
 static float *lstm__sequence_row(const lstm__group *g, int which, int t, int r) {
@@ -3562,7 +3622,8 @@ static void lstm__walk_nodes(lstm__group *g, int from, int end, int source, int 
     lstm__gather_step(g, t);
     if (g->infer.n == 0) continue;
     g->infer.step = l->branch ? t : 0;
-    g->infer.in = source < 0 ? lstm__inputs_at(g, t)
+    g->infer.x = lstm__inputs_at(g, t);
+    g->infer.in = source < 0 ? g->infer.x
                              : lstm__rows_at(lstm__sequence_row(g, 0, t, 0), (size_t)m->plan.widest, g->rows);
     lstm__infer(&g->infer, from, end);
     if (to < 0 && pool < 0) lstm__take_rows(g, z, t);
@@ -3639,7 +3700,7 @@ static void lstm__run_group(lstm__batch_run *run, float *scratch, int first, int
   g.row = scratch + tail->at.slot - (size_t)p->widest;
   g.pool = scratch + 2 * rows;
   for (i = 0; i < 3; i++)
-    g.sequence[i] = scratch + (pool >= 0 ? 3 : 2) * rows + i * (size_t)tail->at.desc.seq_len * rows;
+    g.sequence[i] = scratch + 3 * rows + i * (size_t)tail->at.desc.seq_len * rows;
   if (p->bidirectional)
     lstm__run_nodes(&g);
   else
@@ -3719,7 +3780,7 @@ static lstm_status lstm__evaluate(const lstm_model *model, lstm_state *state, co
 
 LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, const lstm_batch *batch, lstm_loss loss,
                                    lstm_metrics *metrics, const lstm_executor *executor) {
-  lstm__loss plain = {loss, 1, 0, NULL};
+  lstm__loss plain = {loss, 1, 0, 0.95f, NULL};
   return lstm__evaluate(model, state, batch, &plain, metrics, executor);
 }
 
@@ -3818,7 +3879,8 @@ static float lstm__choose(float given, float otherwise) { return given < 0 ? 0 :
 
 /* What a loss makes of a model's open output. */
 static const lstm_output lstm__loss_output[] = {LSTM_OUTPUT_AUTO,   LSTM_OUTPUT_SOFTMAX, LSTM_OUTPUT_SIGMOID,
-                                                LSTM_OUTPUT_LINEAR, LSTM_OUTPUT_LINEAR,  LSTM_OUTPUT_LINEAR};
+                                                LSTM_OUTPUT_LINEAR, LSTM_OUTPUT_LINEAR,  LSTM_OUTPUT_LINEAR,
+                                                LSTM_OUTPUT_LINEAR};
 
 static int lstm__factors_ok(const float *values, int count) {
   for (int i = 0; i < count; i++)
@@ -3835,7 +3897,7 @@ static const char *lstm__resolve_numbers(const lstm_model *m, lstm_trainer_desc 
   } numbers[] = {{&d->learning_rate, adam ? 1e-3f : 1e-2f}, {&d->momentum, 0}, {&d->beta1, 0.9f}, {&d->beta2, 0.999f},
                  {&d->weight_decay, d->optimizer == LSTM_ADAMW ? 0.01f : 0}, {&d->alpha, 0.99f}, {&d->epsilon, 1e-8f},
                  {&d->clip_norm, 5}, {&d->clip_value, 0}, {&d->huber_delta, 1}, {&d->label_smoothing, 0},
-                 {&d->schedule_factor, factors[d->schedule]}};
+                 {&d->schedule_factor, factors[d->schedule]}, {&d->pre_emphasis, 0.95f}};
   if (d->epsilon < 0) return "epsilon must be above 0";
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     if (!lstm__finite((double)*numbers[i].at)) return "a number of the trainer's is not finite";
@@ -3843,6 +3905,7 @@ static const char *lstm__resolve_numbers(const lstm_model *m, lstm_trainer_desc 
   }
   if (unclipped) d->clip_norm = -1;
   if (!(d->huber_delta > 0)) return "huber_delta must be above 0";
+  if (d->pre_emphasis > 1) return "pre_emphasis must be at most 1";
   if (d->label_smoothing > 1) return "label_smoothing must be within 0 and 1";
   if (d->loss != LSTM_CROSS_ENTROPY && (d->label_smoothing > 0 || d->class_weights))
     return "label_smoothing and class_weights need the loss cross-entropy";
@@ -4135,6 +4198,7 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
   t->loss.kind = d.loss;
   t->loss.delta = d.huber_delta;
   t->loss.smoothing = d.label_smoothing;
+  t->loss.emphasis = d.pre_emphasis;
   t->loss.class_weights = t->class_weights;
   t->block = block;
   t->rate = d.learning_rate;
@@ -4277,6 +4341,8 @@ static void lstm__dense_tile(lstm_trainer *t, const lstm__tape *tape, int from, 
              lstm__rows_at(lstm__row(&tape->x, from), tape->x.stride, NULL),
              lstm__out_rows_from(y, 0, l->out_pad, NULL));
   t->model->kernels->map((int)l->o.activation, (end - from) * l->out_pad, y);
+  for (int r = from; l->o.residual && r < end; r++)
+    lstm__add_row(tape->out + lstm__at(r, l->out_pad), t->input + lstm__at(r, t->model->desc.input_size), l->out);
 }
 
 /* Of the lanes order[from] .. order[end - 1], how many have a step; they are the first of these. */
@@ -4505,6 +4571,24 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
 
 /* --- loss -------------------------------------------------------------------------------------------------------- */
 
+/* ESR: row r of y, z: its loss, times its weight, and z becomes dL/dy: 2 / sum of squared targets times weight f[t] -
+   emphasis weight' f[t+1], f = p(y - target), weight' that of the next step, which counts. */
+static double lstm__esr(const lstm_trainer *t, const lstm__rows *y, int r, int n, float *z) {
+  const lstm_batch *b = t->batch;
+  const lstm__loss *loss = &t->loss;
+  int step = r / t->B, lane = r % t->B, next = step + 1 < t->T;
+  const float *now = lstm__row(y, r), *before = step ? lstm__row(y, r - t->B) : NULL;
+  double weight = lstm__row_weight(b, loss, step, lane), after = next ? lstm__row_weight(b, loss, step + 1, lane) : 0;
+  for (int i = 0; i < n; i++) {
+    double d = lstm__mul(weight, lstm__emphasised(b, loss, step, lane, n, i, now, before));
+    if (after > 0)
+      d -= lstm__mul(lstm__mul(after, (double)loss->emphasis),
+                     lstm__emphasised(b, loss, step + 1, lane, n, i, lstm__row(y, r + t->B), now));
+    z[i] = (float)(2 * d / t->weight);
+  }
+  return lstm__mul(weight, lstm__esr_row(b, loss, step, lane, n, now, before));
+}
+
 /* The last layer's outputs' gradients come to lie in flow[0], rows of the last layer's stride. */
 static void lstm__loss_tile(lstm_trainer *t, const lstm__tape *top, int from, int end) {
   const lstm__kernels *k = t->model->kernels;
@@ -4512,9 +4596,13 @@ static void lstm__loss_tile(lstm_trainer *t, const lstm__tape *top, int from, in
   for (r = from; r < end; r++) {
     float *z = t->flow[0] + lstm__at(r, width);
     double weight = lstm__row_weight(t->batch, &t->loss, r / t->B, r % t->B);
-    lstm__put_row(z, weight > 0 ? lstm__row(&top->y, r) : NULL, n, width);
+    lstm__put_row(z, weight > 0 && t->weight > 0 ? lstm__row(&top->y, r) : NULL, n, width);
     t->row_losses[r] = 0;
-    if (!(weight > 0)) continue;
+    if (!(weight > 0) || !(t->weight > 0)) continue;
+    if (t->loss.kind == LSTM_ESR) {
+      t->row_losses[r] = lstm__esr(t, &top->y, r, n, z);
+      continue;
+    }
     t->row_losses[r] = lstm__mul(weight, lstm__row_loss(k, &t->loss, n, z, t->batch, (size_t)r, NULL));
     k->scale(width, z, (float)(weight / t->weight));
   }
@@ -4538,7 +4626,7 @@ LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch,
   if (status != LSTM_OK) return status;
   rows = lstm__rows_of(t, lstm__top(t));
   t->weight = 0;
-  for (r = 0; r < rows; r++) t->weight += lstm__row_weight(&b, &t->loss, r / t->B, r % t->B);
+  for (r = 0; r < rows; r++) t->weight += lstm__row_share(&b, &t->loss, r / t->B, r % t->B, lstm__top(t)->l->out);
   t->batch = &b;
   lstm__run_rows(t, lstm__loss_tile, lstm__top(t));
   t->batch = NULL;
@@ -4996,15 +5084,23 @@ static void lstm__enter_output(lstm_trainer *t) {
 LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flow) {
   size_t in, r, rows;
   if (!t || !t->has_forward) return LSTM_ERR_ARGUMENT;
+  const lstm__tape *top = lstm__top(t);
   if (flow && flow->d_input && lstm_model_takes_ids(t->model)) return LSTM_ERR_UNSUPPORTED;
   if (!t->has_loss && !(flow && (flow->d_output || flow->d_final))) return LSTM_ERR_ARGUMENT;
   t->gradients = flow;
   lstm__enter_output(t);
-  lstm__backward_layers(t);
   in = (size_t)t->model->desc.input_size;
-  rows = (size_t)t->T * (size_t)t->B;
-  for (r = 0; flow && flow->d_input && r < rows; r++)
-    memcpy(flow->d_input + r * in, t->gradients_at + r * (size_t)lstm__pad16((int)in), in * sizeof(float));
+  rows = flow && flow->d_input ? (size_t)t->T * (size_t)t->B : 0;
+  for (r = 0; top->l->o.residual && r < rows; r++)
+    lstm__put_row(flow->d_input + r * in, t->flow[0] + r * (size_t)top->l->out_pad, top->l->out, (int)in);
+  lstm__backward_layers(t);
+  for (r = 0; r < rows; r++) {
+    const float *d = t->gradients_at + r * (size_t)lstm__pad16((int)in);
+    if (top->l->o.residual)
+      lstm__add_row(flow->d_input + r * in, d, (int)in);
+    else
+      memcpy(flow->d_input + r * in, d, in * sizeof(float));
+  }
   t->gradients = NULL;
   t->has_forward = t->has_loss = 0;
   t->has_backward = 1;
@@ -5243,6 +5339,7 @@ LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer) { return train
 LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer) { return trainer->rate; }
 LSTM_API float lstm_trainer_scheduled_rate(const lstm_trainer *t) { return lstm__rate_at(t, t->steps); }
 LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer) { return trainer->norm; }
+LSTM_API double lstm_trainer_weight(const lstm_trainer *trainer) { return trainer->weight; }
 
 LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, lstm_tensor *out) {
   return trainer ? lstm__tensor_view(trainer->model, i, trainer->grad, out) : LSTM_ERR_ARGUMENT;
@@ -5398,6 +5495,7 @@ static void lstm__exact_lane(const lstm__exact *e, const lstm__layer *l, const d
   const float *carried = e->b->initial ? e->b->initial : e->t->carry;
   size_t n = (size_t)l->out, k = (size_t)l->in, values = n + (l->type == LSTM_LAYER_LSTM ? (size_t)l->units : 0);
   size_t at = (size_t)lane * (size_t)e->t->model->plan.state_size + (size_t)l->values, row, j;
+  size_t inputs = (size_t)e->t->model->desc.input_size;
   for (j = 0; l->recurrent && j < values; j++)
     e->lane[j] = !e->t->fresh[lane] ? (double)carried[at + j] : rest ? rest[j] : 0;
   for (int s = 0; s < steps; s++) {
@@ -5409,7 +5507,8 @@ static void lstm__exact_lane(const lstm__exact *e, const lstm__layer *l, const d
     for (j = 0; j < n && l->type != LSTM__NODE_JOIN; j++)
       out[row * n + j] = l->recurrent ? e->lane[j]
                          : table      ? table[(size_t)e->b->ids[row] * n + j]
-                         : w          ? lstm__exact_map(l->o.activation, lstm__exact_dot(w, j, k, x, b[j]))
+                         : w          ? lstm__exact_map(l->o.activation, lstm__exact_dot(w, j, k, x, b[j])) +
+                                            (l->o.residual ? e->rows[row * inputs + j] : 0)
                                       : x[j];
   }
 }
@@ -6066,8 +6165,8 @@ static int lstm__next_item(const lstm__content *c, int *at, lstm__item *out) {
 enum { LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER, LSTM__RUN_SCHEDULE, /* words */
        LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_COUNT, LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
 
-static const char *const lstm__run_words[][6] = {
-    {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"},
+static const char *const lstm__run_words[][7] = {
+    {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", "esr"},
     {"default", "sgd", "rmsprop", "adam", "adamw"},
     {"none", "step", "exponential", "cosine"}};
 
@@ -6090,6 +6189,7 @@ static const struct {
     LSTM__X(FLOAT, huber_delta, "1"), LSTM__X(FLOAT, label_smoothing, "0"), LSTM__X(CLASSES, class_weights, "none"),
     LSTM__X(INT, nesterov, "0"), LSTM__X(SCHEDULE, schedule, "none"), LSTM__X(INT, schedule_steps, "0"),
     LSTM__X(FLOAT, schedule_factor, "0"), LSTM__X(INT, warmup, "0"), LSTM__X(LAYERS, layer_rates, "none"),
+    LSTM__X(FLOAT, pre_emphasis, "0.95"),
     LSTM__Y(COUNT, "steps", steps), LSTM__Y(COUNT, "windows", windows), LSTM__Y(FLOAT, "rate", rate),
     LSTM__Y(INT, "best", has_best)};
 #undef LSTM__X

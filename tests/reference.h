@@ -799,8 +799,10 @@ static inline void ref_row_forward(ref_pass *pass, size_t l, size_t row) {
   const ref_trace *trace = &pass->traces[l];
   size_t I = layer->inputs, O = layer->outputs;
   double *out = trace->out + row * O;
-  if (layer->is.type == LSTM_LAYER_DENSE)
+  if (layer->is.type == LSTM_LAYER_DENSE) {
     ref_dense_row(layer, trace->in + row * I, out);
+    for (size_t j = 0; layer->is.residual && j < O; j++) out[j] += pass->x[row * pass->net->input_size + j];
+  }
   else if (layer->is.type == LSTM_LAYER_DROPOUT)
     memcpy(out, trace->in + row * I, O * sizeof(double));
   else
@@ -813,6 +815,7 @@ static inline void ref_row_backward(ref_pass *pass, size_t l, size_t row) {
   size_t I = layer->inputs, O = layer->outputs;
   double *d_out = trace->d_out + row * O, *to;
   if (layer->is.type == LSTM_LAYER_DENSE) {
+    for (size_t j = 0; layer->is.residual && j < O; j++) pass->d_x[row * pass->net->input_size + j] += d_out[j];
     ref_dense_row_back(layer, trace->in + row * I, trace->out + row * O, d_out, trace->d_in + row * I);
     return;
   }
@@ -896,6 +899,33 @@ static inline double ref_distance(const lstm_trainer_desc *how, const double *y,
   return sum / (double)O;
 }
 
+/* 1: the target at step t of lane b counts; otherwise than in ref_loss, t may be before the window. */
+static inline int ref_counts(const ref_pass *pass, size_t t, size_t b) {
+  if (t >= pass->T || t < (size_t)pass->batch.burn_in || t >= pass->lengths[b]) return 0;
+  return !pass->batch.weights || pass->batch.weights[t * pass->B + b] > 0;
+}
+
+/* The error-to-signal ratio: errors and targets, each less the share of its predecessor that counts too. */
+static inline void ref_esr(ref_pass *pass, const lstm_trainer_desc *how) {
+  size_t O = pass->net->output_size, B = pass->B;
+  double share = how->pre_emphasis < 0 ? 0 : how->pre_emphasis > 0 ? (double)how->pre_emphasis : (double)0.95f;
+  for (size_t row = 0; row < pass->T * B; row++) {
+    double w = pass->batch.weights ? (double)pass->batch.weights[row] : 1;
+    int both = ref_counts(pass, row / B - 1, row % B);
+    if (!ref_counts(pass, row / B, row % B)) continue;
+    for (size_t j = row * O; j < (row + 1) * O; j++) {
+      double signal = (double)pass->batch.targets[j], error = pass->y[j] - signal;
+      if (both) error -= share * (pass->y[j - B * O] - (double)pass->batch.targets[j - B * O]);
+      if (both) signal -= share * (double)pass->batch.targets[j - B * O];
+      pass->loss += w * error * error;
+      pass->weight += w * signal * signal;
+      pass->d_y[j] += 2 * w * error;
+      if (both) pass->d_y[j - B * O] -= 2 * w * share * error;
+    }
+    pass->targets += 1;
+  }
+}
+
 /* 1: the prediction is right, as lstm_metrics counts it. */
 static inline int ref_correct(lstm_loss kind, const double *y, size_t O, size_t target, const float *targets) {
   if (kind == LSTM_CROSS_ENTROPY) {
@@ -942,8 +972,10 @@ static inline void ref_loss(ref_pass *pass, const lstm_trainer_desc *how) {
   pass->loss = pass->weight = pass->targets = pass->correct = 0;
   memset(pass->d_y, 0, rows * O * sizeof(double));
   if (how->loss == LSTM_LOSS_NONE) return;
-  for (size_t row = first; row < rows; row++)
+  if (how->loss == LSTM_ESR) ref_esr(pass, how);
+  for (size_t row = first; how->loss != LSTM_ESR && row < rows; row++)
     if (ref_valid(pass, pass->net->layer_count, row / pass->B, row % pass->B)) ref_loss_at(pass, how, row);
+  if (pass->weight <= 0) pass->loss = 0, memset(pass->d_y, 0, rows * O * sizeof(double));
   if (pass->weight <= 0) return;
   pass->loss /= pass->weight;
   for (size_t i = 0; i < rows * O; i++) pass->d_y[i] /= pass->weight;

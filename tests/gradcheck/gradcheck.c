@@ -47,6 +47,7 @@ static void draw_network(network *net, ref_rng *rng, const palette *from, int L,
     if (chance(rng, DENSE_BELOW, 15)) add_dense(net, rng, draw_size(rng, from), 1);
   }
   add_recurrent(net, rng, from, L, H);
+  for (int i = 0; loss == LSTM_ESR && i < net->layer_count; i++) net->layers[i].read = LSTM_READ_ALL;
   if (chance(rng, NO_HEAD, 10)) return;
   if (chance(rng, -1, 40)) add_dense(net, rng, draw_size(rng, from), 1);
   add_dense(net, rng, draw_size(rng, from), loss >= LSTM_MSE);

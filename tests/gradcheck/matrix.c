@@ -210,6 +210,7 @@ SETTER(bidirectional_sum, (l->bidirectional = 1, l->merge = LSTM_MERGE_SUM))
 SETTER(merge_alone, l->merge = LSTM_MERGE_SUM)
 SETTER(merge_9, (l->bidirectional = 1, l->merge = (lstm_merge)9))
 SETTER(tied, l->tied = 1)
+SETTER(residual, l->residual = 1)
 
 #define FIELD(name, types)                                                                                             \
   { #name, set_##name, types }
@@ -262,6 +263,7 @@ static const field fields[] = {
     FIELD(merge_alone, 0),
     FIELD(merge_9, 0),
     FIELD(tied, EMBEDDING),
+    FIELD(residual, 0), /* this dense layer is not the last */
 };
 
 static void check_field(const field *what, const lstm_layer *plain, const char *type, int *accepted) {
@@ -304,18 +306,25 @@ static void fields_belong_to_their_layers(void **unused) {
 
 /* Descriptions whose layers are right each by itself. */
 static void layers_must_fit_each_other(void **unused) {
-  lstm_layer tied = lstm_embedding(3), last = lstm_lstm(4);
+  lstm_layer tied = lstm_embedding(3), last = lstm_lstm(4), skip = lstm_dense(3), wide = lstm_dense(7), curved = skip;
+  skip.residual = wide.residual = curved.residual = 1;
+  last.read = LSTM_READ_MEAN;
+  curved.activation = LSTM_TANH;
   lstm_layer wrong[][4] = {
       {tied, lstm_lstm(4), lstm_dense(3), lstm_dense(5)},              /* tied: as many outputs as tokens */
       {tied, lstm_lstm(4), lstm_dense(4), lstm_dense(6)},              /* tied: an input as wide as the embedding */
       {tied, lstm_lstm(4), lstm_lstm(3), lstm_dropout(0)},             /* tied: to nothing */
       {lstm_dense(3), last, lstm_lstm(4), lstm_dense(6)},              /* read: not the last recurrent layer */
       {lstm_dense(3), lstm_embedding(3), lstm_lstm(4), lstm_dense(6)}, /* an embedding that is not first */
+      {lstm_dense(3), lstm_lstm(4), skip, lstm_dropout(0)},            /* residual: not the last layer */
+      {lstm_dense(3), lstm_lstm(4), lstm_lstm(4), wide},               /* more outputs than inputs */
+      {lstm_dense(3), lstm_lstm(4), lstm_lstm(4), curved},             /* not linear */
+      {lstm_dense(3), lstm_lstm(4), last, skip},                       /* reads once */
+      {lstm_embedding(3), lstm_lstm(4), lstm_lstm(4), skip},           /* tokens */
   };
   (void)unused;
   failures = refusals = 0;
   for (int i = 0; i < 3; i++) wrong[i][0].tied = 1;
-  wrong[3][1].read = LSTM_READ_MEAN;
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     lstm_error error = {0};
     lstm_model_desc desc = {0};

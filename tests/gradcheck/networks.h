@@ -166,7 +166,7 @@ static inline void print_layer(const lstm_layer *l) {
   if (l->forget) printf(" forget=%d noise=%g", (int)l->forget, (double)l->noise);
   if (l->bidirectional) printf(" bidirectional merge=%d", (int)l->merge);
   printf("%s%s%s%s%s", l->peephole ? " peephole" : "", l->coupled ? " coupled" : "", l->layer_norm ? " layer_norm" : "",
-         l->learned_state ? " learned_state" : "", l->tied ? " tied" : "");
+         l->learned_state ? " learned_state" : "", l->tied ? " tied" : l->residual ? " residual" : "");
   if (l->cell_clip > 0) printf(" clip=%g", (double)l->cell_clip);
   if (l->dropout > 0 || l->recurrent_dropout > 0 || l->zoneout > 0)
     printf(" dropout=%g,%g,%g", (double)l->dropout, (double)l->recurrent_dropout, (double)l->zoneout);
@@ -455,7 +455,7 @@ static inline void check_metrics(const lstm_metrics *got, const ref_pass *pass) 
 static inline lstm_status evaluate(const lstm_trainer *trainer, lstm_state *state, const lstm_batch *batch,
                                    lstm_metrics *metrics) {
   const lstm_trainer_desc *how = &current->how;
-  if (how->huber_delta > 0 || how->label_smoothing > 0 || how->class_weights)
+  if (how->huber_delta > 0 || how->label_smoothing > 0 || how->class_weights || how->pre_emphasis > 0)
     return lstm_trainer_evaluate(trainer, state, batch, metrics, NULL);
   return lstm_evaluate(lstm_trainer_model(trainer), state, batch, how->loss, metrics, NULL);
 }

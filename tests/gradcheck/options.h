@@ -23,6 +23,7 @@ typedef enum option_field {
   F_READ,
   F_TIED,
   F_DENSE,
+  F_RESIDUAL,
   F_DROPOUT_LAYER,
   F_LOSS,
   F_SMOOTHING,
@@ -76,6 +77,7 @@ static const option options[] = {
     {"dense relu", F_DENSE, LSTM_RELU},
     {"dense hard_sigmoid", F_DENSE, LSTM_HARD_SIGMOID},
     {"dense softsign", F_DENSE, LSTM_SOFTSIGN},
+    {"residual", F_RESIDUAL, 0},
     {"dropout layer", F_DROPOUT_LAYER, 0},
     {"no loss", F_LOSS, LSTM_LOSS_NONE},
     {"cross-entropy", F_LOSS, LSTM_CROSS_ENTROPY},
@@ -83,6 +85,7 @@ static const option options[] = {
     {"mse", F_LOSS, LSTM_MSE},
     {"mae", F_LOSS, LSTM_MAE},
     {"huber", F_LOSS, LSTM_HUBER},
+    {"esr", F_LOSS, LSTM_ESR},
     {"label_smoothing", F_SMOOTHING, 0},
     {"class_weights", F_CLASS_WEIGHTS, 0},
     {"burn_in", F_BURN_IN, 0},
@@ -115,6 +118,9 @@ static inline refusal senseless(int a, int b) {
   if (p->field == q->field || (pair_is(p, q, F_TIED, F_INPUT) && !p->value && !q->value)) return ONE_FIELD;
   if ((p->field == F_GRU && of_lstm(q->field)) || (q->field == F_GRU && of_lstm(p->field))) return BY_MODEL;
   if (pair_is(p, q, F_COUPLED, F_FORGET)) return BY_MODEL;
+  if (pair_is(p, q, F_RESIDUAL, F_READ) || pair_is(p, q, F_RESIDUAL, F_TIED)) return BY_MODEL;
+  if (pair_is(p, q, F_RESIDUAL, F_INPUT) && (p->value || q->value)) return BY_MODEL;
+  if (pair_is(p, q, F_LOSS, F_READ) && (p->field == F_LOSS ? p : q)->value == LSTM_ESR) return BY_BATCH;
   if (pair_is(p, q, F_LOSS, F_SMOOTHING) && loss != LSTM_CROSS_ENTROPY) return BY_TRAINER;
   if (pair_is(p, q, F_LOSS, F_CLASS_WEIGHTS) && loss != LSTM_CROSS_ENTROPY) return BY_TRAINER;
   if (pair_is(p, q, F_BIDIRECTIONAL, F_CARRY)) return BY_TRAINER;
@@ -227,6 +233,7 @@ static inline void choose_loss(network *net, ref_rng *rng, const selection *from
   const option *class_weights = chosen_of(from, F_CLASS_WEIGHTS);
   net->how.loss = loss ? (lstm_loss)loss->value : usual[ref_index(rng, 3)];
   if (net->how.loss == LSTM_HUBER) net->how.huber_delta = 0.3f;
+  if (net->how.loss == LSTM_ESR) net->how.pre_emphasis = ref_index(rng, 2) ? 0.7f : 0.0f;
   if (!loss && (smoothing || class_weights)) net->how.loss = LSTM_CROSS_ENTROPY;
   if (smoothing) net->how.label_smoothing = 0.1f;
   for (int i = 0; i < MAX_WIDTH; i++) net->class_weights[i] = 0.2f + 0.1f * (float)(i % 7);
@@ -249,7 +256,7 @@ static inline lstm_layer recurrent_layer(const selection *from, int H, int top, 
 /* A network with these options. `random`: with rates that drop something. */
 static inline void build_network(network *net, ref_rng *rng, extent size, const selection *from, int random) {
   const option *dense = chosen_of(from, F_DENSE), *input = chosen_of(from, F_INPUT);
-  int tied = chosen_of(from, F_TIED) != NULL;
+  int tied = chosen_of(from, F_TIED) != NULL, residual = chosen_of(from, F_RESIDUAL) != NULL;
   float rate = random ? 0.3f : NEVER;
   memset(net, 0, sizeof *net);
   net->T = size.T;
@@ -261,7 +268,7 @@ static inline void build_network(network *net, ref_rng *rng, extent size, const 
   net->carry = chosen_of(from, F_CARRY) != NULL;
   net->burn_in = chosen_of(from, F_BURN_IN) ? 1 + size.T / 3 : 0;
   choose_loss(net, rng, from);
-  if (tied || (input ? input->value : chance(rng, -1, 40))) {
+  if (tied || (input ? input->value : !residual && chance(rng, -1, 40))) {
     add(net, lstm_embedding(size.columns));
     net->layers[0].tied = tied;
   }
@@ -271,7 +278,8 @@ static inline void build_network(network *net, ref_rng *rng, extent size, const 
   }
   if (tied || dense) add(net, lstm_dense(size.columns));
   if (dense) net->layers[net->layer_count - 1].activation = (lstm_activation)dense->value;
-  add(net, lstm_dense(tied ? net->input_size : size.columns));
+  add(net, lstm_dense(tied || (residual && net->input_size < size.columns) ? net->input_size : size.columns));
+  net->layers[net->layer_count - 1].residual = residual;
 }
 
 #endif

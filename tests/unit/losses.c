@@ -692,7 +692,8 @@ static int mentions(const memory *m, const char *key) {
 
 static const char *const option_keys[] = {"trainer.huber_delta", "trainer.label_smoothing", "trainer.class_weights",
                                           "trainer.nesterov", "trainer.schedule\"", "trainer.schedule_steps",
-                                          "trainer.schedule_factor", "trainer.warmup", "trainer.layer_rates"};
+                                          "trainer.schedule_factor", "trainer.warmup", "trainer.layer_rates",
+                                          "trainer.pre_emphasis"};
 
 static lstm_trainer_desc describe_option(int option) {
   static const float rates[4] = {1, 1, 0, .5f};
@@ -708,6 +709,7 @@ static lstm_trainer_desc describe_option(int option) {
   case 6: d.schedule_factor = .5f; break;
   case 7: d.warmup = 4; break;
   case 8: d.layer_rates = rates; break;
+  case 9: d.pre_emphasis = .5f; break;
   default: break;
   }
   return d;

@@ -83,7 +83,7 @@ static void test_state(void **unused) {
     assert_int_equal(lstm_model_create(&desc, &model), LSTM_OK);
     assert_int_equal(lstm_state_size(model, &how, &size), LSTM_OK);
     assert_true(size <=
-                4 * (100 * 2 * h * (size_t)s->depth + 2 * ((2 * 48 + 1) * widest + 48 * 4 * h)) + 32 * 100 + 1024);
+                4 * (100 * 2 * h * (size_t)s->depth + 2 * ((3 * 48 + 1) * widest + 48 * 4 * h)) + 32 * 100 + 1024);
     assert_int_equal(lstm_state_create(model, &how, &state), LSTM_OK);
     assert_int_equal(lstm_state_saved_size(state), 64 + 4 * 100 * 2 * h * (size_t)s->depth);
     lstm_state_destroy(state);
@@ -201,7 +201,7 @@ static size_t cell_trainer_floats(const lstm_layer *l, const sizes *s, size_t T,
 static void check_cell_state(const lstm_layer *l, const sizes *s, const lstm_model *model) {
   const size_t N = 100, tasks = 2, T = 20;
   size_t lanes = 4 * N * s->way * (s->p + s->lstm * s->h), size;
-  size_t rows = 2 + s->once + (l->bidirectional ? 3 * T : 0);
+  size_t rows = 3 + (l->bidirectional ? 3 * T : 0);
   size_t scratch = 4 * tasks * (48 * (rows * s->w + s->g + (l->projection ? s->h : 0)) + s->w);
   lstm_state_desc how;
   lstm_state *state;
