@@ -38,6 +38,7 @@ FILE **host_open_file(lua_State *L, const char *path) {
   struct stat info;
   *box = NULL;
   luaL_setmetatable(L, FILE_BOX);
+  if (!host_may(L, path, 0)) return host_refuse(L, path, 0), NULL;
   errno = 0;
   *box = fopen(path, "rb");
   if (*box && fstat(fileno(*box), &info) == 0 && !S_ISDIR(info.st_mode)) return box;
@@ -265,8 +266,9 @@ static int data_read_array(lua_State *L) {
 }
 
 static int data_exists(lua_State *L) {
+  const char *path = host_checkstring(L, 1, NULL, "exists: the path");
   struct stat info;
-  lua_pushboolean(L, stat(host_checkstring(L, 1, NULL, "exists: the path"), &info) == 0);
+  lua_pushboolean(L, host_may(L, path, 0) && stat(path, &info) == 0);
   return 1;
 }
 
@@ -323,6 +325,7 @@ int host_write_file(lua_State *L, const char *path, int (*write)(void *context, 
   size_t size = strlen(path) + 32;
   char *temporary = (char *)host_newuserdata(L, size, 0);
   int error;
+  if (!host_may(L, path, 1)) return host_refuse(L, path, 1);
   snprintf(temporary, size, "%s.%ld.tmp", path, (long)getpid());
   error = is_special(path) ? write_directly(path, write, context)
                            : write_and_rename(path, temporary, write, context);

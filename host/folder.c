@@ -28,6 +28,7 @@ static int folder_names(lua_State *L) {
   int count = 0;
   *box = NULL;
   luaL_setmetatable(L, FOLDER_BOX);
+  if (!host_may(L, path, 0)) return host_refuse(L, path, 0);
   *box = opendir(path);
   if (!*box) {
     lua_pushfstring(L, "cannot read %s: %s", path, strerror(errno));
@@ -51,6 +52,7 @@ static int file_id(lua_State *L) {
   const char *name = strrchr(path, '/');
   struct stat found;
   char text[64];
+  if (!host_may(L, path, 0)) return 0;
   if (stat(path, &found) == 0) {
     if (!S_ISREG(found.st_mode)) return 0;
     name = "";

@@ -19,6 +19,18 @@
 #include "compat.h"
 #include "lstm.h"
 
+/* --- the sandbox (sandbox.c) -------------------------------------------------------------------------------------- */
+
+struct lstm_limits;
+extern int host_sandboxes; /* how many were made: 0 costs nothing below */
+/* Whether the state may read, or write, a path; host_refuse pushes nil, message, status where it may not. */
+int host_may(lua_State *L, const char *path, int writing);
+int host_refuse(lua_State *L, const char *path, int writing);
+void host_charge(lua_State *L);    /* raises, or ends the process, where the time is over */
+void host_make_room(lua_State *L); /* collects garbage where memory is getting short */
+/* A sandbox of the whole process, with a timer that ends it. Returns as lua_pcall does. */
+int host_enter_sandbox(lua_State *L, const struct lstm_limits *limits, size_t memory);
+
 /* --- errors and arguments (module.c) ------------------------------------------------------------------------------ */
 
 /* Raises with the position of the innermost script line, past the helpers that are embedded in the host. */

@@ -11,16 +11,19 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "sandbox.h"
 
 enum { FINE = 0, FAILED = 1, USAGE = 2, INTERRUPTED = 130 };
 
 static lua_State *main_state;
+static lstm_memory memory; /* of a sandbox; no limit: there is none */
 
 /* --- Ctrl-C ------------------------------------------------------------------------------------------------------- */
 
 static void raise_interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
   lua_sethook(L, NULL, 0, 0);
+  lstm_sandbox_renew(L); /* the hook of a sandbox; its timer goes on */
   host_raise(L, "interrupted");
 }
 
@@ -128,6 +131,9 @@ int host_report(lua_State *L, int status) {
   fflush(stdout);
   fprintf(stderr, "lstm: %s\n", lua_tostring(L, -1) ? lua_tostring(L, -1) : "unknown error");
   lua_pop(L, 1);
+  if (memory.refused) {
+    fprintf(stderr, "lstm: the memory limit was reached: %g MB (--memory)\n", (double)memory.limit / 1048576);
+  }
   return host_interrupted ? INTERRUPTED : FAILED;
 }
 
@@ -177,7 +183,7 @@ static int set_option(lua_State *L, const char *name, const char *value) {
 }
 
 static int run_chunk(lua_State *L, const char *chunk) {
-  int status = luaL_loadbuffer(L, chunk, strlen(chunk), "=(command line)");
+  int status = luaL_loadbufferx(L, chunk, strlen(chunk), "=(command line)", host_sandboxes ? "t" : NULL);
   return host_report(L, status ? status : host_call(L, 0, 0));
 }
 
@@ -198,6 +204,12 @@ static void set_arg(lua_State *L, int argc, char **argv, int script) {
     lua_pushstring(L, argv[i]);
     lua_rawseti(L, -2, i - script);
   }
+  lua_getfield(L, LUA_REGISTRYINDEX, "lstm.globals");
+  if (!lua_isnil(L, -1)) {
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "arg");
+  }
+  lua_pop(L, 1);
   lua_setglobal(L, "arg");
 }
 
@@ -233,7 +245,7 @@ static int run_script(lua_State *L, int argc, char **argv, int script) {
   int i, status = run_command(L, argc, argv, script);
   if (status >= 0) return status;
   lua_settop(L, 0);
-  status = luaL_loadfile(L, strcmp(name, "-") == 0 ? NULL : name);
+  status = luaL_loadfilex(L, strcmp(name, "-") == 0 ? NULL : name, host_sandboxes ? "t" : NULL);
   if (status == 0) {
     luaL_checkstack(L, argc, "too many arguments");
     for (i = script + 1; i < argc; i++) lua_pushstring(L, argv[i]);
@@ -248,7 +260,23 @@ typedef struct command_line {
   int argc, script, interactive, ran;
   char **argv;
   int result;
+  int sandboxed;
+  lstm_limits limits;
 } command_line;
+
+/* Options with a value; from the fourth of the long ones on those of the sandbox, which are read before all others. */
+static const char *const valued[] = {"threads", "isa", "seed", "memory", "timeout", "read", "write"};
+enum { VALUED = 7, MEMORY = 3, TIMEOUT, READ, WRITE };
+
+/* The place of --NAME or --NAME=VALUE among them, or VALUED. */
+static int find_valued(const char *option) {
+  size_t n = strcspn(option, "=");
+  int k;
+  for (k = 0; k < VALUED; k++) {
+    if (strlen(valued[k]) + 2 == n && strncmp(option + 2, valued[k], n - 2) == 0) break;
+  }
+  return k;
+}
 
 /* One option at *i; options with a value move *i on. Returns an exit code, or -1 to go on. */
 static int option(lua_State *L, command_line *c, int *i) {
@@ -262,14 +290,13 @@ static int option(lua_State *L, command_line *c, int *i) {
   if (letter != '-' && letter != 'e' && letter != 'l') return wrong_usage("unknown option ", name);
   rest = letter == '-' ? strchr(name, '=') : name[2] ? name + 1 : NULL;
   if (rest) value = rest + 1;
-  else if (*i + 1 < c->argc) value = c->argv[++*i];
+  else if (*i + 1 < c->argc && strcmp(name, "--sandbox") != 0) value = c->argv[++*i];
   if (letter == '-') {
-    static const char *const names[] = {"threads", "isa", "seed"};
-    size_t k, n = strcspn(name + 2, "=");
-    for (k = 0; k < 3 && (strlen(names[k]) != n || strncmp(names[k], name + 2, n) != 0); k++) continue;
-    if (k == 3) return wrong_usage("unknown option ", name);
+    int k = find_valued(name);
+    if (strcmp(name, "--sandbox") == 0) return -1;
+    if (k == VALUED) return wrong_usage("unknown option ", name);
     if (!value) return wrong_usage("a value is missing after ", name);
-    result = set_option(L, names[k], value);
+    result = k < MEMORY ? set_option(L, valued[k], value) : FINE;
     return result == FINE ? -1 : result;
   }
   if (!value) return wrong_usage("a value is missing after ", name);
@@ -294,18 +321,18 @@ static int run(lua_State *L, command_line *c) {
     if (!isatty(0)) return run_script(L, 1, only, 0);
     c->interactive = 1;
   }
+  if (c->interactive && c->sandboxed) return wrong_usage("there is no prompt in the sandbox", "");
   return c->interactive ? host_prompt(L) : host_interrupted ? INTERRUPTED : FINE;
 }
 
 static int protected_main(lua_State *L) {
   command_line *c = (command_line *)lua_touserdata(L, 1);
-  luaL_openlibs(L);
-  lua_pushcfunction(L, luaopen_lstm);
-  lua_call(L, 0, 1);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "loaded");
-  lua_pushvalue(L, -3);
-  lua_setfield(L, -2, "lstm");
+  if (c->sandboxed) {
+    if (host_enter_sandbox(L, &c->limits, memory.limit) != LUA_OK) return lua_error(L);
+  } else {
+    luaL_openlibs(L);
+    luaL_requiref(L, "lstm", luaopen_lstm, 0);
+  }
   lua_settop(L, 0);
   catch_interrupts();
   c->result = run(L, c);
@@ -318,22 +345,73 @@ static int find_script(int argc, char **argv) {
   for (i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
     const char *a = argv[i];
     if (strcmp(a, "--") == 0) return i + 1;
-    if (strcmp(a, "-e") == 0 || strcmp(a, "-l") == 0 || strcmp(a, "--threads") == 0 || strcmp(a, "--isa") == 0 ||
-        strcmp(a, "--seed") == 0) {
-      i++;
-    }
+    if (strcmp(a, "-e") == 0 || strcmp(a, "-l") == 0 || (find_valued(a) < VALUED && !strchr(a, '='))) i++;
   }
   return i < argc ? i : argc;
 }
 
+/* "64M", "1.5G", "500K" or bytes, "0.5" seconds; 0 for what is none of these. */
+static double read_amount(const char *text, int is_memory) {
+  static const char units[] = "KMG";
+  char *end;
+  double amount = strtod(text, &end);
+  const char *unit = is_memory && *end ? strchr(units, *end) : NULL;
+  if (unit) {
+    for (end++; unit >= units; unit--) amount *= 1024;
+  }
+  return end == text || *end || !(amount > 0 && amount < 1e15) ? 0 : amount;
+}
+
+/* The sandbox's options, before there is a state. Returns an exit code, or -1 to go on. */
+static int read_limits(command_line *c) {
+  const char **lists = (const char **)calloc(2 * (size_t)c->argc + 4, sizeof *lists), **list;
+  int i, k, count[2] = {0, 0};
+  double amounts[2] = {256 << 20, 30};
+  const char *other = NULL;
+  if (!lists) return fputs("lstm: out of memory\n", stderr), FAILED;
+  c->limits.read = lists;
+  c->limits.write = lists + c->argc + 2;
+  for (i = 1; i < c->script; i++) {
+    const char *name = c->argv[i], *value = strchr(name, '=');
+    if (strcmp(name, "-e") == 0 || strcmp(name, "-l") == 0) i++;
+    if (strcmp(name, "--sandbox") == 0) c->sandboxed = 1;
+    k = find_valued(name);
+    if (k == VALUED) continue;
+    value = value ? value + 1 : c->argv[++i];
+    if (k < MEMORY) continue;
+    other = name;
+    if (!value) return wrong_usage("a value is missing after ", name);
+    if (k == MEMORY || k == TIMEOUT) {
+      amounts[k - MEMORY] = read_amount(value, k == MEMORY);
+      if (amounts[k - MEMORY] == 0) {
+        return wrong_value(valued[k], k == MEMORY ? "bytes as in 64M expected, got " : "seconds expected, got ", value);
+      }
+    } else {
+      list = lists + (k == WRITE) * (c->argc + 2);
+      list[count[k == WRITE]++] = value;
+    }
+  }
+  if (other && !c->sandboxed) return wrong_usage("only with --sandbox: ", other);
+  if (c->script < c->argc && strcmp(c->argv[c->script], "-") != 0 && access(c->argv[c->script], R_OK) == 0) {
+    lists[count[0]] = c->argv[c->script];
+  }
+  memory.limit = c->sandboxed ? (size_t)amounts[0] : 0;
+  c->limits.seconds = amounts[1];
+  c->limits.patterns = 1;
+  return -1;
+}
+
 int main(int argc, char **argv) {
   command_line c;
-  lua_State *L = luaL_newstate();
+  lua_State *L;
   memset(&c, 0, sizeof c);
-  if (!L) return fputs("lstm: out of memory\n", stderr), FAILED;
   c.argc = argc;
   c.argv = argv;
   c.script = find_script(argc, argv);
+  c.result = read_limits(&c);
+  if (c.result >= 0) return c.result;
+  L = c.sandboxed ? lua_newstate(lstm_memory_alloc, &memory) : luaL_newstate();
+  if (!L) return fputs("lstm: out of memory\n", stderr), FAILED;
   main_state = L;
   lua_pushcfunction(L, protected_main);
   lua_pushlightuserdata(L, &c);

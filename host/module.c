@@ -225,10 +225,7 @@ uint64_t host_field_seed(lua_State *L, int table, const char *name) {
 /* __index of the table of methods: upvalue 1 is what the type is called. */
 static int raise_missing_method(lua_State *L) {
   lua_settop(L, 2);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "lstm.methods");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "missing");
+  host_push_function(L, "lstm.methods", "missing");
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 1);
@@ -246,8 +243,22 @@ static void guard_methods(lua_State *L, const char *name) {
   lua_setmetatable(L, -2);
 }
 
+/* Pushes the globals that lstm's own Lua has: in a sandbox scripts have others. Returns 0, and pushes nothing, where they
+   are the same. */
+static int push_own_globals(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "lstm.globals");
+  if (!lua_isnil(L, -1)) return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
 void host_push_function(lua_State *L, const char *module, const char *name) {
-  lua_getglobal(L, "require");
+  if (push_own_globals(L)) {
+    lua_getfield(L, -1, "require");
+    lua_remove(L, -2);
+  } else {
+    lua_getglobal(L, "require");
+  }
   lua_pushstring(L, module);
   lua_call(L, 1, 1);
   lua_getfield(L, -1, name);
@@ -299,6 +310,7 @@ static void release(void *user, void *pointer) {
 
 lstm_allocator host_allocator(lua_State *L, host_memory *memory) {
   lstm_allocator allocator = {NULL, NULL, NULL};
+  host_make_room(L);
   memory->alloc = lua_getallocf(L, &memory->user);
   allocator.alloc = allocate;
   allocator.free = release;
@@ -351,6 +363,7 @@ void host_free(host_block *block) {
 }
 
 void host_poll(lua_State *L) {
+  if (host_sandboxes) host_charge(L);
   if (host_interrupted && !host_holding) host_raise(L, "interrupted");
 }
 
@@ -483,6 +496,9 @@ static int load_embedded(lua_State *L) {
   text = lua_tolstring(L, -1, &size);
   lua_pushfstring(L, "=lstm/%s.lua", file->name);
   if (luaL_loadbuffer(L, text, size, lua_tostring(L, -1)) != 0) return lua_error(L);
+#if LUA_VERSION_NUM >= 502
+  if (push_own_globals(L)) lua_setupvalue(L, -2, 1);
+#endif
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;

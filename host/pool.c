@@ -160,6 +160,7 @@ static int pool_threads(lua_State *L) {
   p = push_pool(L);
   if (!lua_isnil(L, 1)) {
     int width = host_checkint(L, 1, 1, MAX_THREADS, "threads");
+    if (host_sandboxes && width > online_cores()) width = online_cores(); /* each takes a stack */
     if (width - 1 < p->started) stop(p);
     p->width = width;
   }

@@ -283,7 +283,7 @@ static lstm_status forward_pieces(lua_State *L, host_state *s, const host_array 
     int n = steps - t < piece ? steps - t : piece;
     size_t at = (size_t)t;
     float *to = y->data.f + (last ? 0 : at * out);
-    if (host_interrupted && !host_holding) host_raise(L, "interrupted");
+    host_poll(L);
     status = takes_ids ? lstm_forward_ids(model, s->state, x->data.i + at * in, n, to)
                        : lstm_forward(model, s->state, x->data.f + at * in, n, to);
   }

@@ -206,10 +206,13 @@ Options before a script or a command:
   --threads N   calculate with N threads (all cores if not given)
   --isa NAME    calculate with this instruction set: scalar, sse2, avx2, avx512, neon
   --seed N      where random numbers begin (1 if not given)
+  --sandbox     run what is not trusted: no files but those named, no processes, no bytecode
+    --memory 256M --timeout 30      at most so much memory, so many seconds (these if not given)
+    --read PATH --write PATH        a file or a folder that can be read; or written, too (may be repeated)
   -v, --version print the version
   -h, --help    print this
 Without a script: a prompt on a terminal, else the script is standard input.
-Exit codes: 0 fine, 1 the script failed, 2 wrong usage, 130 Ctrl-C. LSTM_TRACE=1 shows the whole traceback.
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 124 --timeout, 130 Ctrl-C. LSTM_TRACE=1 shows the whole traceback.
 ]]
   return table.concat(lines, "\n")
 end

@@ -1,0 +1,271 @@
+-- sandbox.lua: what a script in a sandbox sees (host/sandbox.c), and what lstm's own Lua keeps there.
+--
+-- lstm's own Lua has the old globals, where files go through the gate. A script has a table of its own: copies of what
+-- is harmless, and of the rest functions that bound their work. No function of the script may run with hooks off (as
+-- finalizers do), and no C function may work for long by a number that a script made up.
+
+local sandbox = {}
+
+local own = _G
+local MOST = 2 ^ 24                                  -- elements that one call of table.move ... goes through
+
+local function copy(t, names)
+  local result = {}
+  for _, name in ipairs(names) do result[name] = t[name] end
+  return result
+end
+
+local function all_of(t)
+  local result = {}
+  for name, value in pairs(t) do result[name] = value end
+  return result
+end
+
+-- --- functions that bound their work --------------------------------------------------------------------------------
+
+-- The metatable is looked for __gc when it is set, and never again.
+local function guarded_setmetatable(setmetatable)
+  return function(t, meta)
+    if type(meta) == "table" and rawget(meta, "__gc") ~= nil then
+      error("setmetatable: there is no __gc in the sandbox", 2)
+    end
+    return setmetatable(t, meta)
+  end
+end
+
+local function bounded_table(charge, metatable_of)
+  local result = copy(table, {"pack"})
+  local insert, remove, move, concat, unpack, sort = table.insert, table.remove, table.move, table.concat,
+    table.unpack, table.sort
+  local function work(n, name)
+    if n > MOST then error(("table.%s: more than %d elements"):format(name, MOST), 3) end
+    charge(n > 0 and n / 4 or 0)
+  end
+  -- Lua asks __len as often as it likes, and gets another answer each time.
+  local function length(t, name)
+    local meta = metatable_of(t)
+    if type(meta) == "table" and rawget(meta, "__len") ~= nil then
+      error(("table.%s: a table with __len is not taken in the sandbox"):format(name), 3)
+    end
+    return type(t) == "table" and rawlen(t) or 0
+  end
+  function result.insert(t, ...)
+    local n = length(t, "insert")
+    if select("#", ...) > 1 then work(n, "insert") end
+    return insert(t, ...)
+  end
+  function result.remove(t, ...)
+    local n = length(t, "remove")
+    if select("#", ...) > 0 then work(n, "remove") end
+    return remove(t, ...)
+  end
+  function result.move(a, from, to, ...)
+    if math.type(from) and math.type(to) then work(to - 0.0 - from, "move") end
+    return move(a, from, to, ...)
+  end
+  function result.concat(t, separator, from, to)
+    to = to or length(t, "concat")
+    if math.type(to) then work(to - 0.0 - (tonumber(from) or 1), "concat") end
+    return concat(t, separator, from or 1, to)
+  end
+  function result.unpack(t, from, to)
+    to = to or length(t, "unpack")
+    if math.type(to) then work(to - 0.0 - (tonumber(from) or 1), "unpack") end
+    return unpack(t, from or 1, to)
+  end
+  function result.sort(t, before)
+    work(length(t, "sort"), "sort")
+    return sort(t, before or function(a, b) return a < b end)      -- long strings: an instruction for each pair
+  end
+  return result
+end
+
+local function bounded_string(charge)
+  local result = all_of(string)
+  result.dump = nil
+  local rep = string.rep
+  function result.rep(s, n, separator)
+    local size = #tostring(s) + #tostring(separator or "")
+    if size == 0 and type(s) == "string" then return "" end
+    if math.type(n) == "integer" and n > 0 then charge(size * 1.0 * n / 64) end
+    return rep(s, n, separator)
+  end
+  for _, name in ipairs{"upper", "lower", "reverse", "sub", "format", "byte", "pack", "unpack", "find", "match",
+    "gsub"} do
+    local f = string[name]
+    result[name] = function(s, ...)
+      if type(s) == "string" and #s > 1024 then charge(#s / 64) end
+      return f(s, ...)
+    end
+  end
+  return result
+end
+
+-- A chain of coroutines that each end before the hook counts to its interval would never meet it.
+local function bounded_coroutine(charge)
+  local result = copy(coroutine, {"close", "isyieldable", "running", "status", "yield"})
+  local create, resume, wrap = coroutine.create, coroutine.resume, coroutine.wrap
+  function result.create(f)
+    charge(1000)
+    return create(f)
+  end
+  function result.resume(co, ...)
+    charge(10)
+    return resume(co, ...)
+  end
+  function result.wrap(f)
+    charge(1000)
+    local inner = wrap(f)
+    return function(...)
+      charge(10)
+      return inner(...)
+    end
+  end
+  return result
+end
+
+-- The real handler of xpcall runs where the error was raised, which may be inside a hook; this one comes after.
+local function late_xpcall(f, handler, ...)
+  local function finish(ok, ...)
+    if ok then return true, ... end
+    return false, select(2, pcall(handler, ...))
+  end
+  return finish(pcall(f, ...))
+end
+
+-- Text only, in the script's own globals, and never under the name of one of lstm's own files.
+local function text_load(load, globals, charge)
+  return function(chunk, name, _, ...)
+    name = name or type(chunk) == "string" and chunk or "=(load)"
+    if type(name) == "string" and name:sub(1, 6) == "=lstm/" then
+      error('load: a name cannot begin with "=lstm/"', 2)
+    end
+    charge(type(chunk) == "string" and #chunk or 0)
+    local env = globals
+    if select("#", ...) > 0 then env = ... end
+    return load(chunk, name, "t", env)
+  end
+end
+
+local hidden = {["lstm.core"] = true, ["lstm.sandbox"] = true, ["lstm.prompt"] = true, ["lstm.commands"] = true}
+
+local function own_require(require)
+  return function(name)
+    if name ~= "lstm" and (type(name) ~= "string" or not name:find("^lstm%.%w+$") or hidden[name]) then
+      error(("require: the sandbox has only lstm and its modules, not %s"):format(tostring(name)), 2)
+    end
+    return (require(name))
+  end
+end
+
+-- What is left of a file: nothing that opens, closes or moves it.
+local function writer(file)
+  local result = {}
+  function result.write(_, ...)
+    local ok, message = file:write(...)
+    if not ok then return nil, message end
+    return result
+  end
+  function result.flush()
+    file:flush()
+    return result
+  end
+  function result.setvbuf() return true end
+  return result
+end
+
+-- --- lstm's own globals ---------------------------------------------------------------------------------------------
+
+local function gated_io(may)
+  local open, io = io.open, io
+  return {write = io.write, read = io.read, stdout = io.stdout, stderr = io.stderr, open = function(path, mode)
+    local fine, message, status = may(path, mode ~= nil and mode ~= "r" and mode ~= "rb")
+    if not fine then return nil, message, status end
+    return open(path, mode)
+  end}
+end
+
+local function gated_os(may, by_process)
+  local os = os
+  local result = copy(os, {"time", "clock", "date", "difftime", "getenv", "exit"})
+  function result.remove(path)
+    local fine, message, status = may(path, true)
+    if not fine then return nil, message, status end
+    return os.remove(path)
+  end
+  function result.rename(from, to)
+    for _, path in ipairs{from, to} do
+      local fine, message, status = may(path, true)
+      if not fine then return nil, message, status end
+    end
+    return os.rename(from, to)
+  end
+  if not by_process then
+    function result.exit() error("os.exit: not in the sandbox", 2) end
+  end
+  return result
+end
+
+-- Only what is in the binary is found.
+local function close_package(package)
+  package.path, package.cpath, package.loadlib, package.searchpath = "", "", nil, nil
+  while #package.searchers > 1 do table.remove(package.searchers) end
+  package.loaded.package, package.loaded._G = nil, nil
+  own.package = nil
+end
+
+local function restrict_own(tools)
+  local load, getinfo = load, debug.getinfo
+  own.io, own.os = gated_io(tools.may), gated_os(tools.may, tools.by_process)
+  own.debug = {getinfo = function(f) return getinfo(f, "S") end}
+  own.load = function(chunk, name) return load(chunk, name, "t", own) end
+  own.setmetatable = guarded_setmetatable(setmetatable)
+  own.dofile, own.loadfile, own.xpcall = nil, nil, late_xpcall
+  for _, name in ipairs{"io", "os", "debug"} do package.loaded[name] = own[name] end
+  close_package(package)
+end
+
+-- --- the script's globals -------------------------------------------------------------------------------------------
+
+local PLAIN = {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget",
+  "rawlen", "rawset", "select", "tonumber", "tostring", "type", "_VERSION"}
+
+-- "count" tells, "collect" collects; the rest is the sandbox's.
+local function harmless_collectgarbage(collectgarbage, charge)
+  return function(what)
+    if what == "count" then return collectgarbage "count" end
+    if what == nil or what == "collect" then
+      charge(collectgarbage "count" * 4)
+      collectgarbage()
+    end
+    return 0
+  end
+end
+
+--- Restricts what lstm's own Lua has, and returns the globals of scripts.
+-- tools: may(path, writing), charge(instructions), split(own strings, scripts' strings), patterns, by_process
+function sandbox.make(tools)
+  local charge, strings = tools.charge, getmetatable("")
+  local globals = copy(own, PLAIN)
+  local bounded = bounded_string(charge)
+  globals._G = globals
+  globals.setmetatable, globals.xpcall = guarded_setmetatable(setmetatable), late_xpcall
+  globals.load, globals.require = text_load(load, globals, charge), own_require(require)
+  globals.collectgarbage = harmless_collectgarbage(collectgarbage, charge)
+  globals.coroutine, globals.table = bounded_coroutine(charge), bounded_table(charge, debug.getmetatable)
+  globals.math, globals.utf8, globals.string = all_of(math), all_of(utf8), all_of(bounded)
+  globals.os = copy(os, {"time", "clock", "date", "difftime", tools.by_process and "exit" or nil})
+  globals.io = {stdout = writer(io.stdout), stderr = writer(io.stderr), read = tools.by_process and io.read or nil}
+  local out = globals.io.stdout
+  function globals.io.write(...) return out.write(out, ...) end
+  strings.__index, strings.__metatable = bounded, false
+  if not tools.patterns then
+    local plain = all_of(bounded)
+    for _, name in ipairs{"find", "match", "gmatch", "gsub"} do plain[name], globals.string[name] = nil, nil end
+    strings.__index = tools.split(bounded, plain)
+  end
+  restrict_own(tools)
+  return globals
+end
+
+return sandbox

@@ -1,0 +1,375 @@
+/* sandbox.c: bounds on what a script can use: memory by the allocator, time by a hook that all coroutines share and by
+   a timer of the process, files by one gate. What a script sees is made in lua/sandbox.lua. */
+#ifndef _XOPEN_SOURCE
+#define _XOPEN_SOURCE 700
+#endif
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+#include "host.h"
+
+int host_sandboxes;
+
+/* --- memory ------------------------------------------------------------------------------------------------------- */
+
+void *lstm_memory_alloc(void *user, void *block, size_t before, size_t after) {
+  lstm_memory *m = (lstm_memory *)user;
+  void *moved;
+  if (!block) before = 0; /* Lua tells the kind of object there */
+  if (after == 0) {
+    m->used -= before;
+    free(block);
+    return NULL;
+  }
+  if (after > before && (m->used > m->limit || after - before > m->limit - m->used)) {
+    m->refused = 1;
+    return NULL;
+  }
+  moved = realloc(block, after);
+  if (!moved) {
+    m->refused = 1;
+    return NULL;
+  }
+  m->used = m->used - before + after;
+  if (m->used > m->peak) m->peak = m->used;
+  return moved;
+}
+
+/* Garbage that the collector has not found yet must not keep a model from being made. */
+void host_make_room(lua_State *L) {
+  void *user;
+  const lstm_memory *m;
+  if (lua_getallocf(L, &user) != lstm_memory_alloc) return;
+  m = (const lstm_memory *)user;
+  if (m->used > m->limit / 2) lua_gc(L, LUA_GCCOLLECT, 0);
+}
+
+#if LUA_VERSION_NUM >= 504
+
+/* --- the sandbox of a state --------------------------------------------------------------------------------------- */
+
+enum { INTERVAL = 100, INTERVAL_OF_PROCESS = 1000, TIMED_OUT = 124 };
+
+/* A userdata in the registry. Its user values: the tables of paths to read, and to write. */
+typedef struct sandbox {
+  double seconds, deadline, instructions, left;
+  int interval;
+  int by_process; /* the timer of the process watches the clock, and the process ends */
+} sandbox;
+
+static const char key;
+static volatile sig_atomic_t expired;
+static char sentence[128]; /* what the process says at its end */
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static sandbox *sandbox_of(lua_State *L) {
+  sandbox *s;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+  s = (sandbox *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return s;
+}
+
+/* Nothing of the script runs any more: no handler, no finalizer, no pcall. */
+static void end_process(void) {
+  fflush(stdout);
+  fputs(sentence, stderr);
+  _exit(TIMED_OUT);
+}
+
+static void on_count(lua_State *L, lua_Debug *info);
+
+static void raise_over(lua_State *L, const sandbox *s) {
+  lua_sethook(L, on_count, LUA_MASKCOUNT, 1); /* whoever catches the error gets it again */
+  if (s->instructions > 0 && s->left < 0) {
+    lua_pushfstring(L, "stopped after %f instructions: the limit", s->instructions);
+  } else {
+    lua_pushfstring(L, "stopped after %f s: the time limit", s->seconds);
+  }
+  lua_error(L);
+}
+
+/* Takes so many instructions from what is left, and raises where nothing is. */
+static void charge(lua_State *L, sandbox *s, double instructions) {
+  s->left -= instructions;
+  if (s->by_process) {
+    if (expired) end_process();
+  } else if ((s->instructions > 0 && s->left < 0) || (s->seconds > 0 && now() > s->deadline)) {
+    raise_over(L, s);
+  } else if (lua_gethookcount(L) != s->interval) { /* after lstm_sandbox_renew */
+    lua_sethook(L, on_count, LUA_MASKCOUNT, s->interval);
+  }
+}
+
+static void on_count(lua_State *L, lua_Debug *info) {
+  sandbox *s = sandbox_of(L);
+  (void)info;
+  charge(L, s, lua_gethookcount(L));
+}
+
+void host_charge(lua_State *L) {
+  sandbox *s = sandbox_of(L);
+  if (s) charge(L, s, 0);
+}
+
+void lstm_sandbox_renew(lua_State *L) {
+  sandbox *s = sandbox_of(L);
+  if (!s) return;
+  s->left = s->instructions;
+  s->deadline = now() + s->seconds;
+  lua_sethook(L, on_count, LUA_MASKCOUNT, s->interval);
+}
+
+/* --- the gate of files -------------------------------------------------------------------------------------------- */
+
+/* The path without links and dots; a file may be missing, its folder not. Returns 0 where there is no such thing. */
+static int resolve(const char *path, char *out) {
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  size_t n = slash ? (size_t)(slash - path) + (slash == path) : 1;
+  struct stat info;
+  if (realpath(path, out)) return 1;
+  if (errno != ENOENT || n >= sizeof folder || lstat(path, &info) == 0) return 0; /* a link to nowhere leads out */
+  if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) return 0;
+  memcpy(folder, slash ? path : ".", n);
+  folder[n] = 0;
+  if (!realpath(folder, out)) return 0;
+  n = strlen(out);
+  if (n + strlen(name) + 2 > PATH_MAX) return 0;
+  snprintf(out + n, PATH_MAX - n, "%s%s", n == 1 ? "" : "/", name);
+  return 1;
+}
+
+/* Whether the path is one of a list, or in one of its folders. A file lends its name to those that belong to it: a pair
+   of models is in NAME.encoder and NAME.decoder. */
+static int is_listed(lua_State *L, int list, const char *path) {
+  int i, found = 0;
+  for (i = 1; !found && lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
+    const char *allowed = lua_tostring(L, -1);
+    int is_folder = *allowed == 'd';
+    size_t n = strlen(++allowed);
+    if (n == 1) n = 0; /* the root */
+    if (strncmp(path, allowed, n) == 0) {
+      found = !path[n] || (is_folder ? path[n] == '/' : path[n] == '.' && !strchr(path + n, '/'));
+    }
+    lua_pop(L, 1);
+  }
+  if (!found) lua_pop(L, 1);
+  return found;
+}
+
+int host_may(lua_State *L, const char *path, int writing) {
+  char full[PATH_MAX];
+  int top = lua_gettop(L), may;
+  if (!host_sandboxes || !sandbox_of(L)) return 1;
+  if (!resolve(path, full)) return 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+  lua_getiuservalue(L, -1, 1);
+  lua_getiuservalue(L, -2, 2);
+  may = is_listed(L, top + 3, full) || (!writing && is_listed(L, top + 2, full));
+  lua_settop(L, top);
+  return may;
+}
+
+int host_refuse(lua_State *L, const char *path, int writing) {
+  const char *verb = writing ? "write" : "read", *given = sandbox_of(L)->by_process ? "--" : "limits.";
+  lua_pushfstring(L, "cannot %s %s: the sandbox %ss only what %s%s names", verb, path, verb, given, verb);
+  return host_fault(L, LSTM_ERR_IO);
+}
+
+/* may(path, writing) -> true; or nil, message, status */
+static int sandbox_may(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  int writing = lua_toboolean(L, 2);
+  if (!host_may(L, path, writing)) return host_refuse(L, path, writing);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* Appends a path to the list on the top of the stack. */
+static void add_path(lua_State *L, const char *path) {
+  char full[PATH_MAX];
+  struct stat info;
+  if (!resolve(path, full)) luaL_error(L, "%s: %s", path, strerror(errno));
+  lua_pushfstring(L, "%c%s", stat(full, &info) == 0 && S_ISDIR(info.st_mode) ? 'd' : 'f', full);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* --- making one --------------------------------------------------------------------------------------------------- */
+
+/* charge(n): work that is none of Lua's instructions */
+static int sandbox_charge(lua_State *L) {
+  charge(L, sandbox_of(L), lua_tonumber(L, 1));
+  return 0;
+}
+
+/* __index of strings: the library's own Lua (upvalue 1) has patterns, scripts (upvalue 2) have none. */
+static int string_index(lua_State *L) {
+  lua_Debug info;
+  int own = lua_getstack(L, 1, &info) && lua_getinfo(L, "S", &info) && strncmp(info.source, "=lstm/", 6) == 0;
+  lua_settop(L, 2);
+  lua_rawget(L, lua_upvalueindex(own ? 1 : 2));
+  return 1;
+}
+
+/* split(own, scripts) -> string_index */
+static int sandbox_split(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushcclosure(L, string_index, 2);
+  return 1;
+}
+
+static void push_sandbox(lua_State *L, const lstm_limits *limits, int by_process) {
+  sandbox *s = (sandbox *)lua_newuserdatauv(L, sizeof *s, 2);
+  const char *const *lists[2];
+  int i;
+  memset(s, 0, sizeof *s);
+  s->seconds = limits->seconds;
+  s->instructions = limits->instructions;
+  s->interval = by_process ? INTERVAL_OF_PROCESS : INTERVAL;
+  s->by_process = by_process;
+  lists[0] = limits->read;
+  lists[1] = limits->write;
+  for (i = 0; i < 2; i++) {
+    const char *const *path = lists[i];
+    lua_newtable(L);
+    for (; path && *path; path++) add_path(L, *path);
+    lua_setiuservalue(L, -2, i + 1);
+  }
+}
+
+typedef struct request {
+  const lstm_limits *limits;
+  int by_process;
+} request;
+
+/* The libraries and lstm in the old globals, which stay those of lstm's own Lua; scripts get a table of their own. */
+static int make(lua_State *L) {
+  static const luaL_Reg tools[] = {
+      {"may", sandbox_may}, {"charge", sandbox_charge}, {"split", sandbox_split}, {NULL, NULL}};
+  const request *r = (const request *)lua_touserdata(L, 1);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  luaL_openlibs(L);
+  push_sandbox(L, r->limits, r->by_process);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  host_sandboxes++;
+  lua_pushglobaltable(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, "lstm.globals");
+  luaL_requiref(L, "lstm", luaopen_lstm, 0);
+  host_push_function(L, "lstm.sandbox", "make");
+  luaL_newlib(L, tools);
+  lua_pushboolean(L, r->limits->patterns);
+  lua_setfield(L, -2, "patterns");
+  lua_pushboolean(L, r->by_process);
+  lua_setfield(L, -2, "by_process");
+  lua_call(L, 1, 1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_gc(L, LUA_GCSETPAUSE, 125); /* memory is what is short */
+  lstm_sandbox_renew(L);
+  return 0;
+}
+
+static int enter(lua_State *L, const lstm_limits *limits, int by_process) {
+  request r;
+  r.limits = limits;
+  r.by_process = by_process;
+  lua_pushcfunction(L, make);
+  lua_pushlightuserdata(L, &r);
+  return lua_pcall(L, 1, 0, 0);
+}
+
+int lstm_sandbox(lua_State *L, const lstm_limits *limits) { return enter(L, limits, 0); }
+
+/* --- the process of lstm --sandbox -------------------------------------------------------------------------------- */
+
+/* The first time the script is asked to stop at its next thousand instructions, or a C function at its next look. */
+static void on_alarm(int number) {
+  (void)number;
+  if (expired) {
+    ssize_t ignored = write(2, sentence, strlen(sentence));
+    (void)ignored;
+    _exit(TIMED_OUT);
+  }
+  expired = 1;
+}
+
+static void start_timer(double seconds) {
+  struct itimerval timer;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_alarm;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGALRM, &action, NULL);
+  timer.it_value.tv_sec = (time_t)seconds;
+  timer.it_value.tv_usec = (suseconds_t)((seconds - (double)timer.it_value.tv_sec) * 1e6);
+  if (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec == 0) timer.it_value.tv_usec = 1;
+  timer.it_interval.tv_sec = 0;
+  timer.it_interval.tv_usec = 250000;
+  setitimer(ITIMER_REAL, &timer, NULL);
+  snprintf(sentence, sizeof sentence, "lstm: stopped after %g s: the time limit (--timeout)\n", seconds);
+}
+
+/* A last line for what does not come from Lua's allocator: far above the limit, so that it is no false alarm. */
+static void limit_process(size_t memory) {
+  struct rlimit limit;
+  unsigned long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file) {
+    int found = fscanf(file, "%lu", &pages);
+    double bytes = (double)pages * (double)sysconf(_SC_PAGESIZE) + 2.0 * (double)memory + 1e9;
+    fclose(file);
+    if (found == 1 && bytes < 1e15 && getrlimit(RLIMIT_AS, &limit) == 0 && bytes < (double)limit.rlim_cur) {
+      limit.rlim_cur = (rlim_t)bytes;
+      setrlimit(RLIMIT_AS, &limit);
+    }
+  }
+  limit.rlim_cur = limit.rlim_max = 0;
+  setrlimit(RLIMIT_CORE, &limit);
+}
+
+int host_enter_sandbox(lua_State *L, const lstm_limits *limits, size_t memory) {
+  start_timer(limits->seconds);
+  limit_process(memory);
+  return enter(L, limits, 1);
+}
+
+#else
+
+int lstm_sandbox(lua_State *L, const lstm_limits *limits) {
+  (void)limits;
+  lua_pushliteral(L, "the sandbox needs Lua 5.4");
+  return LUA_ERRRUN;
+}
+
+void lstm_sandbox_renew(lua_State *L) { (void)L; }
+
+int host_may(lua_State *L, const char *path, int writing) {
+  (void)L, (void)path, (void)writing;
+  return 1;
+}
+
+int host_refuse(lua_State *L, const char *path, int writing) {
+  (void)L, (void)path, (void)writing;
+  return 0;
+}
+
+void host_charge(lua_State *L) { (void)L; }
+
+#endif
