@@ -606,7 +606,8 @@ function lstm.raw(path, options) end
 ---A layer for lstm.model, made by lstm.embedding, lstm.lstm, lstm.gru, lstm.dense or lstm.dropout.
 ---@class lstm.Layer
 
----@alias lstm.Loss "mse"|"mae"|"huber"|"cross_entropy"|"binary_cross_entropy"
+---esr: the error-to-signal ratio of sound, behind a pre-emphasis (see FitOptions)
+---@alias lstm.Loss "mse"|"mae"|"huber"|"esr"|"cross_entropy"|"binary_cross_entropy"
 ---@alias lstm.Read "all"|"last"|"mean"|"max"
 ---@alias lstm.Activation "linear"|"tanh"|"sigmoid"|"relu"|"hard_sigmoid"|"softsign"
 
@@ -618,7 +619,8 @@ function lstm.raw(path, options) end
 ---@field layers? integer short form: repeats hidden (default 1)
 ---@field dropout? number short form: share of values dropped after each layer (default 0)
 ---@field embedding? integer short form: columns of the table for a vocabulary (default 64, or its size where smaller)
----@field read? lstm.Read of the last recurrent layer: default "all" where output is a vocabulary, else "last"
+---@field read? lstm.Read of the last recurrent layer: default "all" where output is a vocabulary, the loss "esr" or the
+---last layer residual, else "last"
 ---@field loss? lstm.Loss default "cross_entropy" where output is a vocabulary or labels, else "mse"
 ---@field init? "default"|"pytorch"|"zero"|lstm.Model how weights begin (default "default"), or a model to copy them from
 ---@field seed? integer of the weights; default: the next one after lstm.seed
@@ -658,6 +660,7 @@ function lstm.raw(path, options) end
 ---@field warmup? integer updates in which lr rises to its full value (default 0)
 ---@field loss? lstm.Loss default: the model's
 ---@field huber_delta? number default 1
+---@field pre_emphasis? number of the loss "esr": a of p(s)[t] = s[t] - a s[t-1] (default 0.95); 0: none, as the metric
 ---@field label_smoothing? number default 0
 ---@field class_weights? number[]|table<string, number>|lstm.Array for all classes, or for some by label
 ---@field burn_in? integer first steps of a window that only warm up the state (default 0)
@@ -1191,6 +1194,7 @@ function lstm.load(path, options) end
 ---@class lstm.DenseOptions
 ---@field [1] integer outputs
 ---@field activation? lstm.Activation
+---@field residual? boolean adds the model's first inputs to the outputs (of the last layer, linear; default false)
 ---@field name? string
 
 ---A layer that gives each token a row of a table that is learned; the first one, where the input is a vocabulary.

@@ -89,6 +89,7 @@ static const layer_option layer_options[] = {
     {"bidirectional", offsetof(lstm_layer, bidirectional), NULL, FLAG, LSTM | GRU},
     {"merge", offsetof(lstm_layer, merge), merge_names, CHOICE, LSTM | GRU},
     {"tied", offsetof(lstm_layer, tied), NULL, FLAG, EMBEDDING},
+    {"residual", offsetof(lstm_layer, residual), NULL, FLAG, DENSE},
     {NULL, 0, NULL, FLAG, 0}};
 
 /* Enumerations are read and written as int: each begins at 0 and has no negative value. */

@@ -6,7 +6,8 @@
 
 #define TRAINER "lstm.trainer"
 
-const char *const host_loss_names[] = {"none", "cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", NULL};
+const char *const host_loss_names[] = {"none", "cross_entropy", "binary_cross_entropy", "mse",
+                                       "mae",  "huber",         "esr",                  NULL};
 static const char *const schedule_names[] = {"none", "step", "exponential", "cosine", NULL};
 static const char *const optimizer_names[] = {"default", "sgd", "rmsprop", "adam", "adamw", NULL};
 
@@ -157,6 +158,8 @@ static void read_loss(lua_State *L, const lstm_model *model, int table, lstm_tra
   desc->loss = (lstm_loss)host_field_choice(L, table, "loss", LSTM_LOSS_NONE, host_loss_names);
   desc->huber_delta = (float)host_field_number(L, table, "huber_delta", 0);
   desc->label_smoothing = (float)host_field_number(L, table, "label_smoothing", 0);
+  desc->pre_emphasis = (float)host_field_number(L, table, "pre_emphasis", 0.95);
+  if (!(desc->pre_emphasis > 0)) desc->pre_emphasis = -1; /* 0 is off in Lua */
   desc->class_weights = read_numbers(L, table, "class_weights", lstm_model_output_size(model));
 }
 
@@ -228,25 +231,6 @@ static int trainer_new(lua_State *L) {
 
 /* --- training ----------------------------------------------------------------------------------------------------- */
 
-/* The sum of the weights of a batch's targets, as the loss counts them. */
-static double weight_of(const lstm_model *model, const lstm_trainer_desc *desc, const lstm_batch *b) {
-  int steps = lstm_model_reads_last(model) ? 1 : b->seq_len, classes = lstm_model_output_size(model), t, lane;
-  double sum = 0;
-  for (t = b->burn_in; t < steps; t++) {
-    for (lane = 0; lane < b->batch_size; lane++) {
-      size_t at = (size_t)t * (size_t)b->batch_size + (size_t)lane;
-      double weight = b->weights ? (double)b->weights[at] : 1;
-      if (b->lengths && t >= b->lengths[lane]) continue;
-      if (b->target_ids) {
-        if (b->target_ids[at] < 0 || b->target_ids[at] >= classes) continue;
-        if (desc->class_weights) weight *= (double)desc->class_weights[b->target_ids[at]];
-      }
-      sum += weight;
-    }
-  }
-  return sum;
-}
-
 static void scale_gradients(host_trainer *t, double factor) {
   lstm_tensor tensor;
   size_t k;
@@ -258,9 +242,11 @@ static void scale_gradients(host_trainer *t, double factor) {
 }
 
 /* Adds a batch's gradient to those that wait, so that the sum is that of one batch with all their targets. */
-static lstm_status gather(host_trainer *t, const lstm_batch *batch, double weight, float *loss) {
+static lstm_status gather(host_trainer *t, const lstm_batch *batch, float *loss) {
   lstm_status status = lstm_trainer_forward(t->trainer, batch, NULL);
+  double weight;
   if (status == LSTM_OK) status = lstm_trainer_loss(t->trainer, batch, loss);
+  weight = lstm_trainer_weight(t->trainer);
   if (status != LSTM_OK || !(weight > 0)) return status;
   if (!(t->gathered > 0)) lstm_trainer_zero_gradients(t->trainer);
   else scale_gradients(t, t->unit / weight);
@@ -288,18 +274,16 @@ static int trainer_train(lua_State *L) {
   lstm_batch batch;
   lstm_status status;
   float loss = 0;
-  double weight;
   int more = lua_toboolean(L, 5);
   const lstm_trainer_desc *desc = lstm_trainer_desc_of(t->trainer);
   if (desc->loss == LSTM_LOSS_NONE) host_raise(L, "train: the trainer has no loss");
   lua_settop(L, 4);
   host_readbatch(L, t->model->model, 2, 3, desc->loss, host_batchoptions(L, 4, "train"), &batch);
   batch.error = &error;
-  weight = weight_of(t->model->model, desc, &batch);
   if (!more && !(t->gathered > 0)) {
     status = lstm_train(t->trainer, &batch, &loss);
   } else {
-    status = gather(t, &batch, weight, &loss);
+    status = gather(t, &batch, &loss);
     if (status == LSTM_OK && !more) status = apply(t, &error);
     if (status != LSTM_OK || !more) t->gathered = 0;
   }
@@ -307,7 +291,7 @@ static int trainer_train(lua_State *L) {
   t->batch.batch_size = batch.batch_size;
   if (status != LSTM_OK) return host_failed(L, status, &error, "train");
   lua_pushnumber(L, (lua_Number)loss);
-  lua_pushnumber(L, (lua_Number)weight);
+  lua_pushnumber(L, (lua_Number)lstm_trainer_weight(t->trainer));
   return 2;
 }
 
@@ -404,7 +388,7 @@ static int trainer_loss(lua_State *L) {
   batch.error = &error;
   host_check(L, lstm_trainer_loss(t->trainer, &batch, &loss), &error);
   lua_pushnumber(L, (lua_Number)loss);
-  lua_pushnumber(L, (lua_Number)weight_of(model, lstm_trainer_desc_of(t->trainer), &batch));
+  lua_pushnumber(L, (lua_Number)lstm_trainer_weight(t->trainer));
   return 2;
 }
 

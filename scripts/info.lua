@@ -172,6 +172,10 @@ local function module_lines(list, description, notes)
     if layer and modules[layer.activation] and layer.type == "dense" then
       forward[#forward + 1] = "x = " .. modules[layer.activation]
     end
+    if layer and layer.residual then
+      table.insert(forward, 1, "skip = x")
+      forward[#forward + 1] = ("x = x + skip[..., :%d]"):format(width)
+    end
   end
   return init, forward, renamed, width
 end

@@ -403,7 +403,8 @@ end
 --   optimizer "adam" ("adamw", "rmsprop", "sgd"), lr, momentum, nesterov, beta1, beta2, alpha, epsilon, weight_decay
 --   schedule ("step", "exponential", "cosine": of lr), schedule_steps (updates), schedule_factor, warmup (updates)
 --   clip 5 (global norm, 0: off), clip_value, loss (default the model's), shuffle true, seed, threads
---   huber_delta 1, label_smoothing, class_weights (a list, or {label = weight})
+--   huber_delta 1, label_smoothing, class_weights (a list, or {label = weight}), pre_emphasis 0.95 (of the loss "esr",
+--   where 0 is off: then it is the metric "esr")
 --   burn_in (first steps of each window that only warm up the state)
 --   bucket (true: sequences of similar length together)
 --   freeze (a list of the numbers of layers), layer_rates (what each layer's lr is multiplied by)

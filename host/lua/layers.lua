@@ -31,14 +31,14 @@ local specs = {
     forget = {choices = {"learned", "zero", "one", "noise"}}, noise = {type = "number", above = 0, max = 1},
   },
   gru = recurrent{},
-  dense = {activation = activation},
+  dense = {activation = activation, residual = flag},
 }
 for _, spec in pairs(specs) do spec["#"], spec.name = true, {type = "string"} end
 
 -- The order in which a layer shows its options.
 local shown = {"activation", "gate_activation", "peephole", "coupled", "forget", "noise", "projection", "layer_norm",
   "cell_clip", "dropout", "recurrent_dropout", "zoneout", "learned_state", "bidirectional", "merge", "read", "tied",
-  "name"}
+  "residual", "name"}
 
 local function check_size(size, where)
   local checked, wanted = options.value(size, {type = "integer", min = 1})
@@ -128,8 +128,9 @@ function layers.gru(given, ...)
   return layer
 end
 
---- n weighted sums. n, or {n, activation =, name =}; activations: "linear" (default), "tanh", "sigmoid", "relu",
--- "hard_sigmoid", "softsign".
+--- n weighted sums. n, or {n, activation =, residual =, name =}; activations: "linear" (default), "tanh", "sigmoid",
+-- "relu", "hard_sigmoid", "softsign". residual: true adds the model's first n inputs (a skip connection, as models of
+-- amplifiers have it); of the last layer, which is linear.
 function layers.dense(given, ...)
   local layer = make("dense", given, ...)
   return layer

@@ -22,7 +22,7 @@ local Model = methods.guard({}, "model", OPTIONAL, true)
 Model.__index = Model
 Model.__name = "lstm.model"
 
-local LOSSES = {"mse", "mae", "huber", "cross_entropy", "binary_cross_entropy"}
+local LOSSES = {"mse", "mae", "huber", "esr", "cross_entropy", "binary_cross_entropy"}
 local READS = {"all", "last", "mean", "max"}
 local NUMERICS = {"fused", "portable"}
 local INITS = {"default", "pytorch", "zero"}
@@ -147,8 +147,9 @@ end
 -- Explicit: lstm.model{input = vocab, lstm.embedding(64), lstm.lstm(128), output = vocab}.
 -- input: number of inputs per step, or a vocabulary. output: number of outputs, a vocabulary, or a list of labels; a
 --   linear layer of that size is added. Without it the last layer is the output.
--- loss: "mse", "mae", "huber", "cross_entropy" (default for a vocabulary or labels), "binary_cross_entropy".
--- read: "all" (default for a vocabulary), "last", "mean" or "max".
+-- loss: "mse", "mae", "huber", "esr" (of sound, see fit), "cross_entropy" (default for a vocabulary or labels),
+--   "binary_cross_entropy".
+-- read: "all" (default for a vocabulary, "esr" or a residual connection), "last", "mean" or "max".
 -- init: "default", "pytorch", "zero", or a model of the same layers.
 -- numerics: "fused" (default), or "portable": the same bits also on SSE2 and WASM, a little slower.
 -- seed; isa; meta: a table that travels in the file.
@@ -167,7 +168,7 @@ function module.new(given)
   if loss == "cross_entropy" and size == 1 then
     core.raise('model: "cross_entropy" needs at least two outputs: for one there is "binary_cross_entropy"')
   end
-  set_read(list, opts.read, output_vocab and "all" or "last")
+  set_read(list, opts.read, (output_vocab or loss == "esr" or list[#list].residual) and "all" or "last")
   local from = type(opts.init) == "table" and opts.init
   if from and not is_model(from) then core.raise("model: init must be a name or a model, got a table") end
   check_init(opts.init)

@@ -375,6 +375,7 @@ local function both(self, opts, where)
   local encoder = {}
   for name, value in pairs(decoder) do encoder[name] = value end
   encoder.loss, encoder.label_smoothing, encoder.class_weights, encoder.huber_delta = "none", nil, nil, nil
+  encoder.pre_emphasis = nil
   encoder.layer_rates = rates
   decoder.seed = (opts.seed or seeds.next()) + 1               -- other dropout masks than the encoder's
   for _, one in ipairs{encoder, decoder} do one.keep_best, one.clip = true, 0 end

@@ -7,7 +7,8 @@ local training = {}
 
 --- The output that a model needs for each loss.
 training.output_of = {
-  mse = "linear", mae = "linear", huber = "linear", cross_entropy = "softmax", binary_cross_entropy = "sigmoid",
+  mse = "linear", mae = "linear", huber = "linear", esr = "linear", cross_entropy = "softmax",
+  binary_cross_entropy = "sigmoid",
 }
 
 --- Raises where a loss is not for what the model gives: it would be that of other numbers than those of predict.
@@ -27,7 +28,7 @@ training.spec = {
   epsilon = {type = "number", above = 0}, weight_decay = {type = "number", min = 0},
   clip = {type = "number", min = 0}, clip_value = {type = "number", min = 0}, seed = {type = "integer"},
   huber_delta = {type = "number", above = 0}, label_smoothing = {type = "number", min = 0, max = 1},
-  class_weights = {type = {"table", "userdata"}},
+  class_weights = {type = {"table", "userdata"}}, pre_emphasis = {type = "number", min = 0, max = 1},
   schedule = {choices = {"step", "exponential", "cosine"}}, schedule_steps = {type = "integer", min = 1},
   schedule_factor = {type = "number", min = 0, max = 1}, warmup = {type = "integer", min = 0},
   freeze = {type = "table"}, layer_rates = {type = {"table", "userdata"}},
@@ -124,6 +125,7 @@ local function check_together(opts, where)
   local function refuse(sentence, ...) core.raise((where .. ": " .. sentence):format(...)) end
   check_owners(opts, where)
   if opts.huber_delta and opts.loss ~= "huber" then refuse('huber_delta belongs to loss = "huber"') end
+  if opts.pre_emphasis and opts.loss ~= "esr" then refuse('pre_emphasis belongs to loss = "esr"') end
   for _, name in ipairs{"label_smoothing", "class_weights"} do
     if opts[name] and opts.loss ~= "cross_entropy" then
       refuse('%s belongs to loss = "cross_entropy", the loss is "%s"', name, opts.loss)

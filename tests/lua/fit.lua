@@ -975,9 +975,9 @@ function TestWrongUses.testSentences()
   sees('fit: unknown option "epoch", did you mean "epochs"? (there are ' ..
     "accumulate, alpha, batch, beta1, beta2, bucket, burn_in, checkpoint, class_weights, clip, clip_value, csv, " ..
     "epochs, epsilon, freeze, huber_delta, init, label_smoothing, layer_rates, loss, lr, metrics, min_delta, mode, " ..
-    "momentum, monitor, nesterov, on_epoch, on_step, optimizer, patience, plateau, restore_best, resume, schedule, " ..
-    "schedule_factor, schedule_steps, seconds, seed, seq, shuffle, steps, threads, title, validate_every, " ..
-    "validation, verbose, warmup and weight_decay)", {epoch = 3})
+    "momentum, monitor, nesterov, on_epoch, on_step, optimizer, patience, plateau, pre_emphasis, restore_best, " ..
+    "resume, schedule, schedule_factor, schedule_steps, seconds, seed, seq, shuffle, steps, threads, title, " ..
+    "validate_every, validation, verbose, warmup and weight_decay)", {epoch = 3})
   sees("fit: a table of rows is not a set of windows: use rows:windows{look_back = ...}", {}, sine(20))
   sees("fit: resume = true needs checkpoint = path", {resume = true})
   sees("fit: burn_in is for models that give an output at every step, this one reads a sequence once", {burn_in = 2})

@@ -320,9 +320,9 @@ function TestWrongUses.testOptions()
   refuses('search: fit: unknown option "epoch", did you mean "epochs"? (there are ' ..
     "accumulate, alpha, batch, beta1, beta2, bucket, burn_in, checkpoint, class_weights, clip, clip_value, csv, " ..
     "epochs, epsilon, freeze, huber_delta, init, label_smoothing, layer_rates, loss, lr, metrics, min_delta, mode, " ..
-    "momentum, monitor, nesterov, on_epoch, on_step, optimizer, patience, plateau, restore_best, resume, schedule, " ..
-    "schedule_factor, schedule_steps, seconds, seed, seq, shuffle, steps, threads, title, validate_every, " ..
-    "validation, verbose, warmup and weight_decay)", {fit = {epoch = 3}})
+    "momentum, monitor, nesterov, on_epoch, on_step, optimizer, patience, plateau, pre_emphasis, restore_best, " ..
+    "resume, schedule, schedule_factor, schedule_steps, seconds, seed, seq, shuffle, steps, threads, title, " ..
+    "validate_every, validation, verbose, warmup and weight_decay)", {fit = {epoch = 3}})
   refuses("search: fit = {checkpoint = ...}: the search itself decides on checkpoint", {fit = {checkpoint = "x"}})
   refuses("search: lr is both in space and in fit", {fit = {lr = 1}})
   refuses("search: hidden is both in space and in model", {model = {input = 1, output = 1, hidden = 2}})
