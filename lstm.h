@@ -428,8 +428,7 @@
      [SECTION] File format            [SECTION] Vector vocabulary      [SECTION] Kernels
 */
 
-/* [SECTION] Public API
-   ================================================================================================================ */
+/* [SECTION] Public API ============================================================================================= */
 #ifndef LSTM__PASS
 #ifndef LSTM_SINGLE_HEADER_H
 #define LSTM_SINGLE_HEADER_H
@@ -457,7 +456,6 @@
 #endif
 
 /* --- status ------------------------------------------------------------------------------------------------------ */
-
 /* Every way in which a call can end. X(name, sentence). */
 #define LSTM_STATUS_LIST(X)                                                                                            \
   X(OK, "no error")                                                                                                    \
@@ -489,7 +487,6 @@ LSTM_API const char *lstm_status_name(lstm_status status); /* "LSTM_ERR_SHAPE"; 
 LSTM_API const char *lstm_status_text(lstm_status status); /* "a shape does not fit the model"; allocates: never */
 
 /* --- memory and tasks -------------------------------------------------------------------------------------------- */
-
 /* Where objects come from; all zero: LSTM_MALLOC and LSTM_FREE. `alloc` returns 8-byte aligned memory, or NULL. */
 typedef struct lstm_allocator {
   void *(*alloc)(void *user, size_t size);
@@ -508,7 +505,6 @@ typedef struct lstm_executor {
 #define LSTM_ALIGNMENT 64 /* bytes: of memory that a caller provides for an object */
 
 /* --- instruction sets -------------------------------------------------------------------------------------------- */
-
 typedef enum lstm_isa {
   LSTM_ISA_AUTO, /* the best usable one */
   LSTM_ISA_SCALAR,
@@ -534,7 +530,6 @@ typedef enum lstm_numerics {
 } lstm_numerics;
 
 /* --- random numbers ---------------------------------------------------------------------------------------------- */
-
 /* Random numbers from counters (Philox 4x32-10: Salmon et al., 2011): number n of a seed is the same everywhere. */
 typedef struct lstm_rng {
   uint64_t seed;
@@ -550,7 +545,6 @@ LSTM_API int lstm_random_index(lstm_rng *rng, int count); /* uniform in 0..count
 LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng *rng);
 
 /* --- describing a model ------------------------------------------------------------------------------------------ */
-
 typedef enum lstm_layer_type {
   LSTM_LAYER_NONE,
   LSTM_LAYER_EMBEDDING, /* token ids -> rows of a table; first layer only */
@@ -664,7 +658,6 @@ typedef struct lstm_model_desc {
 } lstm_model_desc;
 
 /* --- models ------------------------------------------------------------------------------------------------------ */
-
 /* Weights and how to run them. While it is const it may be shared by any number of threads. */
 typedef struct lstm_model lstm_model;
 
@@ -676,8 +669,7 @@ typedef struct lstm_tensor {
   const char *name;  /* PyTorch's: "rnn.weight_ih_l0" [4H][I], gates i, f, g, o */
 } lstm_tensor;
 
-/* Creates a model with random weights. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY,
-   UNSUPPORTED (isa, numerics). */
+/* Random weights. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY, UNSUPPORTED (isa, numerics). */
 LSTM_API lstm_status lstm_model_create(const lstm_model_desc *desc, lstm_model **out);
 /* The same in memory of the caller's, of at least the size that lstm_model_size gives, aligned to LSTM_ALIGNMENT.
    Allocates: never. Errors: as above, and MEMORY where `size` is too small. */
@@ -714,7 +706,6 @@ LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i);
 LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key); /* value, or NULL */
 
 /* --- running: states and steps ----------------------------------------------------------------------------------- */
-
 /* h and c of N lanes (independent sequences), and scratch. One thread at a time. Copying lstm_state_saved_size() bytes
    from the lstm_state pointer saves all lanes; to that of a state of as many lanes, forks or brings them back. What
    comes from elsewhere (a saved game, the network) goes through lstm_state_restore, which looks at it first. */
@@ -785,7 +776,6 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
                                       float *y);
 
 /* --- batches ----------------------------------------------------------------------------------------------------- */
-
 typedef enum lstm_loss {
   LSTM_LOSS_NONE,            /* none: level 3 with gradients of the caller's */
   LSTM_CROSS_ENTROPY,        /* softmax cross-entropy on target_ids, in nats */
@@ -836,7 +826,6 @@ LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, c
                                    lstm_metrics *metrics, const lstm_executor *executor);
 
 /* --- training ---------------------------------------------------------------------------------------------------- */
-
 /* How the learning rate moves with the number n of updates done so far (from 0). */
 typedef enum lstm_schedule {
   LSTM_SCHEDULE_NONE,
@@ -988,7 +977,6 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *trainer, const lstm_batch *bat
                                     lstm_gradcheck_result *out);
 
 /* --- files ------------------------------------------------------------------------------------------------------- */
-
 /* Takes `size` bytes; returns 1, or 0 on failure. */
 typedef struct lstm_writer {
   int (*write)(void *user, const void *data, size_t size);
@@ -1064,8 +1052,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #if defined(LSTM_IMPLEMENTATION) && !defined(LSTM__PASS) && !defined(LSTM__IMPLEMENTED)
 #define LSTM__IMPLEMENTED
 
-/* [SECTION] Platform
-   ================================================================================================================ */
+/* [SECTION] Platform =============================================================================================== */
 #include <float.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -1135,6 +1122,11 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #endif
 #endif
 
+#ifdef __cplusplus
+#define LSTM__ZERO {}
+#else
+#define LSTM__ZERO {0}
+#endif
 #define LSTM__JOIN_(a, b) a##b
 #define LSTM__JOIN(a, b) LSTM__JOIN_(a, b)
 /* LSTM_ONLY_ISA=AVX2 (or another) keeps one set of kernels, and asks no CPU whether it has them. */
@@ -1201,9 +1193,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 
 typedef char lstm__int_has_32_bits[sizeof(int) == 4 && sizeof(float) == 4 ? 1 : -1];
 
-/* [SECTION] Errors
-   ================================================================================================================ */
-
+/* [SECTION] Errors ================================================================================================= */
 static const char *lstm__status_word(lstm_status status, int sentence) {
   static const char *const words[][2] = {
 #define LSTM__X(name, text) {"LSTM_" #name, text},
@@ -1304,9 +1294,7 @@ static lstm_status lstm__within(lstm_error *error, const char *what, int x, int 
   return lstm__fail(error, x < least ? LSTM_ERR_ARGUMENT : over, "%s is %d, wanted %d to %d", what, x, least, most);
 }
 
-/* [SECTION] Checked arithmetic
-   ================================================================================================================ */
-
+/* [SECTION] Checked arithmetic ===================================================================================== */
 static int lstm__add_ok(size_t a, size_t b, size_t *out) {
   if (a > (size_t)-1 - b) return 0;
   *out = a + b;
@@ -1345,11 +1333,10 @@ static double lstm__sqrt(double x) {
   return y;
 }
 
-/* Natural logarithm of a positive normal number, to about 1e-15, the same bits everywhere:
-   x = 2^e m, log m = 2 atanh((m - 1) / (m + 1)). */
+/* log x of a normal x > 0, to about 1e-15, the same bits everywhere: x = 2^e m, log m = 2 atanh((m - 1) / (m + 1)). */
 static double lstm__log(double x) {
   uint64_t bits;
-  double m, s, s2, p = 0;
+  double m, p = 0;
   if (!(x > 0) || !lstm__finite(x)) return x == 0 ? -1e300 * 1e10 : (x - x) / (x - x);
   memcpy(&bits, &x, sizeof bits);
   int e = (int)(bits >> 52) - 1023;
@@ -1359,14 +1346,12 @@ static double lstm__log(double x) {
     m *= 0.5;
     e++;
   }
-  s = (m - 1) / (m + 1);
-  s2 = lstm__mul(s, s);
+  double s = (m - 1) / (m + 1), s2 = lstm__mul(s, s);
   for (int i = 21; i >= 1; i -= 2) p = lstm__mul(p, s2) + 1.0 / i;
   return lstm__mul(e, 0.69314718055994531) + lstm__mul(lstm__mul(2, s), p);
 }
 
-/* e^x to about 1e-15, or 2e-16 |x| where that is more, the same bits everywhere: 2^k e^r by its series; 0
-   below -700, and no more than e^700. */
+/* e^x to about 1e-15, or 2e-16 |x| if that is more, the same bits everywhere: 2^k e^r; 0 below -700, at most e^700. */
 static double lstm__exp(double x) {
   double n = lstm__mul(x, 1.4426950408889634), r, e = 1, scale;
   if (!(x >= -700 && x <= 700)) return x < 0 ? 0 : x > 0 ? lstm__exp(700) : x;
@@ -1392,19 +1377,15 @@ LSTM__UNUSED static float lstm__soft_fma(float a, float b, float c) {
   return (float)s;
 }
 
-/* [SECTION] Memory
-   ================================================================================================================ */
-
+/* [SECTION] Memory ================================================================================================= */
 static void *lstm__alloc(const lstm_allocator *a, size_t size) {
   return a && a->alloc ? a->alloc(a->user, size) : LSTM_MALLOC(size);
 }
 
 static void lstm__free(const lstm_allocator *a, void *p) {
-  if (p && a && a->alloc) {
-    if (a->free) a->free(a->user, p);
-  } else if (p) {
-    LSTM_FREE(p);
-  }
+  int own = a && a->alloc;
+  if (p && own && a->free) a->free(a->user, p);
+  if (p && !own) LSTM_FREE(p);
 }
 
 /* One block, carved up by one function that runs twice: without a base it only measures. */
@@ -1449,9 +1430,7 @@ static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, voi
   return LSTM_OK;
 }
 
-/* [SECTION] Random numbers
-   ================================================================================================================ */
-
+/* [SECTION] Random numbers ========================================================================================= */
 /* Philox 4x32-10: block `index`, of four numbers, of the stream (seed, purpose). Streams do not meet. */
 static void lstm__random_block(uint64_t seed, uint64_t purpose, uint64_t index, uint32_t out[4]) {
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -1508,9 +1487,7 @@ LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng 
   return best;
 }
 
-/* [SECTION] CPU detection
-   ================================================================================================================ */
-
+/* [SECTION] CPU detection ========================================================================================== */
 #if defined(LSTM__X86) && !LSTM__ONLY
 static void lstm__cpuid(uint32_t leaf, uint32_t out[4]) {
 #ifdef _MSC_VER
@@ -1563,9 +1540,7 @@ LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
 #define LSTM__UNROLL
 #endif
 
-/* [SECTION] Kernel table
-   ================================================================================================================ */
-
+/* [SECTION] Kernel table =========================================================================================== */
 #define LSTM__NEAR 1792 /* columns of four gates that stay in a first-level cache: 28 KB */
 
 /* Rows of a matrix: row r is at p + (index ? index[r] : r) * stride. */
@@ -1584,8 +1559,7 @@ typedef struct lstm__out_rows {
 /* One timestep of an LSTM layer for `rows` rows. Packed weights: w [block][1 + nx + nh][4 gates][16 units], the first
    row the bias; the last block has 8 units where that is enough. Without x, `start` holds the chain's value after bias
    and x. h and h_out must not overlap, but see lstm__kernels.whole. tape.p may be NULL. raw: only the weighted sums are
-   made, and go to the tape. flip: last block first. A stream whose steps alternate finds in the cache what the step
-   before read last. */
+   made, and go to the tape. flip: last block first: steps that alternate find in the cache what was read last. */
 typedef struct lstm__cell_job {
   int rows, units, nx, nh, raw, flip; /* units: padded to 8; raw, and in rows of h_out and c: to 16 */
   const float *w;
@@ -1771,10 +1745,9 @@ LSTM_API lstm_isa lstm_isa_best(void) {
   return (lstm_isa)isa;
 }
 
-/* [SECTION] Model layout
+/* [SECTION] Model layout ==============================================================================================
    One function walks a description, checks it and says where everything is; create, load and save all use it. A layer
-   of the description becomes one node, or several: dropout of its inputs, a cell for each direction, and their join.
-   ================================================================================================================ */
+   of the description becomes one node, or several: dropout of its inputs, a cell for each direction, and their join. */
 
 #define LSTM__NAME 80
 
@@ -1865,7 +1838,6 @@ typedef struct lstm__kind {
 static const lstm__kind *lstm__kind_of(int type);
 
 /* --- options ----------------------------------------------------------------------------------------------------- */
-
 static const char *const lstm__activation_names[] = {"default", "linear",       "tanh",    "sigmoid",
                                                      "relu",    "hard_sigmoid", "softsign"};
 static const char *const lstm__output_names[] = {"open", "linear", "softmax", "sigmoid"};
@@ -1936,8 +1908,7 @@ static double lstm__option_value(const lstm_layer *l, const lstm__option *o) {
 }
 
 static lstm_layer lstm__layer_of(lstm_layer_type type, int size, float rate) {
-  lstm_layer l;
-  memset(&l, 0, sizeof l);
+  lstm_layer l = LSTM__ZERO;
   l.type = type;
   l.size = size;
   l.rate = rate;
@@ -2076,7 +2047,6 @@ static lstm_status lstm__check_layer(const lstm_model_desc *d, int i, int last_r
 }
 
 /* --- the plan ---------------------------------------------------------------------------------------------------- */
-
 /* The walk's memory: where it is, and how to name what comes next. */
 struct lstm__walk {
   const lstm_model_desc *d;
@@ -2118,9 +2088,10 @@ static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, int rows, i
   return 1;
 }
 
-static void lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
+static const char *lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
   lstm__text t = lstm__text_in(out, LSTM__NAME);
   lstm__print(&t, number < 0 ? "%s" : "%s%d", word, number);
+  return out;
 }
 
 static int lstm__plan_embedding(lstm__walk *w, lstm__layer *l) {
@@ -2175,8 +2146,7 @@ static int lstm__plan_dense(lstm__walk *w, lstm__layer *l) {
   return lstm__add_tensor(w, l, LSTM__T_DENSE_BIAS, l->out, 0);
 }
 
-/* Floats of a node's packed weights: bias, weights from the input and, if it is a cell, from h; then the projection's,
-   and the vectors of the generic pass. */
+/* A node's packed weights: bias, from the input, and a cell's from h; its projection; vectors of the generic pass. */
 static int lstm__plan_packed(lstm__plan *p, lstm__layer *l) {
   size_t n = (size_t)l->units_pad, end;
   l->packed = p->packed;
@@ -2212,8 +2182,7 @@ static int lstm__is_generic(const lstm_layer *o) {
 static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   const lstm__kind *kind = lstm__kind_of(type);
   lstm__plan *p = w->p;
-  lstm__layer now;
-  memset(&now, 0, sizeof now);
+  lstm__layer now = LSTM__ZERO;
   for (int j = 0; j < LSTM__T_COUNT; j++) now.tensor[j] = -1;
   now.type = type;
   now.described = w->i;
@@ -2357,9 +2326,7 @@ static uint64_t lstm__description_hash(const lstm_model *m) {
   return h;
 }
 
-/* [SECTION] Model
-   ================================================================================================================ */
-
+/* [SECTION] Model ================================================================================================== */
 LSTM_API lstm_layer lstm_embedding(int columns) { return lstm__layer_of(LSTM_LAYER_EMBEDDING, columns, 0); }
 LSTM_API lstm_layer lstm_lstm(int hidden_size) { return lstm__layer_of(LSTM_LAYER_LSTM, hidden_size, 0); }
 LSTM_API lstm_layer lstm_gru(int hidden_size) { return lstm__layer_of(LSTM_LAYER_GRU, hidden_size, 0); }
@@ -2422,8 +2389,7 @@ static void lstm__pack(const lstm_model *m, float *packed, const lstm__layer *l,
 
 /* A plain matrix of one column a unit, as a node of its own; see lstm__row_of. */
 static lstm__layer lstm__projection_of(const lstm__layer *l) {
-  lstm__layer r;
-  memset(&r, 0, sizeof r);
+  lstm__layer r = LSTM__ZERO;
   r.type = LSTM_LAYER_DENSE;
   r.gates = 1;
   r.in = l->units;
@@ -2777,9 +2743,7 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
   return NULL;
 }
 
-/* [SECTION] State
-   ================================================================================================================ */
-
+/* [SECTION] State ================================================================================================== */
 #define LSTM__GROUP 48 /* rows that go through the layers together: bounds scratch, and the length of a task */
 
 /* What persists: this head, then [lanes][lane_floats]: for each recurrent layer h [H padded], c [H padded]. A tail with
@@ -3021,9 +2985,7 @@ LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *s
   return status;
 }
 
-/* [SECTION] Forward
-   ================================================================================================================ */
-
+/* [SECTION] Forward ================================================================================================ */
 static void lstm__add_row(float *to, const float *from, int n) {
   for (int i = 0; i < n; i++) to[i] = to[i] + from[i];
 }
@@ -3039,8 +3001,7 @@ LSTM__FORCE_INLINE void lstm__copy_row(float *to, const float *from, int n) {
   for (int i = 0; i < n; i += 8) memcpy(to + i, from + i, 8 * sizeof(float));
 }
 
-/* One timestep of a cell for some rows: what inference and training share. p NULL: not there. A plain cell needs only
-   the job. */
+/* One timestep of a cell for some rows, in inference and training. p NULL: not there. A plain cell: only the job. */
 typedef struct lstm__cell_step {
   lstm__cell_job job;  /* h: what the recurrent weights see; tape: the gates; the plain cell needs none */
   lstm__rows h_prev;   /* h before its dropout */
@@ -3333,9 +3294,7 @@ static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *give
   return LSTM_OK;
 }
 
-/* [SECTION] Losses
-   ================================================================================================================ */
-
+/* [SECTION] Losses ================================================================================================= */
 /* A loss and its options. */
 typedef struct lstm__loss {
   lstm_loss kind;
@@ -3491,9 +3450,7 @@ static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b,
   return status;
 }
 
-/* [SECTION] Batches
-   ================================================================================================================ */
-
+/* [SECTION] Batches ================================================================================================ */
 /* A forward pass over a batch by tasks: each takes a share of the lanes, group by group. */
 typedef struct lstm__batch_run {
   const lstm_model *m;
@@ -3512,7 +3469,6 @@ static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *
 }
 
 /* --- reading a sequence: joining directions, and last, mean or max over time ------------------------------------- */
-
 /* The merged values of a step: those of the forward direction, and of the backward one (NULL: there is none). */
 static void lstm__join_row(const lstm__layer *l, const float *forward, const float *backward, float *to) {
   int concat = backward && l->o.merge == LSTM_MERGE_CONCAT, width = concat ? l->out / 2 : l->out;
@@ -3729,12 +3685,11 @@ static void lstm__begin_lanes(const lstm_model *m, lstm_state *s, const lstm_bat
 static lstm_status lstm__run_batch(const lstm_model *m, lstm_state *s, const lstm_batch *batch, const lstm__loss *loss,
                                    float *y, const lstm_executor *executor) {
   lstm__batch_run run;
-  lstm_status status;
   if (!m || !s || !batch) return LSTM_ERR_ARGUMENT;
   if (lstm_state_check(m, s) != LSTM_OK)
     return lstm__fail(batch->error, LSTM_ERR_MISMATCH, "the state belongs to a model of another architecture");
   if (!batch->seq_len) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "batch.seq_len is 0");
-  status = lstm__check_batch(m, batch, (int)s->lanes, LSTM_MAX_SEQ_LEN, &run.b);
+  lstm_status status = lstm__check_batch(m, batch, (int)s->lanes, LSTM_MAX_SEQ_LEN, &run.b);
   if (status == LSTM_OK && m->plan.bidirectional && run.b.seq_len > lstm__tail(s)->at.desc.seq_len)
     return lstm__fail(batch->error, LSTM_ERR_LIMIT, "%d steps of a bidirectional model, the state has room for %d",
                       run.b.seq_len, lstm__tail(s)->at.desc.seq_len);
@@ -3762,13 +3717,11 @@ LSTM_API lstm_status lstm_forward_batch(const lstm_model *model, lstm_state *sta
 
 static lstm_status lstm__evaluate(const lstm_model *model, lstm_state *state, const lstm_batch *batch,
                                   const lstm__loss *loss, lstm_metrics *metrics, const lstm_executor *executor) {
-  lstm_status status;
-  uint32_t lane;
   if (!model || !state || !batch || !metrics) return LSTM_ERR_ARGUMENT;
   memset(lstm__state_sums(state), 0, (size_t)state->lanes * sizeof(lstm_metrics));
-  status = lstm__run_batch(model, state, batch, loss, NULL, executor);
+  lstm_status status = lstm__run_batch(model, state, batch, loss, NULL, executor);
   if (status != LSTM_OK) return status;
-  for (lane = 0; lane < state->lanes; lane++) {
+  for (uint32_t lane = 0; lane < state->lanes; lane++) {
     const lstm_metrics *sums = lstm__state_sums(state) + lane;
     metrics->loss += sums->loss;
     metrics->weight += sums->weight;
@@ -3786,10 +3739,9 @@ LSTM_API lstm_status lstm_evaluate(const lstm_model *model, lstm_state *state, c
 
 static lstm_status lstm__forward(const lstm_model *m, lstm_state *s, const float *x, const int32_t *ids, int seq_len,
                                  float *y) {
-  lstm_batch b;
+  lstm_batch b = LSTM__ZERO;
   if (!m || !s) return LSTM_ERR_ARGUMENT;
   if (lstm_model_takes_ids(m) != (ids != NULL)) return LSTM_ERR_UNSUPPORTED;
-  memset(&b, 0, sizeof b);
   b.seq_len = seq_len;
   b.x = x;
   b.ids = ids;
@@ -3806,11 +3758,10 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
 }
 
 #ifndef LSTM_NO_TRAINING
-/* [SECTION] Trainer
+/* [SECTION] Trainer ===================================================================================================
    A training step is a list of phases; a phase is a set of independent tiles, which the executor may spread. Forward
    and backward go over rows (lanes, or steps and lanes); weight gradients over their outputs. Each number is one chain,
-   whoever computes it.
-   ================================================================================================================ */
+   whoever computes it. */
 
 #define LSTM__CHUNK 4096    /* floats of the parameter vector in a tile */
 #define LSTM__GRADIENT_K 64  /* inputs of a weight gradient's tile */
@@ -3874,7 +3825,6 @@ struct lstm_trainer {
 };
 
 /* --- creation ---------------------------------------------------------------------------------------------------- */
-
 static float lstm__choose(float given, float otherwise) { return given < 0 ? 0 : given == 0 ? otherwise : given; }
 
 /* What a loss makes of a model's open output. */
@@ -4241,7 +4191,6 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
 }
 
 /* --- forward ----------------------------------------------------------------------------------------------------- */
-
 /* The rows that a node gives. */
 static int lstm__rows_of(const lstm_trainer *t, const lstm__tape *tape) { return tape->once ? t->B : t->T * t->B; }
 static const lstm__tape *lstm__top(const lstm_trainer *t) { return t->tapes + t->model->plan.layers - 1; }
@@ -4293,8 +4242,7 @@ static void lstm__chance_block(const lstm_trainer *t, const lstm__layer *l, int 
   lstm__random_block(t->desc.seed, stream, (uint64_t)(purpose * 2 + l->reverse) << 56 | index, block);
 }
 
-/* y = x / (1 - rate) where a number made from (seed, window, layer, row, unit) says keep, else 0. The same for the
-   gradient. */
+/* y = x / (1 - rate) where a number made from (seed, window, layer, row, unit) says keep, else 0; the gradient, too. */
 static void lstm__drop_row(const lstm_trainer *t, const lstm__layer *l, int row, const float *x, float *y) {
   float scale = 1.0f / (1.0f - l->rate);
   uint32_t limit = (uint32_t)lstm__mul((double)l->rate, 4294967296.0), block[4];
@@ -4306,8 +4254,8 @@ static void lstm__drop_row(const lstm_trainer *t, const lstm__layer *l, int row,
   }
 }
 
-/* Fills to [n] with numbers that belong to `row`: below 0 rate: uniform in [0, 1); else `hit` with the probability
-   `rate`, or `miss`. */
+/* Fills to [n] with numbers that belong to `row`: rate < 0: uniform in [0, 1); else `hit`, with probability `rate`, or
+   `miss`. */
 static void lstm__chance_row(const lstm_trainer *t, const lstm__layer *l, int purpose, int row, int n, float rate,
                              float hit, float miss, float *to) {
   uint32_t limit = rate > 0 ? (uint32_t)lstm__mul((double)rate, 4294967296.0) : 0, block[4];
@@ -4570,7 +4518,6 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
 }
 
 /* --- loss -------------------------------------------------------------------------------------------------------- */
-
 /* ESR: row r of y, z: its loss, times its weight, and z becomes dL/dy: 2 / sum of squared targets times weight f[t] -
    emphasis weight' f[t+1], f = p(y - target), weight' that of the next step, which counts. */
 static double lstm__esr(const lstm_trainer *t, const lstm__rows *y, int r, int n, float *z) {
@@ -4643,9 +4590,8 @@ LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_sta
   return lstm__evaluate(trainer->model, state, batch, &trainer->loss, metrics, executor);
 }
 
-/* [SECTION] Backward
-   flow[k] holds the gradient of a layer's outputs, flow[1 - k] takes that of its inputs.
-   ================================================================================================================ */
+/* [SECTION] Backward ==================================================================================================
+   flow[k] holds the gradient of a layer's outputs, flow[1 - k] takes that of its inputs. */
 
 static float *lstm__other_flow(const lstm_trainer *t) {
   return t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
@@ -5149,14 +5095,13 @@ LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int la
   return LSTM_OK;
 }
 
-/* [SECTION] Optimisers
+/* [SECTION] Optimisers ================================================================================================
    g: the gradient, after clipping; w: a weight; t: the number of this update, from 1.
    SGD       g += l2 w;  m = momentum m + g;  w -= rate m;  with nesterov: w -= rate (g + momentum m)
    RMSProp   g += l2 w;  v = alpha v + (1 - alpha) g^2;  m = momentum m + g / (sqrt(v) + epsilon);  w -= rate m
    Adam      g += l2 w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
              w -= rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-   AdamW     the same with w *= 1 - rate weight_decay first, and l2 = 0
-   ================================================================================================================ */
+   AdamW     the same with w *= 1 - rate weight_decay first, and l2 = 0 */
 
 /* Where the tensor that has float `at` ends, at most `end`, and what layer_rates says of it, its *factor. */
 static size_t lstm__segment(const lstm_trainer *t, size_t at, size_t end, float *factor) {
@@ -5381,10 +5326,9 @@ LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer) {
   return LSTM_OK;
 }
 
-/* [SECTION] Gradient check
+/* [SECTION] Gradient check ============================================================================================
    The equations of CELLS once more, plain and slow, in double precision and without a derivative. What two such passes
-   differ in, with weights a little to both sides of the model's, is what the gradient must say.
-   ================================================================================================================ */
+   differ in, with weights a little to both sides of the model's, is what the gradient must say. */
 
 typedef struct lstm__exact {
   lstm_trainer *t;
@@ -5564,15 +5508,13 @@ static lstm_gradcheck_result lstm__exact_compare(lstm__exact *e, int tensor, int
 /* The gradient by the float passes, then all tensors, each by itself. */
 static lstm_status lstm__exact_run(lstm__exact *e, size_t outputs, lstm_gradcheck_result *out) {
   lstm_trainer *t = e->t;
-  lstm_flow flow;
+  const lstm_flow flow = {e->y, NULL, NULL, NULL};
   double square = 0;
   lstm_status status = lstm__forward_window(t, e->b, e->y);
   if (status != LSTM_OK) return status;
   t->windows--;
   for (size_t i = 0; i < outputs; i++) e->rows[i] = (double)e->y[i];
   memset(e->y, 0, outputs * sizeof(float));
-  memset(&flow, 0, sizeof flow);
-  flow.d_output = e->y;
   (void)e->desc->loss(e->desc->user, e->rows, e->y);
   lstm_trainer_zero_gradients(t);
   (void)lstm_trainer_backward(t, &flow);
@@ -5617,22 +5559,18 @@ static lstm_status lstm__refuse_random(const lstm_model *m, lstm_error *error) {
 LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, const lstm_gradcheck_desc *desc,
                                     lstm_gradcheck_result *out) {
   lstm__exact e = {t, desc, NULL, NULL, NULL, NULL, NULL, 0};
-  lstm__arena arena;
-  lstm_batch b;
+  lstm__arena arena = {NULL, 0, 0};
   void *block;
-  size_t outputs;
-  lstm_status status;
   if (!t || !batch || !desc || !desc->loss || !out || desc->directions < 0) return LSTM_ERR_ARGUMENT;
   memset(out, 0, sizeof *out);
-  status = lstm__refuse_random(t->model, desc->error);
-  b = *batch;
+  lstm_status status = lstm__refuse_random(t->model, desc->error);
+  lstm_batch b = *batch;
   if (b.ids && lstm_model_takes_ids(t->model)) b.x = NULL;
   if (!b.error) b.error = desc->error;
   if (!status) status = lstm__check_batch(t->model, &b, t->desc.batch_size, t->desc.seq_len, &b);
   if (status) return status;
-  memset(&arena, 0, sizeof arena);
   e.b = &b;
-  outputs = (size_t)((lstm_model_reads_last(t->model) ? 1 : b.seq_len) * b.batch_size);
+  size_t outputs = (size_t)((lstm_model_reads_last(t->model) ? 1 : b.seq_len) * b.batch_size);
   outputs *= (size_t)lstm_model_output_size(t->model);
   lstm__carve_exact(&arena, &e, outputs);
   if (arena.overflow) return lstm__fail(desc->error, LSTM_ERR_LIMIT, "too large for this machine");
@@ -5645,8 +5583,7 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 }
 #endif /* LSTM_NO_TRAINING */
 
-/* [SECTION] File format
-   =====================================================================================================================
+/* [SECTION] File format ===============================================================================================
    Reading goes in this order, so that nothing is allocated before what asks for it has been compared with the file: the
    header becomes two tables (tensors, metadata pairs) that point into the file; the tables are checked; the layers come
    from the layer lines, the caller or the names; the layout of these layers, made by the function that create uses, is
@@ -5677,7 +5614,6 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 #define LSTM__CALLED 128 /* bytes of the longest foreign name that could be one of ours */
 
 /* --- numbers and text -------------------------------------------------------------------------------------------- */
-
 static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
   uint64_t v = 0;
   while (bytes--) v = v << 8 | p[bytes];
@@ -5694,7 +5630,6 @@ static lstm__piece lstm__piece_of(const char *text) {
 }
 
 static int lstm__same(lstm__piece a, lstm__piece b) { return a.size == b.size && !memcmp(a.at, b.at, a.size); }
-
 static int lstm__piece_is(lstm__piece p, const char *text) { return lstm__same(p, lstm__piece_of(text)); }
 
 static int lstm__begins(lstm__piece p, const char *text) {
@@ -5728,7 +5663,6 @@ static int lstm__parse_uint(lstm__piece p, uint64_t *out) {
 }
 
 /* --- floats as decimal text -------------------------------------------------------------------------------------- */
-
 /* Reads what lstm__put_float writes of a finite number, and nothing else. */
 static int lstm__parse_float(lstm__piece p, float *out) {
   char again[32];
@@ -5754,7 +5688,6 @@ static int lstm__parse_float(lstm__piece p, float *out) {
 }
 
 /* --- JSON -------------------------------------------------------------------------------------------------------- */
-
 /* What a header needs of JSON: one object of strings and of flat objects, read in place, without recursion. */
 typedef struct lstm__json {
   const char *at, *end;
@@ -5823,8 +5756,7 @@ static size_t lstm__json_escape(const char *at, const char *end, uint32_t *out) 
   return low >= 0xdc00 && low < 0xe000 ? 12 : 0;
 }
 
-/* Decodes UTF-8, and the escapes of a string that was cut out of its quotes. Returns 0 where it is malformed (a zero
-   character counts as that). */
+/* Decodes UTF-8, and the escapes of a string without its quotes. Returns 0 where it is malformed or holds a zero. */
 static int lstm__decode(lstm__piece p, int escapes, lstm__text *o) {
   while (p.size) {
     uint32_t c = 0;
@@ -5875,7 +5807,6 @@ static int lstm__json_list(lstm__json *j, uint64_t *list, int most) {
 }
 
 /* --- the header's tables ----------------------------------------------------------------------------------------- */
-
 typedef struct lstm__entry { /* a tensor in a file */
   lstm__piece name, type_name;
   char called[LSTM__CALLED]; /* foreign files: its name here; empty where it is too long for that */
@@ -5940,7 +5871,6 @@ static void lstm__read_fields(lstm__json *j, lstm__entry *e, uint64_t offsets[2]
 static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece name) {
   lstm__entry *e = &f->entries[f->entry_count];
   uint64_t offsets[2] = {0, 0}, bytes;
-  int i;
   if (f->entry_count == f->entry_capacity)
     return LSTM__BAD(f, LIMIT, "the file has more than %d tensors", f->entry_capacity);
   memset(e, 0, sizeof *e);
@@ -5953,12 +5883,12 @@ static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece na
   if (e->type == LSTM__DTYPES) return LSTM__BAD(f, UNSUPPORTED, "tensor %p: unknown dtype %p", &e->name, &e->type_name);
   if (offsets[1] > f->size) return LSTM__BAD(f, FORMAT, "tensor %p: the file ends before it: truncated", &e->name);
   bytes = lstm__dtypes[e->type].bytes;
-  for (i = 0, e->count = 1; i < e->rank; ++i) { /* more elements than the file has bytes are too many anyway */
+  e->count = 1;
+  for (int i = 0; i < e->rank; ++i) /* more elements than the file has bytes are too many anyway */
     e->count = e->shape[i] && e->count > f->size / e->shape[i] ? f->size + 1 : e->count * e->shape[i];
-  }
   if (offsets[0] > offsets[1] || (offsets[1] - offsets[0]) % bytes || e->count != (offsets[1] - offsets[0]) / bytes)
     return LSTM__BAD(f, FORMAT, "tensor %p: its shape and its place in the file differ in size", &e->name);
-  for (i = e->rank; i < 2; ++i) e->shape[i] = 1;
+  for (int i = e->rank; i < 2; ++i) e->shape[i] = 1;
   e->begin = (size_t)offsets[0];
   e->end = (size_t)offsets[1];
   ++f->entry_count;
@@ -5966,8 +5896,7 @@ static lstm_status lstm__read_entry(lstm__json *j, lstm__file *f, lstm__piece na
 }
 
 static lstm_status lstm__read_pairs(lstm__json *j, lstm__file *f) {
-  lstm__pair p;
-  p.known = 0;
+  lstm__pair p = {{NULL, 0}, {NULL, 0}, 0};
   lstm__json_want(j, '{');
   while (lstm__json_member(j, !f->pair_count, &p.key)) {
     if (f->pair_count == f->pair_capacity)
@@ -5985,12 +5914,9 @@ static void lstm__read_header(lstm__file *f, const char *text, size_t size) {
   lstm__json j = {text + 1, text + size, 0}; /* behind the { */
   int first = 1, metadata = 0;
   for (; !f->status && lstm__json_member(&j, first, &name); first = 0) {
-    if (!lstm__piece_is(name, "__metadata__"))
-      lstm__read_entry(&j, f, name);
-    else if (metadata++)
-      LSTM__BAD(f, FORMAT, "__metadata__ is there twice");
-    else
-      lstm__read_pairs(&j, f);
+    int pairs = lstm__piece_is(name, "__metadata__");
+    if (pairs && metadata++) LSTM__BAD(f, FORMAT, "__metadata__ is there twice");
+    (void)(pairs ? lstm__read_pairs(&j, f) : lstm__read_entry(&j, f, name));
   }
   lstm__json_space(&j);
   if (j.bad || j.at != j.end)
@@ -5998,9 +5924,7 @@ static void lstm__read_header(lstm__file *f, const char *text, size_t size) {
 }
 
 /* --- no duplicates, no holes, no overlap ------------------------------------------------------------------------- */
-
-/* No two of a name, no overlap, no hole: each entry begins at 0 or where another ends. The tables are bounded, so that
-   each row may be compared with each. */
+/* No two of a name, no overlap, no hole: each entry begins at 0 or where another ends. (The tables are bounded.) */
 static lstm_status lstm__check_tables(lstm__file *f) {
   size_t bytes = 0;
   for (int i = 0; i < f->pair_count; ++i)
@@ -6024,7 +5948,6 @@ static lstm_status lstm__check_tables(lstm__file *f) {
 }
 
 /* --- metadata ---------------------------------------------------------------------------------------------------- */
-
 static const lstm__pair *lstm__find_pair(lstm__file *f, const char *key) {
   for (int i = 0; i < f->pair_count; ++i)
     if (lstm__piece_is(f->pairs[i].key, key)) {
@@ -6060,14 +5983,7 @@ static uint64_t lstm__own_count(lstm__file *f, const char *key) {
 
 static int lstm__is_own_key(lstm__piece key) { return lstm__begins(key, "lstm.") || lstm__begins(key, "trainer."); }
 
-static const char *lstm__layer_key(int i, char key[LSTM__LINE]) {
-  lstm__text t = lstm__text_in(key, LSTM__LINE);
-  lstm__print(&t, "lstm.layer.%d", i);
-  return key;
-}
-
 /* --- what is in a file ------------------------------------------------------------------------------------------- */
-
 static const char *const lstm__output_words[] = {"auto", "linear", "softmax", "sigmoid"};
 static const char *const lstm__numerics_words[] = {"", "fused", "portable"};
 
@@ -6096,8 +6012,7 @@ typedef struct lstm__item {
 } lstm__item;
 
 static lstm__content lstm__content_of(const lstm_model *m, const lstm_save_desc *desc) {
-  lstm__content c;
-  memset(&c, 0, sizeof c);
+  lstm__content c = LSTM__ZERO;
   c.model = m;
   c.tensors = m->tensors;
   c.count = m->plan.tensors;
@@ -6128,8 +6043,7 @@ static int lstm__tensor_item(const lstm__content *c, int i, int second, lstm__it
 }
 
 #ifndef LSTM_NO_TRAINING
-/* Tensor i of what a run adds; returns 0 where this one has none. With learned states it matters which lanes have not
-   yet carried anything. */
+/* Tensor i of what a run adds; 0 where it has none. With learned states it matters which lanes carried nothing yet. */
 static int lstm__run_item(const lstm_trainer *t, int i, lstm__item *out) {
   float *data[LSTM__RUN_TENSORS] = {t->model->params, t->m1, t->m2, t->carry, t->anew};
   const lstm_model_desc *d = &t->model->desc;
@@ -6170,8 +6084,7 @@ static const char *const lstm__run_words[][7] = {
     {"default", "sgd", "rmsprop", "adam", "adamw"},
     {"none", "step", "exponential", "cosine"}};
 
-/* The parts of a trainer's description that decide a run's bits: another value is another run. Then, what a run has
-   reached. */
+/* What decides a run's bits in a trainer's description: another value is another run. Then, what a run has reached. */
 #define LSTM__X(kind, field, otherwise) \
   {"trainer." #field, LSTM__RUN_##kind, offsetof(lstm_trainer, desc.field), otherwise}
 #define LSTM__Y(kind, key, field) {"trainer." key, LSTM__RUN_##kind, offsetof(lstm_trainer, field), NULL}
@@ -6217,24 +6130,17 @@ static void lstm__run_value(const lstm_trainer *t, int i, lstm__text *value) {
   const void *at = (const char *)t + lstm__run_values[i].at;
   int kind = lstm__run_values[i].kind, n;
   memcpy(&n, at, sizeof n);
-  if (kind == LSTM__RUN_INT)
-    lstm__print(value, "%d", n);
-  else if (kind == LSTM__RUN_FLOAT)
-    lstm__put_float(value, *(const float *)at);
-  else if (kind == LSTM__RUN_COUNT)
-    lstm__put_number(value, *(const uint64_t *)at);
-  else if (kind == LSTM__RUN_CLASSES)
-    lstm__put_hash(value, t->class_weights, lstm_model_output_size(t->model));
-  else if (kind == LSTM__RUN_LAYERS)
-    lstm__put_hash(value, t->layer_rates, t->model->desc.layer_count);
-  else
-    lstm__put_string(value, lstm__run_words[kind][n]);
+  if (kind < LSTM__RUN_INT) lstm__put_string(value, lstm__run_words[kind][n]);
+  if (kind == LSTM__RUN_INT) lstm__print(value, "%d", n);
+  if (kind == LSTM__RUN_FLOAT) lstm__put_float(value, *(const float *)at);
+  if (kind == LSTM__RUN_COUNT) lstm__put_number(value, *(const uint64_t *)at);
+  if (kind == LSTM__RUN_CLASSES) lstm__put_hash(value, t->class_weights, lstm_model_output_size(t->model));
+  if (kind == LSTM__RUN_LAYERS) lstm__put_hash(value, t->layer_rates, t->model->desc.layer_count);
 }
 
 #endif /* LSTM_NO_TRAINING */
 
-/* Pair i of the library's own metadata: the model's, then the run's. Returns 0 behind the last, 2 for one that is left
-   out. */
+/* Pair i of the library's own metadata: the model's, the run's. Returns 0 behind the last, 2 where it is left out. */
 static int lstm__own_pair(const lstm__content *c, int i, char key[LSTM__LINE], char value[LSTM__LINE]) {
   static const char *const keys[] = {"lstm.version", "lstm.input", "lstm.output", "lstm.numerics"};
   const lstm_model_desc *d = &c->model->desc;
@@ -6246,8 +6152,8 @@ static int lstm__own_pair(const lstm__content *c, int i, char key[LSTM__LINE], c
   if (i < 4) return 1 + (i == 3 && d->numerics == LSTM_FUSED);
   i -= 4;
   if (i < d->layer_count) {
+    lstm__print(&k, "lstm.layer.%d", i);
     lstm__put_layer(&v, &d->layers[i]);
-    (void)lstm__layer_key(i, key);
     return 1;
   }
 #ifndef LSTM_NO_TRAINING
@@ -6262,7 +6168,6 @@ static int lstm__own_pair(const lstm__content *c, int i, char key[LSTM__LINE], c
 }
 
 /* --- layer lines ------------------------------------------------------------------------------------------------- */
-
 /* Takes the next word off a line, up to a space. */
 static lstm__piece lstm__next_word(lstm__piece *line) {
   while (line->size && *line->at == ' ') *line = lstm__piece_from(*line, 1);
@@ -6320,11 +6225,9 @@ static lstm_status lstm__read_line(lstm__file *f, const char *key) {
   lstm_layer *layer = &f->layers[i];
   char line[LSTM__LINE], again[LSTM__LINE];
   lstm__text t = lstm__text_in(again, sizeof again);
-  lstm__piece rest, word;
   if (i == f->layer_capacity) return LSTM__BAD(f, LIMIT, "the file has more than %d layers", i);
   lstm__own_value(f, key, line);
-  rest = lstm__piece_of(line);
-  word = lstm__next_word(&rest);
+  lstm__piece rest = lstm__piece_of(line), word = lstm__next_word(&rest);
   while (type > LSTM_LAYER_NONE && !lstm__piece_is(word, lstm__kind_of(type)->name)) --type;
   if (type == LSTM_LAYER_NONE) return LSTM__BAD(f, UNSUPPORTED, "%s: unknown layer %p", key, &word);
   *layer = lstm__layer_of((lstm_layer_type)type, 0, 0);
@@ -6360,15 +6263,15 @@ static void lstm__read_input_output(lstm__file *f) {
 
 /* The description, and nothing about the model that this version does not know: it could not honour it. */
 static void lstm__read_layers(lstm__file *f) {
-  char key[LSTM__LINE];
+  char key[LSTM__NAME];
   lstm__read_input_output(f);
-  while (!f->status && lstm__find_pair(f, lstm__layer_key(f->model.layer_count, key))) lstm__read_line(f, key);
+  while (!f->status && lstm__find_pair(f, lstm__numbered(key, "lstm.layer.", f->model.layer_count)))
+    lstm__read_line(f, key);
   const lstm__pair *unknown = lstm__unknown_pair(f, "lstm.");
   if (unknown) LSTM__BAD(f, UNSUPPORTED, "unknown metadata %p", &unknown->key);
 }
 
 /* --- matching our files: everything is as the layer lines say ---------------------------------------------------- */
-
 /* "[4][2]" */
 static void lstm__put_shape(lstm__text *t, const uint64_t *shape, int rank) {
   for (int i = 0; i < rank; ++i) lstm__print(t, "[%z]", (size_t)shape[i]);
@@ -6393,9 +6296,8 @@ static lstm_status lstm__check_entry(lstm__file *f, const lstm__entry *e, const 
 
 /* The tensors that the layers make. Where the file is to blame for senseless layers, it has a bad format. */
 static lstm__content lstm__plan_file(lstm__file *f) {
-  lstm__content c;
+  lstm__content c = LSTM__ZERO;
   lstm__plan plan;
-  memset(&c, 0, sizeof c);
   if (f->status) return c;
   f->status = lstm__make_plan(&f->model, &plan, NULL, NULL);
   if (!f->status && plan.tensors > f->tensor_capacity)
@@ -6408,8 +6310,7 @@ static lstm__content lstm__plan_file(lstm__file *f) {
   return c;
 }
 
-/* Entry n must be item n: F32, and right behind the entry before. Where only a model is asked for, a checkpoint's
-   tensors may follow. */
+/* Entry n must be item n: F32, right behind the one before. Where a model is asked for, a run's tensors may follow. */
 static lstm_status lstm__match_items(lstm__file *f, const lstm__content *c) {
   lstm__item t;
   int n;
@@ -6434,7 +6335,6 @@ static void lstm__match_ours(lstm__file *f) {
 }
 
 /* --- foreign files: PyTorch state dicts -------------------------------------------------------------------------- */
-
 /* What an entry is called here: `to`, then `rest`, which may be the end of what it is called now. */
 static void lstm__call(lstm__entry *e, const char *to, lstm__piece rest) {
   size_t n = strlen(to);
@@ -6510,7 +6410,6 @@ static const lstm__entry *lstm__find_module(lstm__file *f) {
 /* All layers of a module are alike: weight_hh has [4H][H], with a projection [4H][P], a GRU's [3H][H]. */
 static lstm_status lstm__infer_module(lstm__file *f, const lstm__entry *ih, lstm_layer *layer, int *count) {
   const lstm__entry *hh = lstm__beside(f, ih, "weight_hh_l", 0), *cell = hh;
-  int units, out;
   for (int i = *count = 0; i <= f->layer_capacity; ++i) {
     if (lstm__beside(f, ih, "weight_ih_l", i)) *count = i + 1;
     if (lstm__beside(f, ih, "weight_hr_l", i)) cell = lstm__beside(f, ih, "weight_hr_l", 0);
@@ -6518,8 +6417,7 @@ static lstm_status lstm__infer_module(lstm__file *f, const lstm__entry *ih, lstm
   if (!hh || !cell || ih->rank != 2 || hh->rank != 2 || cell->rank != 2)
     return lstm__refuse_foreign(f, ih->name,
                                 "is of a module whose first layer lacks weight_ih, weight_hh or weight_hr");
-  units = lstm__read_size(f, "hidden_size", cell->shape[1]);
-  out = lstm__read_size(f, "proj_size", hh->shape[1]);
+  int units = lstm__read_size(f, "hidden_size", cell->shape[1]), out = lstm__read_size(f, "proj_size", hh->shape[1]);
   if (hh->shape[0] == cell->shape[1])
     return LSTM__BAD(f, UNSUPPORTED, "tensor %p: plain recurrent layers (nn.RNN) are not supported", &hh->name);
   *layer = hh->shape[0] == 3 * cell->shape[1] ? lstm_gru(units) : lstm_lstm(units);
@@ -6627,19 +6525,15 @@ static void lstm__match_theirs(lstm__file *f) {
   if (!f->status) lstm__tell_assumed(f);
   for (int n = 0; !f->status && lstm__next_item(&c, &at, &t); ++n) {
     lstm__entry *e = f->source[n] = lstm__find_entry(f, t.name);
-    if (e)
-      e->used = !lstm__check_entry(f, e, &t, LSTM__BF16);
-    else if (t.bias)
-      lstm__print(&f->assumed, "%s is not there: zeros\n", t.name);
-    else
-      lstm__refuse_foreign(f, lstm__piece_of(t.name), "is missing");
+    if (e) e->used = !lstm__check_entry(f, e, &t, LSTM__BF16);
+    if (!e && t.bias) lstm__print(&f->assumed, "%s is not there: zeros\n", t.name);
+    if (!e && !t.bias) lstm__refuse_foreign(f, lstm__piece_of(t.name), "is missing");
   }
   for (int n = 0; n < f->entry_count && !f->status; ++n)
     if (!f->entries[n].used) lstm__refuse_foreign(f, f->entries[n].name, "is left over");
 }
 
 /* --- filling a model --------------------------------------------------------------------------------------------- */
-
 static float lstm__half_to_float(uint32_t h) {
   uint32_t sign = (h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 0x3ffu;
   if (exponent == 31) return lstm__float_of_bits(sign | 0x7f800000u | fraction << 13);
@@ -6693,7 +6587,6 @@ static size_t lstm__copy_meta(const lstm__file *f, char *to, size_t capacity, in
 }
 
 /* --- loading ----------------------------------------------------------------------------------------------------- */
-
 /* The tables' memory. No table is larger than the header can fill. */
 static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
   size_t layers = (size_t)f->layer_capacity, tensors = (size_t)f->tensor_capacity;
@@ -6709,8 +6602,7 @@ static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
 static int lstm__limit(int64_t wanted, int most) { return wanted > 0 && wanted < most ? (int)wanted : most; }
 
 static lstm_load_desc lstm__load_desc_of(const lstm_load_desc *desc) {
-  lstm_load_desc none;
-  memset(&none, 0, sizeof none);
+  lstm_load_desc none = LSTM__ZERO;
   return desc ? *desc : none;
 }
 
@@ -6718,9 +6610,8 @@ static lstm_load_desc lstm__load_desc_of(const lstm_load_desc *desc) {
 static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, const lstm_load_desc *desc) {
   const unsigned char *bytes = (const unsigned char *)data;
   uint64_t header = size < 8 ? 0 : lstm__from_le(bytes, 8);
-  lstm__arena arena;
+  lstm__arena arena = {NULL, 0, 0};
   memset(f, 0, sizeof *f);
-  memset(&arena, 0, sizeof arena);
   f->desc = *desc;
   f->assumed = lstm__text_in(desc->assumed, desc->assumed_capacity);
   f->max_size = lstm__limit(desc->max_size, LSTM_MAX_SIZE);
@@ -6758,12 +6649,8 @@ static void lstm__build_from_file(lstm__file *f, lstm_model **out) {
   (void)lstm__copy_meta(f, (*out)->meta, meta_size, &(*out)->meta_count);
   lstm__content c = lstm__content_of(*out, NULL);
   lstm__fill(f, &c, 0);
-  if (!f->status) {
-    lstm_model_refresh(*out);
-  } else {
-    lstm_model_destroy(*out);
-    *out = NULL;
-  }
+  (f->status ? lstm_model_destroy : lstm_model_refresh)(*out);
+  if (f->status) *out = NULL;
 }
 
 LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_load_desc *desc, lstm_model **out) {
@@ -6817,7 +6704,6 @@ LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *
 }
 
 /* --- saving ------------------------------------------------------------------------------------------------------ */
-
 /* Where bytes go: a writer (gathered into pieces), a buffer (what fits), or nowhere: they are only counted. */
 typedef struct lstm__sink {
   const lstm_writer *writer;
@@ -6860,13 +6746,11 @@ static void lstm__write_string(lstm__sink *s, const char *text) {
     unsigned c = (unsigned char)*text;
     const char *found = c == '/' ? NULL : strchr(lstm__escaped, *text);
     char escape[] = "\\u0000";
+    size_t size = found ? 2 : c < 0x20 ? 6 : 1;
     if (found) escape[1] = lstm__escapes[found - lstm__escaped];
     escape[4] = (char)('0' + c / 16);
     escape[5] = "0123456789abcdef"[c % 16];
-    if (found || c < 0x20)
-      lstm__write(s, escape, found ? 2 : 6);
-    else
-      lstm__write(s, text, 1);
+    lstm__write(s, size > 1 ? escape : text, size);
   }
   lstm__write(s, "\"", 1);
 }
@@ -6929,16 +6813,14 @@ static lstm_status lstm__check_meta(const lstm_save_desc *d) {
   return LSTM_OK;
 }
 
-/* The whole file: a model, or a checkpoint. The header is padded with spaces so that the data begin at a multiple of
-   64. */
+/* The whole file: a model, or a checkpoint. Spaces pad the header so that the data begin at a multiple of 64. */
 static lstm_status lstm__save(lstm__sink *s, const lstm__content *c) {
   unsigned char length[8];
-  lstm__sink counter;
+  lstm__sink counter = LSTM__ZERO;
   lstm__item t;
   int at = 0;
   lstm_status status = lstm__check_meta(&c->desc);
   if (status) return status;
-  memset(&counter, 0, sizeof counter);
   counter.size = 8;
   lstm__write_header(&counter, c);
   counter.size = (counter.size + 63) & ~(size_t)63;
@@ -6955,8 +6837,7 @@ static lstm_status lstm__save(lstm__sink *s, const lstm__content *c) {
 }
 
 static lstm_status lstm__save_with(const lstm_writer *writer, const lstm__content *c) {
-  lstm__sink s;
-  memset(&s, 0, sizeof s);
+  lstm__sink s = LSTM__ZERO;
   s.writer = writer;
   if (writer && writer->write) return lstm__save(&s, c);
   return lstm__fail(c->desc.error, LSTM_ERR_ARGUMENT, "there is no writer");
@@ -6964,10 +6845,9 @@ static lstm_status lstm__save_with(const lstm_writer *writer, const lstm__conten
 
 LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
                                       size_t capacity, size_t *size) {
-  lstm__sink s;
+  lstm__sink s = LSTM__ZERO;
   if (!model || !size) return LSTM_ERR_ARGUMENT;
   lstm__content c = lstm__content_of(model, desc);
-  memset(&s, 0, sizeof s);
   s.buffer = (unsigned char *)buffer;
   s.capacity = capacity;
   lstm_status status = lstm__save(&s, &c);
@@ -6983,7 +6863,6 @@ LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *de
 }
 
 /* --- files by name ----------------------------------------------------------------------------------------------- */
-
 #ifndef LSTM_NO_STDIO
 
 #ifdef _WIN32
@@ -7090,7 +6969,6 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 #endif /* LSTM_NO_STDIO */
 
 /* --- checkpoints ------------------------------------------------------------------------------------------------- */
-
 #ifndef LSTM_NO_TRAINING
 
 /* The best weights under the model's names, the current ones if none were kept. */
@@ -7108,8 +6986,7 @@ LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_s
   return lstm__save_with(writer, &c);
 }
 
-/* The checkpoint is of this architecture and this description: its metadata are what this trainer would write, but for
-   what the run has reached. */
+/* The checkpoint's metadata must be what this trainer would write, but for what the run has reached. */
 static void lstm__match_run(lstm__file *f, const lstm__content *c) {
   char key[LSTM__LINE], here[LSTM__LINE], value[LSTM__LINE];
   int reached = 4 + c->model->desc.layer_count + LSTM__RUN_OPTIONS, have;
@@ -7174,12 +7051,11 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #endif /* LSTM_NO_FILES */
 
 #elif defined(LSTM__PASS)
-/* [SECTION] Vector vocabulary
+/* [SECTION] Vector vocabulary =========================================================================================
    One block per instruction set. V is a vector of VL floats; all loads and stores are unaligned. V_MIN and V_MAX return
    their second operand where one is NaN. V_POW2(t) makes 2^n from t = n + 1.5 * 2^23 + 127. V_POS(d, y) is d where y >
    0, else 0. V_LD8 and V_ST8 move the lower 8 floats of 16, V_LOW and V_HIGH keep half of them; the rest is 0. A pass
-   without V_FMA, and a portable one, multiplies and adds.
-   ================================================================================================================ */
+   without V_FMA, and a portable one, multiplies and adds. */
 #if !LSTM__WANTED(LSTM__PASS % 10) || (LSTM__PASS / 10 == 1 && !LSTM__HAS_PORTABLE) || \
     (LSTM__PASS == 1 && !LSTM__HAS_HARD) || (LSTM__PASS == 21 && !LSTM__HAS_SOFT)
 /* not in this build */
@@ -7216,7 +7092,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__TARGET LSTM__TARGET_OF("sse2")
 #define VL 4
 #define V __m128
-#define LSTM__MM(name) _mm_##name
+#define LSTM__OP(name) _mm_##name##_ps
 #define V_POW2(t) _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(t), 23))
 #define V_POS(d, y) _mm_and_ps(d, _mm_cmpgt_ps(y, _mm_setzero_ps()))
 #define LSTM__TILE_ROWS 3
@@ -7225,7 +7101,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__TARGET LSTM__TARGET_OF("avx2,fma")
 #define VL 8
 #define V __m256
-#define LSTM__MM(name) _mm256_##name
+#define LSTM__OP(name) _mm256_##name##_ps
 #define V_POW2(t) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23))
 #define V_POS(d, y) _mm256_and_ps(d, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ))
 #define LSTM__TILE_ROWS 3
@@ -7234,7 +7110,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__TARGET LSTM__TARGET_OF("avx512f,avx512vl,avx512dq,avx512bw")
 #define VL 16
 #define V __m512
-#define LSTM__MM(name) _mm512_##name
+#define LSTM__OP(name) _mm512_##name##_ps
 #define V_POW2(t) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23))
 #define V_POS(d, y) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), d)
 #define V_LD8(p) _mm512_maskz_loadu_ps(0xff, p)
@@ -7246,18 +7122,14 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #elif LSTM__PASS % 10 == 5 && defined(LSTM__ARM64) && !defined(LSTM_NO_NEON)
 #define VL 4
 #define V float32x4_t
+#define LSTM__OP(name) v##name##q_f32
 #define V_LD(p) vld1q_f32(p)
 #define V_ST(p, v) vst1q_f32(p, v)
 #define V_SET(x) vdupq_n_f32(x)
-#define V_ADD(a, b) vaddq_f32(a, b)
-#define V_SUB(a, b) vsubq_f32(a, b)
-#define V_MUL(a, b) vmulq_f32(a, b)
-#define V_DIV(a, b) vdivq_f32(a, b)
 #define V_FMA(a, b, c) vfmaq_f32(c, a, b)
 #define V_FNMA(a, b, c) vfmsq_f32(c, a, b)
 #define V_MIN(a, b) vbslq_f32(vcltq_f32(a, b), a, b)
 #define V_MAX(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
-#define V_SQRT(a) vsqrtq_f32(a)
 #define V_ABS(a) vabsq_f32(a)
 #define V_SIGN(a, s) vbslq_f32(vdupq_n_u32(0x80000000u), s, a)
 #define V_POW2(t) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(t), 23))
@@ -7267,16 +7139,12 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #elif LSTM__PASS == 6 && defined(LSTM__WASM32) && !defined(LSTM_NO_WASM)
 #define VL 4
 #define V v128_t
+#define LSTM__OP(name) wasm_f32x4_##name
 #define V_LD(p) wasm_v128_load(p)
 #define V_ST(p, v) wasm_v128_store(p, v)
 #define V_SET(x) wasm_f32x4_splat(x)
-#define V_ADD(a, b) wasm_f32x4_add(a, b)
-#define V_SUB(a, b) wasm_f32x4_sub(a, b)
-#define V_MUL(a, b) wasm_f32x4_mul(a, b)
-#define V_DIV(a, b) wasm_f32x4_div(a, b)
 #define V_MIN(a, b) wasm_f32x4_pmin(b, a)
 #define V_MAX(a, b) wasm_f32x4_pmax(b, a)
-#define V_SQRT(a) wasm_f32x4_sqrt(a)
 #define V_ABS(a) wasm_f32x4_abs(a)
 #define V_SIGN(a, s) wasm_v128_or(a, wasm_v128_and(s, wasm_f32x4_splat(-0.0f)))
 #define V_POW2(t) wasm_i32x4_shl(t, 23)
@@ -7284,22 +7152,24 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__TILE_ROWS 3
 #endif
 
-#ifdef LSTM__MM /* the instructions of x86, in names that differ by their prefix */
-#define V_LD(p) LSTM__MM(loadu_ps)(p)
-#define V_ST(p, v) LSTM__MM(storeu_ps)(p, v)
-#define V_SET(x) LSTM__MM(set1_ps)(x)
-#define V_ADD(a, b) LSTM__MM(add_ps)(a, b)
-#define V_SUB(a, b) LSTM__MM(sub_ps)(a, b)
-#define V_MUL(a, b) LSTM__MM(mul_ps)(a, b)
-#define V_DIV(a, b) LSTM__MM(div_ps)(a, b)
-#define V_MIN(a, b) LSTM__MM(min_ps)(a, b)
-#define V_MAX(a, b) LSTM__MM(max_ps)(a, b)
-#define V_SQRT(a) LSTM__MM(sqrt_ps)(a)
-#define V_ABS(a) LSTM__MM(andnot_ps)(V_SET(-0.0f), a)
-#define V_SIGN(a, s) LSTM__MM(or_ps)(a, LSTM__MM(and_ps)(s, V_SET(-0.0f)))
-#if VL > 4
-#define V_FMA(a, b, c) LSTM__MM(fmadd_ps)(a, b, c)
-#define V_FNMA(a, b, c) LSTM__MM(fnmadd_ps)(a, b, c)
+#ifdef LSTM__OP /* instructions whose names differ in the same way */
+#define V_ADD(a, b) LSTM__OP(add)(a, b)
+#define V_SUB(a, b) LSTM__OP(sub)(a, b)
+#define V_MUL(a, b) LSTM__OP(mul)(a, b)
+#define V_DIV(a, b) LSTM__OP(div)(a, b)
+#define V_SQRT(a) LSTM__OP(sqrt)(a)
+#ifdef LSTM__X86
+#define V_LD(p) LSTM__OP(loadu)(p)
+#define V_ST(p, v) LSTM__OP(storeu)(p, v)
+#define V_SET(x) LSTM__OP(set1)(x)
+#define V_MIN(a, b) LSTM__OP(min)(a, b)
+#define V_MAX(a, b) LSTM__OP(max)(a, b)
+#define V_ABS(a) LSTM__OP(andnot)(V_SET(-0.0f), a)
+#define V_SIGN(a, s) LSTM__OP(or)(a, LSTM__OP(and)(s, V_SET(-0.0f)))
+#endif
+#if defined(LSTM__X86) && VL > 4
+#define V_FMA(a, b, c) LSTM__OP(fmadd)(a, b, c)
+#define V_FNMA(a, b, c) LSTM__OP(fnmadd)(a, b, c)
 #endif
 #endif
 
@@ -7352,10 +7222,9 @@ IN V K(product)(V a, V b) {
 #define V_FNMA(a, b, c) V_SUB(c, V_MUL(a, b))
 #endif
 
-/* [SECTION] Kernels
+/* [SECTION] Kernels ===================================================================================================
    Written once over the vocabulary. K(name) is the name for this instruction set. What is not an explicit V_FMA is
-   never a product that feeds a sum, so that no compiler has anything to fuse.
-   ================================================================================================================ */
+   never a product that feeds a sum, so that no compiler has anything to fuse. */
 
 #if VL == 1
 /* Correctly rounded: a float's root in double is never near enough to a midpoint of floats to be rounded wrongly. */
@@ -7369,7 +7238,6 @@ IN float K(scalar_sqrt)(float x) {
 #endif
 
 /* --- exp, expm1, sigmoid, tanh: x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 = r + r^2 q(r) -------------------------- */
-
 /* Returns e^r - 1; *scale = 2^n. |x| <= 87. */
 IN V K(reduce)(V x, V *scale) {
   const V magic = V_SET(12583039.0f); /* 1.5 * 2^23 + 127: adding it rounds to an integer and biases the exponent */
@@ -7418,7 +7286,6 @@ IN V K(tanh)(V x) {
 }
 
 /* --- chains: R rows of up to four accumulators, always in registers ---------------------------------------------- */
-
 typedef struct K(quad) {
   V a, b, c, d;
 } K(quad);
@@ -7492,7 +7359,6 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
   } while (0)
 
 /* --- the cell ---------------------------------------------------------------------------------------------------- */
-
 /* Where unit u has its first gate in gates [units / 16][4][16]; the last block may be [4][8]. */
 IN float *K(gates_of)(float *gates, int u) { return gates + (size_t)(u / 16) * 64 + (size_t)(u % 16); }
 
@@ -7610,8 +7476,7 @@ IN void K(cell_groups)(const int pair, const int nw, const lstm__cell_job *job, 
 }
 
 /* Groups go in pairs where all weights stay in the first cache, where two share its lines, and where h_out may be h:
-   both are read before either is written. An odd one of vectors of 16, which may be narrow, is first, so that a narrow
-   one has a partner. */
+   both are read before either is written. An odd one of vectors of 16 is first, so that a narrow one has a partner. */
 FN void K(cell_of_row)(const lstm__cell_job *job) {
   int groups = (job->units + VL - 1) / VL;
   int pairs = VL <= 8 || groups <= 2 || job->units * (1 + job->nx + job->nh) < LSTM__NEAR;
@@ -7642,9 +7507,8 @@ FN void K(cell)(const lstm__cell_job *job) {
   }
 }
 
-/* Given dh and dc at this step: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc'
-   = dc f; through the activations: dz_i = di i (1 - i), dz_f = df f (1 - f), dz_g = dg (1 - g^2), dz_o = do o (1 -
-   o). */
+/* Given dh and dc: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc' = dc f;
+   through the activations: dz_i = di i (1 - i), dz_f = df f (1 - f), dz_g = dg (1 - g^2), dz_o = do o (1 - o). */
 FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
   const V one = V_SET(1.0f);
   for (int u = 0; u < n; u += VL) {
@@ -7664,7 +7528,6 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
 }
 
 /* --- activations ------------------------------------------------------------------------------------------------- */
-
 /* relu(-0) is 0: the sum makes it so whichever zero the larger one is. Clang 14 takes C's 0 > x ? 0 : x for an
    instruction that says 0 for x = -0 (WASM, aarch64); the vectors say -0. */
 IN V K(activate)(int f, V x) {
@@ -7696,7 +7559,6 @@ FN float K(tree)(float *lane) {
 }
 
 /* --- the generic gate pass: all options of a cell, for one row; the equations are in CELLS in the manual --------- */
-
 /* Layer normalisation (Ba, Kiros and Hinton, 2016) of n units, 16 of them at x + b stride: x = (x - mean) / sqrt(var +
    1e-5). Padding becomes 0. Returns 1 / sqrt(...). */
 FN float K(normalise)(int n, float *x, size_t stride) {
@@ -7896,7 +7758,6 @@ FN void K(gate_backward)(const lstm__gate_job *job) {
 }
 
 /* --- the GRU: Cho et al., 2014, with the reset gate after the product, as in cuDNN and PyTorch ------------------- */
-
 /* Sums of r, z, n from x, n from h; on return r, z, n and the last unchanged. */
 FN void K(gru_forward)(const lstm__gate_job *job) {
   for (int u = 0; u < job->units; u += VL) {
@@ -7941,7 +7802,6 @@ FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float
 }
 
 /* --- matrix products --------------------------------------------------------------------------------------------- */
-
 /* R rows from r0 of one panel of nw * 16 columns that begins at column p * 64. */
 IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const float *w, int p, int r0) {
   const float *a[6];
@@ -7979,7 +7839,6 @@ FN void K(gemm)(const lstm__gemm_job *job) {
 }
 
 /* --- element by element ------------------------------------------------------------------------------------------ */
-
 FN void K(map)(int activation, int n, float *x) {
   if (activation <= LSTM_LINEAR) return;
   for (int i = 0; i < n; i += VL) V_ST(x + i, K(activate)(activation, V_LD(x + i)));
@@ -8036,7 +7895,6 @@ FN float K(dot)(int n, const float *a, const float *b) {
 }
 
 /* --- optimisers: the equations are in [SECTION] Optimisers ------------------------------------------------------- */
-
 FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
   int adam = u->optimizer == LSTM_ADAM || u->optimizer == LSTM_ADAMW;
   for (int i = 0; i < n; i += VL) {
@@ -8100,10 +7958,8 @@ static const lstm__kernels *const LSTM__JOIN(lstm__table_, LSTM__SUFFIX) = LSTM_
 #undef FN
 #undef IN
 #undef LSTM__TILE_ROWS
-#undef LSTM__EACH_TILE_OF
-#undef LSTM__EACH_TILE
 #undef LSTM__SUFFIX
-#undef LSTM__MM
+#undef LSTM__OP
 #undef LSTM__TARGET
 #undef LSTM__TABLE
 #undef LSTM__PASS

@@ -27,7 +27,7 @@ local function sections()
   for _, line in ipairs(header) do
     if line:find "^ *INDEX" then inside = true end
     if line:find "%*/" then inside = false end
-    local name = line:match "^/%* %[SECTION%] ([%w].-)%s*%*?/?$"
+    local name = line:match "^/%* %[SECTION%] (%w.-) =+"
     if name then body[#body + 1] = name end
     for tag in (inside and line .. "  " or ""):gmatch "%[SECTION%] (.-)  " do index[#index + 1] = tag end
   end
