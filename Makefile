@@ -97,7 +97,7 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .SUFFIXES:
 FORCE:
 .PHONY: FORCE all setup setup-dev demo test learn baselines check sanitize tsan valgrind fuzz cross golden bench \
-        report-test \
+        report-test examples \
         vs-torch vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
@@ -220,6 +220,9 @@ learn: ## every learning task, also those that make test leaves out; prints what
 
 baselines: $(LSTM) ## known recipes by the scripts, three seeds, beside PyTorch (BASELINES_ARGS="--quick 3 4b")
 	@LSTM=$(LSTM) sh tests/learn/baselines.sh $(BASELINES_ARGS)
+
+examples: $(LSTM) ## build every example by the line in its first comment, and run it (EXAMPLES="npcs jobs": just these)
+	@LSTM=$(LSTM) BUILD=$(BUILD) CC="$(CC)" sh tests/examples/run.sh $(EXAMPLES)
 
 # Neither what is learned nor how exact a function is has anything to do with memory.
 UNSANITIZED := tests/compile/% tests/install/% tests/learn/% tests/kernels/ulp.c

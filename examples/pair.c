@@ -6,6 +6,7 @@
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 #include <stdio.h>
+#include <string.h>
 
 enum { LETTERS = 8, START = LETTERS, STEPS = 4, LANES = 32, UNITS = 32, STATE = 2 * UNITS, UPDATES = 600 };
 

@@ -1,20 +1,27 @@
-# Builds the examples by the lines that their first comment and the README give, and runs them.
+# Every example without a warning under the strict flags, as C and as C++; then built and run, see tests/examples/run.sh.
 set -u
-dir=${BUILD:-build}/examples
+dir=${BUILD:-build}/examples-strict
 cc=${CC:-cc}
-mkdir -p "$dir"
+warn="${WARN:--Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow} -Werror -fsyntax-only"
 status=0
-check() { # name, command
-  if said=$(eval "$2" 2>&1); then echo "ok $1"; else printf 'not ok %s\n%s\n' "$1" "$said"; status=1; fi
+mkdir -p "$dir"
+{ echo '#undef LSTM_IMPLEMENTATION'; cat lstm.h; } >"$dir/lstm.h" # whose own warnings are looked for elsewhere
+strict() { # file, compiler and its flags
+  file=$1
+  shift
+  if said=$("$@" $warn -I"$dir" -I. "$file" 2>&1); then echo "ok $file, strict $1"
+  else printf 'not ok %s, strict %s\n%s\n' "$file" "$1" "$said"; status=1; fi
 }
-check "build train" "$cc -O2 -I. examples/train.c -o $dir/train"
-check "train learns to count" "$dir/train $dir/counter.safetensors >$dir/train.txt; cat $dir/train.txt
-  grep -q '^aaaaaaaabbbbbbbb\.\$' $dir/train.txt && ! grep -q wrong $dir/train.txt"
-check "build step" "$cc -O1 -DLSTM_NO_PORTABLE -I. examples/step.c -o $dir/step"
-check "step runs it" "echo '2 0 0 1 1' | $dir/step $dir/counter.safetensors >$dir/step.txt; cat $dir/step.txt
-  [ \$(wc -l <$dir/step.txt) -eq 5 ] && tail -n 1 $dir/step.txt | awk '{exit !(\$3 > 0.5)}'"
-check "step says what is wrong" "! $dir/step $dir/train.txt </dev/null 2>$dir/step.err && [ -s $dir/step.err ]"
-check "build pair" "$cc -O1 -DLSTM_NO_PORTABLE -I. examples/pair.c -o $dir/pair"
-check "pair writes words backwards" "$dir/pair >$dir/pair.txt; cat $dir/pair.txt
-  [ \$(grep -c ' -> ' $dir/pair.txt) -eq 5 ] && ! grep -q wrong $dir/pair.txt"
+for file in examples/*.c examples/*/*.c examples/*.cpp; do
+  [ -f "$file" ] || continue
+  sdl=
+  if grep -q SDL.h "$file"; then
+    sdl=$(pkg-config --cflags sdl2 2>/dev/null | sed "s,-I,-isystem ,g")
+    [ -n "$sdl" ] || { echo "skip $file: SDL2 is not installed"; continue; }
+  fi
+  case $file in *.c) strict "$file" "$cc" -std=c99 $sdl ;; esac
+  command -v c++ >/dev/null 2>&1 || { echo "skip $file in C++: no c++ compiler"; continue; }
+  strict "$file" c++ -x c++ -std=c++11 -Wno-missing-field-initializers $sdl # {0} is C's
+done
+sh tests/examples/run.sh --quick | sed '/^[0-9]* \(passed, [0-9]* failed\|skipped\)$/d'
 exit $status

@@ -48,6 +48,11 @@ train() { # the example's words and its file are those of this machine
   check "examples/train.c prints the same" "$run $program $dir/$target.safetensors | tr -d '\r' | diff $dir/$1.txt -"
   check "examples/train.c saves the same bytes" "cmp $dir/$1.safetensors $dir/$target.safetensors"
 }
+replay() { # a recorded game of 10,000 characters leads to the same place
+  build examples/npcs.c || return
+  check "examples/npcs.c replays" "$run $program --replay tests/examples/npcs.keys | tr -d '\r' |
+    diff tests/examples/npcs.digest -"
+}
 exe='' run=''
 
 linux() { # name in gcc's triplet, name in qemu
@@ -60,8 +65,9 @@ linux() { # name in gcc's triplet, name in qemu
 aarch64() {
   linux aarch64-linux-gnu aarch64
   digests
-  tests tests/kernels/kernels.c
+  tests tests/kernels/kernels.c tests/unit/states.c
   train here
+  replay
 }
 riscv64() {
   linux riscv64-linux-gnu riscv64
