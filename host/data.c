@@ -197,9 +197,10 @@ static int data_read_bytes(lua_State *L) {
   return 1;
 }
 
-static const char *const item_names[] = {"f2", "bf16", "f4", "f8", "i4", "i8", "u1", NULL};
-static const size_t item_sizes[] = {2, 2, 4, 8, 4, 8, 1};
-typedef enum item { F2, BF16, F4, F8, I4, I8, U1 } item;
+/* p8 ... p32: samples of sound, PCM, which become -1 ... 1 (8 bits: around 128). */
+static const char *const item_names[] = {"f2", "bf16", "f4", "f8", "p8", "p16", "p24", "p32", "i4", "i8", "u1", NULL};
+static const size_t item_sizes[] = {2, 2, 4, 8, 1, 2, 3, 4, 4, 8, 1};
+typedef enum item { F2, BF16, F4, F8, P8, P16, P24, P32, I4, I8, U1 } item;
 
 static double half(unsigned bits) {
   unsigned exponent = bits >> 10 & 31, mantissa = bits & 1023;
@@ -212,11 +213,18 @@ static double half(unsigned bits) {
 static int convert(host_array *out, size_t k, item from, const unsigned char *p) {
   uint64_t bits = 0;
   uint32_t low;
+  int32_t sample;
   int64_t whole;
   size_t i;
   double wide;
   for (i = item_sizes[from]; i-- > 0;) bits = bits << 8 | p[i];
   low = (uint32_t)(from == BF16 ? bits << 16 : bits);
+  if (from >= P8 && from <= P32) {
+    low = low << (32 - 8 * item_sizes[from]) ^ (from == P8 ? 0x80000000u : 0);
+    memcpy(&sample, &low, 4);
+    out->data.f[k] = (float)sample / 2147483648.0f;
+    return 1;
+  }
   switch (from) {
   case F2: out->data.f[k] = (float)half((unsigned)bits); return 1;
   case BF16:
@@ -248,7 +256,7 @@ static int data_read_array(lua_State *L) {
   }
   box = open_at(L, offset, count * (double)size);
   if (!box) return 3;
-  out = host_newarray(L, from <= F8 ? HOST_FLOAT32 : from <= I8 ? HOST_INT32 : HOST_UINT8, dims, shape);
+  out = host_newarray(L, from <= P32 ? HOST_FLOAT32 : from <= I8 ? HOST_INT32 : HOST_UINT8, dims, shape);
   while (k < out->count) {
     n = sizeof piece / size < out->count - k ? sizeof piece / size : out->count - k;
     if (fread(piece, size, n, *box) != n) return file_fault(L, "read", lua_tostring(L, 1), errno ? errno : EIO);
@@ -358,15 +366,40 @@ typedef struct headed_array {
   const char *header;
   size_t size;
   const host_array *array;
+  size_t sample; /* bytes of PCM for each number; 0: as they are */
 } headed_array;
+
+/* A number as a sample of `size` bytes: the nearest one, halves up; what is beyond -1 ... 1 is cut off, NaN is 0. */
+static void put_sample(unsigned char *to, float x, size_t size) {
+  double scale = (double)((uint32_t)1 << (8 * size - 1)), wide = floor((double)x * scale + 0.5);
+  uint32_t bits;
+  size_t i;
+  wide = wide < -scale ? -scale : wide > scale - 1 ? scale - 1 : wide == wide ? wide : 0;
+  bits = (uint32_t)(int32_t)wide + (size == 1 ? 128 : 0);
+  for (i = 0; i < size; i++) to[i] = (unsigned char)(bits >> 8 * i & 255);
+}
+
+/* An odd number of bytes gets one more. */
+static int write_samples(const headed_array *h, FILE *file) {
+  unsigned char piece[4096];
+  size_t k, n;
+  for (k = 0; k < h->array->count; k += n) {
+    size_t i, left = h->array->count - k;
+    n = left < sizeof piece / h->sample ? left : sizeof piece / h->sample;
+    for (i = 0; i < n; i++) put_sample(piece + i * h->sample, h->array->data.f[k + i], h->sample);
+    if (fwrite(piece, h->sample, n, file) != n) return 0;
+  }
+  return !(h->array->count * h->sample & 1) || fputc(0, file) == 0;
+}
 
 static int write_headed(void *context, FILE *file) {
   const headed_array *h = (const headed_array *)context;
-  return fwrite(h->header, 1, h->size, file) == h->size &&
-         fwrite(h->array->data.bytes, 1, host_bytes(h->array), file) == host_bytes(h->array);
+  if (fwrite(h->header, 1, h->size, file) != h->size) return 0;
+  if (h->sample) return write_samples(h, file);
+  return fwrite(h->array->data.bytes, 1, host_bytes(h->array), file) == host_bytes(h->array);
 }
 
-/* write_array(path, header, array) -> true; or nil, message, status. */
+/* write_array(path, header, array [, bytes of a sample of sound: 1 to 3]) -> true; or nil, message, status. */
 static int data_write_array(lua_State *L) {
   const char *path = host_checkstring(L, 1, NULL, "write: the path");
   headed_array h;
@@ -374,6 +407,8 @@ static int data_write_array(lua_State *L) {
   h.header = host_checkstring(L, 2, &h.size, "write: the header");
   h.array = host_toarray(L, 3);
   if (!h.array) return host_raise(L, "write: array expected, got %s", luaL_typename(L, 3));
+  h.sample = lua_isnoneornil(L, 4) ? 0 : (size_t)host_checkint(L, 4, 1, 3, "write: the bytes of a sample");
+  if (h.sample) (void)host_checkarray(L, 3, HOST_FLOAT32, 0, "write");
   results = host_write_file(L, path, write_headed, &h);
   if (results) return results;
   lua_pushboolean(L, 1);

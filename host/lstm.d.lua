@@ -591,6 +591,19 @@ function lstm.npy(path) end
 ---@param array lstm.Array
 ---@return true?, string? message, string? status
 function lstm.writenpy(path, array) end
+---The sound in a WAV file, [frames][channels] between -1 and 1, and its samples per second: PCM of 8, 16, 24 or 32 bits
+---(x / 2^(bits - 1); of 32 bits a float32 keeps 24) and float of 32 or 64, also extensible.
+---@param path string
+---@return lstm.Array? sound, integer|string|nil rate, string? status
+function lstm.wav(path) end
+---A WAV file of sound [frames] or [frames][channels]. bits 16 (default), 8 or 24: PCM, rounded to the nearest, without
+---dither; what is beyond -1 and 1 is cut off, NaN is 0. bits 32: float, as it is.
+---@param path string
+---@param array lstm.Array
+---@param rate integer samples per second
+---@param options? {bits: 8|16|24|32}
+---@return true?, string? message, string? status
+function lstm.writewav(path, array, rate, options) end
 ---The tensors of a .safetensors file by name, and its metadata: F32, F16, BF16, F64, I32, I64 (where it fits) and U8.
 ---@param path string
 ---@return table<string, lstm.Array>? tensors, table<string, string>|string|nil metadata, string? status

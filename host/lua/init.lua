@@ -41,6 +41,7 @@ local sources = {
   table = {"lstm.windows", "table"}, sequences = {"lstm.sequences", "new"},
   ts = {"lstm.files", "ts"}, npy = {"lstm.files", "npy"}, writenpy = {"lstm.files", "writenpy"},
   safetensors = {"lstm.files", "safetensors"}, raw = {"lstm.files", "raw"},
+  wav = {"lstm.wav", "read"}, writewav = {"lstm.wav", "write"},
   minmax = {"lstm.scale", "minmax"}, zscore = {"lstm.scale", "zscore"},
   model = {"lstm.model", "new"}, load = {"lstm.model", "load"},
   embedding = {"lstm.layers", "embedding"}, lstm = {"lstm.layers", "lstm"}, gru = {"lstm.layers", "gru"},
