@@ -20,7 +20,7 @@
    examples/train.c trains a network in 80 lines. Every example here is compiled by the tests, in C and in C++.
 
    CONTENTS: use, glossary, layouts, cells, level 1: run, level 2: train, level 3: the parts of a step, configuration,
-   memory, errors, threads, numerics, dispatch, file format, untrusted input, limits, versions, index.
+   static models, memory, errors, threads, numerics, dispatch, file format, untrusted input, limits, versions, index.
 
    USE
    ---
@@ -250,9 +250,20 @@
      LSTM_NO_TRAINING           without trainers
      LSTM_NO_SIMD               scalar code only
      LSTM_NO_SSE2, LSTM_NO_AVX2, LSTM_NO_AVX512, LSTM_NO_NEON, LSTM_NO_WASM    without that instruction set
+     LSTM_SMALL                 less code, a half to two thirds, at a half of the speed or less: one row at a time, no
+                                sentences in an lstm_error. The same bits
      LSTM_NO_PORTABLE           without LSTM_PORTABLE, which is a third of the compiled code; see NUMERICS
      LSTM_ONLY_ISA              SCALAR, SSE2, AVX2, AVX512, NEON or WASM: only that one, and the CPU is not asked for it
      LSTM_MAX_...               limits, see LIMITS
+
+   STATIC MODELS
+   -------------
+   `lstm export --c gesture.safetensors -o gesture.h` writes a model as constants of a program, for what has no files
+   and no heap: the weights stay in flash, the tables of the model (below 1 KB for an LSTM and a dense layer) and its
+   state take memory of the program's. The header says what it holds and has the code that uses it; lstm_model_to_static
+   gives the same to programs. Such a model runs like any other, and shares states with the one that it was made of.
+   For little code compile with -Os and LSTM_STATIC, LSTM_SMALL, LSTM_NO_FILES, LSTM_NO_TRAINING, LSTM_NO_PORTABLE (or a
+   portable model, for equal bits on PC and device) and LSTM_ONLY_ISA SCALAR: 10 KB on a Cortex-M4, 15 on x86-64.
 
    MEMORY
    ------
@@ -705,6 +716,32 @@ LSTM_API const char *lstm_model_meta_key(const lstm_model *model, int i);
 LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i);
 LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key); /* value, or NULL */
 
+/* A model as constants of the program, which `lstm export --c` writes; see STATIC MODELS. */
+typedef struct lstm_static_model {
+  int version; /* LSTM_STATIC_VERSION: of this struct, and of how weights are packed */
+  int input_size, layer_count;
+  lstm_output output;
+  lstm_numerics numerics;
+  lstm_isa isa;
+  uint64_t fingerprint;     /* of the architecture */
+  const lstm_layer *layers; /* [layer_count], every default resolved */
+  size_t packed_count, table_count, param_count;
+  const float *packed; /* for the kernels: the same for all instruction sets */
+  const float *table;  /* what a cell begins with for each token, or NULL: from the embedding */
+  const float *params; /* those that running reads: embeddings without table, learned states; or, with `whole`, all */
+  int whole;
+} lstm_static_model;
+
+#define LSTM_STATIC_VERSION 1
+
+/* A model that runs on constants: they stay where they are, and must stay as long. `memory`, aligned to LSTM_ALIGNMENT,
+   holds tables of lstm_model_static_size bytes. What changes or asks for parameters is UNSUPPORTED, trainers and files
+   too. Allocates: never. Errors: ARGUMENT, VERSION, MISMATCH (damaged), MEMORY, UNSUPPORTED (isa, numerics). */
+LSTM_API lstm_status lstm_model_from_static(const lstm_static_model *from, void *memory, size_t size, lstm_model **out);
+LSTM_API lstm_status lstm_model_static_size(const lstm_static_model *from, size_t *size);
+/* A view of a model, valid until its weights change. Errors: ARGUMENT, UNSUPPORTED (it is static). Allocates: never. */
+LSTM_API lstm_status lstm_model_to_static(const lstm_model *model, lstm_static_model *out);
+
 /* --- running: states and steps ----------------------------------------------------------------------------------- */
 /* h and c of N lanes (independent sequences), and scratch. One thread at a time. Copying lstm_state_saved_size() bytes
    from the lstm_state pointer saves all lanes; to that of a state of as many lanes, forks or brings them back. What
@@ -1145,6 +1182,11 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__ONLY 0
 #endif
 #define LSTM__WANTED(n) (LSTM__ONLY == 0 || LSTM__ONLY == (n))
+#ifdef LSTM_SMALL
+#define LSTM__SMALL 1
+#else
+#define LSTM__SMALL 0
+#endif
 
 /* Scalar code takes the hardware's fused multiply-add, emulates it, or has both where only the CPU can tell. */
 #if defined(LSTM__ARM64) || (!defined(LSTM__X86) && defined(__FP_FAST_FMAF)) || (LSTM__ONLY && defined(__FMA__))
@@ -1200,7 +1242,7 @@ static const char *lstm__status_word(lstm_status status, int sentence) {
       LSTM_STATUS_LIST(LSTM__X)
 #undef LSTM__X
           {"?", "?"}};
-  return words[(int)status >= 0 && status < LSTM_STATUS_COUNT ? status : LSTM_STATUS_COUNT][sentence];
+  return words[(unsigned)status < LSTM_STATUS_COUNT ? status : LSTM_STATUS_COUNT][sentence];
 }
 
 LSTM_API const char *lstm_status_name(lstm_status status) { return lstm__status_word(status, 0); }
@@ -1276,6 +1318,14 @@ static void lstm__print(lstm__text *t, const char *format, ...) {
 }
 
 /* Writes the sentence, if anybody wants it, and returns the status. */
+#if LSTM__SMALL
+LSTM__FORCE_INLINE lstm_status lstm__fail(lstm_error *error, lstm_status status, const char *format, ...) {
+  (void)format;
+  if (error) error->message[0] = 0;
+  if (error) error->status = status;
+  return status;
+}
+#else
 static lstm_status lstm__fail(lstm_error *error, lstm_status status, const char *format, ...) {
   if (error) {
     lstm__text t = lstm__text_in(error->message, sizeof error->message);
@@ -1287,6 +1337,7 @@ static lstm_status lstm__fail(lstm_error *error, lstm_status status, const char 
   }
   return status;
 }
+#endif
 
 /* A number of a description must be within least..most; `over`: the status where it is more. */
 static lstm_status lstm__within(lstm_error *error, const char *what, int x, int least, int most, lstm_status over) {
@@ -1522,7 +1573,7 @@ static int lstm__x86_level(void) { return 2; }
 static const char *const lstm__isa_names[] = {"auto", "scalar", "sse2", "avx2", "avx512", "neon", "wasm"};
 
 LSTM_API const char *lstm_isa_name(lstm_isa isa) {
-  return (int)isa >= 0 && isa < LSTM_ISA_COUNT ? lstm__isa_names[isa] : "?";
+  return (unsigned)isa < LSTM_ISA_COUNT ? lstm__isa_names[isa] : "?";
 }
 
 LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
@@ -1608,26 +1659,28 @@ typedef struct lstm__kernels {
   int whole; /* so many units of a single row are read before the first is written: h_out may be h */
   void (*cell)(const lstm__cell_job *job);
   void (*gemm)(const lstm__gemm_job *job);
-  /* One row of the backward cell, n units padded to 8: gates in, their pre-activations' gradients out. */
-  void (*cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc);
   void (*gate_forward)(const lstm__gate_job *job);
-  void (*gate_backward)(const lstm__gate_job *job);
   void (*gru_forward)(const lstm__gate_job *job);
-  void (*gru_backward)(const lstm__gate_job *job);
   /* Zoneout, n padded: y += m (other - y), m = mask[i] or the rate; backward: dother += m dy, dy -= m dy. */
   void (*blend)(int n, float *y, const float *mask, float rate, const float *other);
-  void (*blend_backward)(int n, float *dy, const float *mask, float rate, float *dother);
-  void (*map)(int activation, int n, float *x);                           /* x = f(x), n padded */
-  void (*map_backward)(int activation, int n, const float *y, float *dy); /* dy = dy f'(.) from y = f(.), n padded */
+  void (*map)(int activation, int n, float *x); /* x = f(x), n padded */
   /* z = exp(z - *top), n not padded; returns their sum; padding becomes 0. */
   float (*softmax)(int n, float *z, float *top);
   void (*divide)(int n, float *x, float by); /* n padded, as all below */
-  void (*scale)(int n, float *x, float by);
-  void (*clip)(int n, float *x, float limit); /* into -limit..limit */
   void (*add)(int n, float *y, const float *x);
   void (*axpy)(int n, float *y, float a, const float *x); /* y += a x */
   float (*dot)(int n, const float *a, const float *b);
+#ifndef LSTM_NO_TRAINING
+  /* One row of the backward cell, n units padded to 8: gates in, their pre-activations' gradients out. */
+  void (*cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc);
+  void (*gate_backward)(const lstm__gate_job *job);
+  void (*gru_backward)(const lstm__gate_job *job);
+  void (*blend_backward)(int n, float *dy, const float *mask, float rate, float *dother);
+  void (*map_backward)(int activation, int n, const float *y, float *dy); /* dy = dy f'(.) from y = f(.), n padded */
+  void (*scale)(int n, float *x, float by);
+  void (*clip)(int n, float *x, float limit); /* into -limit..limit */
   void (*update)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u); /* sgd: no v */
+#endif
 } lstm__kernels;
 
 /* A row of a matrix. */
@@ -1728,7 +1781,7 @@ static const lstm__kernels *lstm__kernels_of(lstm_isa isa, lstm_numerics numeric
       {lstm__table_neon, lstm__table_neon_portable},
       {lstm__table_wasm, lstm__table_wasm}};
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
-  if ((int)isa < 0 || isa >= LSTM_ISA_COUNT) return NULL;
+  if ((unsigned)isa >= LSTM_ISA_COUNT) return NULL;
   if (isa == LSTM_ISA_SCALAR && numerics != LSTM_PORTABLE && (!LSTM__HAS_HARD || lstm__x86_level() < 1))
     return lstm__table_soft;
   if (isa == LSTM_ISA_AVX2 && lstm__x86_level() < 1) return NULL;
@@ -1800,6 +1853,8 @@ typedef struct lstm__plan {
   int gate_row;                       /* floats of scratch for a row's gates */
   int table_layer;                    /* the node whose start values are stored for every token, or -1 */
   size_t params, packed, table, lane; /* floats; lane: one lane's state in memory */
+  size_t kept;                        /* floats of `params` that running reads */
+  uint64_t fingerprint; /* of what states and weights must agree in: nodes but for dropout, tensors, scratch */
 } lstm__plan;
 
 struct lstm_model {
@@ -1807,7 +1862,7 @@ struct lstm_model {
   lstm__plan plan;
   const lstm__kernels *kernels;
   lstm__layer *layers;       /* [plan.layers] */
-  lstm__tensor *tensors;     /* [plan.tensors] */
+  lstm__tensor *tensors;     /* [plan.tensors]; NULL: it is static, a node's `tensor` are places in params */
   lstm_layer *described;     /* [desc.layer_count] */
   char (*names)[LSTM__NAME]; /* [desc.layer_count] of described[].name */
   float *params;             /* [plan.params] canonical, in file order, then up to 15 zeros */
@@ -1897,13 +1952,18 @@ static const lstm__option *lstm__options(void) {
 
 static int lstm__is_float(const lstm__option *o) { return o->what == LSTM__NUMBER || o->what == LSTM__RATE; }
 
-/* What a layer has there: flags, sizes and words are ints (an enum is as wide), the others floats. */
+/* Bytes of a flag, size or word: enums are as wide as an int, or shorter where the ABI (of small ARM CPUs) says so. */
+static size_t lstm__option_size(const lstm__option *o) {
+  return o->what == LSTM__WORD ? sizeof(lstm_read) : sizeof(int);
+}
+
+/* What a layer has there. */
 static double lstm__option_value(const lstm_layer *l, const lstm__option *o) {
   const char *at = (const char *)l + o->at;
   float number;
-  int whole;
+  int whole = 0;
   memcpy(&number, at, sizeof number);
-  memcpy(&whole, at, sizeof whole);
+  memcpy(&whole, at, lstm__option_size(o));
   return lstm__is_float(o) ? (double)number : whole;
 }
 
@@ -2053,11 +2113,17 @@ struct lstm__walk {
   lstm__plan *p;
   lstm__layer *layers;   /* NULL: only measure */
   lstm__tensor *tensors; /* NULL: only measure */
+  const lstm_static_model *from; /* or NULL */
   int i, in, source, ids; /* the layer; what it reads: its width, its node; 1: rows of a table, by token */
   int runs, depth, denses, heads; /* runs of recurrent layers; depth within one; dense layers so far; all of them */
   lstm_layer run;                 /* the first layer of the run */
   char prefix[LSTM__NAME];        /* of the tensors that come next */
 };
+
+static uint64_t lstm__mix(uint64_t h, const int *x, int n) { /* FNV-1a, of whole numbers: not of their bytes' order */
+  for (int i = 0; i < n; i++) h = (h ^ (uint32_t)x[i]) * 0x100000001b3u;
+  return h;
+}
 
 /* The node's next tensor; 0 where it is over a limit. A run's have the level of their layer at the end. */
 static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, int rows, int columns) {
@@ -2082,7 +2148,11 @@ static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, int rows, i
     t->node = p->layers;
     t->kind = kind;
   }
-  l->tensor[kind] = p->tensors;
+  int now[] = {kind, rows, columns};
+  int kept = kind == LSTM__T_H0 || kind == LSTM__T_C0 || (kind == LSTM__T_TABLE && (!w->from || !w->from->table));
+  p->fingerprint = lstm__mix(p->fingerprint, now, 3);
+  l->tensor[kind] = !w->from ? p->tensors : (int)(w->from->whole ? p->params : p->kept);
+  p->kept += kept ? count : 0;
   p->params = total;
   p->tensors++;
   return 1;
@@ -2210,6 +2280,8 @@ static int lstm__add_node(lstm__walk *w, int type, int out, int reverse) {
   if (kind->infer || type == LSTM__NODE_JOIN) /* dropout leaves no rows, so states fit with and without it */
     p->widest = lstm__int_max(p->widest, lstm__int_max(now.out_pad, now.units_pad));
   if (w->layers) w->layers[p->layers] = now;
+  int node[] = {type, now.in, now.out, now.branch, reverse};
+  if (type != LSTM_LAYER_DROPOUT) p->fingerprint = lstm__mix(p->fingerprint, node, 5);
   if (kind->sized) w->ids = type == LSTM_LAYER_EMBEDDING;
   if (!now.branch) w->source = p->layers;
   if (!now.branch) w->in = out;
@@ -2265,22 +2337,23 @@ static lstm_status lstm__check_names(const lstm_model_desc *d, const lstm__tenso
   return count ? LSTM_OK : lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");
 }
 
-/* Checks the description and fills the plan; layers and tensors too, where they are given. */
-static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm__layer *layers,
-                                   lstm__tensor *tensors) {
+/* Fills the plan of layers that were checked; layers and tensors too, where they are given. */
+static lstm_status lstm__walk_layers(const lstm_model_desc *d, const lstm_static_model *from, lstm__plan *p,
+                                     lstm__layer *layers, lstm__tensor *tensors) {
+  lstm_status status;
   lstm__walk w;
   memset(p, 0, sizeof *p);
   memset(&w, 0, sizeof w);
   p->table_layer = p->last_recurrent = p->pool = -1;
   p->described = d->layer_count;
+  p->fingerprint = 0xcbf29ce484222325u;
   w.d = d;
+  w.from = from;
   w.p = p;
   w.layers = layers;
   w.tensors = tensors;
   w.in = d->input_size;
   w.source = -1;
-  lstm_status status = lstm__check_desc(d);
-  if (status != LSTM_OK) return status;
   for (w.i = 0; w.i < d->layer_count; w.i++) w.heads += d->layers[w.i].type == LSTM_LAYER_DENSE;
   if (d->layers[0].tied && !w.heads)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "layer 0: tied, but there is no dense layer");
@@ -2292,30 +2365,23 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
     status = lstm__check_tied(&w, in);
     if (status != LSTM_OK) return status;
   }
+  int whole[] = {d->input_size, p->widest, p->gate_row, p->pool >= 0};
+  p->fingerprint = lstm__mix(p->fingerprint, whole, 4);
   if (tensors || p->tensors == 0) return lstm__check_names(d, tensors, p->tensors);
   return LSTM_OK;
+}
+
+/* Checks the description and fills the plan. */
+static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm__layer *layers,
+                                   lstm__tensor *tensors) {
+  lstm_status status = lstm__check_desc(d);
+  return status == LSTM_OK ? lstm__walk_layers(d, NULL, p, layers, tensors) : status;
 }
 
 static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1a */
   const unsigned char *p = (const unsigned char *)data;
   size_t i;
   for (i = 0; i < size; i++) h = (h ^ p[i]) * 0x100000001b3u;
-  return h;
-}
-
-/* What states and weights must agree in: the nodes but for dropout, the tensors, and what scratch depends on. */
-static uint64_t lstm__fingerprint(const lstm_model *m) {
-  int whole[] = {m->desc.input_size, m->plan.widest, m->plan.gate_row, m->plan.pool >= 0};
-  uint64_t h = lstm__hash(0xcbf29ce484222325u, whole, sizeof whole);
-  for (int i = 0; i < m->plan.layers; i++) {
-    const lstm__layer *l = m->layers + i;
-    int node[] = {l->type, l->in, l->out, l->branch, l->reverse};
-    if (l->type != LSTM_LAYER_DROPOUT) h = lstm__hash(h, node, sizeof node);
-  }
-  for (int i = 0; i < m->plan.tensors; i++) {
-    int tensor[] = {m->tensors[i].kind, m->tensors[i].rows, m->tensors[i].columns};
-    h = lstm__hash(h, tensor, sizeof tensor);
-  }
   return h;
 }
 
@@ -2366,7 +2432,7 @@ static int lstm__run_of(const lstm__layer *l, int kind, int column, int *row, in
 }
 
 static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int kind) {
-  return m->params + m->tensors[l->tensor[kind]].offset;
+  return m->params + (m->tensors ? m->tensors[l->tensor[kind]].offset : (size_t)l->tensor[kind]);
 }
 
 /* Packs weights [rows][k] into a node's panels of `panel_rows` rows, from row `at`; padding becomes 0. */
@@ -2470,6 +2536,7 @@ static void lstm__fill_table(lstm_model *m, int from, int to) {
 }
 
 LSTM_API void lstm_model_refresh(lstm_model *m) {
+  if (!m->tensors) return;
   m->revision++;
   for (int i = 0; i < m->plan.layers; i++) lstm__pack_layer(m, m->layers + i);
   m->table_valid = m->table != NULL;
@@ -2514,15 +2581,24 @@ static lstm_status lstm__set_up_model(lstm_model *m, const lstm_model_desc *d, c
   status = lstm__make_plan(d, &m->plan, m->layers, m->tensors); /* now that there are names, they are compared */
   if (status != LSTM_OK) return status;
   memset(m->params, 0, (m->plan.params + 16) * sizeof(float));
-  m->fingerprint = lstm__fingerprint(m);
+  m->fingerprint = m->plan.fingerprint;
   return LSTM_OK;
+}
+
+static lstm_status lstm__choose_kernels(lstm_isa isa, lstm_numerics numerics, const lstm__kernels **out,
+                                        lstm_error *error) {
+  if (numerics == LSTM_PORTABLE && !LSTM__HAS_PORTABLE)
+    return lstm__fail(error, LSTM_ERR_UNSUPPORTED, "this build has no portable numerics; see NUMERICS in lstm.h");
+  *out = lstm__kernels_of(isa, numerics);
+  if (*out) return LSTM_OK;
+  return lstm__fail(error, LSTM_ERR_UNSUPPORTED, "the instruction set %s is not usable here", lstm_isa_name(isa));
 }
 
 static lstm_status lstm__measure_model(const lstm_model_desc *d, size_t meta_size, lstm__plan *plan, size_t *size) {
   lstm__arena arena;
   lstm_status status = lstm__make_plan(d, plan, NULL, NULL);
   if (status != LSTM_OK) return status;
-  if ((int)d->numerics < 0 || d->numerics >= LSTM_NUMERICS_COUNT)
+  if ((unsigned)d->numerics >= LSTM_NUMERICS_COUNT)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "numerics: there is no value %d", (int)d->numerics);
   memset(&arena, 0, sizeof arena);
   (void)lstm__carve_model(&arena, plan, meta_size);
@@ -2541,13 +2617,8 @@ static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size,
   void *block;
   *out = NULL;
   lstm_status status = lstm__measure_model(d, meta_size, &plan, &size);
+  if (status == LSTM_OK) status = lstm__choose_kernels(d->isa, d->numerics, &kernels, d->error);
   if (status != LSTM_OK) return status;
-  if (d->numerics == LSTM_PORTABLE && !LSTM__HAS_PORTABLE)
-    return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "this build has no portable numerics; see NUMERICS in lstm.h");
-  kernels = (int)d->isa >= 0 && d->isa < LSTM_ISA_COUNT ? lstm__kernels_of(d->isa, d->numerics) : NULL;
-  if (!kernels)
-    return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "the instruction set %s is not usable here",
-                      lstm_isa_name(d->isa));
   status = lstm__place(&d->allocator, size, memory, memory_size, &arena, &block, d->error);
   if (status != LSTM_OK) return status;
   *out = lstm__carve_model(&arena, &plan, meta_size);
@@ -2664,6 +2735,88 @@ LSTM_API lstm_status lstm_model_create_in(const lstm_model_desc *desc, void *mem
   return lstm__create_model(memory ? desc : NULL, memory, size, out);
 }
 
+/* Plans what constants describe, and sees that they fit the plan. memory: the model; NULL: only measures. */
+static lstm_status lstm__set_up_static(const lstm_static_model *from, lstm_model *m, lstm__layer *layers) {
+  lstm_model_desc *d = &m->desc;
+  const lstm__plan *p = &m->plan;
+  memset(m, 0, sizeof *m);
+  if (from->version != LSTM_STATIC_VERSION) return LSTM_ERR_VERSION;
+  if (!from->layers || from->layer_count < 1 || !from->packed) return LSTM_ERR_ARGUMENT;
+  d->input_size = from->input_size;
+  d->layer_count = from->layer_count;
+  d->layers = from->layers;
+  d->output = from->output;
+  d->numerics = from->numerics;
+  for (int i = 0; i < d->layer_count; i++)
+    if ((unsigned)d->layers[i].type - 1 >= LSTM_LAYER_TYPE_COUNT - 1) return LSTM_ERR_MISMATCH;
+  lstm_status status = lstm__walk_layers(d, from, &m->plan, layers, NULL);
+  if (status != LSTM_OK) return status;
+  if (from->fingerprint != p->fingerprint || from->packed_count != p->packed ||
+      from->table_count != (from->table ? p->table : 0) || from->param_count != (from->whole ? p->params : p->kept))
+    return LSTM_ERR_MISMATCH;
+  m->fingerprint = p->fingerprint;
+  m->layers = layers;
+  m->described = (lstm_layer *)(uintptr_t)from->layers; /* a static model writes to none of these */
+  m->packed = (float *)(uintptr_t)from->packed;
+  m->table = (float *)(uintptr_t)from->table;
+  m->params = from->params ? (float *)(uintptr_t)from->params : m->packed;
+  m->table_valid = m->table != NULL;
+  m->plan.tensors = 0;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_model_static_size(const lstm_static_model *from, size_t *size) {
+  lstm_model m;
+  lstm__arena arena = {NULL, 0, 0};
+  lstm_status status = from && size ? lstm__set_up_static(from, &m, NULL) : LSTM_ERR_ARGUMENT;
+  if (size) *size = 0;
+  if (status != LSTM_OK) return status;
+  (void)lstm__carve(&arena, 1, sizeof m);
+  (void)lstm__carve(&arena, (size_t)m.plan.layers, sizeof *m.layers);
+  *size = arena.used;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_model_from_static(const lstm_static_model *from, void *memory, size_t size,
+                                            lstm_model **out) {
+  lstm__arena arena;
+  const lstm__kernels *kernels;
+  size_t needed;
+  void *block;
+  if (out) *out = NULL;
+  if (!memory || !out) return LSTM_ERR_ARGUMENT;
+  lstm_status status = lstm_model_static_size(from, &needed);
+  if (status == LSTM_OK) status = lstm__choose_kernels(from->isa, from->numerics, &kernels, NULL);
+  if (status == LSTM_OK) status = lstm__place(NULL, needed, memory, size, &arena, &block, NULL);
+  if (status != LSTM_OK) return status;
+  *out = (lstm_model *)lstm__carve(&arena, 1, sizeof **out);
+  (void)lstm__set_up_static(from, *out, (lstm__layer *)lstm__carve(&arena, 1, sizeof(lstm__layer)));
+  (*out)->kernels = kernels;
+  (*out)->desc.isa = kernels->isa;
+  return LSTM_OK;
+}
+
+LSTM_API lstm_status lstm_model_to_static(const lstm_model *model, lstm_static_model *out) {
+  if (out) memset(out, 0, sizeof *out);
+  if (!model || !out) return LSTM_ERR_ARGUMENT;
+  if (!model->tensors) return LSTM_ERR_UNSUPPORTED;
+  out->version = LSTM_STATIC_VERSION;
+  out->input_size = model->desc.input_size;
+  out->layer_count = model->desc.layer_count;
+  out->output = model->desc.output;
+  out->numerics = model->desc.numerics;
+  out->fingerprint = model->fingerprint;
+  out->layers = model->described;
+  out->packed = model->packed;
+  out->packed_count = model->plan.packed;
+  out->table = model->table_valid ? model->table : NULL;
+  out->table_count = out->table ? model->plan.table : 0;
+  out->params = model->params;
+  out->param_count = model->plan.params;
+  out->whole = 1;
+  return LSTM_OK;
+}
+
 LSTM_API void lstm_model_destroy(lstm_model *model) {
   if (model) lstm__free(&model->desc.allocator, model->block);
 }
@@ -2682,6 +2835,7 @@ LSTM_API int lstm_model_bidirectional(const lstm_model *model) { return model->p
 
 static lstm_status lstm__tensor_view(const lstm_model *m, int i, float *base, lstm_tensor *out) {
   if (out) memset(out, 0, sizeof *out);
+  if (!m->tensors) return LSTM_ERR_UNSUPPORTED;
   if (!out || i < 0 || i >= m->plan.tensors) return LSTM_ERR_ARGUMENT;
   const lstm__tensor *t = m->tensors + i;
   out->rows = t->rows;
@@ -2698,6 +2852,7 @@ LSTM_API lstm_status lstm_model_tensor(const lstm_model *model, int i, lstm_tens
 
 LSTM_API lstm_status lstm_model_copy_weights(lstm_model *to, const lstm_model *from) {
   if (!to || !from) return LSTM_ERR_ARGUMENT;
+  if (!to->tensors || !from->tensors) return LSTM_ERR_UNSUPPORTED;
   if (to->fingerprint != from->fingerprint || to->plan.params != from->plan.params) return LSTM_ERR_MISMATCH;
   memcpy(to->params, from->params, from->plan.params * sizeof(float));
   lstm_model_refresh(to);
@@ -2716,7 +2871,8 @@ LSTM_API size_t lstm_model_summary(const lstm_model *model, char *text, size_t c
     lstm__put_layer(&t, model->described + i);
     lstm__print(&t, ": %d -> ", model->layers[j].in);
     for (; j < model->plan.layers - 1 && model->layers[j + 1].described == i;) j++;
-    lstm__print(&t, "%d, %z parameters\n", model->layers[j].out, count);
+    lstm__print(&t, "%d", model->layers[j].out);
+    lstm__print(&t, model->tensors ? ", %z parameters\n" : "\n", count);
   }
   lstm__print(&t, "output %d, %s\n%z parameters, %z bytes, runs on %s%s\n", lstm_model_output_size(model),
               lstm__output_names[model->desc.output], model->plan.params, model->plan.params * sizeof(float),
@@ -2938,7 +3094,7 @@ static void lstm__copy_values(const lstm_model *m, const float *from, float *to,
 
 /* The learned initial state of a cell, or NULL: zero. */
 static const float *lstm__rest_of(const lstm_model *m, const lstm__layer *l, int kind) {
-  return l->tensor[kind] >= 0 ? m->params + m->tensors[l->tensor[kind]].offset : NULL;
+  return l->tensor[kind] >= 0 ? lstm__param(m, l, kind) : NULL;
 }
 
 static void lstm__begin_lane(const lstm_model *m, float *lane) {
@@ -4025,6 +4181,7 @@ static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc 
   size_t floats, row = (size_t)m->plan.widest * 128 + (size_t)m->desc.input_size * 4; /* more than a tape's row takes */
   lstm_status status = lstm__resolve_trainer(m, d);
   if (status != LSTM_OK) return status;
+  if (!m->tensors) return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "a static model cannot be trained");
   memset(&arena, 0, sizeof arena);
   if (m->plan.params / 16 >= INT_MAX ||
       !lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), row, &floats))
@@ -6192,7 +6349,7 @@ static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer
   if (lstm__is_float(o)) return lstm__parse_float(value, (float *)to);
   if (o->what == LSTM__WORD) n = lstm__word_index(value, o->words, o->word_count);
   if (o->what == LSTM__SIZE) n = lstm__parse_uint(value, &size) ? (int)(size < INT_MAX ? size : INT_MAX) : -1;
-  memcpy(to, &n, sizeof n);
+  memcpy(to, &n, lstm__option_size(o));
   return n >= (o->what == LSTM__WORD); /* word 0 is the default, which is left out */
 }
 
@@ -6821,6 +6978,7 @@ static lstm_status lstm__save(lstm__sink *s, const lstm__content *c) {
   int at = 0;
   lstm_status status = lstm__check_meta(&c->desc);
   if (status) return status;
+  if (!c->tensors) return lstm__fail(c->desc.error, LSTM_ERR_UNSUPPORTED, "a static model cannot be saved");
   counter.size = 8;
   lstm__write_header(&counter, c);
   counter.size = (counter.size + 63) & ~(size_t)63;
@@ -7185,8 +7343,17 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #endif
 
 #define K(name) LSTM__JOIN(lstm__##name##_, LSTM__SUFFIX)
-#define FN LSTM__TARGET static
 #define IN LSTM__TARGET LSTM__FORCE_INLINE
+#if defined(LSTM_NO_TRAINING) || LSTM__SMALL
+#define FN LSTM__TARGET LSTM__UNUSED static
+#else
+#define FN LSTM__TARGET static
+#endif
+#if LSTM__SMALL
+#define LSTM__CALLED FN /* used so often that copies of it make the code large, but calls of it slow */
+#else
+#define LSTM__CALLED IN
+#endif
 
 #if !defined(V_FMA) || LSTM__PASS / 10 == 1
 /* Compilers fuse a product and a sum where the CPU or a flag such as -march=native lets them; these bits must not
@@ -7239,7 +7406,7 @@ IN float K(scalar_sqrt)(float x) {
 
 /* --- exp, expm1, sigmoid, tanh: x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 = r + r^2 q(r) -------------------------- */
 /* Returns e^r - 1; *scale = 2^n. |x| <= 87. */
-IN V K(reduce)(V x, V *scale) {
+LSTM__CALLED V K(reduce)(V x, V *scale) {
   const V magic = V_SET(12583039.0f); /* 1.5 * 2^23 + 127: adding it rounds to an integer and biases the exponent */
   V t = V_FMA(x, V_SET(1.44269504f), magic), n = V_SUB(t, magic), r, q;
   r = V_FNMA(n, V_SET(0.693359375f), x);
@@ -7263,7 +7430,7 @@ IN V K(exp)(V x) {
 }
 
 /* 1 + e^-x, the reciprocal of the sigmoid; `limit` bounds |x|. With 43 the product of two of them is finite. */
-IN V K(one_plus_exp)(V x, float limit) {
+LSTM__CALLED V K(one_plus_exp)(V x, float limit) {
   V scale, e;
   x = V_MIN(V_SET(limit), V_MAX(V_SET(-limit), x));
   e = K(reduce)(V_SUB(V_SET(0.0f), x), &scale);
@@ -7271,7 +7438,7 @@ IN V K(one_plus_exp)(V x, float limit) {
 }
 
 /* e^(2|x|) - 1, to a few ulp also near 0; tanh |x| = it / (it + 2). Beyond 9.1 tanh is 1 in float. */
-IN V K(expm1_of_tanh)(V x) {
+LSTM__CALLED V K(expm1_of_tanh)(V x) {
   V scale, e, a = V_MIN(V_SET(9.1f), V_ABS(x));
   e = K(reduce)(V_ADD(a, a), &scale);
   return V_FMA(e, scale, V_SUB(scale, V_SET(1.0f)));
@@ -7280,7 +7447,7 @@ IN V K(expm1_of_tanh)(V x) {
 /* Within 2.5 ulp, as tanh below. */
 IN V K(sigmoid)(V x) { return V_DIV(V_SET(1.0f), K(one_plus_exp)(x, 87.0f)); }
 
-IN V K(tanh)(V x) {
+LSTM__CALLED V K(tanh)(V x) {
   V e = K(expm1_of_tanh)(x);
   return V_SIGN(V_DIV(e, V_ADD(e, V_SET(2.0f))), x);
 }
@@ -7352,9 +7519,9 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
 #define LSTM__EACH_TILE(rows, CALL)                                                                                    \
   do {                                                                                                                 \
     int r = 0;                                                                                                         \
-    LSTM__EACH_TILE_OF(LSTM__TILE_ROWS, rows, CALL);                                                                   \
-    if (LSTM__TILE_ROWS > 4) LSTM__EACH_TILE_OF(4, rows, CALL);                                                        \
-    if (LSTM__TILE_ROWS > 2) LSTM__EACH_TILE_OF(2, rows, CALL);                                                        \
+    if (!LSTM__SMALL) LSTM__EACH_TILE_OF(LSTM__TILE_ROWS, rows, CALL);                                                 \
+    if (!LSTM__SMALL && LSTM__TILE_ROWS > 4) LSTM__EACH_TILE_OF(4, rows, CALL);                                        \
+    if (!LSTM__SMALL && LSTM__TILE_ROWS > 2) LSTM__EACH_TILE_OF(2, rows, CALL);                                        \
     LSTM__EACH_TILE_OF(1, rows, CALL);                                                                                 \
   } while (0)
 
@@ -7494,7 +7661,7 @@ FN void K(cell_of_row)(const lstm__cell_job *job) {
 
 FN void K(cell)(const lstm__cell_job *job) {
   int u, blocks = (job->units + 15) / 16;
-  if (job->rows == 1) {
+  if (job->rows == 1 && !LSTM__SMALL) {
     K(cell_of_row)(job);
     return;
   }
@@ -7530,7 +7697,7 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
 /* --- activations ------------------------------------------------------------------------------------------------- */
 /* relu(-0) is 0: the sum makes it so whichever zero the larger one is. Clang 14 takes C's 0 > x ? 0 : x for an
    instruction that says 0 for x = -0 (WASM, aarch64); the vectors say -0. */
-IN V K(activate)(int f, V x) {
+LSTM__CALLED V K(activate)(int f, V x) {
   if (f == LSTM_TANH) return K(tanh)(x);
   if (f == LSTM_SIGMOID) return K(sigmoid)(x);
   if (f == LSTM_RELU) return V_ADD(V_MAX(V_SET(0.0f), x), V_SET(0.0f));
@@ -7802,14 +7969,15 @@ FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float
 }
 
 /* --- matrix products --------------------------------------------------------------------------------------------- */
-/* R rows from r0 of one panel of nw * 16 columns that begins at column p * 64. */
-IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const float *w, int p, int r0) {
+/* R rows from r0 of nw * 16 columns from `column` of a panel that is `width` wide. */
+IN void K(gemm_tile)(const int R, const int nw, size_t width, const lstm__gemm_job *job, const float *w, int column,
+                     int r0) {
   const float *a[6];
   float *c[6];
-  size_t stride = job->stride ? job->stride : (size_t)nw * 16;
+  size_t stride = job->stride ? job->stride : width;
   LSTM__UNROLL for (int r = 0; r < R; r++) {
     a[r] = lstm__row(&job->a, r0 + r);
-    c[r] = lstm__out_row(&job->c, r0 + r) + (size_t)p * 64;
+    c[r] = lstm__out_row(&job->c, r0 + r) + column;
   }
   for (int j = 0; j < 16; j += VL) {
     K(quad) acc[6];
@@ -7818,20 +7986,28 @@ IN void K(gemm_tile)(const int R, const int nw, const lstm__gemm_job *job, const
       K(quad) zero = {V_SET(0.0f), V_SET(0.0f), V_SET(0.0f), V_SET(0.0f)};
       acc[r] = job->bias ? K(load4)(nw, 16, wj) : job->accumulate ? K(load4)(nw, 16, c[r] + j) : zero;
     }
-    if (job->bias) wj += nw * 16;
+    if (job->bias) wj += width;
     K(chains)(R, nw, a, job->step, job->k, wj, 16, stride, acc);
     LSTM__UNROLL for (int r = 0; r < R; r++) K(store4)(nw, 16, c[r] + j, acc[r]);
   }
 }
 
 IN void K(gemm_panel)(const int nw, const lstm__gemm_job *job, const float *w, int p) {
-  LSTM__EACH_TILE(job->rows, K(gemm_tile)(R, nw, job, w, p, r));
+  if (LSTM__SMALL)
+    for (int i = 0; i < nw * 16; i += 16)
+      LSTM__EACH_TILE(job->rows, K(gemm_tile)(R, 1, (size_t)nw * 16, job, w + i, p * 64 + i, r));
+  else
+    LSTM__EACH_TILE(job->rows, K(gemm_tile)(R, nw, (size_t)nw * 16, job, w, p * 64, r));
 }
 
 FN void K(gemm)(const lstm__gemm_job *job) {
   int p, panels = job->columns / 64, rest = job->columns / 16 % 4;
   const float *w = job->w;
   size_t panel = job->stride ? 64 : (size_t)(job->bias + job->k) * 64;
+  if (LSTM__SMALL) { /* one copy of the code for all widths */
+    for (p = 0; p < panels + (rest > 0); p++, w += panel) K(gemm_panel)(p < panels ? 4 : rest, job, w, p);
+    return;
+  }
   for (p = 0; p < panels; p++, w += panel) K(gemm_panel)(4, job, w, p);
   if (rest == 1) K(gemm_panel)(1, job, w, p);
   if (rest == 2) K(gemm_panel)(2, job, w, p);
@@ -7922,9 +8098,13 @@ FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lst
 
 static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
     (lstm_isa)(LSTM__PASS % 10),
-    VL > 8 ? 2 * VL : VL, K(cell), K(gemm), K(cell_backward), K(gate_forward), K(gate_backward),
-    K(gru_forward), K(gru_backward), K(blend), K(blend_backward), K(map), K(map_backward), K(softmax), K(divide),
-    K(scale), K(clip), K(add), K(axpy), K(dot), K(update)};
+    LSTM__SMALL ? 0 : VL > 8 ? 2 * VL : VL, K(cell), K(gemm), K(gate_forward), K(gru_forward), K(blend), K(map),
+    K(softmax), K(divide), K(add), K(axpy), K(dot)
+#ifndef LSTM_NO_TRAINING
+    , K(cell_backward), K(gate_backward), K(gru_backward), K(blend_backward), K(map_backward), K(scale), K(clip),
+    K(update)
+#endif
+};
 #define LSTM__TABLE &LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX)
 #define LSTM__HAS_KERNELS
 #else
