@@ -5768,7 +5768,7 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
 #define LSTM__BAD(file, code, ...) \
   ((file)->status = (file)->status ? (file)->status : lstm__fail((file)->desc.error, LSTM_ERR_##code, __VA_ARGS__))
 #define LSTM__LINE 512   /* bytes of the longest layer line or metadata value of the library's own, with its 0 */
-#define LSTM__CALLED 128 /* bytes of the longest foreign name that could be one of ours */
+#define LSTM__FOREIGN_NAME 128 /* bytes of the longest foreign name that could be one of ours */
 
 /* --- numbers and text -------------------------------------------------------------------------------------------- */
 static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
@@ -5966,7 +5966,7 @@ static int lstm__json_list(lstm__json *j, uint64_t *list, int most) {
 /* --- the header's tables ----------------------------------------------------------------------------------------- */
 typedef struct lstm__entry { /* a tensor in a file */
   lstm__piece name, type_name;
-  char called[LSTM__CALLED]; /* foreign files: its name here; empty where it is too long for that */
+  char called[LSTM__FOREIGN_NAME]; /* foreign files: its name here; empty where it is too long for that */
   size_t prefix;             /* bytes of this name up to its last point */
   uint64_t shape[8], count;  /* elements */
   size_t begin, end;         /* bytes of the data part */
@@ -6495,7 +6495,7 @@ static void lstm__match_ours(lstm__file *f) {
 /* What an entry is called here: `to`, then `rest`, which may be the end of what it is called now. */
 static void lstm__call(lstm__entry *e, const char *to, lstm__piece rest) {
   size_t n = strlen(to);
-  if (n + rest.size >= LSTM__CALLED) n = rest.size = 0;
+  if (n + rest.size >= LSTM__FOREIGN_NAME) n = rest.size = 0;
   memmove(e->called + n, rest.at, rest.size);
   memcpy(e->called, to, n);
   n += rest.size;
@@ -6528,7 +6528,7 @@ static lstm__entry *lstm__find_entry(const lstm__file *f, const char *name) {
 
 /* The entry of e's module that is called by this word, and a number where it is not negative; NULL: there is none. */
 static const lstm__entry *lstm__beside(const lstm__file *f, const lstm__entry *e, const char *word, int number) {
-  char name[LSTM__CALLED + 32];
+  char name[LSTM__FOREIGN_NAME + 32];
   lstm__text t = lstm__text_in(name, sizeof name);
   lstm__put(&t, e->called, e->prefix);
   lstm__print(&t, number < 0 ? "%s" : "%s%d", word, number);
@@ -6605,7 +6605,7 @@ static lstm_status lstm__find_matrices(lstm__file *f, int in, int out, const lst
 /* Appends a layer. It is named as in the file, so that what is saved fits the PyTorch module again; where that name
    will not do, its entries get the standard one. */
 static void lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *e, const char *standard) {
-  char prefix[LSTM__CALLED], *name = f->names[f->model.layer_count];
+  char prefix[LSTM__FOREIGN_NAME], *name = f->names[f->model.layer_count];
   lstm__text t = lstm__text_in(name, LSTM__NAME);
   size_t n = e->prefix;
   memcpy(prefix, e->called, n);
