@@ -58,6 +58,18 @@ CMOCKA_LIBS = $(eval CMOCKA_LIBS := $$(shell pkg-config --libs cmocka 2>/dev/nul
 find_lua    = for p in lua5.4 lua-5.4 lua54 lua; do \
                 case $$(pkg-config --modversion $$p 2>/dev/null) in 5.4*) echo $$p; break;; esac; done
 
+# The module can be made for other Luas, too: make module LUA=5.1 (or 5.2, 5.3, luajit); the host is always Lua 5.4.
+LUAS        := 5.1 5.2 5.3 5.4 luajit
+ifneq ($(origin LUA),command line)
+LUA         := 5.4
+endif
+ANY_NAME    := $(if $(filter luajit,$(LUA)),luajit,lua$(LUA))
+ANY_PC      = $(eval ANY_PC := $$(shell $$(find_any)))$(ANY_PC)
+ANY_CFLAGS  = $(eval ANY_CFLAGS := $$(shell pkg-config --cflags $$(ANY_PC) 2>/dev/null))$(ANY_CFLAGS)
+find_any    = for p in $(ANY_NAME) $(if $(filter 5.%,$(LUA)),lua-$(LUA) lua$(subst .,,$(LUA)) lua); do \
+                case $$(pkg-config --modversion $$p 2>/dev/null) in \
+                  $(if $(filter 5.%,$(LUA)),$(LUA)*,?*)) echo $$p; break;; esac; done
+
 UNAME := $(shell uname -s)
 ifeq ($(UNAME),Darwin)
 MODULE_LINK := -bundle -undefined dynamic_lookup
@@ -79,6 +91,10 @@ HOST_LUA  := $(wildcard $(CORE_LUA)) $(filter-out $(CORE_LUA),$(wildcard host/lu
 HOST_O    := $(HOST_C:host/%.c=$(BUILD)/host/%.o) $(BUILD)/host/embedded.o
 LIBRARY   := $(BUILD)/host/lstm_impl.o
 MODULE_O  := $(filter-out $(BUILD)/host/main.o $(BUILD)/host/repl.o,$(HOST_O))
+# The module of another Lua has a folder of its own, and shares what has nothing to do with Lua.
+ANY_DIR   := $(BUILD)/$(ANY_NAME)
+ANY_O     := $(patsubst $(BUILD)/host/%,$(ANY_DIR)/%,$(filter-out $(LIBRARY),$(MODULE_O)))
+ANY       := $(if $(filter 5.4,$(LUA)),$(MODULE),$(ANY_DIR)/lstm.so)
 
 TEST_DIRS := unit kernels gradcheck golden isa learn io fault threads
 # Several seeds of known recipes on data that is not part of the project: a minute more, so not in make test.
@@ -97,7 +113,7 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .SUFFIXES:
 FORCE:
 .PHONY: FORCE all setup setup-dev demo test learn baselines check sanitize tsan valgrind fuzz cross golden bench \
-        report-test examples \
+        report-test examples module need-any test-lua lua-matrix \
         vs-torch vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
@@ -110,6 +126,8 @@ help: ## list what this Makefile can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 all: $(LSTM) $(MODULE) ## build ./lstm (the host) and build/lstm.so (the Lua module)
+
+module: $(ANY) ## build the Lua module for LUA=5.1, 5.2, 5.3, 5.4 or luajit: build/lua5.1/lstm.so (5.4: build/lstm.so)
 
 setup: ## install what building and testing need (Lua 5.4, cmocka, luaunit), if it is missing
 	@sh scripts/setup.sh
@@ -125,6 +143,11 @@ demo: $(LSTM) ## train a text model and forecast temperatures (SHORT=1: a few se
 
 need-lua:
 	@test -n "$(LUA_LIBS)" || { echo "The headers of Lua 5.4 were not found. To install them: make setup" >&2; exit 1; }
+
+need-any:
+	@case " $(LUAS) " in *" $(LUA) "*) ;; *) echo "LUA=$(LUA): there are $(LUAS)" >&2; exit 1;; esac
+	@test -n "$(ANY_PC)" || { echo "The headers of $(ANY_NAME) were not found by pkg-config. Debian's package:" \
+	  "lib$(ANY_NAME:luajit=luajit-5.1)-dev; for all: make setup-dev" >&2; exit 1; }
 
 need-cmocka:
 	@printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h | \
@@ -171,6 +194,22 @@ $(BUILD)/host/embedded.o: $(BUILD)/embedded.c | need-lua
 	@mkdir -p $(@D)
 	@echo "  cc   $<"
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+ifneq ($(LUA),5.4)
+$(ANY): $(ANY_O) $(LIBRARY)
+	@echo "  link $@"
+	$(Q)$(CC) $(EXTRA) $(LDFLAGS) $(STRIP) $(MODULE_LINK) -o $@ $^ -lpthread -lm
+
+$(ANY_DIR)/%.o: host/%.c Makefile | need-any
+	@mkdir -p $(@D)
+	@echo "  cc   $< ($(ANY_NAME))"
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(ANY_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+$(ANY_DIR)/embedded.o: $(BUILD)/embedded.c | need-any
+	@mkdir -p $(@D)
+	@echo "  cc   $< ($(ANY_NAME))"
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(ANY_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+endif
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 # One program per file; -lm is for the tests' own references, never for lstm.h. A run writes
@@ -327,4 +366,4 @@ uninstall: ## remove what install copied
 clean: ## remove everything that was built
 	rm -rf build lstm
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/host/*.d $(BUILD)/tests/*.d $(BUILD)/bench/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/host/*.d $(BUILD)/tests/*.d $(BUILD)/bench/*.d $(ANY_DIR)/*.d)

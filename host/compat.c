@@ -52,10 +52,6 @@ int lua_absindex(lua_State *L, int index) {
   return index > 0 || index <= LUA_REGISTRYINDEX ? index : lua_gettop(L) + index + 1;
 }
 
-#endif
-
-#if LUA_VERSION_NUM < 502 && !defined(LSTM_LUAJIT)
-
 void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues) {
   (void)upvalues; /* none is used here */
   for (; functions->name; functions++) {

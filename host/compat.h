@@ -24,12 +24,15 @@ int lua_isinteger(lua_State *L, int index);
 
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen(L, index) lua_objlen(L, index)
+/* LuaJIT has some of these, by version: so ours have names of their own. */
+#define lua_absindex host_absindex
+#define luaL_setfuncs host_setfuncs
+#define luaL_setmetatable host_setmetatable
+#define luaL_testudata host_testudata
 int lua_absindex(lua_State *L, int index);
-#ifndef LSTM_LUAJIT /* define it for LuaJIT, which has these three of Lua 5.2 */
 void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues);
 void luaL_setmetatable(lua_State *L, const char *name);
 void *luaL_testudata(lua_State *L, int index, const char *name);
-#endif
 #endif
 
 #endif
