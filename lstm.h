@@ -514,6 +514,13 @@ typedef struct lstm_executor {
 } lstm_executor;
 
 #define LSTM_ALIGNMENT 64 /* bytes: of memory that a caller provides for an object */
+#if defined(_MSC_VER) && !defined(__clang__) /* LSTM_ALIGNED static unsigned char memory[1000]; */
+#define LSTM_ALIGNED __declspec(align(64))
+#elif defined(__GNUC__)
+#define LSTM_ALIGNED __attribute__((aligned(64)))
+#else
+#define LSTM_ALIGNED
+#endif
 
 /* --- instruction sets -------------------------------------------------------------------------------------------- */
 typedef enum lstm_isa {
@@ -7350,9 +7357,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define FN LSTM__TARGET static
 #endif
 #if LSTM__SMALL
-#define LSTM__CALLED FN /* used so often that copies of it make the code large, but calls of it slow */
+#define LSTM__OFTEN FN /* used so often that copies of it make the code large, but calls of it slow */
 #else
-#define LSTM__CALLED IN
+#define LSTM__OFTEN IN
 #endif
 
 #if !defined(V_FMA) || LSTM__PASS / 10 == 1
@@ -7406,7 +7413,7 @@ IN float K(scalar_sqrt)(float x) {
 
 /* --- exp, expm1, sigmoid, tanh: x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 = r + r^2 q(r) -------------------------- */
 /* Returns e^r - 1; *scale = 2^n. |x| <= 87. */
-LSTM__CALLED V K(reduce)(V x, V *scale) {
+LSTM__OFTEN V K(reduce)(V x, V *scale) {
   const V magic = V_SET(12583039.0f); /* 1.5 * 2^23 + 127: adding it rounds to an integer and biases the exponent */
   V t = V_FMA(x, V_SET(1.44269504f), magic), n = V_SUB(t, magic), r, q;
   r = V_FNMA(n, V_SET(0.693359375f), x);
@@ -7430,7 +7437,7 @@ IN V K(exp)(V x) {
 }
 
 /* 1 + e^-x, the reciprocal of the sigmoid; `limit` bounds |x|. With 43 the product of two of them is finite. */
-LSTM__CALLED V K(one_plus_exp)(V x, float limit) {
+LSTM__OFTEN V K(one_plus_exp)(V x, float limit) {
   V scale, e;
   x = V_MIN(V_SET(limit), V_MAX(V_SET(-limit), x));
   e = K(reduce)(V_SUB(V_SET(0.0f), x), &scale);
@@ -7438,7 +7445,7 @@ LSTM__CALLED V K(one_plus_exp)(V x, float limit) {
 }
 
 /* e^(2|x|) - 1, to a few ulp also near 0; tanh |x| = it / (it + 2). Beyond 9.1 tanh is 1 in float. */
-LSTM__CALLED V K(expm1_of_tanh)(V x) {
+LSTM__OFTEN V K(expm1_of_tanh)(V x) {
   V scale, e, a = V_MIN(V_SET(9.1f), V_ABS(x));
   e = K(reduce)(V_ADD(a, a), &scale);
   return V_FMA(e, scale, V_SUB(scale, V_SET(1.0f)));
@@ -7447,7 +7454,7 @@ LSTM__CALLED V K(expm1_of_tanh)(V x) {
 /* Within 2.5 ulp, as tanh below. */
 IN V K(sigmoid)(V x) { return V_DIV(V_SET(1.0f), K(one_plus_exp)(x, 87.0f)); }
 
-LSTM__CALLED V K(tanh)(V x) {
+LSTM__OFTEN V K(tanh)(V x) {
   V e = K(expm1_of_tanh)(x);
   return V_SIGN(V_DIV(e, V_ADD(e, V_SET(2.0f))), x);
 }
@@ -7697,7 +7704,7 @@ FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_pre
 /* --- activations ------------------------------------------------------------------------------------------------- */
 /* relu(-0) is 0: the sum makes it so whichever zero the larger one is. Clang 14 takes C's 0 > x ? 0 : x for an
    instruction that says 0 for x = -0 (WASM, aarch64); the vectors say -0. */
-LSTM__CALLED V K(activate)(int f, V x) {
+LSTM__OFTEN V K(activate)(int f, V x) {
   if (f == LSTM_TANH) return K(tanh)(x);
   if (f == LSTM_SIGMOID) return K(sigmoid)(x);
   if (f == LSTM_RELU) return V_ADD(V_MAX(V_SET(0.0f), x), V_SET(0.0f));
