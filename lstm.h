@@ -190,6 +190,22 @@
    has, a negative target id says that there is no target, `reset` begins a lane anew. lstm_trainer_desc has schedules,
    smoothing, class weights and more. lstm_evaluate gives the loss of a batch without training, from a state of its own.
 
+   What may not stop for a step (a game) trains a clone, a slice in each frame: lstm_train_some does tiles of the step
+   until a deadline of your clock, goes on in the next call, and gives the bits of lstm_train. States go on under the
+   new weights:
+
+   ```
+   // 1 when the hundredth step is done and the crowd has the clone's mind.
+   static int learn(lstm_trainer *trainer, const lstm_batch *batch, lstm_slice slice, const lstm_model **mind) {
+     int done;
+     slice.deadline = slice.clock(slice.user) + 500e-6; // a clock of seconds
+     if (lstm_train_some(trainer, batch, &slice, &done, NULL) != LSTM_OK) return -1;
+     if (!done || lstm_trainer_steps(trainer) < 100) return 0; // the next frame goes on, or has the next batch
+     *mind = lstm_trainer_model(trainer);
+     return 1;
+   }
+   ```
+
    LEVEL 3: THE PARTS OF A TRAINING STEP
    -------------------------------------
    lstm_train is these calls in this order. In between, the gradients are yours to read and to change; gradients also
@@ -935,6 +951,25 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer);       /* NULL is allo
    valid, weighted targets, before the update. Without a valid target it is 0, and only the carried states change.
    Allocates: never. Errors: ARGUMENT, SHAPE, NOT_FINITE (loss or gradient; weights and moments are as before). */
 LSTM_API lstm_status lstm_train(lstm_trainer *trainer, const lstm_batch *batch, float *loss);
+
+/* How much of a training step one call does. NULL or {0}: all that is left. */
+typedef struct lstm_slice {
+  int tiles;                   /* at most so many tiles; 0: no bound */
+  double (*clock)(void *user); /* the caller's clock, in a unit of its own; NULL: no deadline */
+  void *user;
+  double deadline; /* no tile but the call's first begins once clock(user) >= deadline */
+} lstm_slice;
+
+/* lstm_train a few tiles at a time: at least one in each call, in this thread. Call it with the same batch, its arrays
+   unchanged, until *done is 1; then *loss is set, and weights, moments and carried states are bit for bit lstm_train's.
+   A tile is about half a million multiply-adds, more where one row of a layer takes more. While a step is under way
+   what the trainer has of its window is not to be read, and any other function that changes the trainer, lstm_train
+   too, ends it first: it gives it up, leaving no trace; but once its update has begun, it finishes it.
+   set_learning_rate and keep_best give up nothing. The update is the step's last tiles: only then do the model's
+   weights change (nobody else may use it), and save and evaluate fail with ARGUMENT. A change of the weights from
+   outside begins a step anew. Allocates: never. Errors: as lstm_train, and ARGUMENT (another batch: ends no step). */
+LSTM_API lstm_status lstm_train_some(lstm_trainer *trainer, const lstm_batch *batch, const lstm_slice *slice, int *done,
+                                     float *loss);
 
 /* As lstm_evaluate, with the trainer's huber_delta, label_smoothing, class_weights, pre_emphasis. Allocates: never. */
 LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_state *state, const lstm_batch *batch,
@@ -2442,14 +2477,15 @@ static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int k
   return m->params + (m->tensors ? m->tensors[l->tensor[kind]].offset : (size_t)l->tensor[kind]);
 }
 
-/* Packs weights [rows][k] into a node's panels of `panel_rows` rows, from row `at`; padding becomes 0. */
+/* Packs weights [rows][k] into panels first .. end - 1 of a node, of `panel_rows` rows, from row `at`; padding becomes
+   0. */
 static void lstm__pack(const lstm_model *m, float *packed, const lstm__layer *l, size_t panel_rows, size_t at, int kind,
-                       int k) {
+                       int k, int first, int end) {
   const float *w = lstm__param(m, l, kind);
-  int columns = l->columns, block, row, j;
-  for (int column = 0; column < columns; column += block) {
+  int columns = lstm__int_min(l->columns, end * 64), block, row, j;
+  for (int column = first * 64; column < columns; column += block) {
     int panel = column / 64, live = lstm__run_of(l, kind, column, &row, &block);
-    size_t width = (size_t)lstm__int_min(64, columns - panel * 64);
+    size_t width = (size_t)lstm__int_min(64, l->columns - panel * 64);
     float *to = packed + (size_t)panel * panel_rows * 64 + at * width + (size_t)(column % 64);
     const float *from = w + (size_t)row * (size_t)k;
     if (!live && kind == LSTM__T_BIAS_HN) continue; /* beside the other bias */
@@ -2491,24 +2527,26 @@ static void lstm__pack_vectors(lstm_model *m, const lstm__layer *l) {
   }
 }
 
-static void lstm__pack_layer(lstm_model *m, const lstm__layer *l) {
+/* Panels first .. end - 1 of a node, and what it has besides with the first. */
+static void lstm__pack_layer(lstm_model *m, const lstm__layer *l, int first, int end) {
   float *to = m->packed + l->packed;
   size_t in = (size_t)l->in, rows = 1 + in + (size_t)(l->recurrent ? l->out : 0);
   int bias = l->recurrent ? LSTM__T_BIAS : LSTM__T_DENSE_BIAS, x = l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT;
   if (!l->gates) return;
-  lstm__pack(m, to, l, rows, 0, bias, 1);
-  lstm__pack(m, to, l, rows, 1, x, l->in);
+  lstm__pack(m, to, l, rows, 0, bias, 1, first, end);
+  lstm__pack(m, to, l, rows, 1, x, l->in, first, end);
   if (!l->recurrent) return;
-  lstm__pack(m, to, l, rows, 1 + in, LSTM__T_WEIGHT_HH, l->out);
-  if (l->type == LSTM_LAYER_GRU) lstm__pack(m, to, l, rows, 0, LSTM__T_BIAS_HN, 1);
+  lstm__pack(m, to, l, rows, 1 + in, LSTM__T_WEIGHT_HH, l->out, first, end);
+  if (l->type == LSTM_LAYER_GRU) lstm__pack(m, to, l, rows, 0, LSTM__T_BIAS_HN, 1, first, end);
   if (l->o.projection) {
     lstm__layer r = lstm__projection_of(l);
-    lstm__pack(m, m->packed + l->project, &r, (size_t)l->units, 0, LSTM__T_PROJECTION, l->units);
+    lstm__pack(m, m->packed + l->project, &r, (size_t)l->units, 0, LSTM__T_PROJECTION, l->units, first, end);
   }
   if (l->o.layer_norm) { /* the bias is added after the normalisation */
-    for (int b = 0; b < l->units_pad / 16; b++) memset(to + (size_t)b * rows * 64, 0, 64 * sizeof(float));
+    for (int b = first; b < lstm__int_min(end, l->units_pad / 16); b++)
+      memset(to + (size_t)b * rows * 64, 0, 64 * sizeof(float));
   }
-  lstm__pack_vectors(m, l);
+  if (first == 0) lstm__pack_vectors(m, l);
 }
 
 enum { LSTM__FROM_ZERO, LSTM__FROM_BIAS, LSTM__FROM_OUTPUT }; /* where the chains of a product begin */
@@ -2545,7 +2583,7 @@ static void lstm__fill_table(lstm_model *m, int from, int to) {
 LSTM_API void lstm_model_refresh(lstm_model *m) {
   if (!m->tensors) return;
   m->revision++;
-  for (int i = 0; i < m->plan.layers; i++) lstm__pack_layer(m, m->layers + i);
+  for (int i = 0; i < m->plan.layers; i++) lstm__pack_layer(m, m->layers + i, 0, INT_MAX / 64);
   m->table_valid = m->table != NULL;
   if (m->table_valid) lstm__fill_table(m, 0, m->desc.input_size);
 }
@@ -3929,6 +3967,15 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
 #define LSTM__CHUNK 4096    /* floats of the parameter vector in a tile */
 #define LSTM__GRADIENT_K 64  /* inputs of a weight gradient's tile */
 #define LSTM__GRADIENT_N 128 /* rows of a window that it takes at a time */
+#ifndef LSTM__SLICE
+#define LSTM__SLICE ((size_t)1 << 19) /* multiply-adds of a tile of a sliced step, about */
+#endif
+
+/* Of the step under way. From UPDATE on, weights change. */
+enum {
+  LSTM__IDLE, LSTM__RENEW, LSTM__FORWARD, LSTM__LOSS, LSTM__BACKWARD, LSTM__CLIP, LSTM__UPDATE, LSTM__REPACK,
+  LSTM__CARRY
+};
 
 /* A node's part of a window, and what it leaves for its backward pass. Slot k of a cell's out and cell is what lies
    between steps k - 1 and k; the forward direction begins at slot 0, the backward one at each lane's length. */
@@ -3977,13 +4024,18 @@ struct lstm_trainer {
   int *fresh;            /* [B] 1: begins this window at the model's initial state */
   int *active;           /* [T] how many lanes have a step t */
   int unique_count, T, B, ragged, has_best, has_forward, has_loss, has_backward, group;
-  uint64_t steps, windows; /* updates; forward passes */
+  uint64_t steps, windows, window; /* updates; forward passes; the number of the one under way, from 1 */
   uint64_t revision;       /* of the model's weights that the transposed ones were made from */
   float rate, norm, one;
   const lstm_flow *gradients; /* of the backward pass under way */
   float *gradients_at;        /* flow[0] or flow[1]: where the gradient of the current layer's outputs lies */
-  const lstm_batch *batch;    /* of the loss under way */
-  double weight;              /* sum of its targets' weights */
+  lstm_batch batch;           /* of the window, its sizes filled in */
+  double weight, loss_sum;    /* sums of its targets' weights, and of weight * loss */
+  lstm_status status;         /* of its targets */
+  int stage, sliced, tiles;   /* of the step under way, 0: none is; 1: its tiles are counted; how many in this call */
+  uint64_t done, passed;      /* tiles of the stage: done; gone by in this call, more than `done` where it was over */
+  const lstm_slice *slice;    /* of this call */
+  int first, last;            /* the steps or rows first .. last - 1 that tiles walk over */
   void *block;
 };
 
@@ -4215,8 +4267,8 @@ static void lstm__pack_back(const lstm_model *m, float *to, const lstm__layer *l
 static int lstm__tiles(int count, int size) { return (count + size - 1) / size; }
 static int lstm__panels(int columns) { return lstm__tiles(columns, 64); }
 
-/* Of a node with weights: 1 tile for the forward ones, then the panels of the transposed ones. Makes tile `index` where
-   that is one; returns how many there are. */
+/* Of a node with weights: the panels of the forward ones, then of the transposed ones. Makes tile `index` where that is
+   one; returns how many there are. */
 static int lstm__repack(const lstm_trainer *t, const lstm__tape *tape, int index) {
   const lstm__layer *l = tape->l;
   const struct {
@@ -4226,9 +4278,9 @@ static int lstm__repack(const lstm_trainer *t, const lstm__tape *tape, int index
   } back[] = {{tape->back_in, l, l->recurrent ? LSTM__T_WEIGHT_IH : LSTM__T_WEIGHT, l->in},
               {tape->back_h, l, LSTM__T_WEIGHT_HH, l->out},
               {tape->back_wide, tape->flat, LSTM__T_PROJECTION, l->units}};
-  int i, first = 1, panels;
+  int i, first = lstm__panels(l->columns), panels;
   if (!l->gates) return 0;
-  if (index == 0) lstm__pack_layer(t->model, l);
+  if (index >= 0 && index < first) lstm__pack_layer(t->model, l, index, index + 1);
   for (i = 0; i < 3; i++, first += panels) {
     panels = back[i].to ? lstm__panels(back[i].k) : 0;
     if (index >= first && index < first + panels)
@@ -4248,6 +4300,11 @@ static void lstm__table_tile(lstm_trainer *t, const lstm__tape *tape, int from, 
   lstm__fill_table(t->model, from, end);
 }
 
+/* Multiply-adds of a row through a node's weights, and what its other work is worth. */
+static size_t lstm__work_of(const lstm__layer *l) {
+  return (size_t)l->columns * (size_t)(l->in + (l->recurrent ? l->out : 0)) + (size_t)l->out_pad * 16 + 1;
+}
+
 /* A phase: `count` rows, lanes or columns of a node, in independent tiles of `size`: from .. end - 1. */
 typedef void lstm__tile(lstm_trainer *t, const lstm__tape *tape, int from, int end);
 
@@ -4258,26 +4315,72 @@ typedef struct lstm__phase {
   int count, size;
 } lstm__phase;
 
+static void lstm__settle(lstm_trainer *t);
+
 static void lstm__phase_task(void *context, int index) {
   const lstm__phase *p = (const lstm__phase *)context;
   p->tile(p->t, p->tape, index * p->size, lstm__int_min((index + 1) * p->size, p->count));
 }
 
-static void lstm__run(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape, int count, int size) {
-  lstm__phase phase = {t, tile, tape, count, size};
-  if (count > 0) lstm__execute(&t->desc.executor, lstm__tiles(count, size), lstm__phase_task, &phase);
+/* Goes by the tiles of a phase of a sliced step: those of earlier calls are done; more are while the budget lasts. */
+static void lstm__run_some(lstm_trainer *t, lstm__phase *phase, int tiles) {
+  uint64_t first = t->passed;
+  const lstm_slice *s = t->slice;
+  t->passed += (uint64_t)tiles;
+  for (; t->done >= first && t->done < t->passed; t->done++, t->tiles++) {
+    if (t->tiles > 0 && ((s->tiles && t->tiles >= s->tiles) || (s->clock && s->clock(s->user) >= s->deadline))) return;
+    lstm__phase_task(phase, (int)(t->done - first));
+  }
 }
 
-/* After a change of the weights: everything that is made from them. */
-static void lstm__trainer_refresh(lstm_trainer *t) {
+static void lstm__run(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape, int count, int size) {
+  lstm__phase phase = {t, tile, tape, count, size};
+  int tiles = count > 0 ? lstm__tiles(count, size) : 0;
+  if (t->sliced)
+    lstm__run_some(t, &phase, tiles);
+  else if (tiles)
+    lstm__execute(&t->desc.executor, tiles, lstm__phase_task, &phase);
+}
+
+/* A phase whose tiles walk over a depth: steps or rows, t->first .. t->last - 1. work: multiply-adds, or what takes as
+   long, of one of `count` at one of `depth`. All at once; where a step is sliced, as much as makes a small tile. */
+static void lstm__run_deep(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape, int count, int size, int depth,
+                           size_t work) {
+  size_t room = LSTM__SLICE / work;
+  int span = depth;
+  if (t->sliced && room / (size_t)size < (size_t)depth) span = lstm__int_max(1, (int)(room / (size_t)size));
+  if (t->sliced && room < (size_t)size) size = lstm__int_max(1, (int)room);
+  for (t->first = 0; t->first < depth; t->first = t->last) {
+    t->last = lstm__int_min(depth, t->first + span);
+    lstm__run(t, tile, tape, count, size);
+  }
+}
+
+/* What is done in order: at once, or, where a step is sliced, in small tiles. */
+static void lstm__run_serial(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape, int count, size_t work) {
+  if (t->sliced && count > 0)
+    lstm__run_deep(t, tile, tape, count, count, 1, work);
+  else
+    tile(t, tape, 0, count);
+}
+
+/* Everything that is made from the weights. */
+static void lstm__walk_refresh(lstm_trainer *t) {
   lstm_model *m = t->model;
   const lstm__tape *tape = t->tapes, *end = tape + m->plan.layers;
   /* stored start values follow the weights only where that is less work than a window without them */
   m->table_valid =
       m->table && m->desc.input_size <= t->desc.seq_len * t->desc.batch_size && t->tapes[m->plan.table_layer].ids;
   for (; tape < end; tape++) lstm__run(t, lstm__repack_tile, tape, lstm__repack(t, tape, -1), 1);
-  if (m->table_valid) lstm__run(t, lstm__table_tile, NULL, m->desc.input_size, LSTM__GROUP);
+  if (m->table_valid)
+    lstm__run_deep(t, lstm__table_tile, NULL, m->desc.input_size, LSTM__GROUP, 1,
+                   lstm__work_of(m->layers + m->plan.table_layer));
+}
+
+/* After a change of the weights. */
+static void lstm__trainer_refresh(lstm_trainer *t) {
   t->revision = t->model->revision;
+  lstm__walk_refresh(t);
 }
 
 /* The caller's lists may go. */
@@ -4346,6 +4449,7 @@ LSTM_API lstm_status lstm_trainer_create_in(lstm_model *model, const lstm_traine
 LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
   lstm_model *m;
   if (!trainer) return;
+  lstm__settle(trainer);
   m = trainer->model;
   if (m->table && !m->table_valid) { /* training went without it; steps may have it again */
     m->table_valid = 1;
@@ -4359,13 +4463,17 @@ LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
 static int lstm__rows_of(const lstm_trainer *t, const lstm__tape *tape) { return tape->once ? t->B : t->T * t->B; }
 static const lstm__tape *lstm__top(const lstm_trainer *t) { return t->tapes + t->model->plan.layers - 1; }
 
-/* A phase over the rows of a node, and one over the lanes, which stay together for all steps. */
+/* A phase over the rows of a node; one over the lanes; and one over the lanes, which stay together, and the steps. */
 static void lstm__run_rows(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape) {
-  lstm__run(t, tile, tape, lstm__rows_of(t, tape), LSTM__GROUP);
+  lstm__run_deep(t, tile, tape, lstm__rows_of(t, tape), LSTM__GROUP, 1, lstm__work_of(tape->l));
 }
 
 static void lstm__run_lanes(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape) {
-  lstm__run(t, tile, tape, t->B, t->group);
+  lstm__run_deep(t, tile, tape, t->B, t->group, 1, lstm__work_of(tape->l) * (size_t)t->T);
+}
+
+static void lstm__run_steps(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape) {
+  lstm__run_deep(t, tile, tape, t->B, t->group, t->T, lstm__work_of(tape->l));
 }
 
 /* Row r of a window, step r / B of lane r % B, is not padding. Rows read once are those of step 0. */
@@ -4402,7 +4510,7 @@ enum { LSTM__DROP, LSTM__DROP_INPUT, LSTM__DROP_H, LSTM__NOISE, LSTM__ZONE_C, LS
 /* Four random words made from (seed, window, layer, purpose, index). */
 static void lstm__chance_block(const lstm_trainer *t, const lstm__layer *l, int purpose, uint64_t index,
                                uint32_t block[4]) {
-  uint64_t stream = ((uint64_t)1 << 63) | t->windows << 8 | (uint64_t)l->described;
+  uint64_t stream = ((uint64_t)1 << 63) | t->window << 8 | (uint64_t)l->described;
   lstm__random_block(t->desc.seed, stream, (uint64_t)(purpose * 2 + l->reverse) << 56 | index, block);
 }
 
@@ -4502,11 +4610,11 @@ static void lstm__set_step(const lstm_trainer *t, const lstm__tape *tape, int st
   s->chance = lstm__rows_from(tape->chance, 0, 3 * wide, lanes);
 }
 
-/* All steps of a group of lanes. */
+/* Steps of a group of lanes. */
 static void lstm__cell_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
   const int *lanes = t->order + from;
-  for (int k = 0; k < t->T; k++) {
+  for (int k = t->first; k < t->last; k++) {
     int step = l->reverse ? t->T - 1 - k : k, at = step * t->B, n = lstm__active_lanes(t, step, from, end);
     int tokens[LSTM__GROUP];
     lstm__cell_step s;
@@ -4551,9 +4659,11 @@ typedef struct lstm__pass {
 
 static const lstm__pass *lstm__pass_of(const lstm__layer *l);
 
-/* Lanes by falling length (in order where equal), and how many have each step. */
-static void lstm__sort_lanes(lstm_trainer *t, const lstm_batch *b) {
+/* Lanes by falling length (in order where equal), how many have each step, and which begin anew. */
+static void lstm__lanes_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  const lstm_batch *b = &t->batch;
   int i, j, step;
+  (void)tape, (void)from, (void)end;
   t->ragged = 0;
   for (i = 0; i < t->B; i++) {
     t->lengths[i] = b->lengths ? b->lengths[i] : t->T;
@@ -4568,14 +4678,17 @@ static void lstm__sort_lanes(lstm_trainer *t, const lstm_batch *b) {
     while (j > 0 && t->lengths[t->order[j - 1]] <= step) j--;
     t->active[step] = j;
   }
+  for (i = 0; i < t->B; i++)
+    t->fresh[i] = !b->initial && (!t->desc.carry_state || t->anew[i] != 0 || (b->reset && b->reset[i]));
 }
 
 /* Takes over tokens and finds the different ones. */
-static void lstm__take_ids(lstm_trainer *t, const int32_t *ids) {
-  for (int i = 0; i < t->unique_count; i++) t->slot_of[t->unique[i]] = -1;
-  t->unique_count = 0;
-  for (int i = 0; i < t->T * t->B; i++) {
-    int valid = lstm__is_live(t, i), id = valid ? (int)ids[i] : 0;
+static void lstm__ids_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)tape;
+  for (int i = 0; from == 0 && i < t->unique_count; i++) t->slot_of[t->unique[i]] = -1;
+  if (from == 0) t->unique_count = 0;
+  for (int i = from; i < end; i++) {
+    int valid = lstm__is_live(t, i), id = valid ? (int)t->batch.ids[i] : 0;
     t->ids[i] = id;
     t->slots[i] = -1;
     if (!valid) continue;
@@ -4588,26 +4701,38 @@ static void lstm__take_ids(lstm_trainer *t, const int32_t *ids) {
 }
 
 /* Copies rows of n floats, and zeros for padding. */
-static void lstm__copy_live(const lstm_trainer *t, int rows, int n, lstm__rows from, float *to) {
-  for (int r = 0; r < rows; r++, to += n) lstm__put_row(to, lstm__is_live(t, r) ? lstm__row(&from, r) : NULL, n, n);
+static void lstm__copy_live(const lstm_trainer *t, int first, int end, int n, lstm__rows from, float *to) {
+  for (int r = first; r < end; r++)
+    lstm__put_row(to + lstm__at(r, n), lstm__is_live(t, r) ? lstm__row(&from, r) : NULL, n, n);
+}
+
+static void lstm__inputs_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  int in = t->model->desc.input_size;
+  (void)tape;
+  lstm__copy_live(t, from, end, in, lstm__rows_from(t->batch.x, 0, in, NULL), t->input);
+}
+
+static void lstm__clear_rows(float *p, int from, int end, int width) {
+  if (p) memset(p + lstm__at(from, width), 0, lstm__at(end - from, width) * sizeof(float));
 }
 
 /* Nothing of an earlier window may be left where a ragged one has padding. */
-static void lstm__clear_tape(const lstm_trainer *t, const lstm__tape *tape) {
-  int n = t->T * t->B, width = tape->l->out_pad, wide = tape->l->units_pad;
-  memset(tape->out, 0, lstm__at(n + t->B, width) * sizeof(float));
-  memset(tape->gates, 0, lstm__at(n, tape->l->columns) * sizeof(float));
-  if (tape->wide) memset(tape->wide, 0, lstm__at(n, wide) * sizeof(float));
-  if (tape->keep) memset(tape->keep, 0, lstm__at(n, wide * tape->l->vectors) * sizeof(float));
-  if (tape->masked) memset(tape->masked, 0, lstm__at(n, width) * sizeof(float));
+static void lstm__clear_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  int width = tape->l->out_pad, wide = tape->l->units_pad;
+  if (end == t->T * t->B) lstm__clear_rows(tape->out, end, end + t->B, width);
+  lstm__clear_rows(tape->out, from, end, width);
+  lstm__clear_rows(tape->gates, from, end, tape->l->columns);
+  lstm__clear_rows(tape->wide, from, end, wide);
+  lstm__clear_rows(tape->keep, from, end, wide * tape->l->vectors);
+  lstm__clear_rows(tape->masked, from, end, width);
 }
 
 /* The initial states of a cell's lanes, into their slots: given, carried, learned or zero. */
-static void lstm__begin_cell(lstm_trainer *t, const lstm__tape *tape, const lstm_batch *b) {
+static void lstm__begin_tile(lstm_trainer *t, const lstm__tape *tape, int from_lane, int end) {
+  const lstm_batch *b = &t->batch;
   const lstm__layer *l = tape->l;
   const float *rest_h = lstm__rest_of(t->model, l, LSTM__T_H0), *rest_c = lstm__rest_of(t->model, l, LSTM__T_C0);
-  if (t->ragged) lstm__clear_tape(t, tape);
-  for (int lane = 0; lane < t->B; lane++) {
+  for (int lane = from_lane; lane < end; lane++) {
     int slot = (l->reverse ? t->lengths[lane] : 0) * t->B + lane, fresh = t->fresh[lane];
     const float *from = (b->initial ? b->initial : t->carry) + lstm__at(lane, t->model->plan.state_size) + l->values;
     lstm__put_row(tape->out + lstm__at(slot, l->out_pad), fresh ? rest_h : from, l->out, l->out_pad);
@@ -4619,19 +4744,12 @@ static void lstm__begin_cell(lstm_trainer *t, const lstm__tape *tape, const lstm
   }
 }
 
-static void lstm__begin_window(lstm_trainer *t, const lstm_batch *b) {
-  for (int lane = 0; lane < t->B; lane++)
-    t->fresh[lane] = !b->initial && (!t->desc.carry_state || t->anew[lane] != 0 || (b->reset && b->reset[lane]));
-  for (int i = 0; i < t->model->plan.layers; i++)
-    if (t->model->layers[i].recurrent) lstm__begin_cell(t, t->tapes + i, b);
-}
-
-/* The states that lanes have at their ends: values [B][S]. */
-static void lstm__final_states(const lstm_trainer *t, float *values) {
+/* The states that lanes first .. end - 1 have at their ends: values [B][S]. */
+static void lstm__final_states(const lstm_trainer *t, float *values, int first, int end) {
   for (int i = 0; i < t->model->plan.layers; i++) {
     const lstm__tape *tape = t->tapes + i;
     const lstm__layer *l = tape->l;
-    for (int lane = 0; l->recurrent && lane < t->B; lane++) {
+    for (int lane = first; l->recurrent && lane < end; lane++) {
       int slot = (l->reverse ? 0 : t->lengths[lane]) * t->B + lane;
       float *to = values + lstm__at(lane, t->model->plan.state_size) + l->values;
       memcpy(to, tape->out + lstm__at(slot, l->out_pad), (size_t)l->out * sizeof(float));
@@ -4640,43 +4758,62 @@ static void lstm__final_states(const lstm_trainer *t, float *values) {
   }
 }
 
-/* The window's forward pass; the carried states are left alone. */
-static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch, float *y) {
-  const lstm__tape *top = lstm__top(t);
-  lstm__tape *tape;
+static lstm_status lstm__begin_window(lstm_trainer *t, const lstm_batch *batch) {
   lstm_batch b;
-  int in = t->model->desc.input_size;
   lstm_status status = lstm__check_batch(t->model, batch, t->desc.batch_size, t->desc.seq_len, &b);
   if (status != LSTM_OK) return status;
-  if (t->revision != t->model->revision) lstm__trainer_refresh(t);
+  t->batch = b;
   t->T = b.seq_len;
   t->B = b.batch_size;
-  t->windows++;
-  t->has_loss = t->has_backward = 0;
-  lstm__sort_lanes(t, &b);
-  if (t->input)
-    lstm__copy_live(t, t->T * t->B, in, lstm__rows_from(b.x, 0, in, NULL), t->input);
-  else
-    lstm__take_ids(t, b.ids);
-  lstm__begin_window(t, &b);
+  t->window = t->windows + 1;
+  t->has_forward = t->has_loss = t->has_backward = 0;
+  return LSTM_OK;
+}
+
+/* The window's forward pass; the carried states are left alone. Between the phases of such a walk nothing is done but
+   to set pointers: a sliced step walks it in each call. */
+static void lstm__walk_forward(lstm_trainer *t) {
+  lstm__tape *tape, *top = t->tapes + t->model->plan.layers - 1;
+  int rows = t->T * t->B;
+  lstm__run_serial(t, lstm__lanes_tile, NULL, 1, 1);
+  lstm__run_serial(t, t->input ? lstm__inputs_tile : lstm__ids_tile, NULL, rows,
+                   t->input ? (size_t)t->model->desc.input_size : 8);
   for (tape = t->tapes; tape <= top; tape++) {
     const lstm__pass *pass = lstm__pass_of(tape->l);
     lstm__set_input(t, tape);
+    if (tape->l->recurrent && t->ragged) lstm__run_serial(t, lstm__clear_tile, tape, rows, (size_t)tape->l->columns);
+    if (tape->l->recurrent) lstm__run_serial(t, lstm__begin_tile, tape, t->B, (size_t)tape->l->columns * 4);
     if (tape->out) pass->run(t, pass->forward, tape);
   }
-  if (y) lstm__copy_live(t, lstm__rows_of(t, top), top->l->out, top->y, y);
+}
+
+static lstm_status lstm__forward_window(lstm_trainer *t, const lstm_batch *batch, float *y) {
+  const lstm__tape *top = lstm__top(t);
+  lstm_status status = lstm__begin_window(t, batch);
+  if (status != LSTM_OK) return status;
+  if (t->revision != t->model->revision) lstm__trainer_refresh(t);
+  lstm__walk_forward(t);
+  if (y) lstm__copy_live(t, 0, lstm__rows_of(t, top), top->l->out, top->y, y);
+  t->windows = t->window;
   t->has_forward = 1;
   return LSTM_OK;
 }
 
+static void lstm__carry_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)tape;
+  lstm__final_states(t, t->carry, from, end);
+  for (int lane = from; lane < end; lane++) t->anew[lane] = t->fresh[lane] && !t->lengths[lane] ? 1.0f : 0.0f;
+}
+
 static void lstm__carry_states(lstm_trainer *t) {
-  if (!t->desc.carry_state) return;
-  lstm__final_states(t, t->carry);
-  for (int lane = 0; lane < t->B; lane++) t->anew[lane] = t->fresh[lane] && !t->lengths[lane] ? 1.0f : 0.0f;
+  if (t->desc.carry_state) lstm__run_serial(t, lstm__carry_tile, NULL, t->B, (size_t)t->model->plan.state_size + 1);
 }
 
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
-  lstm_status status = t && batch ? lstm__forward_window(t, batch, y) : LSTM_ERR_ARGUMENT;
+  lstm_status status;
+  if (!t || !batch) return LSTM_ERR_ARGUMENT;
+  lstm__settle(t);
+  status = lstm__forward_window(t, batch, y);
   if (status == LSTM_OK) lstm__carry_states(t);
   return status;
 }
@@ -4685,7 +4822,7 @@ LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *bat
 /* ESR: row r of y, z: its loss, times its weight, and z becomes dL/dy: 2 / sum of squared targets times weight f[t] -
    emphasis weight' f[t+1], f = p(y - target), weight' that of the next step, which counts. */
 static double lstm__esr(const lstm_trainer *t, const lstm__rows *y, int r, int n, float *z) {
-  const lstm_batch *b = t->batch;
+  const lstm_batch *b = &t->batch;
   const lstm__loss *loss = &t->loss;
   int step = r / t->B, lane = r % t->B, next = step + 1 < t->T;
   const float *now = lstm__row(y, r), *before = step ? lstm__row(y, r - t->B) : NULL;
@@ -4706,7 +4843,7 @@ static void lstm__loss_tile(lstm_trainer *t, const lstm__tape *top, int from, in
   int r, n = top->l->out, width = top->l->out_pad;
   for (r = from; r < end; r++) {
     float *z = t->flow[0] + lstm__at(r, width);
-    double weight = lstm__row_weight(t->batch, &t->loss, r / t->B, r % t->B);
+    double weight = lstm__row_weight(&t->batch, &t->loss, r / t->B, r % t->B);
     lstm__put_row(z, weight > 0 && t->weight > 0 ? lstm__row(&top->y, r) : NULL, n, width);
     t->row_losses[r] = 0;
     if (!(weight > 0) || !(t->weight > 0)) continue;
@@ -4714,43 +4851,64 @@ static void lstm__loss_tile(lstm_trainer *t, const lstm__tape *top, int from, in
       t->row_losses[r] = lstm__esr(t, &top->y, r, n, z);
       continue;
     }
-    t->row_losses[r] = lstm__mul(weight, lstm__row_loss(k, &t->loss, n, z, t->batch, (size_t)r, NULL));
+    t->row_losses[r] = lstm__mul(weight, lstm__row_loss(k, &t->loss, n, z, &t->batch, (size_t)r, NULL));
     k->scale(width, z, (float)(weight / t->weight));
   }
+}
+
+static void lstm__targets_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)tape, (void)from, (void)end;
+  t->status = lstm__check_targets(t->model, &t->batch, &t->loss);
+  t->weight = t->loss_sum = 0;
+}
+
+static void lstm__weights_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  for (int r = from; r < end; r++)
+    t->weight += lstm__row_share(&t->batch, &t->loss, r / t->B, r % t->B, tape->l->out);
+}
+
+static void lstm__loss_sum_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)tape;
+  for (int r = from; r < end; r++) t->loss_sum += t->row_losses[r];
+}
+
+static float lstm__mean_loss(const lstm_trainer *t) { return t->weight > 0 ? (float)(t->loss_sum / t->weight) : 0; }
+
+static lstm_status lstm__walk_loss(lstm_trainer *t) {
+  const lstm__tape *top = lstm__top(t);
+  int rows = lstm__rows_of(t, top);
+  lstm__run_serial(t, lstm__targets_tile, NULL, 1, 1);
+  if (t->done < t->passed || t->status != LSTM_OK) return t->status;
+  lstm__run_serial(t, lstm__weights_tile, top, rows, 8);
+  lstm__run_rows(t, lstm__loss_tile, top);
+  lstm__run_serial(t, lstm__loss_sum_tile, NULL, rows, 4);
+  if (t->done < t->passed || lstm__finite((double)lstm__mean_loss(t))) return LSTM_OK;
+  return lstm__fail(t->batch.error, LSTM_ERR_NOT_FINITE, "the loss is not finite");
 }
 
 LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch, float *loss) {
   lstm_batch b;
   lstm_status status;
-  int r, rows;
-  double sum = 0;
-  float mean;
   if (loss) *loss = 0;
   if (!t || !batch) return LSTM_ERR_ARGUMENT;
+  lstm__settle(t);
   if (!t->has_forward) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "there was no forward pass");
   b = *batch;
   if (!b.seq_len) b.seq_len = t->desc.seq_len;
   if (!b.batch_size) b.batch_size = t->desc.batch_size;
   if (b.seq_len != t->T || b.batch_size != t->B)
     return lstm__fail(b.error, LSTM_ERR_SHAPE, "the batch is not the one of the forward pass");
-  status = lstm__check_targets(t->model, &b, &t->loss);
-  if (status != LSTM_OK) return status;
-  rows = lstm__rows_of(t, lstm__top(t));
-  t->weight = 0;
-  for (r = 0; r < rows; r++) t->weight += lstm__row_share(&b, &t->loss, r / t->B, r % t->B, lstm__top(t)->l->out);
-  t->batch = &b;
-  lstm__run_rows(t, lstm__loss_tile, lstm__top(t));
-  t->batch = NULL;
-  for (r = 0; r < rows; r++) sum += t->row_losses[r];
+  t->batch = b;
+  status = lstm__walk_loss(t);
+  if (t->status != LSTM_OK) return status;
   t->has_loss = 1;
-  mean = t->weight > 0 ? (float)(sum / t->weight) : 0;
-  if (loss) *loss = mean;
-  return lstm__finite((double)mean) ? LSTM_OK : lstm__fail(b.error, LSTM_ERR_NOT_FINITE, "the loss is not finite");
+  if (loss) *loss = lstm__mean_loss(t);
+  return status;
 }
 
 LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_state *state, const lstm_batch *batch,
                                            lstm_metrics *metrics, const lstm_executor *executor) {
-  if (!trainer) return LSTM_ERR_ARGUMENT;
+  if (!trainer || trainer->stage >= LSTM__UPDATE) return LSTM_ERR_ARGUMENT;
   return lstm__evaluate(trainer->model, state, batch, &trainer->loss, metrics, executor);
 }
 
@@ -4825,7 +4983,8 @@ static void lstm__outer(const lstm_model *m, int n, int rows, int columns, const
 }
 
 /* The last k % 16 inputs of a panel of outputs: these are the lanes, so the sums come and go transposed. */
-static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, float *grad, int panel, int k0) {
+static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, float *grad, int panel, int k0,
+                               int rows) {
   float g[15 * 64];
   int count = p->k - k0, width = lstm__int_min(64, (int)p->ldd - panel * 64), column, row, block, i, j, pass;
   memset(g, 0, sizeof g);
@@ -4838,24 +4997,28 @@ static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, fl
       }
     }
     if (pass) break;
-    lstm__outer(t->model, p->n, count, width, p->a.p + k0, p->a.stride, p->d + (size_t)panel * 64, p->ldd, g, 64);
+    lstm__outer(t->model, rows, count, width, lstm__row(&p->a, t->first) + k0, p->a.stride,
+                p->d + (size_t)t->first * p->ldd + (size_t)panel * 64, p->ldd, g, 64);
   }
 }
 
-/* Tile `index` of a gradient: a panel of outputs and up to LSTM__GRADIENT_K inputs, whole vectors of them in place. */
+/* Tile `index` of a gradient: a panel of outputs and up to LSTM__GRADIENT_K inputs, whole vectors of them in place;
+   over rows t->first .. t->last - 1. */
 static void lstm__product_tile(const lstm_trainer *t, const lstm__product *p, int index) {
   int slices = lstm__product_slices(p), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K, n, column;
   int whole = p->k / 16 * 16, width = lstm__int_min(LSTM__GRADIENT_K, whole - k0), end = (int)p->ldd, row, block;
+  int rows = lstm__int_min(t->last, p->n);
   float *grad = lstm__grad_of(t, p->l, p->kind);
-  for (n = 0; width && n < p->n; n += LSTM__GRADIENT_N)
+  for (n = t->first; width && n < rows; n += LSTM__GRADIENT_N)
     for (column = panel * 64; column < lstm__int_min(end, panel * 64 + 64); column += block) {
       int live = lstm__run_of(p->l, p->kind, column, &row, &block);
       if (live)
-        lstm__outer(t->model, lstm__int_min(LSTM__GRADIENT_N, p->n - n), live, width,
+        lstm__outer(t->model, lstm__int_min(LSTM__GRADIENT_N, rows - n), live, width,
                     p->d + (size_t)n * p->ldd + (size_t)column, p->ldd, lstm__row(&p->a, n) + k0, p->a.stride,
                     grad + (size_t)row * (size_t)p->k + (size_t)k0, (size_t)p->k);
     }
-  if (whole < p->k && index % slices == slices - 1) lstm__product_rest(t, p, grad, panel, whole);
+  if (whole < p->k && index % slices == slices - 1 && t->first < rows)
+    lstm__product_rest(t, p, grad, panel, whole, rows - t->first);
 }
 
 /* Tile `index` of the gradients of a node's weights, where that is one; returns how many there are. */
@@ -4877,7 +5040,7 @@ static void lstm__weight_tile(lstm_trainer *t, const lstm__tape *tape, int from,
 }
 
 static void lstm__run_weights(lstm_trainer *t, const lstm__tape *tape) {
-  lstm__run(t, lstm__weight_tile, tape, lstm__weigh(t, tape, -1), 1);
+  lstm__run_deep(t, lstm__weight_tile, tape, lstm__weigh(t, tape, -1), 1, t->T * t->B, 64 * LSTM__GRADIENT_K);
 }
 
 /* dX = dZ W for rows of a node: gate gradients (cells) or output gradients; added where `more` is 1. */
@@ -4960,12 +5123,12 @@ static void lstm__recurrent_back(lstm_trainer *t, const lstm__tape *tape, int st
   }
 }
 
-/* Back through time for a group of lanes: gates become their pre-activations' gradients; dh of the step before begins
-   at the gradient from above and takes these through weight_hh. At the end dc and dh are the initial state's. */
+/* Steps back through time for a group of lanes: gates become their pre-activations' gradients; dh of the step before
+   begins at the gradient from above and takes these through weight_hh. At the end dc and dh are the initial state's. */
 static void lstm__cell_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
   const int *lanes = t->order + from;
-  for (int k = 0; k < t->T; k++) {
+  for (int k = t->first; k < t->last; k++) {
     int step = l->reverse ? k : t->T - 1 - k, at = step * t->B, n = lstm__active_lanes(t, step, from, end);
     lstm__cell_step s;
     lstm__rows dh;
@@ -4982,27 +5145,29 @@ static void lstm__cell_back_tile(lstm_trainer *t, const lstm__tape *tape, int fr
   }
 }
 
-/* The gradients of a cell's vectors, of rows in order: units from .. end - 1, at most 16. */
+/* The gradients of a cell's vectors, of rows in order, added up in their row 0: of 16 units. */
 static void lstm__vector_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
+  from *= 16;
+  end = lstm__int_min(end * 16, l->units);
   for (int i = 0; i < l->vectors; i++) {
-    const float *keep = tape->keep + lstm__at(i, l->units_pad) + from;
-    float sum[16];
-    memset(sum, 0, sizeof sum);
-    for (int r = 0; r < t->T * t->B; r++)
-      t->model->kernels->add(16, sum, keep + lstm__at(r, l->units_pad * l->vectors));
-    lstm__add_row(t->grad + lstm__vector_at(t->model, l, i) + from, sum, end - from);
+    float *sum = tape->keep + lstm__at(i, l->units_pad) + from;
+    for (int r = lstm__int_max(1, t->first); r < t->last; r++)
+      t->model->kernels->add(16, sum, sum + lstm__at(r, l->units_pad * l->vectors));
+    if (t->last == t->T * t->B)
+      lstm__add_row(t->grad + lstm__vector_at(t->model, l, i) + from, sum, end - from);
   }
 }
 
-/* Gate gradients added up by token: columns from .. end - 1. */
+/* Gate gradients added up by token: 64 columns. */
 static void lstm__token_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
-  int i, n = end - from, columns = tape->l->columns;
-  float *sums = t->token_sum + from;
-  for (i = 0; i < t->unique_count; i++) memset(sums + lstm__at(i, columns), 0, (size_t)n * sizeof(float));
-  for (i = 0; i < t->T * t->B; i++)
+  int i, columns = tape->l->columns, n = lstm__int_min(64 * end, columns) - 64 * from;
+  float *sums = t->token_sum + 64 * from;
+  for (i = 0; t->first == 0 && i < t->unique_count; i++)
+    memset(sums + lstm__at(i, columns), 0, (size_t)n * sizeof(float));
+  for (i = t->first; i < t->last; i++)
     if (t->slots[i] >= 0)
-      t->model->kernels->add(n, sums + lstm__at(t->slots[i], columns), tape->gates + lstm__at(i, columns) + from);
+      t->model->kernels->add(n, sums + lstm__at(t->slots[i], columns), tape->gates + lstm__at(i, columns) + 64 * from);
 }
 
 /* The embedding's gradient, from gate gradients by token. Tokens are different, so rows do not meet. */
@@ -5016,13 +5181,14 @@ static void lstm__token_row_tile(lstm_trainer *t, const lstm__tape *tape, int fr
                   embedding->out);
 }
 
-/* The embedding's gradient from rows in order: columns from .. end - 1. */
+/* The embedding's gradient from rows in order: 16 columns. */
 static void lstm__embed_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
-  float *grad = lstm__grad_of(t, l, LSTM__T_TABLE) + from;
-  for (int i = 0; i < t->T * t->B; i++)
+  float *grad = lstm__grad_of(t, l, LSTM__T_TABLE) + 16 * from;
+  for (int i = t->first; i < t->last; i++)
     if (t->slots[i] >= 0)
-      lstm__add_row(grad + lstm__at(t->ids[i], l->out), t->gradients_at + lstm__at(i, l->out_pad) + from, end - from);
+      lstm__add_row(grad + lstm__at(t->ids[i], l->out), t->gradients_at + lstm__at(i, l->out_pad) + 16 * from,
+                    lstm__int_min(16 * end, l->out) - 16 * from);
 }
 
 static void lstm__flip(lstm_trainer *t) { t->gradients_at = lstm__other_flow(t); }
@@ -5054,6 +5220,11 @@ static void lstm__share_row(const lstm_trainer *t, const lstm__tape *tape, int s
   }
 }
 
+static void lstm__clear_dh_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)t;
+  lstm__clear_rows(tape->dh, from, end, tape->l->out_pad);
+}
+
 /* The gradient of a join goes to its cells' dh, which are zero. */
 static void lstm__join_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
@@ -5078,7 +5249,7 @@ static int lstm__backward_join(lstm_trainer *t, lstm__tape *tape, int wants_inpu
   (void)wants_input;
   for (; cell < tape; cell++) {
     cell->dh = branches ? cell->own_dh : lstm__other_flow(t);
-    memset(cell->dh, 0, lstm__at(t->T * t->B, cell->l->out_pad) * sizeof(float));
+    lstm__run_serial(t, lstm__clear_dh_tile, cell, t->T * t->B, (size_t)cell->l->out_pad);
   }
   lstm__run_lanes(t, lstm__join_back_tile, tape);
   if (!branches) lstm__flip(t);
@@ -5086,11 +5257,11 @@ static int lstm__backward_join(lstm_trainer *t, lstm__tape *tape, int wants_inpu
 }
 
 /* The gradients with respect to final states enter: h at each lane's last step, c in dc. */
-static void lstm__enter_final(lstm_trainer *t, const lstm__tape *tape) {
+static void lstm__enter_final(lstm_trainer *t, const lstm__tape *tape, int first, int end) {
   const lstm__layer *l = tape->l;
-  memset(t->dc, 0, lstm__at(t->B, l->units_pad) * sizeof(float));
-  memset(t->dh, 0, lstm__at(t->B, l->out_pad) * sizeof(float));
-  for (int lane = 0; t->gradients && t->gradients->d_final && lane < t->B; lane++) {
+  lstm__clear_rows(t->dc, first, end, l->units_pad);
+  lstm__clear_rows(t->dh, first, end, l->out_pad);
+  for (int lane = first; t->gradients && t->gradients->d_final && lane < end; lane++) {
     const float *from = t->gradients->d_final + lstm__at(lane, t->model->plan.state_size) + l->values;
     int length = t->lengths[lane], last = l->reverse ? 0 : length - 1;
     lstm__add_row(length ? tape->dh + lstm__at(last * t->B + lane, l->out_pad) : t->dh + lstm__at(lane, l->out_pad),
@@ -5100,9 +5271,9 @@ static void lstm__enter_final(lstm_trainer *t, const lstm__tape *tape) {
 }
 
 /* The gradients with respect to initial states leave: to the caller, and to learned ones, lane by lane. */
-static void lstm__leave_initial(lstm_trainer *t, const lstm__tape *tape) {
+static void lstm__leave_initial(lstm_trainer *t, const lstm__tape *tape, int first, int end) {
   const lstm__layer *l = tape->l;
-  for (int lane = 0; lane < t->B; lane++) {
+  for (int lane = first; lane < end; lane++) {
     const float *dh = t->dh + lstm__at(lane, l->out_pad), *dc = t->dc + lstm__at(lane, l->units_pad);
     if (t->gradients && t->gradients->d_initial) {
       float *to = t->gradients->d_initial + lstm__at(lane, t->model->plan.state_size) + l->values;
@@ -5115,23 +5286,31 @@ static void lstm__leave_initial(lstm_trainer *t, const lstm__tape *tape) {
   }
 }
 
+/* The different tokens' rows of the embedding. */
+static void lstm__token_copy_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  int in = tape->l->in;
+  const float *table = lstm__param(t->model, t->model->layers, LSTM__T_TABLE);
+  for (int i = from; i < end; i++)
+    lstm__put_row(t->token_rows + lstm__at(i, in), table + lstm__at(t->unique[i], in), in, in);
+}
+
 /* A cell; returns 1 where the gradient of its inputs has come to lie in gradients_at. Of two directions the backward
    one comes first, and leaves it in the other flow, for the forward one to add to. */
 static int lstm__backward_cell(lstm_trainer *t, lstm__tape *tape, int wants_input) {
   const lstm__layer *l = tape->l;
+  int rows = t->T * t->B;
   if (!l->branch) tape->dh = t->gradients_at;
-  lstm__enter_final(t, tape);
-  lstm__run_lanes(t, lstm__cell_back_tile, tape);
-  lstm__leave_initial(t, tape);
+  lstm__run_serial(t, lstm__enter_final, tape, t->B, (size_t)l->columns);
+  lstm__run_steps(t, lstm__cell_back_tile, tape);
+  lstm__run_serial(t, lstm__leave_initial, tape, t->B, (size_t)l->columns);
   if (tape->ids) {
-    const float *table = lstm__param(t->model, t->model->layers, LSTM__T_TABLE);
-    for (int i = 0; i < t->unique_count; i++)
-      lstm__put_row(t->token_rows + lstm__at(i, l->in), table + lstm__at(t->unique[i], l->in), l->in, l->in);
-    lstm__run(t, lstm__token_tile, tape, l->columns, 64);
-    lstm__run(t, lstm__token_row_tile, tape, t->unique_count, LSTM__GROUP);
+    lstm__run_serial(t, lstm__token_copy_tile, tape, t->unique_count, (size_t)l->in);
+    lstm__run_deep(t, lstm__token_tile, tape, lstm__panels(l->columns), 1, rows, 256);
+    lstm__run_deep(t, lstm__token_row_tile, tape, t->unique_count, LSTM__GROUP, 1, lstm__work_of(l));
   }
   lstm__run_weights(t, tape);
-  if (l->vectors) lstm__run(t, lstm__vector_tile, tape, l->units, 16);
+  if (l->vectors)
+    lstm__run_deep(t, lstm__vector_tile, tape, lstm__tiles(l->units, 16), 1, rows, 64 * (size_t)l->vectors);
   if (tape->ids || !wants_input) return l->reverse;
   lstm__run_rows(t, lstm__input_tile, tape);
   if (!l->reverse) lstm__flip(t);
@@ -5154,7 +5333,7 @@ static int lstm__backward_dropout(lstm_trainer *t, lstm__tape *tape, int wants_i
 
 static int lstm__backward_embedding(lstm_trainer *t, lstm__tape *tape, int wants_input) {
   (void)wants_input;
-  lstm__run(t, lstm__embed_back_tile, tape, tape->l->out, 16);
+  lstm__run_deep(t, lstm__embed_back_tile, tape, lstm__tiles(tape->l->out, 16), 1, t->T * t->B, 64);
   return 0;
 }
 
@@ -5162,10 +5341,10 @@ static const lstm__pass *lstm__pass_of(const lstm__layer *l) {
   static const lstm__pass passes[LSTM__NODE_JOIN + 1] = {
       {NULL, NULL, NULL},
       {lstm__run_rows, lstm__embed_tile, lstm__backward_embedding},
-      {lstm__run_lanes, lstm__cell_tile, lstm__backward_cell},
+      {lstm__run_steps, lstm__cell_tile, lstm__backward_cell},
       {lstm__run_rows, lstm__dense_tile, lstm__backward_dense},
       {lstm__run_rows, lstm__dropout_tile, lstm__backward_dropout},
-      {lstm__run_lanes, lstm__cell_tile, lstm__backward_cell},
+      {lstm__run_steps, lstm__cell_tile, lstm__backward_cell},
       {lstm__run_lanes, lstm__join_tile, lstm__backward_join},
   };
   return passes + l->type;
@@ -5193,7 +5372,9 @@ static void lstm__enter_output(lstm_trainer *t) {
 
 LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flow) {
   size_t in, r, rows;
-  if (!t || !t->has_forward) return LSTM_ERR_ARGUMENT;
+  if (!t) return LSTM_ERR_ARGUMENT;
+  lstm__settle(t);
+  if (!t->has_forward) return LSTM_ERR_ARGUMENT;
   const lstm__tape *top = lstm__top(t);
   if (flow && flow->d_input && lstm_model_takes_ids(t->model)) return LSTM_ERR_UNSUPPORTED;
   if (!t->has_loss && !(flow && (flow->d_output || flow->d_final))) return LSTM_ERR_ARGUMENT;
@@ -5396,50 +5577,146 @@ static void lstm__run_chunks(lstm_trainer *t, lstm__tile *tile) {
 }
 
 /* Pascanu et al., 2013: g *= clip_norm / norm where the norm is over clip_norm. */
-LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *t, float *norm) {
+static lstm_status lstm__walk_clip(lstm_trainer *t) {
   double sum = 0;
-  if (!t) return LSTM_ERR_ARGUMENT;
   lstm__run_chunks(t, lstm__norm_tile);
+  if (t->done < t->passed) return LSTM_OK;
   for (size_t i = 0; i * LSTM__CHUNK < t->model->plan.params; i++) sum += (double)t->chunk_sums[i];
   t->norm = (float)lstm__sqrt(sum);
-  if (norm) *norm = t->norm;
   if (!lstm__finite(sum)) return LSTM_ERR_NOT_FINITE;
   if (t->desc.clip_norm > 0 && t->norm > t->desc.clip_norm) lstm__run_chunks(t, lstm__scale_tile);
   return LSTM_OK;
 }
 
+LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *t, float *norm) {
+  lstm_status status;
+  if (!t) return LSTM_ERR_ARGUMENT;
+  lstm__settle(t);
+  status = lstm__walk_clip(t);
+  if (norm) *norm = t->norm;
+  return status;
+}
+
 LSTM_API lstm_status lstm_trainer_update(lstm_trainer *t) {
   if (!t) return LSTM_ERR_ARGUMENT;
+  lstm__settle(t);
   t->steps++;
-  (void)lstm__run_chunks(t, lstm__update_tile);
+  lstm__run_chunks(t, lstm__update_tile);
   t->model->revision++; /* other trainers of this model notice */
   lstm__trainer_refresh(t);
   return LSTM_OK;
 }
 
+static void lstm__zero_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
+  (void)tape;
+  lstm__clear_rows(t->grad, from, end, 16);
+}
+
+static void lstm__walk_zero(lstm_trainer *t) {
+  lstm__run_serial(t, lstm__zero_tile, NULL, (int)((t->model->plan.params + 15) / 16), 8);
+}
+
 LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *t) {
-  memset(t->grad, 0, t->model->plan.params * sizeof(float));
+  lstm__settle(t);
+  lstm__walk_zero(t);
+}
+
+/* Walks through the stage of the step under way. */
+static lstm_status lstm__walk_stage(lstm_trainer *t) {
+  lstm_status status = LSTM_OK;
+  t->passed = 0;
+  if (t->stage == LSTM__RENEW || t->stage == LSTM__REPACK) lstm__walk_refresh(t);
+  if (t->stage == LSTM__FORWARD) lstm__walk_forward(t);
+  if (t->stage == LSTM__LOSS) status = lstm__walk_loss(t);
+  if (t->stage == LSTM__BACKWARD) {
+    lstm__walk_zero(t);
+    lstm__enter_output(t);
+    lstm__backward_layers(t);
+  }
+  if (t->stage == LSTM__CLIP) status = lstm__walk_clip(t);
+  if (t->stage == LSTM__UPDATE) lstm__run_chunks(t, lstm__update_tile);
+  if (t->stage == LSTM__CARRY) lstm__carry_states(t);
+  return t->done < t->passed ? LSTM_OK : status;
+}
+
+/* What lies between a stage that is done and the next. */
+static void lstm__next_stage(lstm_trainer *t) {
+  int next = t->stage == LSTM__CARRY ? LSTM__IDLE : t->stage + 1;
+  if (t->stage == LSTM__LOSS) t->has_loss = 1;
+  if (t->stage == LSTM__LOSS && !(t->weight > 0)) next = LSTM__CARRY;
+  if (t->stage == LSTM__BACKWARD) t->has_backward = 1;
+  if (next == LSTM__UPDATE) t->steps++;
+  if (next == LSTM__REPACK) t->revision = ++t->model->revision; /* other trainers of this model notice */
+  t->stage = next;
+  t->done = t->passed = 0;
+}
+
+/* Goes on with the step under way while the budget lasts. After a failure, lanes are where they were. */
+static lstm_status lstm__go_on(lstm_trainer *t) {
+  lstm_status status = LSTM_OK;
+  t->tiles = 0;
+  while (t->stage && status == LSTM_OK) {
+    int clipping = t->stage == LSTM__CLIP;
+    status = lstm__walk_stage(t);
+    if (t->done < t->passed) return LSTM_OK;
+    if (status == LSTM_OK) lstm__next_stage(t);
+    if (clipping && status) (void)lstm__fail(t->batch.error, status, "the gradient is not finite");
+  }
+  t->windows = t->window;
+  t->stage = t->sliced = t->has_loss = 0;
+  t->done = t->passed = 0;
+  return status;
+}
+
+static const lstm_slice lstm__unbounded = {0, NULL, NULL, 0};
+
+/* Before anything else is done with a trainer: a step under way ends. Where its update has begun it is finished, else
+   given up: nothing is left of it. */
+static void lstm__settle(lstm_trainer *t) {
+  t->slice = &lstm__unbounded;
+  if (t->stage >= LSTM__UPDATE) (void)lstm__go_on(t);
+  t->stage = t->sliced = 0;
+  t->done = t->passed = 0;
+}
+
+/* 1: the step under way is one of this batch. */
+static int lstm__is_batch(const lstm_trainer *t, const lstm_batch *b) {
+  const lstm_batch *a = &t->batch;
+  return a->seq_len == (b->seq_len ? b->seq_len : t->desc.seq_len) &&
+         a->batch_size == (b->batch_size ? b->batch_size : t->desc.batch_size) && a->x == b->x && a->ids == b->ids &&
+         a->targets == b->targets && a->target_ids == b->target_ids && a->weights == b->weights &&
+         a->lengths == b->lengths && a->reset == b->reset && a->initial == b->initial && a->burn_in == b->burn_in;
+}
+
+LSTM_API lstm_status lstm_train_some(lstm_trainer *t, const lstm_batch *batch, const lstm_slice *slice, int *done,
+                                     float *loss) {
+  lstm_status status;
+  if (loss) *loss = 0;
+  if (done) *done = 0;
+  if (!t || !batch || !done || (slice && slice->tiles < 0)) return LSTM_ERR_ARGUMENT;
+  if (t->stage && t->stage < LSTM__UPDATE && t->revision != t->model->revision) lstm__settle(t); /* begins anew */
+  if (t->stage && !lstm__is_batch(t, batch))
+    return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "another batch, while a step is under way");
+  if (!t->stage) {
+    lstm__settle(t);
+    status = lstm__begin_window(t, batch);
+    if (status != LSTM_OK) return status;
+    t->sliced = slice && (slice->tiles || slice->clock);
+    t->stage = t->revision == t->model->revision ? LSTM__FORWARD : LSTM__RENEW;
+    t->revision = t->model->revision;
+  }
+  t->slice = slice ? slice : &lstm__unbounded;
+  t->batch.error = batch->error;
+  status = lstm__go_on(t);
+  *done = !t->stage && status == LSTM_OK;
+  if (loss && !t->stage) *loss = lstm__mean_loss(t);
+  return status;
 }
 
 LSTM_API lstm_status lstm_train(lstm_trainer *t, const lstm_batch *batch, float *loss) {
-  float mean = 0;
-  lstm_status status;
-  if (loss) *loss = 0;
-  if (!t || !batch) return LSTM_ERR_ARGUMENT;
-  status = lstm__forward_window(t, batch, NULL);
-  if (status != LSTM_OK) return status;
-  status = lstm_trainer_loss(t, batch, &mean);
-  if (loss) *loss = mean;
-  if (status == LSTM_OK && t->weight > 0) {
-    lstm_trainer_zero_gradients(t);
-    status = lstm_trainer_backward(t, NULL);
-    if (status == LSTM_OK) status = lstm_trainer_clip(t, NULL);
-    if (status == LSTM_ERR_NOT_FINITE) (void)lstm__fail(batch->error, status, "the gradient is not finite");
-    if (status == LSTM_OK) status = lstm_trainer_update(t);
-  }
-  t->has_forward = t->has_loss = 0;
-  if (status == LSTM_OK) lstm__carry_states(t); /* after a failure, lanes are where they were */
-  return status;
+  int done;
+  if (t) lstm__settle(t);
+  return lstm_train_some(t, batch, NULL, &done, loss);
 }
 
 LSTM_API lstm_model *lstm_trainer_model(const lstm_trainer *trainer) { return trainer->model; }
@@ -5455,19 +5732,21 @@ LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, l
 }
 
 LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *values) {
-  if (!trainer || !values || trainer->T == 0) return LSTM_ERR_ARGUMENT;
-  lstm__final_states(trainer, values);
+  if (!trainer || !values || trainer->T == 0 || trainer->stage) return LSTM_ERR_ARGUMENT;
+  lstm__final_states(trainer, values, 0, trainer->B);
   return LSTM_OK;
 }
 
 LSTM_API void lstm_trainer_reset(lstm_trainer *trainer) {
   size_t size = (size_t)trainer->desc.batch_size * (size_t)trainer->model->plan.state_size;
+  lstm__settle(trainer);
   if (size > 0) memset(trainer->carry, 0, size * sizeof(float)); /* layers without a state carry nothing */
   for (int i = 0; i < trainer->desc.batch_size; i++) trainer->anew[i] = 1;
 }
 
 LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate) {
   if (!trainer || !lstm__finite((double)rate) || rate < 0) return LSTM_ERR_ARGUMENT;
+  if (trainer->stage >= LSTM__UPDATE) lstm__settle(trainer);
   trainer->rate = rate;
   return LSTM_OK;
 }
@@ -5475,6 +5754,7 @@ LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float
 LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer) {
   if (!trainer) return LSTM_ERR_ARGUMENT;
   if (!trainer->best) return LSTM_ERR_UNSUPPORTED;
+  if (trainer->stage >= LSTM__UPDATE) lstm__settle(trainer);
   memcpy(trainer->best, trainer->model->params, trainer->model->plan.params * sizeof(float));
   trainer->has_best = 1;
   return LSTM_OK;
@@ -5484,6 +5764,7 @@ LSTM_API lstm_status lstm_trainer_restore_best(lstm_trainer *trainer) {
   if (!trainer) return LSTM_ERR_ARGUMENT;
   if (!trainer->best) return LSTM_ERR_UNSUPPORTED;
   if (!trainer->has_best) return LSTM_ERR_ARGUMENT;
+  lstm__settle(trainer);
   memcpy(trainer->model->params, trainer->best, trainer->model->plan.params * sizeof(float));
   trainer->model->revision++;
   lstm__trainer_refresh(trainer);
@@ -5727,6 +6008,7 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *t, const lstm_batch *batch, co
   void *block;
   if (!t || !batch || !desc || !desc->loss || !out || desc->directions < 0) return LSTM_ERR_ARGUMENT;
   memset(out, 0, sizeof *out);
+  lstm__settle(t);
   lstm_status status = lstm__refuse_random(t->model, desc->error);
   lstm_batch b = *batch;
   if (b.ids && lstm_model_takes_ids(t->model)) b.x = NULL;
@@ -7147,6 +7429,8 @@ static lstm__content lstm__checkpoint_of(const lstm_trainer *t, const lstm_save_
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer) {
   if (!trainer) return LSTM_ERR_ARGUMENT;
+  if (trainer->stage >= LSTM__UPDATE)
+    return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_ARGUMENT, "a sliced step is amid its update");
   lstm__content c = lstm__checkpoint_of(trainer, desc);
   return lstm__save_with(writer, &c);
 }
@@ -7189,6 +7473,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
   if (!trainer || !data) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_trainer_resume: trainer or data is NULL");
   d.allocator = trainer->desc.allocator;
   d.error = error;
+  lstm__settle(trainer);
   after = *trainer;
   lstm__open(&f, data, size, &d);
   lstm__check_version(&f);
