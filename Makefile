@@ -113,7 +113,7 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .SUFFIXES:
 FORCE:
 .PHONY: FORCE all setup setup-dev demo test learn baselines check sanitize tsan valgrind fuzz cross golden bench \
-        report-test examples module need-any test-lua lua-matrix \
+        bench-denormals report-test examples module need-any test-lua lua-matrix \
         vs-torch vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
@@ -312,6 +312,9 @@ report-test: $(LSTM) ## open lstm.report's pages in a headless Chromium, if ther
 
 bench: $(BUILD)/bench/bench ## measure; prints a table and writes build/bench.json (BENCH_ARGS="--quick --isa all ...")
 	@$(BUILD)/bench/bench --json $(BUILD)/bench.json $(BENCH_ARGS)
+
+bench-denormals: $(BUILD)/bench/denormals ## what a step costs when all fades into subnormal numbers; a minute
+	@$(BUILD)/bench/denormals
 
 vs-torch: $(BUILD)/bench/bench ## the works of `make bench` in turns with PyTorch; writes build/vs_torch.json
 	@python3 tests/bench/vs_torch.py --bench $(BUILD)/bench/bench --json $(BUILD)/vs_torch.json $(BENCH_ARGS)

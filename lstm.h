@@ -19,8 +19,9 @@
    The whole text above "Public API" is the manual; the declarations after it say what each function does.
    examples/train.c trains a network in 80 lines. Every example here is compiled by the tests, in C and in C++.
 
-   CONTENTS: use, glossary, layouts, cells, level 1: run, level 2: train, level 3: the parts of a step, configuration,
-   static models, memory, errors, threads, numerics, dispatch, file format, untrusted input, limits, versions, index.
+   CONTENTS: use, glossary, layouts, cells, level 1: run, level 2: train, level 3: the parts of a step, games and
+   plugins, configuration, static models, memory, errors, threads, numerics, dispatch, file format, untrusted input,
+   limits, versions, index.
 
    USE
    ---
@@ -133,7 +134,7 @@
 
    lstm_step takes all lanes, lstm_step_ids tokens, lstm_forward a sequence of steps, which is all that a model with a
    bidirectional layer takes. Softmax and sigmoid models return probabilities. lstm_state_trace records the gates, c and
-   h of chosen layers and lanes. To save, fork or roll back a state, memcpy its lstm_state_saved_size(state) bytes.
+   h of chosen layers and lanes.
 
    Text is written by drawing each token from the probabilities of the last:
 
@@ -249,6 +250,47 @@
    ```
 
    Encoder and decoder are two models whose states have the same values: examples/pair.c hands over state and gradient.
+
+   GAMES AND PLUGINS
+   -----------------
+   A crowd is one model and one state, a lane for each. All lanes are one block without pointers: copying it saves,
+   forks and rolls back everything. A saved game is the same bytes; lstm_state_restore looks at them before it takes
+   them. examples/npcs.c has 10,000 lanes, and their rollback when a player's input comes late.
+
+   ```
+   size_t size = lstm_state_saved_size(state);
+   char *ticks = (char *)malloc(8 * size); // before each of the last 8 ticks
+   if (!ticks) return 1;
+   for (size_t t = 0; t < 100; t++) {
+     memcpy(ticks + t % 8 * size, state, size);
+     lstm_step(model, state, x, y);
+   }
+   memcpy(state, ticks + 97 % 8 * size, size); // back to tick 97: the same steps give the same bits again
+   if (lstm_state_restore(model, state, ticks, size) != LSTM_OK) return 1; // the same for what a file holds
+   free(ticks);
+   ```
+
+   A lane that is put to zero jumps, and one hears it (a pop). Let a state settle once, without input, and begin there:
+
+   ```
+   lstm_state *rest = NULL;
+   float nothing[2] = {0, 0};
+   if (lstm_state_create(model, NULL, &rest) != LSTM_OK) return 1;
+   for (int t = 0; t < 1000; t++) lstm_step(model, rest, nothing, NULL);
+   lstm_state_copy_lane(state, 0, rest, 0); // lane 0 is at rest; the others keep theirs, bit for bit
+   lstm_state_destroy(rest);
+   ```
+
+   Retrained weights take over between two steps: give lstm_step the new model, or copy them into the old one
+   (lstm_model_copy_weights) while nobody steps it. A state fits all models of its architecture, and no other.
+
+   What says "allocates: never" takes no lock either, calls no kernel and waits for nobody; its work is bounded by the
+   layers, lanes and steps (tests/unit/silent.c watches malloc, locks and system calls for every option). An audio
+   thread steps a state of its own; a new model comes to it through an atomic pointer, and is destroyed elsewhere.
+
+   Subnormal numbers, below 1.2e-38, are slow on many processors. Trained biases keep h and c away from them: silence
+   costs what sound does. A model without biases fades into them and stays there; FTZ and DAZ, which audio threads have
+   on, cure that, and the bits are equal among threads that do the same. `make bench-denormals` measures it.
 
    CONFIGURATION
    -------------

@@ -30,19 +30,19 @@ typedef struct contender {
 /* 1: slices of one thread are timed by its own clock, which stands still while others have the processor. */
 static int own_clock;
 
-static double seconds_of(clockid_t id) {
+static inline double seconds_of(clockid_t id) {
   struct timespec t;
   clock_gettime(id, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void check(lstm_status status, const char *what) {
+static inline void check(lstm_status status, const char *what) {
   if (status == LSTM_OK) return;
   fprintf(stderr, "bench: %s: %s\n", what, lstm_status_text(status));
   exit(1);
 }
 
-static float *make_floats(size_t count, float scale) {
+static inline float *make_floats(size_t count, float scale) {
   lstm_rng rng = {0};
   float *p = (float *)malloc((count + 1) * sizeof(float));
   size_t i;
@@ -51,7 +51,7 @@ static float *make_floats(size_t count, float scale) {
   return p;
 }
 
-static double time_slice(contender *c) {
+static inline double time_slice(contender *c) {
   clockid_t id = own_clock && !c->begin ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
   double t;
   if (c->begin) c->begin(c->context);
@@ -63,7 +63,7 @@ static double time_slice(contender *c) {
 }
 
 /* So many calls that a slice is as long as it should be. They warm up, too; the least of three was not interrupted. */
-static void calibrate(contender *c) {
+static inline void calibrate(contender *c) {
   double t, length = c->slice > 0 ? c->slice : slice_seconds;
   for (c->n = 1;; c->n *= 4) {
     int i;
@@ -79,13 +79,13 @@ static void calibrate(contender *c) {
   if (c->n < 1) c->n = 1;
 }
 
-static int compare_doubles(const void *a, const void *b) {
+static inline int compare_doubles(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
 }
 
 /* Rounds until the budget is spent. */
-static void take_turns(contender *c, int count) {
+static inline void take_turns(contender *c, int count) {
   double end;
   int i, k;
   for (i = 0; i < count; i++)
@@ -100,11 +100,11 @@ static void take_turns(contender *c, int count) {
   }
 }
 
-static void add_contender(contender *c, void (*run)(void *context, long n), void *context) {
+static inline void add_contender(contender *c, void (*run)(void *context, long n), void *context) {
   c->run = run, c->context = context;
 }
 
-static void machine_name(char *out, size_t size) {
+static inline void machine_name(char *out, size_t size) {
   FILE *file = fopen("/proc/cpuinfo", "r");
   char line[256];
   snprintf(out, size, "unknown");

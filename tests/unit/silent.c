@@ -115,7 +115,7 @@ static char where[256];  /* the network, for a message */
 #define WATCH_VOID(call) WATCH((call, LSTM_OK))
 
 static int in_child; /* where nothing may be printed: the first failure is kept as the exit status */
-static int calls_made, refused;
+static int calls_made, refused, constants; /* constants: models that ran as such */
 
 static void judge(const char *call, lstm_status status, long taken, long others) {
   calls_made++;
@@ -203,6 +203,23 @@ static void watch_steps(const subject *s) {
   WATCH_VOID(lstm_sample(y, lstm_model_output_size(m), .8f, &rng));
 }
 
+/* The same model as constants, in memory of the caller's. */
+static void watch_static(const subject *s) {
+  static unsigned char block[(1 << 17) + LSTM_ALIGNMENT];
+  unsigned char *memory = block + LSTM_ALIGNMENT - (uintptr_t)block % LSTM_ALIGNMENT;
+  lstm_static_model view;
+  subject as_constants = *s;
+  size_t size;
+  as_constants.model = NULL;
+  WATCH(lstm_model_to_static(s->model, &view));
+  WATCH(lstm_model_static_size(&view, &size));
+  WATCH(lstm_model_from_static(&view, memory, size, &as_constants.model));
+  if (!as_constants.model) return;
+  constants++;
+  watch_steps(&as_constants);
+  WATCH_VOID(lstm_model_destroy(as_constants.model));
+}
+
 static void watch_states(const subject *s) {
   size_t size = lstm_state_saved_size(s->state);
   lstm_trace trace = {0, 0, 2, 0, NULL};
@@ -276,6 +293,7 @@ static void watch_all(const subject *s) {
   watch_steps(s);
   watch_batches(s);
   watch_training(s);
+  watch_static(s);
   watch_states(s);
 }
 
@@ -311,7 +329,7 @@ static void watch_network(ref_rng *rng, const selection *chosen, lstm_isa isa, l
 }
 
 static void begin(void) {
-  watched = calls_made = refused = failures = 0;
+  watched = calls_made = refused = constants = failures = 0;
   memset(&heap, 0, sizeof heap);
 }
 
@@ -320,6 +338,7 @@ static void report(const char *what) {
          calls_made, counted, refused);
   assert_int_equal(failures, 0);
   assert_true(calls_made > 20 * watched && refused < calls_made / 20);
+  assert_int_equal(constants, watched);
 }
 
 static void each_option_alone(ref_rng *rng, lstm_isa isa, lstm_numerics numerics) {
