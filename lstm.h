@@ -23,8 +23,7 @@
    plugins, configuration, static models, memory, errors, threads, numerics, dispatch, file format, untrusted input,
    limits, versions, index.
 
-   USE
-   ---
+   USE -----------------------------------------------------------------------------------------------------------------
    Copy lstm.h into your project. It needs a C99 or C++11 compiler and a C library (malloc, free, memcpy and their kin;
    stdio only for lstm_load_file and lstm_save_file); it does not need -lm, threads or POSIX. One file defines
    LSTM_IMPLEMENTATION before it includes lstm.h; CONFIGURATION has more. Compile it without -ffast-math, see NUMERICS.
@@ -32,8 +31,7 @@
    In C, `lstm_model_desc desc = {0};` means "all defaults"; in C++ write `= {}`. A field that is 0 takes its default; a
    negative number switches off what is on by default. New fields are only ever added at the end.
 
-   GLOSSARY
-   --------
+   GLOSSARY ------------------------------------------------------------------------------------------------------------
      model        the weights, the description of the layers, and the code that runs them on this CPU
      state        what a network remembers: h and c of every recurrent layer, for some lanes
      lane         one independent sequence in a state or batch
@@ -47,10 +45,8 @@
      I, H, O      input size, hidden size (units of an LSTM layer), output size
      T, B, N, S   steps, lanes of a batch, lanes of a state, floats of one lane's state
 
-   LAYOUTS
-   -------
+   LAYOUTS -------------------------------------------------------------------------------------------------------------
    Everything is float32, row-major, dense. Sequences are time-major:
-
      x [T][B][I]      ids [T][B]         inputs
      y [T][B][O]                         outputs; [B][O] where the last recurrent layer reads only the last step
      targets [T][B][O]  target_ids [T][B]  [B][O] and [B] likewise
@@ -69,10 +65,8 @@
      g = tanh(W_g x + U_g h' + b_g)         o = sigmoid(W_o x + U_o h' + b_o)
      c = f * c' + i * g                     h = o * tanh(c)
 
-   CELLS
-   -----
+   CELLS ---------------------------------------------------------------------------------------------------------------
    An LSTM layer's cell with all its options; ' is the step before, * element by element. Without any it is the above.
-
      z_k = W_k x + U_k (m_h * h')                                   k = i, f, g, o; b_k is added here without layer_norm
      z_k = gamma_k * (z_k - mean) / sqrt(var + 1e-5) + b_k          layer_norm: mean and var over the H units of z_k
      i = G(z_i + p_i * c')
@@ -91,14 +85,12 @@
    Where the clip holds, its derivative is 0; relu's at 0 is 0.
 
    A GRU layer's cell, with the gates in PyTorch's order r, z, n:
-
      r = sigmoid(W_r x + U_r (m_h * h') + b_r)      z = sigmoid(W_z x + U_z (m_h * h') + b_z)
      n = tanh(W_n x + b_n + r * (U_n (m_h * h') + b_hn))
      h = n + z * (h' - n);  h = h + d_h * (h' - h)
 
    The options, where they come from and who else has them (P PyTorch, K Keras, T TensorFlow 1, O ONNX). The fused path
    computes the gates in the registers in which their sums were made; all that is generic shares one pass over them.
-
      option             tensor or equation          paper                                            others   path
      projection         weight_hr [P][H]            Sak, Senior and Beaufays, 2014                   P T      fused
      bidirectional      ..._reverse                 Schuster and Paliwal, 1997                       P K T O  fused
@@ -117,10 +109,8 @@
    An LSTM layer's tensors follow in this order: weight_hr, peephole, norm_weight [4H], norm_cell_weight [H],
    norm_cell_bias [H], h0, c0; with a projection weight_hh is [4H][P].
 
-   LEVEL 1: RUN
-   ------------
+   LEVEL 1: RUN --------------------------------------------------------------------------------------------------------
    A model is constant while it runs. States are small; make as many as you like, or one with many lanes:
-
    ```
    lstm_state_desc many = {0};
    lstm_state *crowd = NULL;
@@ -137,7 +127,6 @@
    h of chosen layers and lanes.
 
    Text is written by drawing each token from the probabilities of the last:
-
    ```
    lstm_rng rng = {42, 0}; // seed, counter
    float p[96];            // a model of 96 tokens
@@ -149,10 +138,8 @@
    }
    ```
 
-   LEVEL 2: TRAIN
-   --------------
+   LEVEL 2: TRAIN ------------------------------------------------------------------------------------------------------
    Describe the layers, describe the training, feed batches:
-
    ```
    lstm_layer layers[] = {lstm_embedding(64), lstm_lstm(128), lstm_dense(96)};
    lstm_model_desc desc = {0};
@@ -194,7 +181,6 @@
    What may not stop for a step (a game) trains a clone, a slice in each frame: lstm_train_some does tiles of the step
    until a deadline of your clock, goes on in the next call, and gives the bits of lstm_train. States go on under the
    new weights:
-
    ```
    // 1 when the hundredth step is done and the crowd has the clone's mind.
    static int learn(lstm_trainer *trainer, const lstm_batch *batch, lstm_slice slice, const lstm_model **mind) {
@@ -207,12 +193,10 @@
    }
    ```
 
-   LEVEL 3: THE PARTS OF A TRAINING STEP
-   -------------------------------------
+   LEVEL 3: THE PARTS OF A TRAINING STEP -------------------------------------------------------------------------------
    lstm_train is these calls in this order. In between, the gradients are yours to read and to change; gradients also
    come in at the outputs and the final states, and go out at the inputs and the initial states. So losses of your own,
    reinforcement learning and encoders that feed decoders need no change to the library:
-
    ```
    // A loss of ours, of which d_y is the gradient: here, the sum of y [T][B][O].
    static lstm_status own_loss(lstm_trainer *trainer, const lstm_batch *batch, float *y, float *d_y, int count) {
@@ -229,7 +213,6 @@
    ```
 
    lstm_gradcheck compares each tensor's gradient, of your own loss too, with differences of forward passes in double:
-
    ```
    static double half_of_squares(void *user, const double *y, float *d_y) { // over y [T][B][O]
      double loss = 0;
@@ -251,8 +234,7 @@
 
    Encoder and decoder are two models whose states have the same values: examples/pair.c hands over state and gradient.
 
-   GAMES AND PLUGINS
-   -----------------
+   GAMES AND PLUGINS ---------------------------------------------------------------------------------------------------
    A crowd is one model and one state, a lane for each. All lanes are one block without pointers: copying it saves,
    forks and rolls back everything. A saved game is the same bytes; lstm_state_restore looks at them before it takes
    them. examples/npcs.c has 10,000 lanes, and their rollback when a player's input comes late.
@@ -271,7 +253,6 @@
    ```
 
    A lane that is put to zero jumps, and one hears it (a pop). Let a state settle once, without input, and begin there:
-
    ```
    lstm_state *rest = NULL;
    float nothing[2] = {0, 0};
@@ -292,11 +273,9 @@
    costs what sound does. A model without biases fades into them and stays there; FTZ and DAZ, which audio threads have
    on, cure that, and the bits are equal among threads that do the same. `make bench-denormals` measures it.
 
-   CONFIGURATION
-   -------------
+   CONFIGURATION -------------------------------------------------------------------------------------------------------
    Defined before the line that includes lstm.h with LSTM_IMPLEMENTATION; LSTM_STATIC and LSTM_API before every one. No
    macro changes a type or what a function means.
-
      LSTM_IMPLEMENTATION        compile the implementation here: in one file of the program
      LSTM_STATIC                all functions are static: each file that includes lstm.h has its own
      LSTM_API                   what stands before each declaration, for example __declspec(dllexport)
@@ -314,8 +293,7 @@
      LSTM_ONLY_ISA              SCALAR, SSE2, AVX2, AVX512, NEON or WASM: only that one, and the CPU is not asked for it
      LSTM_MAX_...               limits, see LIMITS
 
-   STATIC MODELS
-   -------------
+   STATIC MODELS -------------------------------------------------------------------------------------------------------
    `lstm export --c gesture.safetensors -o gesture.h` writes a model as constants of a program, for what has no files
    and no heap: the weights stay in flash, the tables of the model (below 1 KB for an LSTM and a dense layer) and its
    state take memory of the program's. The header says what it holds and has the code that uses it; lstm_model_to_static
@@ -323,8 +301,7 @@
    For little code compile with -Os and LSTM_STATIC, LSTM_SMALL, LSTM_NO_FILES, LSTM_NO_TRAINING, LSTM_NO_PORTABLE (or a
    portable model, for equal bits on PC and device) and LSTM_ONLY_ISA SCALAR: 10 KB on a Cortex-M4, 15 on x86-64.
 
-   MEMORY
-   ------
+   MEMORY --------------------------------------------------------------------------------------------------------------
    Every object is one allocation, or none: lstm_model_size, lstm_state_size and lstm_trainer_size say how many bytes
    the ..._create_in functions need, aligned to LSTM_ALIGNMENT. After that nothing allocates but loading, in proportion
    to the file, and lstm_gradcheck: 8 bytes for each parameter and for each unit, step and lane; both free it again.
@@ -332,7 +309,6 @@
    In floats of 4 bytes: n' is n rounded up to a multiple of 16, G a cell's gates: 4H with H rounded up to a multiple of
    8, of a GRU and a cell with options 4H'; Q the width of a cell's h (its projection, else H), D that of what its layer
    gives, W the widest row. A bidirectional layer has two cells.
-
      model      P (the parameters); packed for the kernels: G(1 + I + Q) for each cell, O'(1 + I) for each dense
                 layer, 3H' for peepholes, 10H' for layer_norm, Q'H for a projection; for an LSTM layer after an
                 embedding of V tokens another GV, if that is at most LSTM_MAX_TOKEN_TABLE bytes
@@ -349,15 +325,13 @@
    and per object a few kilobytes for its tables. What lstm_state_saved_size counts comes first in a state, holds no
    pointer, and is these floats for each lane and 64 bytes; its layout belongs to this version and this kind of machine.
 
-   ERRORS
-   ------
+   ERRORS --------------------------------------------------------------------------------------------------------------
    Functions that can fail return an lstm_status; LSTM_OK is 0. Constructors and loaders set *out to NULL when they
    fail. Point the `error` of a description or batch at an lstm_error for a sentence that names the layer, tensor, lane
    or file. Nothing prints, exits or keeps a global error. NULL and out-of-range arguments are errors where a status is
    returned; getters and destroyers trust their argument (destroying NULL is allowed).
 
-   THREADS
-   -------
+   THREADS -------------------------------------------------------------------------------------------------------------
    The library starts none and has no mutable global. A model that nobody changes may be shared by any number of
    threads, each with states of its own. A state or a trainer belongs to one thread at a time. Creating a trainer and
    training, lstm_model_refresh and lstm_model_copy_weights change a model: nobody else may use it meanwhile.
@@ -373,13 +347,11 @@
    }
    ```
 
-   NUMERICS
-   --------
+   NUMERICS ------------------------------------------------------------------------------------------------------------
    A model calculates in one of two ways (`numerics` in its description), which its file records and lstm_model_desc_of
    tells. LSTM_FUSED, the default, is the faster one where the CPU can fuse a multiply-add; LSTM_PORTABLE fuses nothing,
    so that every machine can do the same. One model and one input give the same bits: as single steps or as a sequence;
    alone, in a batch, or among other lanes; on one thread or many; with gcc and clang at any level of optimisation; and
-
      fused       on scalar, AVX2, AVX-512 and NEON code. SSE2 and WASM cannot fuse: they give the bits of LSTM_PORTABLE
      portable    on scalar, SSE2, AVX2, AVX-512, NEON and WASM code
 
@@ -392,9 +364,7 @@
    In units in the last place of the exact value, in both ways: exp is within 1, sigmoid and tanh are within 2.5; a
    cell's gates, which share divisions, within 4.5, and its h = o tanh(c) within 3.5 of what its o and c give. exp and
    sigmoid are constant beyond -87 and 87, a cell's sigmoid beyond -43 and 43; tanh is 1 beyond 9.1. They take infinite
-   numbers; NaN gives NaN. tests/kernels/ulp.c --full compares with libm in double, on the CPU's best set, all floats of
-   -88..88 for exp and sigmoid and of -10..10 for tanh, and each 16th of -44..44 for a cell; below 2^-25, with two terms
-   of a function's series. Without --full it takes each 2039th float on every set, and with FTZ and DAZ each 8191th.
+   numbers; NaN gives NaN. tests/kernels/ulp.c compares with libm in double, with --full for all floats that matter.
 
    The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
    (FTZ, DAZ) on both sides; the library never changes these modes. -ffast-math and its like (/fp:fast) void it, and the
@@ -406,17 +376,14 @@
    The random numbers (lstm_rng, initial weights, dropout) are Philox 4x32-10, keyed by the seed: number n of a seed is
    the same everywhere. Initial weights of a tensor depend on the seed and its place among the tensors.
 
-   DISPATCH
-   --------
+   DISPATCH ------------------------------------------------------------------------------------------------------------
    A model picks its kernels when it is created or loaded: `isa` in the description, or the best that this CPU has
    (AVX-512, AVX2 with FMA, NEON, WASM, SSE2, scalar, in this order); lstm_model_isa says which. There is no global
    switch. AVX code needs no compiler flag: each function says for which CPU it is. WASM code needs -msimd128.
 
-   FILE FORMAT
-   -----------
+   FILE FORMAT ---------------------------------------------------------------------------------------------------------
    A model file is a safetensors file: 8 bytes of header length, little-endian; a JSON header, padded so that the data
    begin at a multiple of 64; the tensors, float32, little-endian. The header's __metadata__ holds strings:
-
      lstm.version   "1", of the layer lines
      lstm.input     "96"
      lstm.output    "auto", "linear", "softmax" or "sigmoid"
@@ -431,7 +398,6 @@
    follow from the layer lines. Each layer has PyTorch's two biases: an LSTM's `bias_hh` is all zeros, of a
    GRU's the last third is bias_hn, which is not stored elsewhere; loading adds the rest to `bias_ih`. A tied head has
    no `weight`. In PyTorch:
-
      model.load_state_dict(safetensors.torch.load_file("model.safetensors"))    # modules named embed, rnn, head
 
    A file without layer lines is foreign: a PyTorch state dict. Its layers are inferred from names and shapes (an
@@ -445,11 +411,9 @@
    model's own tensors are the best weights if lstm_trainer_keep_best was used, else the current ones.
    lstm_trainer_resume goes on with the bits that the run would have had.
 
-   UNTRUSTED INPUT
-   ---------------
+   UNTRUSTED INPUT -----------------------------------------------------------------------------------------------------
    The loader promises, for any bytes (tests/io has a test for each number):
-     1. It reads nothing outside the buffer and writes nothing outside its allocations; it has no undefined behaviour
-        and no recursion.
+     1. It reads only the buffer and writes only its own allocations, without undefined behaviour and recursion.
      2. It allocates nothing by a size that the file states before that size has been compared with the file.
      3. Its memory is proportional to the file, and to the model that the file holds.
      4. Every limit is tested before it is multiplied; arithmetic on sizes is checked; the caller can lower the limits.
@@ -466,10 +430,8 @@
    target ids that are given to the library are checked against the model; NaN in inputs spreads to that lane's outputs
    only, and lstm_train refuses to update from a loss or gradient that is not finite.
 
-   LIMITS
-   ------
+   LIMITS --------------------------------------------------------------------------------------------------------------
    Sizes are int; more than these, or what you define, is refused with LSTM_ERR_LIMIT before anything is allocated:
-
      LSTM_MAX_SIZE            2^20    features, tokens, units or outputs of a layer
      LSTM_MAX_LAYERS          64
      LSTM_MAX_LANES           2^20    of a state or batch
@@ -480,14 +442,12 @@
      LSTM_MAX_META            1024    pairs of metadata in a file
      LSTM_MAX_FILE_BYTES      2^36
 
-   VERSIONS
-   --------
+   VERSIONS ------------------------------------------------------------------------------------------------------------
    Semantic versions: LSTM_VERSION for #if, LSTM_VERSION_STRING to print. Fields and functions are added at the end; {0}
    keeps its meaning. LSTM_FILE_VERSION counts formats of the layer lines; a newer one than this library knows is
    refused as LSTM_ERR_VERSION. A change of a result's bits is a change of the minor version, and CHANGELOG.md says so.
 
-   INDEX (search for the tag)
-   --------------------------
+   INDEX (search for the tag) ------------------------------------------------------------------------------------------
      [SECTION] Public API             [SECTION] Platform               [SECTION] Errors
      [SECTION] Checked arithmetic     [SECTION] Memory                 [SECTION] Random numbers
      [SECTION] CPU detection          [SECTION] Kernel table           [SECTION] Model layout
@@ -583,8 +543,7 @@ typedef struct lstm_executor {
 /* --- instruction sets -------------------------------------------------------------------------------------------- */
 typedef enum lstm_isa {
   LSTM_ISA_AUTO, /* the best usable one */
-  LSTM_ISA_SCALAR,
-  LSTM_ISA_SSE2,
+  LSTM_ISA_SCALAR, LSTM_ISA_SSE2,
   LSTM_ISA_AVX2,   /* with FMA */
   LSTM_ISA_AVX512, /* F, VL, DQ, BW */
   LSTM_ISA_NEON,   /* 64-bit ARM */
@@ -624,8 +583,7 @@ LSTM_API int lstm_sample(const float *p, int count, float temperature, lstm_rng 
 typedef enum lstm_layer_type {
   LSTM_LAYER_NONE,
   LSTM_LAYER_EMBEDDING, /* token ids -> rows of a table; first layer only */
-  LSTM_LAYER_LSTM,
-  LSTM_LAYER_DENSE,
+  LSTM_LAYER_LSTM, LSTM_LAYER_DENSE,
   LSTM_LAYER_DROPOUT, /* in training only; kept values are divided by 1 - rate */
   LSTM_LAYER_GRU,     /* Cho et al., 2014, with PyTorch's and cuDNN's reset gate; see CELLS */
   LSTM_LAYER_TYPE_COUNT
@@ -633,10 +591,7 @@ typedef enum lstm_layer_type {
 
 typedef enum lstm_activation {
   LSTM_ACTIVATION_DEFAULT, /* dense: linear; an LSTM's cell: tanh; its gates: sigmoid */
-  LSTM_LINEAR,
-  LSTM_TANH,
-  LSTM_SIGMOID,
-  LSTM_RELU,
+  LSTM_LINEAR, LSTM_TANH, LSTM_SIGMOID, LSTM_RELU,
   LSTM_HARD_SIGMOID, /* max(0, min(1, x / 6 + 1 / 2)), as in PyTorch and Keras 3 */
   LSTM_SOFTSIGN,     /* x / (1 + |x|) */
   LSTM_ACTIVATION_COUNT
@@ -663,14 +618,12 @@ typedef enum lstm_forget {
 /* How the two directions of a bidirectional layer become its output. */
 typedef enum lstm_merge {
   LSTM_MERGE_CONCAT, /* [forward, backward]: twice as wide */
-  LSTM_MERGE_SUM,
-  LSTM_MERGE_COUNT
+  LSTM_MERGE_SUM, LSTM_MERGE_COUNT
 } lstm_merge;
 
 /* What lstm_step and lstm_forward make of the last values. Left open, the first trainer's loss decides. */
 typedef enum lstm_output {
-  LSTM_OUTPUT_AUTO,
-  LSTM_OUTPUT_LINEAR,
+  LSTM_OUTPUT_AUTO, LSTM_OUTPUT_LINEAR,
   LSTM_OUTPUT_SOFTMAX, /* probabilities of O classes */
   LSTM_OUTPUT_SIGMOID, /* O independent probabilities */
   LSTM_OUTPUT_COUNT
@@ -1149,18 +1102,16 @@ LSTM_API lstm_status lstm_load_memory(const void *data, size_t size, const lstm_
 LSTM_API lstm_status lstm_load(const lstm_reader *reader, const lstm_load_desc *desc, lstm_model **out);
 LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc *desc, lstm_model **out);
 
-/* Save a model. desc NULL: defaults. lstm_save_memory: buffer NULL only asks for *size; MEMORY if `capacity` is too
-   small. lstm_save_file writes PATH.tmp and renames it, so that a full disk or a crash leaves the old file; it does not
-   sync. Errors: ARGUMENT (metadata), IO, MEMORY. */
+/* Save a model. desc NULL: defaults. lstm_save_memory: buffer NULL only asks for *size. lstm_save_file writes PATH.tmp
+   and renames it: a full disk or a crash leaves the old file; no sync. Errors: ARGUMENT, IO, MEMORY (capacity). */
 LSTM_API lstm_status lstm_save_memory(const lstm_model *model, const lstm_save_desc *desc, void *buffer,
                                       size_t capacity, size_t *size); /* allocates: never */
 LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *desc, const lstm_writer *writer);
 LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_desc *desc, const char *path_utf8);
 
 /* Checkpoints, see FILE FORMAT. lstm_trainer_resume takes a trainer made with the same description for a model loaded
-   from the same bytes; it brings back the current weights, moments, carried lanes and counters, and refuses another
-   description (batch_size, seq_len, loss, optimizer, schedule and their options, clip, seed) by name. Errors: as for
-   models, and MISMATCH; on failure of resume the trainer and model are unchanged. */
+   from the same bytes; what differs (batch_size, seq_len, loss, optimizer, schedule, their options, clip, seed) is
+   refused by name. Errors: as for models, and MISMATCH; on failure the trainer and model are unchanged. */
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer);
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error);
@@ -4568,8 +4519,7 @@ static void lstm__drop_row(const lstm_trainer *t, const lstm__layer *l, int row,
   }
 }
 
-/* Fills to [n] with numbers that belong to `row`: rate < 0: uniform in [0, 1); else `hit`, with probability `rate`, or
-   `miss`. */
+/* Fills to [n] with numbers that belong to `row`: `hit` with probability `rate`, or `miss`; rate < 0: all of [0, 1). */
 static void lstm__chance_row(const lstm_trainer *t, const lstm__layer *l, int purpose, int row, int n, float rate,
                              float hit, float miss, float *to) {
   uint32_t limit = rate > 0 ? (uint32_t)lstm__mul((double)rate, 4294967296.0) : 0, block[4];
@@ -6407,8 +6357,7 @@ static void lstm__read_header(lstm__file *f, const char *text, size_t size) {
     (void)(pairs ? lstm__read_pairs(&j, f) : lstm__read_entry(&j, f, name));
   }
   lstm__json_space(&j);
-  if (j.bad || j.at != j.end)
-    LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
+  if (j.bad || j.at != j.end) LSTM__BAD(f, FORMAT, "the header is malformed near byte %z", 8 + (size_t)(j.at - text));
 }
 
 /* --- no duplicates, no holes, no overlap ------------------------------------------------------------------------- */
@@ -6464,8 +6413,7 @@ static uint64_t lstm__own_count(lstm__file *f, const char *key) {
   char value[LSTM__LINE];
   uint64_t count = 0;
   lstm__own_value(f, key, value);
-  if (!lstm__parse_uint(lstm__piece_of(value), &count))
-    LSTM__BAD(f, FORMAT, "%s: \"%s\" is not a number", key, value);
+  if (!lstm__parse_uint(lstm__piece_of(value), &count)) LSTM__BAD(f, FORMAT, "%s: \"%s\" is not a number", key, value);
   return count;
 }
 
@@ -6608,10 +6556,8 @@ static void lstm__put_hash(lstm__text *t, const float *list, int count) {
     lstm__to_le(bits, lstm__bits_of_float(list[i]), 4);
     h = lstm__hash(h, bits, 4);
   }
-  if (list)
-    lstm__put_number(t, h);
-  else
-    lstm__put_string(t, "none");
+  if (list) lstm__put_number(t, h);
+  if (!list) lstm__put_string(t, "none");
 }
 
 static void lstm__run_value(const lstm_trainer *t, int i, lstm__text *value) {
@@ -6867,7 +6813,7 @@ static const lstm__entry *lstm__beside(const lstm__file *f, const lstm__entry *e
 }
 
 /* "tensor X is WHAT; the file has a [4][2], b [4], ...": as much of the list as fits. Only as the first refusal. */
-static lstm_status lstm__refuse_foreign(lstm__file *f, lstm__piece name, const char *what) {
+static lstm_status lstm__refuse(lstm__file *f, lstm__piece name, const char *what) {
   lstm_error *error = f->desc.error;
   lstm__text t = lstm__text_in(error ? error->message : NULL, sizeof error->message);
   int i;
@@ -6887,11 +6833,10 @@ static const lstm__entry *lstm__find_module(lstm__file *f) {
   const lstm__entry *ih = NULL, *e = f->entries;
   for (; e < f->entries + f->entry_count && !f->status; ++e) {
     if (strcmp(e->called + e->prefix, "weight_ih_l0")) continue;
-    if (ih)
-      lstm__refuse_foreign(f, e->name, "is of a second recurrent module: describe the layers in lstm_load_desc");
+    if (ih) lstm__refuse(f, e->name, "is of a second recurrent module: describe the layers in lstm_load_desc");
     ih = e;
   }
-  if (!ih) lstm__refuse_foreign(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
+  if (!ih) lstm__refuse(f, lstm__piece_of("weight_ih_l0"), "is missing (no recurrent layer)");
   return f->status ? NULL : ih;
 }
 
@@ -6903,8 +6848,7 @@ static lstm_status lstm__infer_module(lstm__file *f, const lstm__entry *ih, lstm
     if (lstm__beside(f, ih, "weight_hr_l", i)) cell = lstm__beside(f, ih, "weight_hr_l", 0);
   }
   if (!hh || !cell || ih->rank != 2 || hh->rank != 2 || cell->rank != 2)
-    return lstm__refuse_foreign(f, ih->name,
-                                "is of a module whose first layer lacks weight_ih, weight_hh or weight_hr");
+    return lstm__refuse(f, ih->name, "is of a module whose first layer lacks weight_ih, weight_hh or weight_hr");
   int units = lstm__read_size(f, "hidden_size", cell->shape[1]), out = lstm__read_size(f, "proj_size", hh->shape[1]);
   if (hh->shape[0] == cell->shape[1])
     return LSTM__BAD(f, UNSUPPORTED, "tensor %p: plain recurrent layers (nn.RNN) are not supported", &hh->name);
@@ -6926,15 +6870,13 @@ static lstm_status lstm__find_matrices(lstm__file *f, int in, int out, const lst
     if (before && after) after = !strstr(e->called, "emb") && !strstr(e->called, "enc") && !strstr(e->called, "tok");
     slot = after ? linear : embedding;
     if ((!before && !after) || *slot)
-      return lstm__refuse_foreign(f, e->name,
-                                  "is neither the one embedding nor the one linear layer: describe the layers");
+      return lstm__refuse(f, e->name, "is neither the one embedding nor the one linear layer: describe the layers");
     *slot = e;
   }
   return f->status;
 }
 
-/* Appends a layer. It is named as in the file, so that what is saved fits the PyTorch module again; where that name
-   will not do, its entries get the standard one. */
+/* Appends a layer, named as in the file, to fit the PyTorch module again; else its entries get the standard name. */
 static void lstm__add_layer(lstm__file *f, lstm_layer layer, const lstm__entry *e, const char *standard) {
   char prefix[LSTM__FOREIGN_NAME], *name = f->names[f->model.layer_count];
   lstm__text t = lstm__text_in(name, LSTM__NAME);
@@ -6984,7 +6926,7 @@ static lstm_status lstm__described_layers(lstm__file *f) {
   lstm__content c = lstm__plan_file(f);
   if (f->status) return f->status;
   const lstm__entry *first = lstm__find_entry(f, c.tensors->name);
-  if (!first) return lstm__refuse_foreign(f, lstm__piece_of(c.tensors->name), "is missing");
+  if (!first) return lstm__refuse(f, lstm__piece_of(c.tensors->name), "is missing");
   f->layers[0].tied = d->layers[0].tied;
   f->model.input_size = lstm__read_size(f, "input_size", first->shape[c.tensors->kind != LSTM__T_TABLE]);
   return f->status;
@@ -7015,10 +6957,10 @@ static void lstm__match_theirs(lstm__file *f) {
     lstm__entry *e = f->source[n] = lstm__find_entry(f, t.name);
     if (e) e->used = !lstm__check_entry(f, e, &t, LSTM__BF16);
     if (!e && t.bias) lstm__print(&f->assumed, "%s is not there: zeros\n", t.name);
-    if (!e && !t.bias) lstm__refuse_foreign(f, lstm__piece_of(t.name), "is missing");
+    if (!e && !t.bias) lstm__refuse(f, lstm__piece_of(t.name), "is missing");
   }
   for (int n = 0; n < f->entry_count && !f->status; ++n)
-    if (!f->entries[n].used) lstm__refuse_foreign(f, f->entries[n].name, "is left over");
+    if (!f->entries[n].used) lstm__refuse(f, f->entries[n].name, "is left over");
 }
 
 /* --- filling a model --------------------------------------------------------------------------------------------- */
@@ -7468,12 +7410,11 @@ static lstm__content lstm__checkpoint_of(const lstm_trainer *t, const lstm_save_
   return c;
 }
 
-LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
-                                       const lstm_writer *writer) {
-  if (!trainer) return LSTM_ERR_ARGUMENT;
-  if (trainer->stage >= LSTM__UPDATE)
+LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *t, const lstm_save_desc *desc, const lstm_writer *writer) {
+  if (!t) return LSTM_ERR_ARGUMENT;
+  if (t->stage >= LSTM__UPDATE)
     return lstm__fail(desc ? desc->error : NULL, LSTM_ERR_ARGUMENT, "a sliced step is amid its update");
-  lstm__content c = lstm__checkpoint_of(trainer, desc);
+  lstm__content c = lstm__checkpoint_of(t, desc);
   return lstm__save_with(writer, &c);
 }
 
@@ -7503,8 +7444,7 @@ static void lstm__read_progress(lstm__file *f, lstm_trainer *t) {
   if (!lstm__parse_float(lstm__piece_of(rate), &t->rate) || t->rate < 0)
     LSTM__BAD(f, FORMAT, "trainer.rate: \"%s\" is not a rate", rate);
   if (best > 1) LSTM__BAD(f, FORMAT, "trainer.best: expected 0 or 1");
-  if (best && !t->best)
-    LSTM__BAD(f, MISMATCH, "the checkpoint has best weights, this trainer keeps none (keep_best)");
+  if (best && !t->best) LSTM__BAD(f, MISMATCH, "the checkpoint has best weights, this trainer keeps none (keep_best)");
   t->has_best = (int)best;
 }
 
@@ -7544,10 +7484,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 
 #elif defined(LSTM__PASS)
 /* [SECTION] Vector vocabulary =========================================================================================
-   One block per instruction set. V is a vector of VL floats; all loads and stores are unaligned. V_MIN and V_MAX return
-   their second operand where one is NaN. V_POW2(t) makes 2^n from t = n + 1.5 * 2^23 + 127. V_POS(d, y) is d where y >
-   0, else 0. V_LD8 and V_ST8 move the lower 8 floats of 16, V_LOW and V_HIGH keep half of them; the rest is 0. A pass
-   without V_FMA, and a portable one, multiplies and adds. */
+   One block per instruction set. V is a vector of VL floats, loaded and stored unaligned. V_MIN and V_MAX return their
+   second operand where one is NaN. V_POW2(t) is 2^n, t = n + 1.5 * 2^23 + 127; V_POS(d, y) is d where y > 0, else 0.
+   V_LD8 and V_ST8 move the lower 8 floats of 16, V_LOW and V_HIGH keep half; the rest is 0. */
 #if !LSTM__WANTED(LSTM__PASS % 10) || (LSTM__PASS / 10 == 1 && !LSTM__HAS_PORTABLE) || \
     (LSTM__PASS == 1 && !LSTM__HAS_HARD) || (LSTM__PASS == 21 && !LSTM__HAS_SOFT)
 /* not in this build */
@@ -7817,8 +7756,7 @@ IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
   return q;
 }
 
-/* acc[r] += sum over k < n of a[r][k * step] * w[k], R rows (a constant), nw vectors `apart` floats from each other,
-   w's rows `stride` apart. */
+/* acc[r] += sum over k < n of a[r][k * step] * w[k * stride]: R rows (a constant), nw vectors that are `apart`. */
 IN void K(chains)(const int R, const int nw, const float *const *a, size_t step, int n, const float *w, size_t apart,
                   size_t stride, K(quad) * acc) {
   const float *a0 = a[0], *a1 = a[R > 1 ? 1 : 0], *a2 = a[R > 2 ? 2 : 0], *a3 = a[R > 3 ? 3 : 0],
@@ -8377,24 +8315,14 @@ FN float K(softmax)(int n, float *z, float *top) {
   return K(tree)(lane);
 }
 
-FN void K(divide)(int n, float *x, float by) {
-  for (int i = 0; i < n; i += VL) V_ST(x + i, V_DIV(V_LD(x + i), V_SET(by)));
-}
-
-FN void K(scale)(int n, float *x, float by) {
-  for (int i = 0; i < n; i += VL) V_ST(x + i, V_MUL(V_LD(x + i), V_SET(by)));
-}
-
-FN void K(clip)(int n, float *x, float limit) {
-  for (int i = 0; i < n; i += VL) V_ST(x + i, V_MIN(V_SET(limit), V_MAX(V_SET(-limit), V_LD(x + i))));
-}
-
-FN void K(add)(int n, float *y, const float *x) {
-  for (int i = 0; i < n; i += VL) V_ST(y + i, V_ADD(V_LD(y + i), V_LD(x + i)));
-}
-
+#define LSTM__TO_ALL(y, value) for (int i = 0; i < n; i += VL) V_ST(y + i, value)
+FN void K(divide)(int n, float *x, float by) { LSTM__TO_ALL(x, V_DIV(V_LD(x + i), V_SET(by))); }
+FN void K(scale)(int n, float *x, float by) { LSTM__TO_ALL(x, V_MUL(V_LD(x + i), V_SET(by))); }
+FN void K(clip)(int n, float *x, float most) { LSTM__TO_ALL(x, V_MIN(V_SET(most), V_MAX(V_SET(-most), V_LD(x + i)))); }
+FN void K(add)(int n, float *y, const float *x) { LSTM__TO_ALL(y, V_ADD(V_LD(y + i), V_LD(x + i))); }
+/* y += a x */
 FN void K(axpy)(int n, float *y, float a, const float *x) {
-  for (int i = 0; i < n; i += VL) V_ST(y + i, V_FMA(V_SET(a), V_LD(x + i), V_LD(y + i)));
+  LSTM__TO_ALL(y, V_FMA(V_SET(a), V_LD(x + i), V_LD(y + i)));
 }
 
 FN float K(dot)(int n, const float *a, const float *b) {
