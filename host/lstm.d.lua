@@ -865,10 +865,13 @@ function State:sample(temperature, rng, top_k, top_p) end
 ---@param lanes lstm.Array int32 [n]
 ---@return lstm.State self
 function State:take(other, lanes) end
----A sequence; a bidirectional model takes it whole.
+---A sequence, or a block of one that goes on: blocks of any size give the same bits as the whole. A bidirectional model
+---takes it whole. y: an array to write into, for loops that make no garbage. A reset without a pop, for sound: feed
+---silence until the output stays where it is, keep state:save(), and state:restore it instead of state:reset().
 ---@param x lstm.Array
----@return lstm.Array
-function State:forward(x) end
+---@param y? lstm.Array
+---@return lstm.Array y
+function State:forward(x, y) end
 ---Sequences side by side, as the batches of fit: [T][B][I] or ids [T][B].
 ---@param x lstm.Array
 ---@param options? table

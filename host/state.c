@@ -302,8 +302,21 @@ static void widen_ids(lua_State *L, int arg) {
   lua_replace(L, arg);
 }
 
-/* forward(x [T][I] or [T][N][I], or ids [T] or [T][N]) -> y of the same leading sizes; where the model reads the last
-   step only [O] or [N][O]. */
+/* The array at index 3, to write into, or a new one. */
+static host_array *outputs_for(lua_State *L, const host_array *x, int n, const int *shape) {
+  host_array *y;
+  if (lua_isnoneornil(L, 3)) return host_newarray(L, HOST_FLOAT32, n, shape);
+  y = host_checkarray(L, 3, HOST_FLOAT32, n, "forward: the outputs");
+  host_checkshape(L, y, n, shape, "forward: the outputs");
+  if (y->data.b < x->data.b + host_bytes(x) && x->data.b < y->data.b + host_bytes(y)) {
+    host_raise(L, "forward: the outputs must not be in the memory of the inputs");
+  }
+  lua_settop(L, 3);
+  return y;
+}
+
+/* forward(x [T][I] or [T][N][I], or ids [T] or [T][N] [, y]) -> y of the same leading sizes, new or the one given; where
+   the model reads the last step only [O] or [N][O]. */
 static int state_forward(lua_State *L) {
   host_state *s = check(L);
   const lstm_model *model = s->model->model;
@@ -323,7 +336,7 @@ static int state_forward(lua_State *L) {
   if (x->dims == full) shape[n++] = s->lanes;
   shape[n++] = s->outputs;
   if (x->shape[0] == 0) host_raise(L, "forward: the sequence is empty");
-  y = host_newarray(L, HOST_FLOAT32, n, shape);
+  y = outputs_for(L, x, n, shape);
   status = forward_pieces(L, s, x, y);
   if (status == LSTM_ERR_ARGUMENT && takes_ids) {
     host_raise(L, "forward: an id is out of range, there are %d tokens", lstm_model_input_size(model));

@@ -94,7 +94,73 @@ function TestRatio.testResumesOnlyWithItsEmphasis()
   assert(amp():fit(set, {epochs = 2, resume = path, verbose = 0, lr = 1e-3, seed = 1}))
 end
 
+local TestStream = {}
+
+local function sine(n)
+  local x = lstm.zeros{n, 1}
+  for t = 1, n do x[t][1] = math.sin(t / 9) end
+  return x
+end
+
+function TestStream.testBlocksOfAnySizeGiveTheSameBits()
+  local m, x = amp(), sine(500)
+  local whole = m:state():forward(x)
+  for _, block in ipairs{1, 7, 64, 499, 500} do
+    local state, got, at = m:state(), lstm.zeros{500, 1}, 1
+    while at <= 500 do
+      local last = math.min(at + block - 1, 500)
+      local y = got:slice(at, last)
+      lu.assertTrue(rawequal(state:forward(x:slice(at, last), y), y))
+      at = last + 1
+    end
+    lu.assertTrue(got == whole, block)
+  end
+end
+
+-- Two channels are two lanes of one state.
+function TestStream.testLanesMakeNoGarbage()
+  local m = amp()
+  local state, x, y = m:state(2), lstm.zeros{64, 2, 1}, lstm.zeros{64, 2, 1}
+  for t = 1, 64 do x[t][1][1], x[t][2][1] = math.sin(t), math.cos(t) end
+  state:forward(x, y)
+  collectgarbage()
+  collectgarbage "stop"
+  local before = collectgarbage "count"
+  for _ = 1, 100 do state:forward(x, y) end
+  lu.assertEquals(collectgarbage "count", before)
+  collectgarbage "restart"
+end
+
+-- From zero the output moves while nothing is played; from a saved rest it does not.
+function TestStream.testResetWithoutAPop()
+  local m, silence = amp(), lstm.zeros{200, 1}
+  assert(m:fit(clipped(12, 60), {epochs = 10, lr = 0.01, batch = 4, verbose = 0}))
+  local state, y = m:state(), lstm.zeros{200, 1}
+  local function moves() return state:forward(silence, y):max() - y:min() end
+  for _ = 1, 50 do state:forward(silence, y) end
+  local rest = state:save()
+  state:forward(sine(300))
+  state:reset()
+  local from_zero = moves()
+  state:forward(sine(300))
+  lu.assertTrue(state:restore(rest))
+  local from_rest = moves()
+  lu.assertTrue(from_rest < 1e-6 and from_zero > 1e-2, from_rest .. " " .. from_zero)
+end
+
 local TestWrongUses = {}
+
+function TestWrongUses.testOutputs()
+  local state, x = amp():state(), sine(8)
+  local function outputs(y) return function() state:forward(x, y) end end
+  fails("forward: the outputs: shape [8][1] expected, got [7][1]", outputs(lstm.zeros{7, 1}))
+  fails("forward: the outputs: an array with 2 dimensions expected, got [8]", outputs(lstm.zeros{8}))
+  fails("forward: the outputs: float32 array expected, got int32", outputs(lstm.zeros({8, 1}, "int32")))
+  fails("forward: the outputs must not be in the memory of the inputs", outputs(x))
+  local both = lstm.zeros{12, 1}
+  fails("forward: the outputs must not be in the memory of the inputs",
+    function() state:forward(both:slice(1, 8), both:slice(5, 12)) end)
+end
 
 function TestWrongUses.testModels()
   fails('lstm: "residual" is an option of lstm.dense, not of lstm.lstm', lstm.lstm, {3, residual = true})
@@ -116,7 +182,8 @@ function TestWrongUses.testLosses()
 end
 
 local code = lu.LuaUnit.new():runSuiteByInstances{
-  {"TestResidual", TestResidual}, {"TestRatio", TestRatio}, {"TestWrongUses", TestWrongUses},
+  {"TestResidual", TestResidual}, {"TestRatio", TestRatio}, {"TestStream", TestStream},
+  {"TestWrongUses", TestWrongUses},
 }
 os.remove(path)
 os.exit(code, true)
