@@ -97,11 +97,12 @@ ANY_O     := $(patsubst $(BUILD)/host/%,$(ANY_DIR)/%,$(filter-out $(LIBRARY),$(M
 ANY       := $(if $(filter 5.4,$(LUA)),$(MODULE),$(ANY_DIR)/lstm.so)
 
 TEST_DIRS := unit kernels gradcheck golden isa learn io fault threads
+EMBEDS    := $(BUILD)/tests/sandbox_embed
 # Several seeds of known recipes on data that is not part of the project: a minute more, so not in make test.
 LEARN_C   := tests/learn/tagging.c tests/learn/timing.c tests/learn/vowels.c
 TEST_C    := $(filter-out $(LEARN_C),$(foreach d,$(TEST_DIRS),$(wildcard tests/$(d)/*.c)))
 FUZZ_C    := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
-TEST_SH   := $(foreach d,$(TEST_DIRS) lua compile install,$(wildcard tests/$(d)/test_*.sh))
+TEST_SH   := $(foreach d,$(TEST_DIRS) lua compile install sandbox,$(wildcard tests/$(d)/test_*.sh))
 TEST_LUA  := $(wildcard tests/lua/*.lua)
 
 name       = $(subst /,_,$(basename $(1:tests/%=%)))
@@ -244,6 +245,18 @@ $(foreach t,$(FUZZ_C),$(eval $(call run,$(t),$(call binary,$(t)),\
   $(call binary,$(t)) tests/fuzz/corpus/$(basename $(notdir $(t))))))
 $(foreach t,$(TEST_SH),$(eval $(call run,$(t),$(LSTM) $(MODULE),sh $(t))))
 $(foreach t,$(TEST_LUA),$(eval $(call run,$(t),need-luaunit $(MODULE),$$(WRAP) $(LSTM) $(t) -v)))
+
+# A program that embeds the binding, for what scripts do to it.
+$(EMBEDS): tests/sandbox/embed.c $(MODULE_O)
+	@mkdir -p $(@D)
+	@echo "  cc   $<"
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -o $@ $< $(MODULE_O) $(LDFLAGS) \
+	  $(LUA_LIBS) -lpthread -lm
+$(BUILD)/results/sandbox_test_sandbox.txt: $(EMBEDS)
+
+.PHONY: sandbox-test
+sandbox-test: $(LSTM) $(EMBEDS) ## scripts that attack the sandbox: what stopped each, and after how long
+	@LSTM=$(LSTM) BUILD=$(BUILD) sh tests/sandbox/test_sandbox.sh
 
 ONLY ?= $(TEST_C) $(FUZZ_C) $(TEST_SH) $(TEST_LUA)
 test-run: $(call RESULTS,$(ONLY))

@@ -58,6 +58,7 @@ void host_make_room(lua_State *L) {
 
 /* --- the sandbox of a state --------------------------------------------------------------------------------------- */
 
+#define MOST_PRODUCTS 5e9 /* of a C function, which no hook interrupts: about a second */
 enum { INTERVAL = 100, INTERVAL_OF_PROCESS = 1000, TIMED_OUT = 124 };
 
 /* A userdata in the registry. Its user values: the tables of paths to read, and to write. */
@@ -97,7 +98,7 @@ static void on_count(lua_State *L, lua_Debug *info);
 static void raise_over(lua_State *L, const sandbox *s) {
   lua_sethook(L, on_count, LUA_MASKCOUNT, 1); /* whoever catches the error gets it again */
   if (s->instructions > 0 && s->left < 0) {
-    lua_pushfstring(L, "stopped after %f instructions: the limit", s->instructions);
+    lua_pushfstring(L, "stopped after %I instructions: the limit", (LUAI_UACINT)s->instructions);
   } else {
     lua_pushfstring(L, "stopped after %f s: the time limit", s->seconds);
   }
@@ -122,9 +123,14 @@ static void on_count(lua_State *L, lua_Debug *info) {
   charge(L, s, lua_gethookcount(L));
 }
 
-void host_charge(lua_State *L) {
+void host_charge(lua_State *L, double products) {
   sandbox *s = sandbox_of(L);
-  if (s) charge(L, s, 0);
+  if (!s) return;
+  charge(L, s, products / 64);
+  if (products > MOST_PRODUCTS && !s->by_process) {
+    host_raise(L, "%f multiply-adds are too much for one call in the sandbox: fewer sequences at once, or shorter ones",
+               products);
+  }
 }
 
 void lstm_sandbox_renew(lua_State *L) {
@@ -218,6 +224,78 @@ static int sandbox_charge(lua_State *L) {
   return 0;
 }
 
+/* Elements that one call of table.move ... may go through: C functions as metamethods meet no hook. */
+enum { MOST = 1 << 24 };
+typedef enum kind { STRING, REP, INSERT, REMOVE, MOVE, CONCAT, UNPACK, SORT, CREATE, RESUME, WRAP } kind;
+static const char *const kinds[] = {"string", "rep",  "insert", "remove", "move", "concat",
+                                    "unpack", "sort", "create", "resume", "wrap", NULL};
+
+static double range(lua_State *L, int from, int to, double last) {
+  double first = lua_isnoneornil(L, from) ? 1 : lua_tonumber(L, from);
+  return (lua_isnoneornil(L, to) ? last : lua_tonumber(L, to)) - first;
+}
+
+/* How many elements of the table at 1 a call goes through. Lua asks __len as often as it likes, and can get another
+   answer each time. */
+static double elements(lua_State *L, kind k) {
+  double size = 0;
+  if (k == MOVE) return range(L, 2, 3, 0);
+  if ((k == CONCAT || k == UNPACK) && !lua_isnoneornil(L, k == CONCAT ? 4 : 3)) {
+    return range(L, k == CONCAT ? 3 : 2, k == CONCAT ? 4 : 3, 0);
+  }
+  if (luaL_getmetafield(L, 1, "__len") != LUA_TNIL) {
+    luaL_error(L, "table.%s: a table with __len is not taken in the sandbox", kinds[k]);
+  }
+  if (lua_istable(L, 1)) size = (double)lua_rawlen(L, 1);
+  return (k == INSERT && lua_gettop(L) < 3) || (k == REMOVE && lua_gettop(L) < 2) ? 0 : size;
+}
+
+/* The instructions that a call stands for: bytes and elements go at some ten to an instruction. */
+static double work_of(lua_State *L, kind k) {
+  double n = lua_type(L, 1) == LUA_TSTRING ? (double)lua_rawlen(L, 1) : 0;
+  if (k == STRING) return n / 64;
+  if (k == REP) return (n + (lua_type(L, 3) == LUA_TSTRING ? (double)lua_rawlen(L, 3) : 0)) * lua_tonumber(L, 2) / 64;
+  if (k >= CREATE) return k == RESUME ? 10 : 1000;
+  n = elements(L, k);
+  if (n > MOST) luaL_error(L, "table.%s: more than %d elements", kinds[k], MOST);
+  return n / 4;
+}
+
+/* Calls a C function, in its own place, after counting its work. Upvalues: what the function has itself; the function;
+   the kind. */
+static int bounded(lua_State *L) {
+  kind k = (kind)lua_tointeger(L, lua_upvalueindex(3));
+  lua_CFunction f = lua_tocfunction(L, lua_upvalueindex(2));
+  double work = work_of(L, k);
+  int results;
+  if (work >= 8) charge(L, sandbox_of(L), work);
+  if (k == REP && work == 0 && lua_isnumber(L, 2) && lua_type(L, 1) == LUA_TSTRING && lua_rawlen(L, 1) == 0) {
+    lua_pushinteger(L, 0); /* or it goes through an empty string 2^62 times */
+    lua_replace(L, 2);
+  }
+  if (k == SORT && lua_isnoneornil(L, 2)) {
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+  }
+  results = f(L);
+  if (k != WRAP) return results;
+  lua_getupvalue(L, -1, 1); /* the coroutine, for a function that counts, too */
+  lua_insert(L, -2);
+  lua_pushinteger(L, RESUME);
+  lua_pushcclosure(L, bounded, 3);
+  return 1;
+}
+
+/* bound(f, kind [, upvalue]) -> the function */
+static int sandbox_bound(lua_State *L) {
+  kind k = (kind)luaL_checkoption(L, 2, NULL, kinds);
+  lua_settop(L, 3);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, (lua_Integer)k);
+  lua_pushcclosure(L, bounded, 3);
+  return 1;
+}
+
 /* __index of strings: the library's own Lua (upvalue 1) has patterns, scripts (upvalue 2) have none. */
 static int string_index(lua_State *L) {
   lua_Debug info;
@@ -261,7 +339,7 @@ typedef struct request {
 /* The libraries and lstm in the old globals, which stay those of lstm's own Lua; scripts get a table of their own. */
 static int make(lua_State *L) {
   static const luaL_Reg tools[] = {
-      {"may", sandbox_may}, {"charge", sandbox_charge}, {"split", sandbox_split}, {NULL, NULL}};
+      {"may", sandbox_may}, {"charge", sandbox_charge}, {"bound", sandbox_bound}, {"split", sandbox_split}, {NULL, NULL}};
   const request *r = (const request *)lua_touserdata(L, 1);
   lua_pushboolean(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
@@ -370,6 +448,6 @@ int host_refuse(lua_State *L, const char *path, int writing) {
   return 0;
 }
 
-void host_charge(lua_State *L) { (void)L; }
+void host_charge(lua_State *L, double products) { (void)L, (void)products; }
 
 #endif

@@ -19,7 +19,7 @@
    - Take away the hook before lua_close. Not set another one.
    - Keep a watchdog of its own where a hang must not happen whatever comes, best a process that can be killed. A C
      function is not interrupted: a training step, a long string compared or joined, the library's own patterns on a
-     long line of a file. With the memory bounded each ends, in milliseconds to seconds, and the error follows.
+     long line of a file, a chunk that the program itself gives to Lua. With the memory bounded each ends, in milliseconds to seconds, and the error follows.
 
    The error of a limit can be caught by a script with pcall, but comes again at its next instruction until it has
    ended. What is not promised: that Lua and the library have no faults. No promise for LuaJIT and Lua before 5.4. */
@@ -42,8 +42,8 @@ void *lstm_memory_alloc(void *memory, void *block, size_t before, size_t after);
 /* {0} is a sandbox without files, and without a bound on time. */
 typedef struct lstm_limits {
   double seconds;           /* by the clock, from lstm_sandbox or lstm_sandbox_renew on; 0: no bound */
-  double instructions;      /* of Lua, to about a hundred, the same on every machine; calls that work through
-                               memory count by its size; 0: no bound */
+  double instructions;      /* of Lua, to about a hundred, the same on every machine; functions of strings and
+                               tables count by the size of these; 0: no bound */
   const char *const *read;  /* files and folders that can be read, ends with NULL; NULL: none */
   const char *const *write; /* files and folders that can be read and written, ends with NULL; NULL: none */
   int patterns;             /* 1: with string.find, match, gmatch and gsub, which no hook interrupts */

@@ -284,6 +284,7 @@ static lstm_status forward_pieces(lua_State *L, host_state *s, const host_array 
     size_t at = (size_t)t;
     float *to = y->data.f + (last ? 0 : at * out);
     host_poll(L);
+    host_charge_steps(L, model, n, s->lanes);
     status = takes_ids ? lstm_forward_ids(model, s->state, x->data.i + at * in, n, to)
                        : lstm_forward(model, s->state, x->data.f + at * in, n, to);
   }

@@ -139,6 +139,7 @@ void host_readbatch(lua_State *L, const lstm_model *model, int x, int y, lstm_lo
   read_inputs(L, model, x, batch);
   if (y) read_targets(L, model, y, loss, batch);
   if (options) read_options(L, model, options, batch);
+  host_charge_steps(L, model, batch->seq_len, batch->batch_size);
 }
 
 int host_batchoptions(lua_State *L, int arg, const char *what) {

@@ -7,7 +7,6 @@
 local sandbox = {}
 
 local own = _G
-local MOST = 2 ^ 24                                  -- elements that one call of table.move ... goes through
 
 local function copy(t, names)
   local result = {}
@@ -33,94 +32,27 @@ local function guarded_setmetatable(setmetatable)
   end
 end
 
-local function bounded_table(charge, metatable_of)
+-- bound(f, kind): a C function that counts the work of f before it calls it (host/sandbox.c).
+local function bounded_table(bound)
   local result = copy(table, {"pack"})
-  local insert, remove, move, concat, unpack, sort = table.insert, table.remove, table.move, table.concat,
-    table.unpack, table.sort
-  local function work(n, name)
-    if n > MOST then error(("table.%s: more than %d elements"):format(name, MOST), 3) end
-    charge(n > 0 and n / 4 or 0)
-  end
-  -- Lua asks __len as often as it likes, and gets another answer each time.
-  local function length(t, name)
-    local meta = metatable_of(t)
-    if type(meta) == "table" and rawget(meta, "__len") ~= nil then
-      error(("table.%s: a table with __len is not taken in the sandbox"):format(name), 3)
-    end
-    return type(t) == "table" and rawlen(t) or 0
-  end
-  function result.insert(t, ...)
-    local n = length(t, "insert")
-    if select("#", ...) > 1 then work(n, "insert") end
-    return insert(t, ...)
-  end
-  function result.remove(t, ...)
-    local n = length(t, "remove")
-    if select("#", ...) > 0 then work(n, "remove") end
-    return remove(t, ...)
-  end
-  function result.move(a, from, to, ...)
-    if math.type(from) and math.type(to) then work(to - 0.0 - from, "move") end
-    return move(a, from, to, ...)
-  end
-  function result.concat(t, separator, from, to)
-    to = to or length(t, "concat")
-    if math.type(to) then work(to - 0.0 - (tonumber(from) or 1), "concat") end
-    return concat(t, separator, from or 1, to)
-  end
-  function result.unpack(t, from, to)
-    to = to or length(t, "unpack")
-    if math.type(to) then work(to - 0.0 - (tonumber(from) or 1), "unpack") end
-    return unpack(t, from or 1, to)
-  end
-  function result.sort(t, before)
-    work(length(t, "sort"), "sort")
-    return sort(t, before or function(a, b) return a < b end)      -- long strings: an instruction for each pair
-  end
+  for _, name in ipairs{"insert", "remove", "move", "concat", "unpack"} do result[name] = bound(table[name], name) end
+  result.sort = bound(table.sort, "sort", function(a, b) return a < b end)   -- long strings: instructions of it
   return result
 end
 
-local function bounded_string(charge)
+local function bounded_string(bound)
   local result = all_of(string)
   result.dump = nil
-  local rep = string.rep
-  function result.rep(s, n, separator)
-    local size = #tostring(s) + #tostring(separator or "")
-    if size == 0 and type(s) == "string" then return "" end
-    if math.type(n) == "integer" and n > 0 then charge(size * 1.0 * n / 64) end
-    return rep(s, n, separator)
-  end
-  for _, name in ipairs{"upper", "lower", "reverse", "sub", "format", "byte", "pack", "unpack", "find", "match",
-    "gsub"} do
-    local f = string[name]
-    result[name] = function(s, ...)
-      if type(s) == "string" and #s > 1024 then charge(#s / 64) end
-      return f(s, ...)
-    end
-  end
+  for _, name in ipairs{"upper", "lower", "reverse"} do result[name] = bound(string[name], "string") end
+  result.rep = bound(string.rep, "rep")
   return result
 end
 
 -- A chain of coroutines that each end before the hook counts to its interval would never meet it.
-local function bounded_coroutine(charge)
+local function bounded_coroutine(bound)
   local result = copy(coroutine, {"close", "isyieldable", "running", "status", "yield"})
-  local create, resume, wrap = coroutine.create, coroutine.resume, coroutine.wrap
-  function result.create(f)
-    charge(1000)
-    return create(f)
-  end
-  function result.resume(co, ...)
-    charge(10)
-    return resume(co, ...)
-  end
-  function result.wrap(f)
-    charge(1000)
-    local inner = wrap(f)
-    return function(...)
-      charge(10)
-      return inner(...)
-    end
-  end
+  result.create, result.resume = bound(coroutine.create, "create"), bound(coroutine.resume, "resume")
+  result.wrap = bound(coroutine.wrap, "wrap")
   return result
 end
 
@@ -134,16 +66,32 @@ local function late_xpcall(f, handler, ...)
 end
 
 -- Text only, in the script's own globals, and never under the name of one of lstm's own files.
-local function text_load(load, globals, charge)
+local function text_load(load, globals, tools)
+  local longest = tools.by_process and 2 ^ 22 or 2 ^ 18          -- no hook interrupts the parser
+  local function count(text)
+    if type(text) ~= "string" then return 0 end
+    tools.charge(#text)
+    return #text
+  end
   return function(chunk, name, _, ...)
+    local size, reader = count(chunk), chunk
     name = name or type(chunk) == "string" and chunk or "=(load)"
     if type(name) == "string" and name:sub(1, 6) == "=lstm/" then
       error('load: a name cannot begin with "=lstm/"', 2)
     end
-    charge(type(chunk) == "string" and #chunk or 0)
+    if type(reader) == "function" then
+      chunk = function()
+        local piece = size <= longest and reader() or nil
+        size = size + count(piece)
+        return piece
+      end
+    end
     local env = globals
     if select("#", ...) > 0 then env = ... end
-    return load(chunk, name, "t", env)
+    local made, message = nil, nil
+    if size <= longest then made, message = load(chunk, name, "t", env) end
+    if size > longest then return nil, ("load: more than %d bytes"):format(longest) end
+    return made, message
   end
 end
 
@@ -243,16 +191,17 @@ local function harmless_collectgarbage(collectgarbage, charge)
 end
 
 --- Restricts what lstm's own Lua has, and returns the globals of scripts.
--- tools: may(path, writing), charge(instructions), split(own strings, scripts' strings), patterns, by_process
+-- tools: may(path, writing), charge(instructions), bound(f, kind), split(own strings, scripts' strings), patterns,
+-- by_process
 function sandbox.make(tools)
   local charge, strings = tools.charge, getmetatable("")
   local globals = copy(own, PLAIN)
-  local bounded = bounded_string(charge)
+  local bounded = bounded_string(tools.bound)
   globals._G = globals
   globals.setmetatable, globals.xpcall = guarded_setmetatable(setmetatable), late_xpcall
-  globals.load, globals.require = text_load(load, globals, charge), own_require(require)
+  globals.load, globals.require = text_load(load, globals, tools), own_require(require)
   globals.collectgarbage = harmless_collectgarbage(collectgarbage, charge)
-  globals.coroutine, globals.table = bounded_coroutine(charge), bounded_table(charge, debug.getmetatable)
+  globals.coroutine, globals.table = bounded_coroutine(tools.bound), bounded_table(tools.bound)
   globals.math, globals.utf8, globals.string = all_of(math), all_of(utf8), all_of(bounded)
   globals.os = copy(os, {"time", "clock", "date", "difftime", tools.by_process and "exit" or nil})
   globals.io = {stdout = writer(io.stdout), stderr = writer(io.stderr), read = tools.by_process and io.read or nil}
