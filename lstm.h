@@ -237,7 +237,8 @@
    GAMES AND PLUGINS ---------------------------------------------------------------------------------------------------
    A crowd is one model and one state, a lane for each. All lanes are one block without pointers: copying it saves,
    forks and rolls back everything. A saved game is the same bytes; lstm_state_restore looks at them before it takes
-   them. examples/npcs.c has 10,000 lanes, and their rollback when a player's input comes late.
+   them. examples/npcs.c has 10,000 lanes, and their rollback when a player's input comes late. Of 1,024 lanes with 32
+   units and 8 inputs, one takes 155 ns together, 211 alone; the products need 86 at this CPU's peak (AVX-512).
 
    ```
    size_t size = lstm_state_saved_size(state);

@@ -3,8 +3,9 @@
    10,000 characters walk among two players. All have the same network, each a lane of one state; in a tick only those
    near a player think, and a sixteenth of the others. What the second player does arrives 7 ticks late: until then it
    is guessed, and where the guess was wrong, the whole crowd goes back and is played again (rollback netcode). At the
-   end all must be, bit for bit, as if everything had been known at once. Then the cost of thinking together is
-   compared with that of thinking one by one.
+   end all must be, bit for bit, as if everything had been known at once. Then thinking together is compared with
+   thinking one by one. That saves a third, not more: a single step of 32 units takes 211 ns on a CPU with AVX-512, one
+   of 1,024 together 155, and its products alone would take 86 at the CPU's peak.
 
    npcs --record FILE [--isa NAME]    plays, and writes what the players did: one line a tick, a letter each
    npcs --replay FILE [--isa NAME]    plays what was recorded; prints only the digest of where all that led, which is

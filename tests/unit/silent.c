@@ -115,10 +115,11 @@ static char where[256];  /* the network, for a message */
 #define WATCH_VOID(call) WATCH((call, LSTM_OK))
 
 static int in_child; /* where nothing may be printed: the first failure is kept as the exit status */
-static int calls_made, refused, constants; /* constants: models that ran as such */
+static int calls_made, refused, constants, tiles; /* constants: models that ran as such; tiles: slices of training */
+static lstm_status last_status;
 
 static void judge(const char *call, lstm_status status, long taken, long others) {
-  calls_made++;
+  calls_made++, last_status = status;
   if (taken || others) {
     if (!in_child)
       print_error("%s: %s took %ld from the heap, and called %ld times what is watched (last: %s)\n", where, call,
@@ -273,6 +274,21 @@ static void watch_parts(const subject *s) {
   WATCH(lstm_trainer_update(t));
 }
 
+static double ticks(void *user) { return ++*(double *)user; }
+
+/* A step of training, a tile in each frame. */
+static void watch_slices(const subject *s) {
+  double now = 0;
+  lstm_slice slice = {0, ticks, NULL, 0};
+  int done = 0;
+  float loss;
+  slice.user = &now;
+  do {
+    WATCH(lstm_train_some(s->trainer, &s->batch, &slice, &done, &loss));
+    tiles++;
+  } while (!done && last_status == LSTM_OK);
+}
+
 static void watch_training(const subject *s) {
   lstm_trainer *t = s->trainer;
   float loss;
@@ -280,6 +296,7 @@ static void watch_training(const subject *s) {
   if (s->net->how.loss != LSTM_LOSS_NONE) {
     WATCH(lstm_train(t, &s->batch, &loss));
     WATCH(lstm_train(t, &s->batch, NULL));
+    watch_slices(s);
   }
   watch_parts(s);
   WATCH(lstm_trainer_keep_best(t));
@@ -329,7 +346,7 @@ static void watch_network(ref_rng *rng, const selection *chosen, lstm_isa isa, l
 }
 
 static void begin(void) {
-  watched = calls_made = refused = constants = failures = 0;
+  watched = calls_made = refused = constants = tiles = failures = 0;
   memset(&heap, 0, sizeof heap);
 }
 
@@ -339,6 +356,7 @@ static void report(const char *what) {
   assert_int_equal(failures, 0);
   assert_true(calls_made > 20 * watched && refused < calls_made / 20);
   assert_int_equal(constants, watched);
+  assert_true(tiles > 5 * watched);
 }
 
 static void each_option_alone(ref_rng *rng, lstm_isa isa, lstm_numerics numerics) {
