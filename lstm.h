@@ -235,44 +235,32 @@
    Encoder and decoder are two models whose states have the same values: examples/pair.c hands over state and gradient.
 
    GAMES AND PLUGINS ---------------------------------------------------------------------------------------------------
-   A crowd is one model and one state, a lane for each. All lanes are one block without pointers: copying it saves,
-   forks and rolls back everything. A saved game is the same bytes; lstm_state_restore looks at them before it takes
-   them. examples/npcs.c has 10,000 lanes, and their rollback when a player's input comes late. Of 1,024 lanes with 32
-   units and 8 inputs, one takes 155 ns together, 211 alone; the products need 86 at this CPU's peak (AVX-512).
+   A crowd is one model and one state, a lane for each; of 1,024 lanes with 32 units and 8 inputs one takes 155 ns
+   together, 211 alone (the products need 86 at this CPU's peak, AVX-512). All lanes are one block without pointers, so
+   that copying it saves, forks and rolls back everything (examples/npcs.c). A saved game is the same bytes:
 
    ```
    size_t size = lstm_state_saved_size(state);
-   char *ticks = (char *)malloc(8 * size); // before each of the last 8 ticks
+   char *ticks = (char *)malloc(8 * size);
    if (!ticks) return 1;
    for (size_t t = 0; t < 100; t++) {
-     memcpy(ticks + t % 8 * size, state, size);
+     memcpy(ticks + t % 8 * size, state, size); // before the tick
      lstm_step(model, state, x, y);
    }
    memcpy(state, ticks + 97 % 8 * size, size); // back to tick 97: the same steps give the same bits again
-   if (lstm_state_restore(model, state, ticks, size) != LSTM_OK) return 1; // the same for what a file holds
+   if (lstm_state_restore(model, state, ticks, size) != LSTM_OK) return 1; // what a file holds is looked at first
    free(ticks);
    ```
 
-   A lane that is put to zero jumps, and one hears it (a pop). Let a state settle once, without input, and begin there:
-   ```
-   lstm_state *rest = NULL;
-   float nothing[2] = {0, 0};
-   if (lstm_state_create(model, NULL, &rest) != LSTM_OK) return 1;
-   for (int t = 0; t < 1000; t++) lstm_step(model, rest, nothing, NULL);
-   lstm_state_copy_lane(state, 0, rest, 0); // lane 0 is at rest; the others keep theirs, bit for bit
-   lstm_state_destroy(rest);
-   ```
+   A lane that is put to zero jumps, and one hears it (a pop): let a state `rest` settle once, without input, and begin
+   there: lstm_state_copy_lane(state, lane, rest, 0). Retrained weights take over between two steps: give lstm_step the
+   new model, or lstm_model_copy_weights into the old one while nobody steps it; a state fits all of its architecture.
 
-   Retrained weights take over between two steps: give lstm_step the new model, or copy them into the old one
-   (lstm_model_copy_weights) while nobody steps it. A state fits all models of its architecture, and no other.
-
-   What says "allocates: never" takes no lock either, calls no kernel and waits for nobody; its work is bounded by the
-   layers, lanes and steps (tests/unit/silent.c watches malloc, locks and system calls for every option). An audio
-   thread steps a state of its own; a new model comes to it through an atomic pointer, and is destroyed elsewhere.
-
-   Subnormal numbers, below 1.2e-38, are slow on many processors. Trained biases keep h and c away from them: silence
-   costs what sound does. A model without biases fades into them and stays there; FTZ and DAZ, which audio threads have
-   on, cure that, and the bits are equal among threads that do the same. `make bench-denormals` measures it.
+   What says "allocates: never" takes no lock either, calls no kernel and waits for nobody, and its work is bounded by
+   the layers, lanes and steps (tests/unit/silent.c: every option). An audio thread steps a state of its own; a new
+   model comes to it through an atomic pointer, and is destroyed elsewhere. Numbers below 1.2e-38 (subnormal) are slow on
+   many CPUs: trained biases keep h and c away from them, so that silence costs what sound does; a model without biases
+   fades into them and stays there, unless FTZ and DAZ are on, as in audio threads (make bench-denormals).
 
    CONFIGURATION -------------------------------------------------------------------------------------------------------
    Defined before the line that includes lstm.h with LSTM_IMPLEMENTATION; LSTM_STATIC and LSTM_API before every one. No
