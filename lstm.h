@@ -258,8 +258,8 @@
 
    What says "allocates: never" takes no lock either, calls no kernel and waits for nobody, and its work is bounded by
    the layers, lanes and steps (tests/unit/silent.c: every option). An audio thread steps a state of its own; a new
-   model comes to it through an atomic pointer, and is destroyed elsewhere. Numbers below 1.2e-38, subnormal ones, slow
-   many CPUs down: trained biases keep h and c away from them, so that silence costs what sound does; a model without biases
+   model comes to it through an atomic pointer, and is destroyed elsewhere. Subnormal numbers, those below 1.2e-38, slow
+   many CPUs down. Trained biases keep h and c away from them: silence costs what sound does. A model without biases
    fades into them and stays there, unless FTZ and DAZ are on, as in audio threads (make bench-denormals).
 
    CONFIGURATION -------------------------------------------------------------------------------------------------------
