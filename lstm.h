@@ -948,12 +948,14 @@ typedef struct lstm_slice {
    unchanged, until *done is 1; then *loss is set, and weights, moments and carried states are bit for bit lstm_train's.
    A tile is about half a million multiply-adds, more where one row of a layer takes more. While a step is under way
    what the trainer has of its window is not to be read, and any other function that changes the trainer, lstm_train
-   too, ends it first: it gives it up, leaving no trace; but once its update has begun, it finishes it.
-   set_learning_rate and keep_best give up nothing. The update is the step's last tiles: only then do the model's
-   weights change (nobody else may use it), and save and evaluate fail with ARGUMENT. A change of the weights from
-   outside begins a step anew. Allocates: never. Errors: as lstm_train, and ARGUMENT (another batch: ends no step). */
+   too, ends it first: it gives it up, leaving no trace; but once its update has begun, it finishes it. A learning rate
+   that is set waits for the next update. The update is the step's last tiles: only then do the model's weights change
+   (nobody else may use it), and save, keep_best and evaluate fail with ARGUMENT. A change of the weights from outside
+   begins a step anew. Allocates: never. Errors: as lstm_train, and ARGUMENT (another batch: ends no step). */
 LSTM_API lstm_status lstm_train_some(lstm_trainer *trainer, const lstm_batch *batch, const lstm_slice *slice, int *done,
                                      float *loss);
+/* Of a step: 0: none is under way; 1: one is, and the weights are as before it; 2: its update has begun. */
+LSTM_API int lstm_trainer_under_way(const lstm_trainer *trainer);
 
 /* As lstm_evaluate, with the trainer's huber_delta, label_smoothing, class_weights, pre_emphasis. Allocates: never. */
 LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_state *state, const lstm_batch *batch,
@@ -4008,7 +4010,7 @@ struct lstm_trainer {
   int unique_count, T, B, ragged, has_best, has_forward, has_loss, has_backward, group;
   uint64_t steps, windows, window; /* updates; forward passes; the number of the one under way, from 1 */
   uint64_t revision;       /* of the model's weights that the transposed ones were made from */
-  float rate, norm, one;
+  float rate, norm, one, step_rate; /* step_rate: of the update under way, scheduled */
   const lstm_flow *gradients; /* of the backward pass under way */
   float *gradients_at;        /* flow[0] or flow[1]: where the gradient of the current layer's outputs lies */
   lstm_batch batch;           /* of the window, its sizes filled in */
@@ -5498,7 +5500,7 @@ static float lstm__rate_at(const lstm_trainer *t, uint64_t n) {
 static lstm__update_job lstm__update_of(const lstm_trainer *t, float factor) {
   const lstm_trainer_desc *d = &t->desc;
   lstm__update_job u;
-  float rate = (float)((double)lstm__rate_at(t, t->steps - 1) * (double)factor);
+  float rate = (float)((double)t->step_rate * (double)factor);
   memset(&u, 0, sizeof u);
   u.optimizer = d->optimizer;
   u.rate = rate;
@@ -5581,7 +5583,7 @@ LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *t, float *norm) {
 LSTM_API lstm_status lstm_trainer_update(lstm_trainer *t) {
   if (!t) return LSTM_ERR_ARGUMENT;
   lstm__settle(t);
-  t->steps++;
+  t->step_rate = lstm__rate_at(t, t->steps++);
   lstm__run_chunks(t, lstm__update_tile);
   t->model->revision++; /* other trainers of this model notice */
   lstm__trainer_refresh(t);
@@ -5626,7 +5628,7 @@ static void lstm__next_stage(lstm_trainer *t) {
   if (t->stage == LSTM__LOSS) t->has_loss = 1;
   if (t->stage == LSTM__LOSS && !(t->weight > 0)) next = LSTM__CARRY;
   if (t->stage == LSTM__BACKWARD) t->has_backward = 1;
-  if (next == LSTM__UPDATE) t->steps++;
+  if (next == LSTM__UPDATE) t->step_rate = lstm__rate_at(t, t->steps++);
   if (next == LSTM__REPACK) t->revision = ++t->model->revision; /* other trainers of this model notice */
   t->stage = next;
   t->done = t->passed = 0;
@@ -5706,6 +5708,7 @@ LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer) { return train
 LSTM_API float lstm_trainer_learning_rate(const lstm_trainer *trainer) { return trainer->rate; }
 LSTM_API float lstm_trainer_scheduled_rate(const lstm_trainer *t) { return lstm__rate_at(t, t->steps); }
 LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer) { return trainer->norm; }
+LSTM_API int lstm_trainer_under_way(const lstm_trainer *t) { return !t->stage ? 0 : t->stage < LSTM__UPDATE ? 1 : 2; }
 LSTM_API double lstm_trainer_weight(const lstm_trainer *trainer) { return trainer->weight; }
 
 LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, lstm_tensor *out) {
@@ -5727,7 +5730,6 @@ LSTM_API void lstm_trainer_reset(lstm_trainer *trainer) {
 
 LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate) {
   if (!trainer || !lstm__finite((double)rate) || rate < 0) return LSTM_ERR_ARGUMENT;
-  if (trainer->stage >= LSTM__UPDATE) lstm__settle(trainer);
   trainer->rate = rate;
   return LSTM_OK;
 }
@@ -5735,7 +5737,7 @@ LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float
 LSTM_API lstm_status lstm_trainer_keep_best(lstm_trainer *trainer) {
   if (!trainer) return LSTM_ERR_ARGUMENT;
   if (!trainer->best) return LSTM_ERR_UNSUPPORTED;
-  if (trainer->stage >= LSTM__UPDATE) lstm__settle(trainer);
+  if (trainer->stage >= LSTM__UPDATE) return LSTM_ERR_ARGUMENT;
   memcpy(trainer->best, trainer->model->params, trainer->model->plan.params * sizeof(float));
   trainer->has_best = 1;
   return LSTM_OK;

@@ -695,10 +695,15 @@ static int data_columns(lua_State *L) {
   return 1;
 }
 
-static int data_now(lua_State *L) {
+double host_now(void *unused) {
   struct timespec now;
+  (void)unused;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec * 1e-9);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int data_now(lua_State *L) {
+  lua_pushnumber(L, host_now(NULL));
   return 1;
 }
 

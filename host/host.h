@@ -146,6 +146,7 @@ int host_save(lua_State *L, const lstm_model *model, const lstm_trainer *trainer
    */
 FILE **host_open_file(lua_State *L, const char *path);
 lstm_rng *host_checkrng(lua_State *L, int arg);
+double host_now(void *unused); /* seconds of a clock that only goes forward */
 void host_open_data(lua_State *L, int core);
 void host_open_folder(lua_State *L, int core);
 

@@ -727,6 +727,12 @@ local Model = {}
 ---@param options? lstm.FitOptions
 ---@return lstm.History?, string? message, string? status, lstm.History? partial
 function Model:fit(train, options) end
+---A clone that learns a slice at a time, for what may not stop (a game): the weights that fit would give. nil, message,
+---status for data that cannot be learned.
+---@param train any as for fit
+---@param options? lstm.FitOptions without accumulate, checkpoint, csv, resume, seconds, threads, title and verbose
+---@return lstm.Lesson?, string? message, string? status
+function Model:lesson(train, options) end
 ---Outputs. Of a raw table of rows: in the targets' own units; raw sequences are scaled as those that it learned from.
 ---Arrays of many sequences, and for a model of windows all arrays, are taken as they are: scaled in, scaled out.
 ---@param data any a raw table, windows, sequences, a string, tokens, arrays
@@ -923,8 +929,30 @@ function State:restore(bytes) end
 ---Whose state it is.
 ---@return lstm.Model
 function State:model() end
+---Goes on under another model of the same layers, as one that was trained further.
+---@param model lstm.Model
+---@return lstm.State self
+function State:use(model) end
 ---Frees the memory now, not when it is collected.
 function State:close() end
+
+---A model that learns in slices, made by model:lesson. tostring: how far it is.
+---@class lstm.Lesson
+---@field model lstm.Model the clone: to be used when the lesson is done, not while it runs
+---@field loss? number of the last step
+---@field history? lstm.History when it is done
+---@field stopped? string when it is done: why, as the history's
+local Lesson = {}
+---Works for at most so long, to a tile of a step; at least one tile. True when the lesson is done; nil, message, status
+---where the world stops it ("not_finite", "interrupted").
+---@param seconds number
+---@return boolean? done, string? message, string? status
+function Lesson:run(seconds) end
+---How much is done, 0 to 1.
+---@return number
+function Lesson:progress() end
+---Ends it now: the model has its best weights so far.
+function Lesson:close() end
 
 ---What the cells of a layer did: an array [steps][H] for each gate (gru: r, z, n), the cell and the output.
 ---@class lstm.Trace
@@ -952,6 +980,13 @@ local Trainer = {}
 ---@param more? boolean the update waits for the next call without it: all these batches count as one
 ---@return number? loss, number|string weight_or_message sum of the targets' weights, string? status
 function Trainer:train(x, y, options, more) end
+---A slice of train's step: call it with the same x and y, which are copied at the first call, until done. Any other call
+---that changes the trainer ends the step. Without seconds and tiles: all that is left.
+---@param x lstm.Array [T][B][I], or ids [T][B]
+---@param y lstm.Array [T][B][O], or ids [T][B]
+---@param options? lstm.SliceOptions those of a batch count at the first call
+---@return boolean? done, number|string loss_or_message, number|string weight_or_status "not_finite": nothing was changed
+function Trainer:train_some(x, y, options) end
 ---By the trainer's own loss. Returns sums.
 ---@param state lstm.State
 ---@param x lstm.Array
@@ -1049,6 +1084,11 @@ function Trainer:close() end
 ---@field reset? boolean|lstm.Array
 ---@field initial? lstm.Array [B][S]
 ---@field burn_in? integer
+
+---How much of a step one call of train_some does: until a time, at most so many tiles; at least one.
+---@class lstm.SliceOptions: lstm.BatchOptions
+---@field seconds? number
+---@field tiles? integer
 
 ---An encoder and a decoder that begins where the encoder ends, made by lstm.seq2seq.
 ---@class lstm.Seq2seq

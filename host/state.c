@@ -610,6 +610,24 @@ static int state_model(lua_State *L) {
   return 1;
 }
 
+/* use(model): the state goes on under a model of the same layers */
+static int state_use(lua_State *L) {
+  host_state *s = check(L);
+  const host_model *model;
+  host_checktable(L, 2, "use: the model");
+  lua_settop(L, 2);
+  lua_pushliteral(L, "core");
+  lua_rawget(L, 2);
+  model = host_checkmodel(L, 3);
+  if (lstm_state_check(model->model, s->state) != LSTM_OK) {
+    host_raise(L, "use: the model has other layers than the state's");
+  }
+  s->model = model;
+  host_setvalue(L, 1, 1);
+  host_setvalue(L, 1, 2);
+  return 1;
+}
+
 static int state_tostring(lua_State *L) {
   const host_state *s = (const host_state *)host_checkobject(L, 1, STATE);
   if (!s->state) lua_pushliteral(L, "state (closed)");
@@ -637,6 +655,7 @@ static const luaL_Reg methods[] = {{"step", state_step},
                                    {"save", state_save},
                                    {"restore", state_restore},
                                    {"model", state_model},
+                                   {"use", state_use},
                                    {NULL, NULL}};
 
 /* core.state(...) makes one; core.states is the table of methods, which model.lua adds to. */

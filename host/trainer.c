@@ -12,12 +12,12 @@ static const char *const schedule_names[] = {"none", "step", "exponential", "cos
 static const char *const optimizer_names[] = {"default", "sgd", "rmsprop", "adam", "adamw", NULL};
 
 /* User value 1: the core model. User value 2: the public model, or nil. User value 3: the pool. User value 4: what the
-   batch of the last forward points into. */
+   batch of the last forward, or of the step under way, points into. */
 typedef struct host_trainer {
   lstm_trainer *trainer; /* NULL: not made yet, or closed */
   host_memory memory;
   host_model *model; /* alive as long as this: it counts its trainers */
-  lstm_batch batch;  /* of the last forward; batch_size 0: there was none */
+  lstm_batch batch;  /* of the last forward, or of the step under way; batch_size 0: there was none */
   double gathered;   /* weight of the batches whose gradients wait for an update; 0: none wait */
   uint64_t kept;     /* updates when keep_best was last called */
   double unit;       /* the gradients are that of their mean, times gathered / unit */
@@ -341,6 +341,73 @@ static void keep_batch(lua_State *L, host_trainer *t, const lstm_batch *batch, i
   host_setvalue(L, 1, 4);
   t->batch = *batch;
   t->batch.error = NULL;
+}
+
+/* Puts a copy in the place of the array at `index`: nothing may change under a step. */
+static void copy_array(lua_State *L, int index) {
+  const host_array *from = host_toarray(L, index);
+  if (!from) return;
+  memcpy(host_newarray(L, from->kind, from->dims, from->shape)->data.bytes, from->data.bytes, host_bytes(from));
+  lua_replace(L, index);
+}
+
+/* Reads the batch of a step that begins: x, y and the table of options at 2, 3 and 4. */
+static void begin_step(lua_State *L, host_trainer *t) {
+  static const char *const arrays[] = {"lengths", "weights", "initial", "reset", "burn_in", NULL};
+  lstm_batch batch;
+  int i;
+  if (t->gathered > 0) host_raise(L, "train_some: other batches wait for their update: train without `more` first");
+  lua_pushvalue(L, 2); /* 5, 6: how the caller knows them */
+  lua_pushvalue(L, 3);
+  lua_newtable(L); /* 7 */
+  for (i = 0; arrays[i] && lua_istable(L, 4); i++) {
+    lua_getfield(L, 4, arrays[i]);
+    copy_array(L, 8);
+    lua_setfield(L, 7, arrays[i]);
+  }
+  copy_array(L, 2);
+  copy_array(L, 3);
+  host_readbatch(L, t->model->model, 2, 3, lstm_trainer_desc_of(t->trainer)->loss, 7, &batch);
+  keep_batch(L, t, &batch, lua_gettop(L));
+}
+
+/* train_some(x, y [, {seconds =, tiles =, lengths =, ...}]) -> whether the step is done, its loss, the sum of the
+   targets' weights; or nil, message, "not_finite". Only at the first call of a step are the options of a batch read. */
+static int trainer_train_some(lua_State *L) {
+  static const char *const names[] = {"seconds", "tiles", "lengths", "weights", "reset", "initial", "burn_in", NULL};
+  host_trainer *t = check(L);
+  lstm_error error = host_no_error();
+  lstm_slice slice = {0, NULL, NULL, 0};
+  lstm_status status;
+  float loss = 0;
+  int done, options = host_checkoptions(L, 4, names, "train_some");
+  if (lstm_trainer_desc_of(t->trainer)->loss == LSTM_LOSS_NONE) host_raise(L, "train_some: the trainer has no loss");
+  lua_settop(L, 4);
+  if (options) {
+    double seconds = host_field_number(L, 4, "seconds", -1);
+    slice.tiles = host_field_int(L, 4, "tiles", 0, 1, INT_MAX);
+    if (seconds >= 0) slice.clock = host_now;
+    slice.deadline = host_now(NULL) + seconds;
+  }
+  if (!lstm_trainer_under_way(t->trainer)) {
+    begin_step(L, t);
+  } else {
+    host_getvalue(L, 1, 4);
+    lua_rawgeti(L, 5, 4);
+    lua_rawgeti(L, 5, 5);
+    if (!lua_rawequal(L, 2, 6) || !lua_rawequal(L, 3, 7)) {
+      host_raise(L, "train_some: another x or y, while a step is under way: give the same until it is done");
+    }
+  }
+  t->batch.error = &error;
+  status = lstm_train_some(t->trainer, &t->batch, &slice, &done, &loss);
+  t->batch.error = NULL;
+  if (status != LSTM_OK) return host_failed(L, status, &error, "train_some");
+  lua_pushboolean(L, done);
+  if (!done) return 1;
+  lua_pushnumber(L, (lua_Number)loss);
+  lua_pushnumber(L, (lua_Number)lstm_trainer_weight(t->trainer));
+  return 3;
 }
 
 /* forward(x [, {lengths =, reset =, initial =, burn_in =}]) -> outputs [T'][B][O] before softmax or sigmoid */
@@ -733,6 +800,7 @@ static int trainer_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {{"train", trainer_train},
+                                   {"train_some", trainer_train_some},
                                    {"evaluate", trainer_evaluate},
                                    {"forward", trainer_forward},
                                    {"loss", trainer_loss},

@@ -428,6 +428,7 @@ return function(model, train, given, how)
   local run, message, status = new_run(model, train, opts, how)
   if not run then return nil, message, status end
   run.given = given or {}
+  if how.watch then how.watch(run) end
   run.threads, run.began = core.threads(), core.now()
   if opts.threads then core.threads(opts.threads) end
   local forget = how.learn and how.learn(model, train, opts)

@@ -574,6 +574,9 @@ function Model:fit(train, opts)
   return all(require "lstm.fit"(self, train, opts))  -- no tail call: errors count the levels
 end
 
+--- A clone that learns a slice at a time, see lesson.lua.
+function Model:lesson(data, opts) return all(require "lstm.lesson"(self, data, opts)) end
+
 --- Writes on, piece by piece, see generate.lua.
 function Model:generate(opts)
   local pieces = require "lstm.generate"(self, opts)
