@@ -1,4 +1,5 @@
-# Every example without a warning under the strict flags, as C and as C++; then built and run, see tests/examples/run.sh.
+# Every example without a warning under the strict flags, as C and, those of one file, as C++; then built and run: see
+# tests/examples/run.sh.
 set -u
 dir=${BUILD:-build}/examples-strict
 cc=${CC:-cc}
@@ -20,6 +21,7 @@ for file in examples/*.c examples/*/*.c examples/*.cpp; do
     [ -n "$sdl" ] || { echo "skip $file: SDL2 is not installed"; continue; }
   fi
   case $file in *.c) strict "$file" "$cc" -std=c99 $sdl ;; esac
+  [ -z "$sdl" ] || continue
   command -v c++ >/dev/null 2>&1 || { echo "skip $file in C++: no c++ compiler"; continue; }
   strict "$file" c++ -x c++ -std=c++11 -Wno-missing-field-initializers $sdl # {0} is C's
 done
