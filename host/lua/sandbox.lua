@@ -159,7 +159,7 @@ local function close_package(package)
   package.path, package.cpath, package.loadlib, package.searchpath = "", "", nil, nil
   while #package.searchers > 1 do table.remove(package.searchers) end
   package.loaded.package, package.loaded._G = nil, nil
-  own.package = nil
+  own.package, own._G = nil, nil
 end
 
 local function restrict_own(tools)

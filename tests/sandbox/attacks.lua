@@ -86,9 +86,8 @@ add{"upper and lower of a long string", [[
 add{"chunks that take the parser long", [[
   local chunk = (";"):rep(2 ^ 22)
   while true do load(chunk) end]], 124, TIME}
-add{"a chunk that is too long", [[assert(load((";"):rep(2 ^ 23)))]], 1, "load: more than", options = "--timeout 10"}
-add{"a chunk without an end", [[assert(load(function() return "x = 1 " end))]], 1, "load: more than",
-  options = "--timeout 10"}
+add{"a chunk that is too long", [[assert(load((";"):rep(2 ^ 23)))]], 1, "load: more than"}
+add{"a chunk without an end", [[assert(load(function() return "x = 1 " end))]], 1, "load: more than"}
 add{"garbage with the collector off", [[
   collectgarbage("stop")
   while true do local t = {} end]], 124, TIME}
@@ -102,31 +101,31 @@ add{"an iterator that does not end", [[
   124, TIME}
 add{"output without an end", "while true do print(1) end", 124, TIME, quiet = true}
 add{"waiting for input that has no end", "while true do io.read('l') end", 1, MEMORY,
-  options = "--timeout 10", input = "/dev/zero", embed = false}
+  input = "/dev/zero", embed = false}
 add{"two seconds, of which one is asked", "local t = os.time() + 20 while os.time() < t do end", 124, TIME}
 
 -- --- memory ---------------------------------------------------------------------------------------------------------
 
-add{"a table that grows", "local t = {} for i = 1, 1e9 do t[i] = i end", 1, MEMORY, options = "--timeout 10"}
-add{"tables in tables", "local t = {} while true do t = {t} end", 1, MEMORY, options = "--timeout 10"}
+add{"a table that grows", "local t = {} for i = 1, 1e9 do t[i] = i end", 1, MEMORY}
+add{"tables in tables", "local t = {} while true do t = {t} end", 1, MEMORY}
 add{"a string of a terabyte", [[print(#("x"):rep(2 ^ 40))]], 1, "resulting string too large"}
 add{"a string that doubles", [[local s = "x" while true do s = s .. s end]], 1, MEMORY}
 add{"a string by repetition, string taken away", [[string = nil local s = ("x"):rep(2 ^ 30)]], 1, MEMORY}
-add{"deep recursion", "local function f() return 1 + f() end f()", 1, MEMORY, options = "--timeout 10"}
+add{"deep recursion", "local function f() return 1 + f() end f()", 1, MEMORY}
 add{"deep recursion in a metamethod", [[
   local t = setmetatable({}, {}) getmetatable(t).__index = function(s, k) return s[k] end print(t.x)]], 1, "overflow"}
 add{"a chunk nested 100,000 deep", [[assert(load(("("):rep(1e5) .. (")"):rep(1e5)))]], 1, "overflow"}
 add{"100,000 coroutines that stay", [[
   local t = {}
-  for i = 1, 1e6 do t[i] = coroutine.create(print) end]], 1, MEMORY, options = "--timeout 10"}
+  for i = 1, 1e6 do t[i] = coroutine.create(print) end]], 1, MEMORY}
 add{"an array of 2^28 numbers", [[require "lstm".zeros(2 ^ 28)]], 1, MEMORY}
 add{"arrays that stay", [[
   local lstm, t = require "lstm", {}
-  for i = 1, 1e6 do t[i] = lstm.zeros(1000) end]], 1, MEMORY, options = "--timeout 10"}
+  for i = 1, 1e6 do t[i] = lstm.zeros(1000) end]], 1, MEMORY}
 add{"arrays that go", [[
   local lstm = require "lstm"
   for _ = 1, 2000 do lstm.zeros(100000) end
-  print "went"]], 0, "went", options = "--timeout 15"}
+  print "went"]], 0, "went"}
 add{"a model of 2^20 cells", [[
   assert(require "lstm".model{input = 1, hidden = 2 ^ 20, output = 1})]], 1, "more than"}
 add{"a model of 10,000 cells", [[
@@ -134,11 +133,11 @@ add{"a model of 10,000 cells", [[
 add{"models that stay", [[
   local lstm, t = require "lstm", {}
   for i = 1, 1e5 do t[i] = assert(lstm.model{input = 1, hidden = 400, output = 1, init = "zero"}) end]], 1,
-  "out of memory", options = "--timeout 15"}
+  "out of memory"}
 add{"models that go", [[
   local lstm = require "lstm"
   for _ = 1, 30 do assert(lstm.model{input = 1, hidden = 400, output = 1, init = "zero"}) end
-  print "went"]], 0, "went", options = "--timeout 15"}
+  print "went"]], 0, "went"}
 add{"a state of a million lanes", [[
   local m = require "lstm".model{input = 1, hidden = 100, output = 1}
   assert(m:state(1000000))]], 1, "out of memory"}
@@ -201,7 +200,7 @@ add{"everything that can be reached", [[
   walk(m, "model") walk(m:state(), "state") walk(m.core, "core") walk(lstm.zeros(1), "array")
   walk(_G, "_G")
   assert(count > 50, count)
-  print "nothing"]], 0, "nothing", options = "--timeout 10"}
+  print "nothing"]], 0, "nothing"}
 add{"every function of lstm that reads a file", [[
   local lstm, path = require "lstm", "DIR/secret/s.txt"
   local said = "cannot read .*: the sandbox reads only what "
@@ -218,7 +217,7 @@ add{"every function of lstm that reads a file", [[
   local m = lstm.model{input = 1, hidden = 2, output = 1, loss = "mse"}
   refused("init", pcall(m.fit, m, set, {epochs = 1, batch = 2, init = path}))
   refused("resume", pcall(m.fit, m, set, {epochs = 1, batch = 2, resume = path}))
-  print "refused"]], 0, "refused", options = "--timeout 10"}
+  print "refused"]], 0, "refused"}
 add{"every function of lstm that writes a file", [[
   local lstm, path = require "lstm", "DIR/secret/new"
   local said = "the sandbox writes only what "
@@ -237,7 +236,7 @@ add{"every function of lstm that writes a file", [[
   refused("report", pcall(lstm.report, path .. ".html", {model = m, history = history}))
   refused("checkpoint", pcall(m.fit, m, set, {epochs = 1, batch = 2, verbose = 0, checkpoint = path}))
   refused("csv", pcall(m.fit, m, set, {epochs = 1, batch = 2, verbose = 0, csv = path}))
-  print "refused"]], 0, "refused", options = "--timeout 10"}
+  print "refused"]], 0, "refused"}
 add{"around the folder by dots", [[
   local lstm = require "lstm"
   assert(lstm.readfile "DIR/in/a.txt")
@@ -279,7 +278,7 @@ add{"every byte of a model changed", [[
     local ok, m = pcall(lstm.load, nil, {data = bytes:sub(1, i - 1) .. "\255" .. bytes:sub(i + 1)})
     if ok and m then m:predict(lstm.zeros{1, 3, 1}) end
   end
-  print "survived"]], 0, "survived", options = "--read DIR/in --timeout 15"}
+  print "survived"]], 0, "survived", options = "--read DIR/in"}
 
 -- --- lstm's own functions -------------------------------------------------------------------------------------------
 
@@ -341,5 +340,21 @@ add{"changed globals", [[
   string.format, table.concat, math.floor = nil, nil, nil
   io.stdout = nil
   io.write "fine"]], 0, "fine"}
+
+-- --- only in programs that embed ------------------------------------------------------------------------------------
+
+add{"instructions without an end", "while true do end", 0, "", process = false, options = "--instructions 1e6",
+  embed = {1, "stopped after 1000000 instructions: the limit"}}
+add{"coroutines instead of instructions", "while true do coroutine.wrap(function() end)() end", 0, "", process = false,
+  options = "--instructions 1e6", embed = {1, "stopped after 1000000 instructions: the limit"}}
+add{"training instead of instructions", DATA .. [[
+  while true do pcall(m.predict, m, set.x) end]], 0, "", process = false, options = "--instructions 1e6",
+  embed = {1, "stopped after 1000000 instructions: the limit"}}
+add{"the time of each call", [[
+  return function() local t = os.clock() + 0.05 while os.clock() < t do end end]], 0, "", process = false,
+  options = "--timeout 0.5 --calls 12", embed = {0, ""}}
+add{"one call of many that does not return", [[
+  return function(k) print(k) while k == 3 do end end]], 0, "", process = false, options = "--calls 9",
+  embed = {1, "3\nembed: stopped after 0.3 s: the time limit"}}
 
 return list

@@ -34,7 +34,9 @@ local function start(attack, k, embed)
   local path = ("%s/%d.lua"):format(folder, k)
   assert(lstm.writefile(path, here(attack[2])))
   local options = here(attack.options or "")
-  if not options:find "--timeout" then options = options .. " --timeout 0.3" end
+  if not options:find "--timeout" then       -- none of those that stop for another reason is hurried
+    options = options .. (says:find "time limit" and " --timeout 0.3" or " --timeout 15")
+  end
   if not embed and not options:find "--memory" then options = options .. " --memory 64M" end
   local command = ("%s %s %s <%s %s"):format(embed and embedder or program .. " --sandbox", options, path,
     attack.input or "/dev/null", attack.quiet and "2>&1 >/dev/null" or "2>&1")
@@ -66,7 +68,7 @@ prepare()
 local running = {}
 for _, embed in ipairs{false, true} do
   for k, attack in ipairs(attacks) do
-    local wanted = not (embed and attack.embed == false)
+    local wanted = attack[embed and "embed" or "process"] ~= false
     if wanted and (not only or attack[1]:find(only, 1, true)) then
       running[#running + 1] = start(attack, k, embed)
       if #running == SIDE_BY_SIDE then finish(table.remove(running, 1)) end
