@@ -277,7 +277,7 @@
      LSTM_NO_SIMD               scalar code only
      LSTM_NO_SSE2, LSTM_NO_AVX2, LSTM_NO_AVX512, LSTM_NO_NEON, LSTM_NO_WASM    without that instruction set
      LSTM_SMALL                 less code, a half to two thirds, at a half of the speed or less: one row at a time, no
-                                sentences in an lstm_error. The same bits
+                                sentences in an lstm_error; with LSTM_NO_FILES, no names of tensors. The same bits
      LSTM_NO_PORTABLE           without LSTM_PORTABLE, which is a third of the compiled code; see NUMERICS
      LSTM_ONLY_ISA              SCALAR, SSE2, AVX2, AVX512, NEON or WASM: only that one, and the CPU is not asked for it
      LSTM_MAX_...               limits, see LIMITS
@@ -287,8 +287,10 @@
    and no heap: the weights stay in flash, the tables of the model (below 1 KB for an LSTM and a dense layer) and its
    state take memory of the program's. The header says what it holds and has the code that uses it; lstm_model_to_static
    gives the same to programs. Such a model runs like any other, and shares states with the one that it was made of.
-   For little code compile with -Os and LSTM_STATIC, LSTM_SMALL, LSTM_NO_FILES, LSTM_NO_TRAINING, LSTM_NO_PORTABLE (or a
-   portable model, for equal bits on PC and device) and LSTM_ONLY_ISA SCALAR: 10 KB on a Cortex-M4, 15 on x86-64.
+   For little code compile with -Os -ffunction-sections -Wl,--gc-sections and LSTM_SMALL, LSTM_NO_FILES,
+   LSTM_NO_TRAINING, LSTM_NO_PORTABLE (unless the model is portable) and LSTM_ONLY_ISA: 12 KB on a Cortex-M4, 16 on
+   x86-64. Without a heap, let LSTM_MALLOC(size) be NULL and LSTM_FREE(pointer) nothing: of the C library memcpy and
+   memset are left.
 
    MEMORY --------------------------------------------------------------------------------------------------------------
    Every object is one allocation, or none: lstm_model_size, lstm_state_size and lstm_trainer_size say how many bytes
@@ -1212,6 +1214,11 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__SMALL 1
 #else
 #define LSTM__SMALL 0
+#endif
+#if defined(LSTM_SMALL) && defined(LSTM_NO_FILES)
+#define LSTM__NAMES 0 /* tensors have none */
+#else
+#define LSTM__NAMES 1
 #endif
 
 /* Scalar code takes the hardware's fused multiply-add, emulates it, or has both where only the CPU can tell. */
@@ -2164,8 +2171,8 @@ static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, int rows, i
   if (w->tensors) {
     lstm__tensor *t = w->tensors + p->tensors;
     lstm__text name = lstm__text_in(t->name, sizeof t->name);
-    lstm__print(&name, "%s.%s", w->prefix, names[kind]);
-    if (l->recurrent) lstm__print(&name, "%d%s", w->depth, l->reverse ? "_reverse" : "");
+    if (LSTM__NAMES) lstm__print(&name, "%s.%s", w->prefix, names[kind]);
+    if (LSTM__NAMES && l->recurrent) lstm__print(&name, "%d%s", w->depth, l->reverse ? "_reverse" : "");
     t->offset = p->params;
     t->count = count;
     t->rows = rows;
@@ -2186,7 +2193,7 @@ static int lstm__add_tensor(lstm__walk *w, lstm__layer *l, int kind, int rows, i
 
 static const char *lstm__numbered(char out[LSTM__NAME], const char *word, int number) {
   lstm__text t = lstm__text_in(out, LSTM__NAME);
-  lstm__print(&t, number < 0 ? "%s" : "%s%d", word, number);
+  if (LSTM__NAMES) lstm__print(&t, number < 0 ? "%s" : "%s%d", word, number);
   return out;
 }
 
@@ -2357,7 +2364,7 @@ static lstm_status lstm__check_tied(const lstm__walk *w, int in) {
 
 static lstm_status lstm__check_names(const lstm_model_desc *d, const lstm__tensor *tensors, int count) {
   for (int i = 0; i < count; i++)
-    for (int j = 0; j < i; j++)
+    for (int j = 0; LSTM__NAMES && j < i; j++)
       if (strcmp(tensors[i].name, tensors[j].name) == 0)
         return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "two tensors would be called %s", tensors[i].name);
   return count ? LSTM_OK : lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");
@@ -2393,7 +2400,6 @@ static lstm_status lstm__walk_layers(const lstm_model_desc *d, const lstm_static
   }
   int whole[] = {d->input_size, p->widest, p->gate_row, p->pool >= 0};
   p->fingerprint = lstm__mix(p->fingerprint, whole, 4);
-  if (tensors || p->tensors == 0) return lstm__check_names(d, tensors, p->tensors);
   return LSTM_OK;
 }
 
@@ -2401,7 +2407,8 @@ static lstm_status lstm__walk_layers(const lstm_model_desc *d, const lstm_static
 static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm__layer *layers,
                                    lstm__tensor *tensors) {
   lstm_status status = lstm__check_desc(d);
-  return status == LSTM_OK ? lstm__walk_layers(d, NULL, p, layers, tensors) : status;
+  if (status == LSTM_OK) status = lstm__walk_layers(d, NULL, p, layers, tensors);
+  return status == LSTM_OK && (tensors || !p->tensors) ? lstm__check_names(d, tensors, p->tensors) : status;
 }
 
 static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1a */
@@ -7662,6 +7669,9 @@ IN V K(product)(V a, V b) {
 IN float K(scalar_sqrt)(float x) {
 #ifdef LSTM__X86
   return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+#elif defined(__GNUC__) && defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4)
+  __asm__("vsqrt.f32 %0, %0" : "+t"(x));
+  return x;
 #else
   return (float)lstm__sqrt((double)x);
 #endif

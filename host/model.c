@@ -379,6 +379,47 @@ static int model_copy_weights(lua_State *L) {
   return 0;
 }
 
+/* Sets a field of the table on the top: the numbers as an array, if there are any. */
+static void set_floats(lua_State *L, const char *name, const float *from, size_t count) {
+  int n = count > INT_MAX ? host_raise(L, "packed: the model is too large") : (int)count;
+  if (!from || !n) return;
+  memcpy(host_newarray(L, HOST_FLOAT32, 1, &n)->data.f, from, count * sizeof(float));
+  lua_setfield(L, -2, name);
+}
+
+static void set_bytes(lua_State *L, const char *name, size_t size) {
+  lua_pushinteger(L, (lua_Integer)size);
+  lua_setfield(L, -2, name);
+}
+
+/* packed(seq) -> what a static model of this one has: {packed =, table = (or nil), fingerprint =, layout =, version =,
+   model =, state = (bytes of memory; of a state for sequences of seq)} */
+static int model_packed(lua_State *L) {
+  const lstm_model *model = host_checkmodel(L, 1)->model;
+  char fingerprint[17];
+  lstm_state_desc desc;
+  lstm_static_model s;
+  size_t size;
+  memset(&desc, 0, sizeof desc);
+  desc.seq_len = host_checkint(L, 2, 1, 1 << 20, "packed: seq");
+  host_check(L, lstm_model_to_static(model, &s), NULL);
+  lua_newtable(L);
+  set_floats(L, "packed", s.packed, s.packed_count);
+  set_floats(L, "table", s.table, s.table_count);
+  host_check(L, lstm_model_static_size(&s, &size), NULL);
+  set_bytes(L, "model", size);
+  host_check(L, lstm_state_size(model, &desc, &size), NULL);
+  set_bytes(L, "state", size);
+  set_bytes(L, "layout", LSTM_STATIC_VERSION);
+  lua_pushstring(L, LSTM_VERSION_STRING);
+  lua_setfield(L, -2, "version");
+  snprintf(fingerprint, sizeof fingerprint, "%08lx%08lx", (unsigned long)(s.fingerprint >> 32),
+           (unsigned long)(s.fingerprint & 0xffffffffu));
+  lua_pushstring(L, fingerprint);
+  lua_setfield(L, -2, "fingerprint");
+  return 1;
+}
+
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
 static int compare_meta(const void *a, const void *b) {
@@ -576,6 +617,7 @@ static const luaL_Reg methods[] = {{"describe", model_describe},
                                    {"tensor", model_tensor},
                                    {"set_tensor", model_set_tensor},
                                    {"copy_weights", model_copy_weights},
+                                   {"packed", model_packed},
                                    {"meta", model_meta},
                                    {"save", model_save},
                                    {"bytes", model_tobytes},

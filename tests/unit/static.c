@@ -1,5 +1,5 @@
-/* Models as constants: the same bits and the same states as the models that they were made of, on every instruction set,
-   for every layer and option; what they refuse. */
+/* Models as constants: the same bits and the same states as the models that they were made of, on every instruction
+   set, for every layer and option; what they refuse. */
 #include "lstm.h"
 
 #include "../helpers.h"
