@@ -1605,9 +1605,7 @@ static int lstm__x86_level(void) { return 2; }
 
 static const char *const lstm__isa_names[] = {"auto", "scalar", "sse2", "avx2", "avx512", "neon", "wasm"};
 
-LSTM_API const char *lstm_isa_name(lstm_isa isa) {
-  return (unsigned)isa < LSTM_ISA_COUNT ? lstm__isa_names[isa] : "?";
-}
+LSTM_API const char *lstm_isa_name(lstm_isa isa) { return (unsigned)isa < LSTM_ISA_COUNT ? lstm__isa_names[isa] : "?"; }
 
 LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
   for (int i = 0; i < LSTM_ISA_COUNT; i++)
@@ -2853,10 +2851,7 @@ LSTM_API lstm_status lstm_model_to_static(const lstm_model *model, lstm_static_m
   return LSTM_OK;
 }
 
-LSTM_API void lstm_model_destroy(lstm_model *model) {
-  if (model) lstm__free(&model->desc.allocator, model->block);
-}
-
+LSTM_API void lstm_model_destroy(lstm_model *model) { if (model) lstm__free(&model->desc.allocator, model->block); }
 LSTM_API const lstm_model_desc *lstm_model_desc_of(const lstm_model *model) { return &model->desc; }
 LSTM_API int lstm_model_input_size(const lstm_model *model) { return model->desc.input_size; }
 LSTM_API int lstm_model_output_size(const lstm_model *model) { return model->layers[model->plan.layers - 1].out; }
@@ -2874,11 +2869,8 @@ static lstm_status lstm__tensor_view(const lstm_model *m, int i, float *base, ls
   if (!m->tensors) return LSTM_ERR_UNSUPPORTED;
   if (!out || i < 0 || i >= m->plan.tensors) return LSTM_ERR_ARGUMENT;
   const lstm__tensor *t = m->tensors + i;
-  out->rows = t->rows;
-  out->columns = t->columns;
-  out->count = t->count;
-  out->data = base + t->offset;
-  out->name = t->name;
+  const lstm_tensor view = {t->rows, t->columns, t->count, base + t->offset, t->name};
+  *out = view;
   return LSTM_OK;
 }
 
@@ -2974,9 +2966,8 @@ static size_t lstm__scratch_rows(const lstm_model *m, int seq_len) {
 
 static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_desc *desc, lstm__state_layout *s) {
   lstm_state_desc *d = &s->desc;
-  lstm__arena a;
+  lstm__arena a = {NULL, 0, 0};
   memset(s, 0, sizeof *s);
-  memset(&a, 0, sizeof a);
   if (desc) *d = *desc;
   if (!d->lanes) d->lanes = 1;
   if (!d->tasks) d->tasks = 1;
@@ -3004,10 +2995,7 @@ static lstm_status lstm__lay_out_state(const lstm_model *m, const lstm_state_des
   return a.overflow ? lstm__fail(d->error, LSTM_ERR_LIMIT, "the state is too large for this machine") : LSTM_OK;
 }
 
-static float *lstm__lane(lstm_state *s, int lane) {
-  return (float *)(s + 1) + (size_t)lane * (size_t)s->lane_floats;
-}
-
+static float *lstm__lane(lstm_state *s, int lane) { return (float *)(s + 1) + (size_t)lane * (size_t)s->lane_floats; }
 static const float *lstm__const_lane(const lstm_state *s, int lane) {
   return (const float *)(s + 1) + (size_t)lane * (size_t)s->lane_floats;
 }
@@ -3038,11 +3026,8 @@ static lstm_status lstm__create_state(const lstm_model *m, const lstm_state_desc
   if (status != LSTM_OK) return status;
   memset(arena.base, 0, at.total);
   *out = (lstm_state *)(void *)arena.base;
-  (*out)->fingerprint = m->fingerprint;
-  (*out)->saved_size = at.saved;
-  (*out)->lane_floats = m->plan.lane;
-  (*out)->lanes = (uint32_t)at.desc.lanes;
-  (*out)->version = LSTM__STATE_VERSION;
+  const lstm_state head = {m->fingerprint, at.saved, m->plan.lane, (uint32_t)at.desc.lanes, LSTM__STATE_VERSION, {0}};
+  **out = head;
   lstm__state_tail *tail = lstm__tail(*out);
   tail->block = block;
   tail->at = at;
@@ -3178,9 +3163,7 @@ LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *s
 }
 
 /* [SECTION] Forward ================================================================================================ */
-static void lstm__add_row(float *to, const float *from, int n) {
-  for (int i = 0; i < n; i++) to[i] = to[i] + from[i];
-}
+static void lstm__add_row(float *to, const float *from, int n) { for (int i = 0; i < n; i++) to[i] = to[i] + from[i]; }
 
 /* n floats, of no row zeros, and zeros up to `width`. */
 static void lstm__put_row(float *to, const float *from, int n, int width) {
@@ -3283,9 +3266,8 @@ static void lstm__record(lstm__inference *run, const lstm__layer *l, int r) {
   const float *gates = run->gates + (size_t)r * (size_t)l->columns, *h = lstm__lane(run->s, lane) + l->state;
   for (int j = 0; j < run->traces; j++) {
     lstm_trace *t = tail->traces + j;
-    int at;
     if (t->layer != l->described || t->lane != lane) continue; /* other lanes' traces may be another task's */
-    at = t->steps + run->step;
+    int at = t->steps + run->step;
     if (at >= t->capacity) continue;
     float *to = t->values + ((size_t)at * (l->branch ? 2 : 1) + (size_t)l->reverse) * 6 * (size_t)H;
     for (int k = 0; k < 4; k++)
@@ -3454,9 +3436,7 @@ LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *st
 static int lstm__length(const lstm_batch *b, int lane) { return b->lengths ? b->lengths[lane] : b->seq_len; }
 
 /* The row of step t of a lane. */
-static size_t lstm__row_at(const lstm_batch *b, int t, int lane) {
-  return (size_t)t * (size_t)b->batch_size + (size_t)lane;
-}
+static size_t lstm__row_at(const lstm_batch *b, int t, int lane) { return lstm__at(t, b->batch_size) + (size_t)lane; }
 
 /* Checks a batch against a model, and fills in its sizes. Targets are not looked at. */
 static lstm_status lstm__check_batch(const lstm_model *m, const lstm_batch *given, int max_lanes, int max_steps,
@@ -3654,10 +3634,9 @@ typedef struct lstm__batch_run {
 } lstm__batch_run;
 
 static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *context, int index), void *context) {
-  if (count > 1 && e && e->run && e->width > 1)
-    e->run(e->user, count, task, context);
-  else
-    for (int i = 0; i < count; i++) task(context, i);
+  int spread = count > 1 && e && e->run && e->width > 1;
+  if (spread) e->run(e->user, count, task, context);
+  for (int i = 0; !spread && i < count; i++) task(context, i);
 }
 
 /* --- reading a sequence: joining directions, and last, mean or max over time ------------------------------------- */
@@ -3665,22 +3644,17 @@ static void lstm__execute(const lstm_executor *e, int count, void (*task)(void *
 static void lstm__join_row(const lstm__layer *l, const float *forward, const float *backward, float *to) {
   int concat = backward && l->o.merge == LSTM_MERGE_CONCAT, width = concat ? l->out / 2 : l->out;
   lstm__put_row(to, forward, width, l->out_pad);
-  if (concat)
-    memcpy(to + width, backward, (size_t)width * sizeof(float));
-  else if (backward)
-    lstm__add_row(to, backward, l->out);
+  if (concat) memcpy(to + width, backward, (size_t)width * sizeof(float));
+  if (backward && !concat) lstm__add_row(to, backward, l->out);
 }
 
 /* Takes the row of step t, of `length` steps, into what has been read so far. */
 static void lstm__pool_row(const lstm_model *m, const lstm__layer *l, int t, int length, const float *row, float *to) {
-  int u, n = l->out_pad;
-  if (t == 0 || l->o.read == LSTM_READ_LAST)
-    memcpy(to, row, (size_t)n * sizeof(float));
-  else if (l->o.read == LSTM_READ_MEAN)
-    m->kernels->add(n, to, row);
-  else
-    for (u = 0; u < n; u++) to[u] = row[u] > to[u] || row[u] != row[u] ? row[u] : to[u];
-  if (l->o.read == LSTM_READ_MEAN && t == length - 1) m->kernels->divide(n, to, (float)length);
+  int n = l->out_pad, first = t == 0 || l->o.read == LSTM_READ_LAST, mean = l->o.read == LSTM_READ_MEAN;
+  if (first) memcpy(to, row, (size_t)n * sizeof(float));
+  if (!first && mean) m->kernels->add(n, to, row);
+  for (int u = 0; !first && !mean && u < n; u++) to[u] = row[u] > to[u] || row[u] != row[u] ? row[u] : to[u];
+  if (mean && t == length - 1) m->kernels->divide(n, to, (float)length);
 }
 
 /* A task's walk over a group of lanes. */
@@ -3714,9 +3688,7 @@ static lstm__rows lstm__inputs_at(const lstm__group *g, int t) {
 }
 
 /* A lane's part of what is read once, or its outputs of the step before. */
-static float *lstm__pool_at(const lstm__group *g, int r) {
-  return g->pool + (size_t)r * (size_t)g->run->m->plan.widest;
-}
+static float *lstm__pool_at(const lstm__group *g, int r) { return g->pool + lstm__at(r, g->run->m->plan.widest); }
 
 /* What rows of outputs are for: y, or the loss. */
 static void lstm__take_rows(lstm__group *g, const lstm__rows *z, int t) {
@@ -3826,10 +3798,8 @@ static void lstm__run_nodes(lstm__group *g) {
     const lstm__layer *l = m->layers + i;
     int source = l->source;
     while (source >= 0 && m->layers[source].type == LSTM_LAYER_DROPOUT) source = m->layers[source].source;
-    if (l->type == LSTM__NODE_JOIN)
-      lstm__join_sequences(g, l);
-    else if (lstm__kind_of(l->type)->infer)
-      lstm__walk_nodes(g, i, i + 1, source, l->branch ? 1 + l->reverse : 0);
+    if (l->type == LSTM__NODE_JOIN) lstm__join_sequences(g, l);
+    if (lstm__kind_of(l->type)->infer) lstm__walk_nodes(g, i, i + 1, source, l->branch ? 1 + l->reverse : 0);
   }
   lstm__end_traces(g);
   if (m->plan.pool < 0) lstm__walk_nodes(g, to, to, 0, -1);
@@ -3867,10 +3837,8 @@ static void lstm__batch_task(void *context, int index) {
 
 static void lstm__begin_lanes(const lstm_model *m, lstm_state *s, const lstm_batch *b) {
   for (int lane = 0; lane < b->batch_size; lane++) {
-    if (b->initial)
-      (void)lstm_state_set(m, s, lane, b->initial + (size_t)lane * (size_t)m->plan.state_size);
-    else if (b->reset && b->reset[lane])
-      (void)lstm_state_begin(m, s, lane);
+    if (b->initial) (void)lstm_state_set(m, s, lane, b->initial + lstm__at(lane, m->plan.state_size));
+    if (!b->initial && b->reset && b->reset[lane]) (void)lstm_state_begin(m, s, lane);
   }
 }
 
@@ -6783,15 +6751,10 @@ static void lstm__call_all(lstm__file *f) {
   const lstm_load_desc *d = &f->desc;
   for (int i = 0; i < f->entry_count; ++i) {
     lstm__piece name = f->entries[i].name;
-    const char *to = "";
-    for (int k = 0; d->prefixes && k < d->prefix_count; ++k) {
-      const lstm_prefix *p = &d->prefixes[k];
-      if (!p->from || !lstm__begins(name, p->from)) continue;
-      name = lstm__piece_from(name, strlen(p->from));
-      to = p->to ? p->to : "";
-      break;
-    }
-    lstm__call(&f->entries[i], to, name);
+    const lstm_prefix *p = d->prefixes, *end = p && d->prefix_count > 0 ? p + d->prefix_count : p;
+    while (p < end && !(p->from && lstm__begins(name, p->from))) ++p;
+    if (p < end) name = lstm__piece_from(name, strlen(p->from));
+    lstm__call(&f->entries[i], p < end && p->to ? p->to : "", name);
   }
 }
 
@@ -7058,12 +7021,9 @@ static lstm_status lstm__open(lstm__file *f, const void *data, size_t size, cons
   f->status = lstm__place(&desc->allocator, arena.used, NULL, 0, &arena, &f->work, desc->error);
   if (f->status) return f->status;
   lstm__carve_tables(f, &arena);
-  f->model.layers = f->layers;
-  f->model.init = LSTM_INIT_ZERO;
-  f->model.isa = desc->isa;
-  f->model.numerics = desc->numerics;
-  f->model.allocator = desc->allocator;
-  f->model.error = desc->error;
+  lstm_model_desc m = {0, 0, f->layers, LSTM_OUTPUT_AUTO, LSTM_INIT_ZERO, desc->isa, 0, desc->allocator, desc->error,
+                         desc->numerics};
+  f->model = m;
   lstm__read_header(f, (const char *)(bytes + 8), (size_t)header);
   return lstm__check_tables(f);
 }
@@ -7100,14 +7060,13 @@ static lstm_status lstm__read_all(const lstm_reader *reader, const lstm_load_des
   size_t capacity = 0, got;
   for (;;) {
     if (*size == capacity) {
-      size_t more = capacity ? capacity : 32768;
-      unsigned char *larger = NULL;
-      if (lstm__add_ok(capacity, more, &more)) larger = (unsigned char *)lstm__alloc(&d->allocator, more);
-      if (!larger) return lstm__fail(d->error, LSTM_ERR_MEMORY, "out of memory: %z bytes", more);
-      if (*size) memcpy(larger, *buffer, *size);
-      lstm__free(&d->allocator, *buffer);
+      unsigned char *larger = NULL, *old = *buffer;
+      capacity = capacity ? capacity : 16384;
+      if (lstm__add_ok(capacity, capacity, &capacity)) larger = (unsigned char *)lstm__alloc(&d->allocator, capacity);
+      if (!larger) return lstm__fail(d->error, LSTM_ERR_MEMORY, "out of memory: %z bytes", capacity);
+      if (*size) memcpy(larger, old, *size);
+      lstm__free(&d->allocator, old);
       *buffer = larger;
-      capacity = more;
     }
     got = reader->read(reader->user, *buffer + *size, capacity - *size);
     if (got == 0) return LSTM_OK;
@@ -7332,30 +7291,23 @@ static lstm_status lstm__fail_io(lstm_error *error, const char *what, const char
 }
 
 static size_t lstm__read_stdio(void *user, void *data, size_t size) {
-  FILE *file = (FILE *)user;
-  size_t got = fread(data, 1, size, file);
-  return got == 0 && ferror(file) ? (size_t)-1 : got;
+  size_t got = fread(data, 1, size, (FILE *)user);
+  return got == 0 && ferror((FILE *)user) ? (size_t)-1 : got;
 }
-
-static int lstm__write_stdio(void *user, const void *data, size_t size) {
-  return fwrite(data, 1, size, (FILE *)user) == size;
-}
+static int lstm__write_stdio(void *user, const void *p, size_t n) { return fwrite(p, 1, n, (FILE *)user) == n; }
 
 LSTM_API lstm_status lstm_load_file(const char *path_utf8, const lstm_load_desc *desc, lstm_model **out) {
   lstm_load_desc d = lstm__load_desc_of(desc);
-  lstm_reader reader;
-  lstm__path *path;
   if (!out) return LSTM_ERR_ARGUMENT;
   *out = NULL;
   if (!path_utf8) return lstm__fail(d.error, LSTM_ERR_ARGUMENT, "lstm_load_file: the path is NULL");
-  path = lstm__path_of(&d.allocator, path_utf8, "", d.error);
+  lstm__path *path = lstm__path_of(&d.allocator, path_utf8, "", d.error);
   if (!path) return LSTM_ERR_MEMORY;
   errno = 0;
   FILE *file = LSTM__STDIO(fopen)(path, LSTM__MODE("rb"));
   lstm__free(&d.allocator, path);
   if (!file) return lstm__fail_io(d.error, "open", path_utf8, "");
-  reader.read = lstm__read_stdio;
-  reader.user = file;
+  const lstm_reader reader = {lstm__read_stdio, file};
   lstm_status status = lstm_load(&reader, &d, out);
   if (status == LSTM_ERR_IO) status = lstm__fail_io(d.error, "read", path_utf8, "");
   (void)fclose(file);
@@ -7366,21 +7318,18 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
   lstm_error *error = desc ? desc->error : NULL;
   const lstm_allocator *a = model ? &model->desc.allocator : NULL;
   lstm_status status = LSTM_ERR_MEMORY;
-  lstm_writer writer;
-  lstm__path *path, *temporary;
   FILE *file = NULL;
   if (!model || !path_utf8)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_save_file: the model or the path is NULL");
-  path = lstm__path_of(a, path_utf8, "", error);
-  temporary = path ? lstm__path_of(a, path_utf8, ".tmp", error) : NULL;
+  lstm__path *path = lstm__path_of(a, path_utf8, "", error);
+  lstm__path *temporary = path ? lstm__path_of(a, path_utf8, ".tmp", error) : NULL;
   errno = 0;
   if (temporary) {
     file = LSTM__STDIO(fopen)(temporary, LSTM__MODE("wb"));
     if (!file) status = lstm__fail_io(error, "create", path_utf8, ".tmp");
   }
   if (file) {
-    writer.write = lstm__write_stdio;
-    writer.user = file;
+    const lstm_writer writer = {lstm__write_stdio, file};
     status = lstm_save(model, desc, &writer);
     if (fclose(file) != 0 && !status) status = LSTM_ERR_IO;
 #ifdef _WIN32
@@ -7447,14 +7396,13 @@ static void lstm__read_progress(lstm__file *f, lstm_trainer *t) {
 }
 
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error) {
-  lstm_load_desc d = lstm__load_desc_of(NULL);
+  lstm_load_desc d = LSTM__ZERO;
   lstm__file f;
-  lstm_trainer after; /* the same tables, other counters */
   if (!trainer || !data) return lstm__fail(error, LSTM_ERR_ARGUMENT, "lstm_trainer_resume: trainer or data is NULL");
   d.allocator = trainer->desc.allocator;
   d.error = error;
   lstm__settle(trainer);
-  after = *trainer;
+  lstm_trainer after = *trainer; /* the same tables, other counters */
   lstm__open(&f, data, size, &d);
   lstm__check_version(&f);
   if (!lstm__find_pair(&f, "trainer.steps")) LSTM__BAD(&f, FORMAT, "this file is a model, not a checkpoint");
