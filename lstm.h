@@ -194,43 +194,11 @@
    ```
 
    LEVEL 3: THE PARTS OF A TRAINING STEP -------------------------------------------------------------------------------
-   lstm_train is these calls in this order. In between, the gradients are yours to read and to change; gradients also
-   come in at the outputs and the final states, and go out at the inputs and the initial states. So losses of your own,
-   reinforcement learning and encoders that feed decoders need no change to the library:
-   ```
-   // A loss of ours, of which d_y is the gradient: here, the sum of y [T][B][O].
-   static lstm_status own_loss(lstm_trainer *trainer, const lstm_batch *batch, float *y, float *d_y, int count) {
-     lstm_flow flow = {0};
-     lstm_status status = lstm_trainer_forward(trainer, batch, y);
-     if (status != LSTM_OK) return status;
-     for (int i = 0; i < count; i++) d_y[i] = 1.0f;
-     flow.d_output = d_y;
-     lstm_trainer_zero_gradients(trainer);
-     if ((status = lstm_trainer_backward(trainer, &flow)) != LSTM_OK) return status;
-     if ((status = lstm_trainer_clip(trainer, NULL)) != LSTM_OK) return status;
-     return lstm_trainer_update(trainer);
-   }
-   ```
-
-   lstm_gradcheck compares each tensor's gradient, of your own loss too, with differences of forward passes in double:
-   ```
-   static double half_of_squares(void *user, const double *y, float *d_y) { // over y [T][B][O]
-     double loss = 0;
-     for (int i = 0; i < *(const int *)user; i++) {
-       loss += y[i] * y[i] / 2;
-       if (d_y) d_y[i] = (float)y[i];
-     }
-     return loss;
-   }
-   static int is_right(lstm_trainer *trainer, const lstm_batch *batch, int count) {
-     lstm_gradcheck_desc desc = {0};
-     lstm_gradcheck_result result;
-     desc.loss = half_of_squares;
-     desc.user = &count;
-     if (lstm_gradcheck(trainer, batch, &desc, &result) != LSTM_OK) return 0;
-     return result.error < LSTM_GRADCHECK_TOLERANCE; // else result.tensor is one that is wrong
-   }
-   ```
+   lstm_train is lstm_trainer_forward, _loss, _zero_gradients, _backward, _clip and _update, in this order. In between,
+   the gradients are yours to read and to change; gradients also come in at the outputs and the final states, and go out
+   at the inputs and the initial states. So losses of your own, reinforcement learning and encoders that feed decoders
+   need no change to the library. examples/loss.c trains with a loss of its own, and lets lstm_gradcheck compare each
+   tensor's gradient with differences of forward passes in double.
 
    Encoder and decoder are two models whose states have the same values: examples/pair.c hands over state and gradient.
 
@@ -238,7 +206,6 @@
    A crowd is one model and one state, a lane for each; of 1,024 lanes with 32 units and 8 inputs one takes 155 ns
    together, 211 alone (the products need 86 at this CPU's peak, AVX-512). All lanes are one block without pointers, so
    that copying it saves, forks and rolls back everything (examples/npcs.c). A saved game is the same bytes:
-
    ```
    size_t size = lstm_state_saved_size(state);
    char *ticks = (char *)malloc(8 * size);
@@ -327,16 +294,10 @@
    threads, each with states of its own. A state or a trainer belongs to one thread at a time. Creating a trainer and
    training, lstm_model_refresh and lstm_model_copy_weights change a model: nobody else may use it meanwhile.
 
-   Training and batches run on several threads through an executor, a function of yours (host/pool.c is one, with
-   pthreads): how.executor.run = run_all; how.executor.width = 2. The tasks of one call never wait for each other, and
-   the bits are the same for any `width`.
-
-   ```
-   static void run_all(void *user, int count, void (*task)(void *context, int index), void *context) {
-     (void)user;
-     for (int i = 0; i < count; i++) task(context, i); // a real one hands these to its threads and waits for all
-   }
-   ```
+   Training and batches run on several threads through an executor, a function of yours: how.executor.run = run_all;
+   how.executor.width = 2. It calls task(context, i) for all i < count, on any threads, and waits for all, as
+   examples/jobs.c does with pthreads. The tasks of one call never wait for each other, and the bits are the same for
+   any `width`.
 
    NUMERICS ------------------------------------------------------------------------------------------------------------
    A model calculates in one of two ways (`numerics` in its description), which its file records and lstm_model_desc_of
@@ -423,15 +384,10 @@
 
    LIMITS --------------------------------------------------------------------------------------------------------------
    Sizes are int; more than these, or what you define, is refused with LSTM_ERR_LIMIT before anything is allocated:
-     LSTM_MAX_SIZE            2^20    features, tokens, units or outputs of a layer
-     LSTM_MAX_LAYERS          64
-     LSTM_MAX_LANES           2^20    of a state or batch
-     LSTM_MAX_SEQ_LEN         2^20    steps of a window or sequence
-     LSTM_MAX_PARAMETERS      2^30    of a model
-     LSTM_MAX_TOKEN_TABLE     2^24    bytes of the stored product of embedding and weight_ih; larger ones are not stored
-     LSTM_MAX_TENSORS         2048    in a file
-     LSTM_MAX_META            1024    pairs of metadata in a file
-     LSTM_MAX_FILE_BYTES      2^36
+   LSTM_MAX_SIZE (2^20 features, tokens, units or outputs of a layer), LSTM_MAX_LAYERS (64), LSTM_MAX_LANES and
+   LSTM_MAX_SEQ_LEN (2^20), LSTM_MAX_PARAMETERS (2^30), and of a file LSTM_MAX_TENSORS (2048), LSTM_MAX_META (1024)
+   and LSTM_MAX_FILE_BYTES (2^36). Above LSTM_MAX_TOKEN_TABLE (2^24 bytes) the product of an embedding and weight_ih is
+   not stored.
 
    VERSIONS ------------------------------------------------------------------------------------------------------------
    Semantic versions: LSTM_VERSION for #if, LSTM_VERSION_STRING to print. Fields and functions are added at the end; {0}
@@ -2240,10 +2196,9 @@ static int lstm__plan_dense(lstm__walk *w, lstm__layer *l) {
   int last = ++w->denses == w->heads;
   w->depth = 0;
   lstm__numbered(w->prefix, name ? name : last ? "head" : "dense", name || last ? -1 : w->denses - 1);
-  if (last && w->d->layers[0].tied)
-    l->tensor[LSTM__T_WEIGHT] = 0;
-  else if (!lstm__add_tensor(w, l, LSTM__T_WEIGHT, l->out, l->in))
-    return 0;
+  int tied = last && w->d->layers[0].tied;
+  if (tied) l->tensor[LSTM__T_WEIGHT] = 0;
+  if (!tied && !lstm__add_tensor(w, l, LSTM__T_WEIGHT, l->out, l->in)) return 0;
   return lstm__add_tensor(w, l, LSTM__T_DENSE_BIAS, l->out, 0);
 }
 
@@ -2466,8 +2421,7 @@ static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int k
   return m->params + (m->tensors ? m->tensors[l->tensor[kind]].offset : (size_t)l->tensor[kind]);
 }
 
-/* Packs weights [rows][k] into panels first .. end - 1 of a node, of `panel_rows` rows, from row `at`; padding becomes
-   0. */
+/* Packs weights [rows][k] into panels first .. end - 1 of a node, of `panel_rows` rows, from row `at`; 0 is padding. */
 static void lstm__pack(const lstm_model *m, float *packed, const lstm__layer *l, size_t panel_rows, size_t at, int kind,
                        int k, int first, int end) {
   const float *w = lstm__param(m, l, kind);
@@ -2497,8 +2451,7 @@ static lstm__layer lstm__projection_of(const lstm__layer *l) {
   return r;
 }
 
-/* Where vector i of the generic pass begins, in floats of the parameters: peepholes of i, f and o; gains, then biases
-   of the gates; gain and bias of the cell. */
+/* Where vector i of the generic pass begins in params: peepholes; gains and biases of the gates; the cell's. */
 static size_t lstm__vector_at(const lstm_model *m, const lstm__layer *l, int i) {
   static const int kinds[] = {LSTM__T_PEEPHOLE, LSTM__T_NORM, LSTM__T_BIAS, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS};
   static const int counts[] = {3, 4, 4, 1, 1};
@@ -2564,8 +2517,7 @@ static void lstm__fill_table(lstm_model *m, int from, int to) {
   for (int b = 0; b * 64 < l->columns; b++)
     lstm__gemm(m, to - from, l->in, lstm__block_of(l, b * 64) * 4, LSTM__FROM_BIAS,
                m->packed + l->packed + (size_t)b * panel,
-               lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE) + (size_t)from * (size_t)l->in, (size_t)l->in,
-                             NULL),
+               lstm__rows_at(lstm__param(m, m->layers, LSTM__T_TABLE) + lstm__at(from, l->in), (size_t)l->in, NULL),
                lstm__out_rows_at(m->table + (size_t)from * row + (size_t)b * 64, row, NULL));
 }
 
@@ -2629,12 +2581,11 @@ static lstm_status lstm__choose_kernels(lstm_isa isa, lstm_numerics numerics, co
 }
 
 static lstm_status lstm__measure_model(const lstm_model_desc *d, size_t meta_size, lstm__plan *plan, size_t *size) {
-  lstm__arena arena;
+  lstm__arena arena = {NULL, 0, 0};
   lstm_status status = lstm__make_plan(d, plan, NULL, NULL);
   if (status != LSTM_OK) return status;
   if ((unsigned)d->numerics >= LSTM_NUMERICS_COUNT)
     return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "numerics: there is no value %d", (int)d->numerics);
-  memset(&arena, 0, sizeof arena);
   (void)lstm__carve_model(&arena, plan, meta_size);
   *size = arena.used;
   return arena.overflow ? lstm__fail(d->error, LSTM_ERR_LIMIT, "the model is too large for this machine") : LSTM_OK;
@@ -2720,8 +2671,7 @@ static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, in
 static void lstm__init_pytorch(lstm_model *m, const lstm__tensor *t, uint64_t stream) {
   const lstm__layer *l = m->layers + t->node;
   float *w = m->params + t->offset, limit = (float)lstm__sqrt(1.0 / (l->recurrent ? l->units : l->in));
-  /* Of the two biases, each drawn, here is the sum; but for n's of a GRU, of which there are two for good. The second
-     draw borrows the packed weights' memory, still unused. */
+  /* A bias is the sum of two, each drawn (a GRU's n keeps both); the packed weights' memory, still unused, has one. */
   size_t n = t->kind != LSTM__T_BIAS ? 0 : l->type == LSTM_LAYER_GRU ? 2 * (size_t)l->units : t->count;
   lstm__init_uniform(w, t->count, limit, m->desc.seed, stream);
   lstm__init_uniform(m->packed, n, limit, m->desc.seed, stream + ((uint64_t)1 << 32));
@@ -3061,11 +3011,10 @@ LSTM_API size_t lstm_state_saved_size(const lstm_state *state) { return (size_t)
 
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state) {
   if (!model || !state) return LSTM_ERR_ARGUMENT;
-  return state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane &&
-                 state->version == LSTM__STATE_VERSION && state->lanes >= 1 && state->lanes <= LSTM_MAX_LANES &&
-                 state->saved_size == sizeof(lstm_state) + state->lanes * state->lane_floats * sizeof(float)
-             ? LSTM_OK
-             : LSTM_ERR_MISMATCH;
+  int fits = state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane &&
+             state->version == LSTM__STATE_VERSION && state->lanes >= 1 && state->lanes <= LSTM_MAX_LANES &&
+             state->saved_size == sizeof(lstm_state) + state->lanes * state->lane_floats * sizeof(float);
+  return fits ? LSTM_OK : LSTM_ERR_MISMATCH;
 }
 
 LSTM_API lstm_status lstm_state_restore(const lstm_model *model, lstm_state *state, const void *saved, size_t size) {
@@ -3756,8 +3705,7 @@ static void lstm__walk_nodes(lstm__group *g, int from, int end, int source, int 
   g->infer.step = 0;
 }
 
-/* One lane through a join: rows of the directions, step by step (backward.p NULL: there is one), to rows that are
-   `step` apart, or, over `row`, to what is read once. */
+/* One lane through a join: rows of one or two directions to rows `step` apart, or, over `row`, to what is read once. */
 static void lstm__join_lane(const lstm_model *m, const lstm__layer *l, int length, const lstm__rows *forward,
                             const lstm__rows *backward, float *row, float *to, size_t step) {
   for (int t = 0; t < length; t++) {
