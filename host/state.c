@@ -595,10 +595,15 @@ static int state_save(lua_State *L) {
 /* restore(string) -> true, or nil, message, status where it belongs to another model or number of lanes */
 static int state_restore(lua_State *L) {
   host_state *s = check(L);
-  size_t size;
+  size_t size, wanted = lstm_state_saved_size(s->state);
   const char *bytes = host_checkstring(L, 2, &size, "restore: the bytes");
   lstm_status status = lstm_state_restore(s->model->model, s->state, bytes, size);
-  if (status != LSTM_OK) return host_failed(L, status, NULL, "restore");
+  if (status != LSTM_OK) {
+    lua_pushfstring(L, size == wanted ? "restore: these bytes were saved by another model or version"
+                                      : "restore: %d bytes of a state of another model or other lanes; this one has %d",
+                    (int)size, (int)wanted);
+    return host_fault(L, status);
+  }
   s->stepped = 0;
   lua_pushboolean(L, 1);
   return 1;

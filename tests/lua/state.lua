@@ -324,6 +324,11 @@ function TestWrongUses.testInside()
   says("take: 2 lanes, but the state has 1", state.take, state, numbers:state(3), lanes(3, 1))
   says("trace: layer: layer 3 is a dense layer, which has no gates", state.trace, state, {layer = 3})
   says("traced: nothing was recorded; state:trace{layer = 1} begins", state.traced, state)
+  says("restore: the bytes must be a string, got no value", state.restore, state)
+  lu.assertEquals({state:restore(state:save():sub(2))}, {nil,
+    "restore: 319 bytes of a state of another model or other lanes; this one has 320", "mismatch"})
+  lu.assertEquals({state:restore(("x"):rep(#state:save()))}, {nil,
+    "restore: these bytes were saved by another model or version", "mismatch"})
   says('state: there is no method "steps"; did you mean "step"?', function() return state.steps end)
   talk:step "a"
   says("sample: the temperature must not be negative", talk.sample, talk, -1, lstm.rng(1))
