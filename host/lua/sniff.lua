@@ -7,7 +7,7 @@ local sniff = {}
 local HEAD = 4096
 
 -- What a program keeps in model.meta under its own name, so that a file tells what it belongs to.
-local commands = {"forecast", "chars", "classify", "anomaly", "sentiment", "tag", "stack", "translate"}
+local commands = {"forecast", "chars", "classify", "anomaly", "sentiment", "tag", "stack", "translate", "audio"}
 
 local function head_of(path)
   local file = core.file_size(path) and io.open(path, "rb")       -- not of a pipe, which cannot be read twice

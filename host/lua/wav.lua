@@ -108,8 +108,8 @@ function wav.read(path)
 end
 
 --- lstm.writewav(path, array, rate [, {bits = 16}]): a WAV file of sound, [frames] or [frames][channels]. bits 8, 16 or
--- 24: PCM, each sample x 2^(bits - 1) rounded to the nearest, without dither; what is beyond -1 and 1 is cut off, NaN is
--- 0. bits 32: float, as it is. Returns true, or nil, message, status.
+-- 24: PCM, each sample x 2^(bits - 1) rounded to the nearest, without dither; what is beyond -1 and 1 is cut off, NaN
+-- is 0. bits 32: float, as it is. Returns true, or nil, message, status.
 function wav.write(path, array, rate, opts)
   if type(path) ~= "string" then core.raise("writewav: the path must be a string, got " .. options.show(path)) end
   if not core.is_array(array) or array:kind() ~= "float32" or select("#", array:shape()) > 2 then
