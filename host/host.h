@@ -28,7 +28,7 @@ int host_may(lua_State *L, const char *path, int writing);
 int host_refuse(lua_State *L, const char *path, int writing);
 /* Raises, or ends the process, where the time is over, before so many multiply-adds begin. */
 void host_charge(lua_State *L, double products);
-void host_charge_steps(lua_State *L, const lstm_model *model, int steps, int lanes);
+void host_charge_steps(lua_State *L, const lstm_model *model, double steps, double lanes);
 void host_make_room(lua_State *L); /* collects garbage where memory is getting short */
 /* A sandbox of the whole process, with a timer that ends it. Returns as lua_pcall does. */
 int host_enter_sandbox(lua_State *L, const struct lstm_limits *limits, size_t memory);

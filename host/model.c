@@ -168,6 +168,21 @@ void host_raise_layers(lua_State *L, const char *what, const lstm_error *error) 
   host_raise(L, "%s: %s", what, message[0] ? message : lstm_status_text(error->status));
 }
 
+static int is_recurrent(const lstm_layer *layer) {
+  return layer->type == LSTM_LAYER_LSTM || layer->type == LSTM_LAYER_GRU;
+}
+
+/* In a sandbox: orthogonal recurrent weights take four times the cube of the units. */
+static void charge_init(lua_State *L, const lstm_model_desc *desc) {
+  double products = 0;
+  int i;
+  for (i = 0; i < desc->layer_count && desc->init == LSTM_INIT_DEFAULT; i++) {
+    double size = desc->layers[i].size;
+    if (is_recurrent(&desc->layers[i])) products += 4 * size * size * size;
+  }
+  host_charge(L, products);
+}
+
 /* model{input =, layers =, output =, init =, seed =, isa =, numerics =} */
 static int model_new(lua_State *L) {
   lstm_layer layers[MAX_LAYERS];
@@ -188,6 +203,7 @@ static int model_new(lua_State *L) {
   desc.error = &error;
   box = push_box(L);
   desc.allocator = host_allocator(L, &box->memory);
+  if (host_sandboxes) charge_init(L, &desc);
   status = lstm_model_create(&desc, &box->model);
   if (status == LSTM_ERR_MEMORY) { /* perhaps garbage holds it */
     lua_gc(L, LUA_GCCOLLECT, 0);
@@ -232,10 +248,6 @@ static void push_layer(lua_State *L, const lstm_layer *layer) {
     lua_pushstring(L, layer->name);
     lua_setfield(L, -2, "name");
   }
-}
-
-static int is_recurrent(const lstm_layer *layer) {
-  return layer->type == LSTM_LAYER_LSTM || layer->type == LSTM_LAYER_GRU;
 }
 
 int host_checklayer(lua_State *L, const lstm_model *model, int arg, const char *what) {

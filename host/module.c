@@ -362,8 +362,8 @@ void host_free(host_block *block) {
   block->used = block->room = 0;
 }
 
-void host_charge_steps(lua_State *L, const lstm_model *model, int steps, int lanes) {
-  if (host_sandboxes) host_charge(L, (double)steps * lanes * (double)lstm_model_parameter_count(model));
+void host_charge_steps(lua_State *L, const lstm_model *model, double steps, double lanes) {
+  if (host_sandboxes) host_charge(L, steps * lanes * (double)lstm_model_parameter_count(model));
 }
 
 void host_poll(lua_State *L) {

@@ -133,8 +133,8 @@ void host_charge(lua_State *L, double products) {
   if (!s) return;
   charge(L, s, products / 64);
   if (products > MOST_PRODUCTS && !s->by_process) {
-    host_raise(L, "%f multiply-adds are too much for one call in the sandbox: fewer sequences at once, or shorter ones",
-               products);
+    host_raise(L, "%d million multiply-adds are too much for one call in the sandbox (the limit is %d million)",
+               products < 1e15 ? (int)(products / 1e6) : INT_MAX, (int)(MOST_PRODUCTS / 1e6));
   }
 }
 
@@ -351,7 +351,7 @@ static int make(lua_State *L) {
   luaL_openlibs(L);
   push_sandbox(L, r->limits, r->by_process);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-  host_sandboxes++;
+  (void)__atomic_add_fetch(&host_sandboxes, 1, __ATOMIC_RELAXED);
   lua_pushglobaltable(L);
   lua_setfield(L, LUA_REGISTRYINDEX, "lstm.globals");
   luaL_requiref(L, "lstm", luaopen_lstm, 0);

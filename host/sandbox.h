@@ -18,8 +18,10 @@
      what a script made (luaL_tolstring calls __tostring): the message by lua_tostring, which may be NULL.
    - Take away the hook before lua_close. Not set another one.
    - Keep a watchdog of its own where a hang must not happen whatever comes, best a process that can be killed. A C
-     function is not interrupted: a training step, a long string compared or joined, the library's own patterns on a
-     long line of a file, a chunk that the program itself gives to Lua. With the memory bounded each ends, in milliseconds to seconds, and the error follows.
+     function is not interrupted: a training step (one of more than 5e9 multiply-adds is refused), a long string
+     compared or joined, a chunk that the program itself gives to Lua. With the memory bounded each ends, in
+     milliseconds to seconds, and the error follows; but the library's own patterns on a string of megabytes (a name, a
+     cell of a table) can take time that grows with the square of its length.
 
    The error of a limit can be caught by a script with pcall, but comes again at its next instruction until it has
    ended. What is not promised: that Lua and the library have no faults. No promise for LuaJIT and Lua before 5.4. */

@@ -675,6 +675,7 @@ static int trainer_gradcheck(lua_State *L) {
   lua_settop(L, 4);
   if (!lua_isfunction(L, 3)) host_raise(L, "gradcheck: the loss must be a function, got %s", luaL_typename(L, 3));
   host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, host_batchoptions(L, 4, "gradcheck"), &batch);
+  host_charge_steps(L, model, batch.seq_len, 300.0 * batch.batch_size); /* scalar, and again and again */
   luaL_checkstack(L, 13, "gradcheck");
   for (i = 0; kept[i] && lua_istable(L, 4); i++) lua_getfield(L, 4, kept[i]); /* the loss may change the table */
   memset(&desc, 0, sizeof desc);
