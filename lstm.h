@@ -46,12 +46,9 @@
      T, B, N, S   steps, lanes of a batch, lanes of a state, floats of one lane's state
 
    LAYOUTS -------------------------------------------------------------------------------------------------------------
-   Everything is float32, row-major, dense. Sequences are time-major:
-     x [T][B][I]      ids [T][B]         inputs
-     y [T][B][O]                         outputs; [B][O] where the last recurrent layer reads only the last step
-     targets [T][B][O]  target_ids [T][B]  [B][O] and [B] likewise
-     lengths [B]      weights [T][B]     ragged sequences; the weight of each target
-     state of a lane [S]                 for each recurrent layer in order: h [H], then c [H]
+   Everything is float32, row-major, dense. Sequences are time-major: inputs x [T][B][I], outputs y [T][B][O], or [B][O]
+   where the last recurrent layer reads only the last step; lstm_batch has the rest. A lane's state: for each recurrent
+   layer in order, h [H], then c [H].
 
    Weights have PyTorch's names and shapes. An LSTM layer has, in this order, `rnn.weight_ih_l0` [4H][I],
    `rnn.weight_hh_l0` [4H][H], `rnn.bias_ih_l0` [4H], the gates in the order i, f, g, o; then the tensors of its options
@@ -1064,7 +1061,6 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *trainer, const lstm_save_desc *desc,
                                        const lstm_writer *writer);
 LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data, size_t size, lstm_error *error);
-
 #endif /* LSTM_SINGLE_HEADER_H */
 #endif /* LSTM__PASS */
 
@@ -1340,7 +1336,6 @@ static int lstm__add_ok(size_t a, size_t b, size_t *out) {
   *out = a + b;
   return 1;
 }
-
 static int lstm__mul_ok(size_t a, size_t b, size_t *out) {
   if (b && a > (size_t)-1 / b) return 0;
   *out = a * b;
@@ -1421,7 +1416,6 @@ LSTM__UNUSED static float lstm__soft_fma(float a, float b, float c) {
 static void *lstm__alloc(const lstm_allocator *a, size_t size) {
   return a && a->alloc ? a->alloc(a->user, size) : LSTM_MALLOC(size);
 }
-
 static void lstm__free(const lstm_allocator *a, void *p) {
   int own = a && a->alloc;
   if (p && own && a->free) a->free(a->user, p);
@@ -1448,8 +1442,7 @@ static void *lstm__carve(lstm__arena *a, size_t count, size_t size) {
 
 static float *lstm__carve_floats(lstm__arena *a, size_t count) { return (float *)lstm__carve(a, count, sizeof(float)); }
 
-/* Where an object comes from: its size was measured; it is carved out of the caller's memory, or of one allocation, of
-   which only 8-byte alignment is known. *block is what to free. */
+/* An object of known size comes from the caller's memory, or one allocation, aligned to 8: *block, to be freed. */
 static lstm_status lstm__place(const lstm_allocator *allocator, size_t size, void *memory, size_t memory_size,
                                lstm__arena *arena, void **block, lstm_error *error) {
   const uintptr_t beyond = LSTM_ALIGNMENT - 1;
@@ -1492,7 +1485,6 @@ LSTM_API uint32_t lstm_random_bits(lstm_rng *rng) {
   lstm__random_block(rng->seed, 0, rng->counter >> 2, block);
   return block[rng->counter++ & 3];
 }
-
 LSTM_API float lstm_random(lstm_rng *rng) { return (float)(lstm_random_bits(rng) >> 8) * (1.0f / 16777216.0f); }
 
 LSTM_API int lstm_random_index(lstm_rng *rng, int count) {
@@ -1562,7 +1554,6 @@ static int lstm__x86_level(void) { return 2; }
 static const char *const lstm__isa_names[] = {"auto", "scalar", "sse2", "avx2", "avx512", "neon", "wasm"};
 
 LSTM_API const char *lstm_isa_name(lstm_isa isa) { return (unsigned)isa < LSTM_ISA_COUNT ? lstm__isa_names[isa] : "?"; }
-
 LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
   for (int i = 0; i < LSTM_ISA_COUNT; i++)
     if (name && strcmp(name, lstm__isa_names[i]) == 0) return (lstm_isa)i;
@@ -1674,17 +1665,14 @@ typedef struct lstm__kernels {
 LSTM__FORCE_INLINE const float *lstm__row(const lstm__rows *m, int r) {
   return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
 }
-
 LSTM__FORCE_INLINE float *lstm__out_row(const lstm__out_rows *m, int r) {
   return m->p + (size_t)(m->index ? m->index[r] : r) * m->stride;
 }
-
 LSTM__FORCE_INLINE float lstm__float_of_bits(uint32_t bits) {
   float f;
   memcpy(&f, &bits, sizeof f);
   return f;
 }
-
 LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
   uint32_t bits;
   memcpy(&bits, &f, sizeof bits);
@@ -1903,13 +1891,8 @@ typedef struct lstm__option {
 
 static const lstm__option *lstm__options(void) {
 #define LSTM__AT(field) offsetof(lstm_layer, field)
-  enum {
-    EMBEDDING = 1 << LSTM_LAYER_EMBEDDING,
-    CELL = 1 << LSTM_LAYER_LSTM,
-    DENSE = 1 << LSTM_LAYER_DENSE,
-    DROPOUT = 1 << LSTM_LAYER_DROPOUT,
-    BOTH = CELL | 1 << LSTM_LAYER_GRU
-  };
+  enum { EMBEDDING = 1 << LSTM_LAYER_EMBEDDING, DENSE = 1 << LSTM_LAYER_DENSE, DROPOUT = 1 << LSTM_LAYER_DROPOUT,
+         CELL = 1 << LSTM_LAYER_LSTM, BOTH = CELL | 1 << LSTM_LAYER_GRU };
   static const lstm__option options[LSTM__OPTIONS] = {
       {"hidden", LSTM__SIZE, LSTM__AT(size), BOTH, NULL, 0},
       {"size", LSTM__SIZE, LSTM__AT(size), EMBEDDING | DENSE, NULL, 0},
@@ -2150,7 +2133,6 @@ static const char *lstm__numbered(char out[LSTM__NAME], const char *word, int nu
   if (LSTM__NAMES) lstm__print(&t, number < 0 ? "%s" : "%s%d", word, number);
   return out;
 }
-
 static int lstm__plan_embedding(lstm__walk *w, lstm__layer *l) {
   lstm__numbered(w->prefix, l->o.name ? l->o.name : "embed", -1);
   return lstm__add_tensor(w, l, LSTM__T_TABLE, l->in, l->out);
@@ -2366,8 +2348,7 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
 
 static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1a */
   const unsigned char *p = (const unsigned char *)data;
-  size_t i;
-  for (i = 0; i < size; i++) h = (h ^ p[i]) * 0x100000001b3u;
+  for (size_t i = 0; i < size; i++) h = (h ^ p[i]) * 0x100000001b3u;
   return h;
 }
 
@@ -2497,7 +2478,6 @@ static lstm__rows lstm__rows_at(const float *p, size_t stride, const int *index)
   lstm__rows r = {p, stride, index};
   return r;
 }
-
 static lstm__out_rows lstm__out_rows_at(float *p, size_t stride, const int *index) {
   lstm__out_rows r = {p, stride, index};
   return r;
@@ -2714,7 +2694,6 @@ static lstm_status lstm__create_model(const lstm_model_desc *desc, void *memory,
 LSTM_API lstm_status lstm_model_create(const lstm_model_desc *desc, lstm_model **out) {
   return lstm__create_model(desc, NULL, 0, out);
 }
-
 LSTM_API lstm_status lstm_model_create_in(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out) {
   return lstm__create_model(memory ? desc : NULL, memory, size, out);
 }
@@ -2870,7 +2849,6 @@ static const char *lstm__meta_string(const lstm_model *m, int i, int second) {
 
 LSTM_API const char *lstm_model_meta_key(const lstm_model *model, int i) { return lstm__meta_string(model, i, 0); }
 LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i) { return lstm__meta_string(model, i, 1); }
-
 LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
   for (int i = 0; key && i < model->meta_count; i++)
     if (strcmp(lstm_model_meta_key(model, i), key) == 0) return lstm_model_meta_value(model, i);
@@ -2949,15 +2927,12 @@ static float *lstm__lane(lstm_state *s, int lane) { return (float *)(s + 1) + (s
 static const float *lstm__const_lane(const lstm_state *s, int lane) {
   return (const float *)(s + 1) + (size_t)lane * (size_t)s->lane_floats;
 }
-
 static lstm__state_tail *lstm__tail(lstm_state *s) {
   return (lstm__state_tail *)(void *)((unsigned char *)s + s->saved_size);
 }
-
 static lstm_metrics *lstm__state_sums(lstm_state *s) {
   return (lstm_metrics *)(void *)((unsigned char *)s + lstm__tail(s)->at.sums);
 }
-
 static float *lstm__scratch(lstm_state *s, int task) {
   const lstm__state_layout *at = &lstm__tail(s)->at;
   return (float *)(void *)((unsigned char *)s + at->scratch) + (size_t)task * at->slot;
@@ -2996,16 +2971,13 @@ LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_d
 LSTM_API lstm_status lstm_state_create(const lstm_model *model, const lstm_state_desc *desc, lstm_state **out) {
   return lstm__create_state(model, desc, NULL, 0, out);
 }
-
 LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory,
                                           size_t size, lstm_state **out) {
   return lstm__create_state(memory ? model : NULL, desc, memory, size, out);
 }
-
 LSTM_API void lstm_state_destroy(lstm_state *state) {
   if (state) lstm__free(&lstm__tail(state)->at.desc.allocator, lstm__tail(state)->block);
 }
-
 LSTM_API int lstm_state_lanes(const lstm_state *state) { return (int)state->lanes; }
 LSTM_API size_t lstm_state_saved_size(const lstm_state *state) { return (size_t)state->saved_size; }
 
@@ -3031,11 +3003,9 @@ LSTM_API lstm_status lstm_state_restore(const lstm_model *model, lstm_state *sta
 static lstm_status lstm__check_lane(const lstm_model *m, const lstm_state *s, int lane) {
   return !s || lane < 0 || lane >= (int)s->lanes ? LSTM_ERR_ARGUMENT : lstm_state_check(m, s);
 }
-
 LSTM_API void lstm_state_reset(lstm_state *state) {
   memset(lstm__lane(state, 0), 0, (size_t)state->lanes * (size_t)state->lane_floats * sizeof(float));
 }
-
 LSTM_API lstm_status lstm_state_reset_lane(lstm_state *state, int lane) {
   if (!state || lane < 0 || lane >= (int)state->lanes) return LSTM_ERR_ARGUMENT;
   memset(lstm__lane(state, lane), 0, (size_t)state->lane_floats * sizeof(float));
@@ -3104,7 +3074,6 @@ LSTM_API lstm_status lstm_state_set(const lstm_model *model, lstm_state *state, 
   if (status == LSTM_OK) lstm__copy_values(model, values, lstm__lane(state, lane), 0);
   return status;
 }
-
 LSTM_API lstm_status lstm_state_get(const lstm_model *model, const lstm_state *state, int lane, float *values) {
   lstm_status status = values ? lstm__check_lane(model, state, lane) : LSTM_ERR_ARGUMENT;
   if (status == LSTM_OK) lstm__copy_values(model, lstm__const_lane(state, lane), values, 1);
@@ -3203,7 +3172,6 @@ static float *lstm__next_scratch(lstm__inference *run) {
   run->flip = !run->flip;
   return run->scratch[run->flip];
 }
-
 static void lstm__infer_embedding(lstm__inference *run, const lstm__layer *l) {
   run->in = lstm__rows_at(lstm__param(run->m, l, LSTM__T_TABLE), (size_t)l->out, run->tokens);
 }
@@ -3367,21 +3335,17 @@ static lstm_status lstm__step(const lstm_model *m, lstm_state *s, const int *lan
 LSTM_API lstm_status lstm_step(const lstm_model *model, lstm_state *state, const float *x, float *y) {
   return lstm__step(model, state, NULL, state ? (int)state->lanes : 0, x, NULL, 0, y);
 }
-
 LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
                                      const float *x, float *y) {
   return lanes || !n ? lstm__step(model, state, lanes, n, x, NULL, 0, y) : LSTM_ERR_ARGUMENT;
 }
-
 LSTM_API lstm_status lstm_step_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, float *y) {
   return lstm__step(model, state, NULL, state ? (int)state->lanes : 0, NULL, ids, 1, y);
 }
-
 LSTM_API lstm_status lstm_step_ids_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
                                          const int32_t *ids, float *y) {
   return lanes || !n ? lstm__step(model, state, lanes, n, NULL, ids, 1, y) : LSTM_ERR_ARGUMENT;
 }
-
 static int lstm__length(const lstm_batch *b, int lane) { return b->lengths ? b->lengths[lane] : b->seq_len; }
 
 /* The row of step t of a lane. */
@@ -3555,7 +3519,6 @@ static lstm_status lstm__check_target(const lstm_model *m, const lstm_batch *b, 
 
 static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b, const lstm__loss *loss) {
   int t, lane, last = lstm_model_reads_last(m), ids = loss->kind == LSTM_CROSS_ENTROPY;
-  lstm_status status;
   if ((int)loss->kind <= LSTM_LOSS_NONE || loss->kind >= LSTM_LOSS_COUNT)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "no loss is chosen");
   if (ids ? !b->target_ids : !b->targets)
@@ -3564,7 +3527,7 @@ static lstm_status lstm__check_targets(const lstm_model *m, const lstm_batch *b,
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "the error-to-signal ratio needs an output of every step: read all");
   if (b->burn_in && last)
     return lstm__fail(b->error, LSTM_ERR_ARGUMENT, "burn_in is %d, but this model reads a sequence once", b->burn_in);
-  status = lstm__within(b->error, "burn_in", b->burn_in, 0, b->seq_len, LSTM_ERR_ARGUMENT);
+  lstm_status status = lstm__within(b->error, "burn_in", b->burn_in, 0, b->seq_len, LSTM_ERR_ARGUMENT);
   for (t = 0; t < (last ? 1 : b->seq_len); t++)
     for (lane = 0; status == LSTM_OK && lane < b->batch_size; lane++)
       if (t < lstm__length(b, lane)) status = lstm__check_target(m, b, loss, t, lane); /* padding: anything */
@@ -3859,7 +3822,6 @@ static lstm_status lstm__forward(const lstm_model *m, lstm_state *s, const float
 LSTM_API lstm_status lstm_forward(const lstm_model *model, lstm_state *state, const float *x, int seq_len, float *y) {
   return x ? lstm__forward(model, state, x, NULL, seq_len, y) : LSTM_ERR_ARGUMENT;
 }
-
 LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state, const int32_t *ids, int seq_len,
                                       float *y) {
   return ids ? lstm__forward(model, state, NULL, ids, seq_len, y) : LSTM_ERR_ARGUMENT;
@@ -5971,19 +5933,15 @@ static uint64_t lstm__from_le(const unsigned char *p, int bytes) {
   while (bytes--) v = v << 8 | p[bytes];
   return v;
 }
-
 static void lstm__to_le(unsigned char *p, uint64_t v, int bytes) {
   for (int i = 0; i < bytes; ++i) p[i] = (unsigned char)(v >> (8 * i) & 255);
 }
-
 static lstm__piece lstm__piece_of(const char *text) {
   lstm__piece p = {text, strlen(text)};
   return p;
 }
-
 static int lstm__same(lstm__piece a, lstm__piece b) { return a.size == b.size && !memcmp(a.at, b.at, a.size); }
 static int lstm__piece_is(lstm__piece p, const char *text) { return lstm__same(p, lstm__piece_of(text)); }
-
 static int lstm__begins(lstm__piece p, const char *text) {
   size_t n = strlen(text);
   return p.size >= n && !memcmp(p.at, text, n);
@@ -5995,7 +5953,6 @@ static lstm__piece lstm__piece_from(lstm__piece p, size_t n) {
   p.size -= n;
   return p;
 }
-
 static int lstm__word_index(lstm__piece word, const char *const *words, int count) {
   for (int i = 0; i < count; ++i)
     if (lstm__piece_is(word, words[i])) return i;
@@ -6425,7 +6382,6 @@ static int lstm__next_item(const lstm__content *c, int *at, lstm__item *out) {
 }
 
 #ifndef LSTM_NO_TRAINING
-
 enum { LSTM__RUN_LOSS, LSTM__RUN_OPTIMIZER, LSTM__RUN_SCHEDULE, /* words */
        LSTM__RUN_INT, LSTM__RUN_FLOAT, LSTM__RUN_COUNT, LSTM__RUN_CLASSES, LSTM__RUN_LAYERS };
 
@@ -6485,7 +6441,6 @@ static void lstm__run_value(const lstm_trainer *t, int i, lstm__text *value) {
   if (kind == LSTM__RUN_CLASSES) lstm__put_hash(value, t->class_weights, lstm_model_output_size(t->model));
   if (kind == LSTM__RUN_LAYERS) lstm__put_hash(value, t->layer_rates, t->model->desc.layer_count);
 }
-
 #endif /* LSTM_NO_TRAINING */
 
 /* Pair i of the library's own metadata: the model's, the run's. Returns 0 behind the last, 2 where it is left out. */
@@ -6939,7 +6894,6 @@ static void lstm__carve_tables(lstm__file *f, lstm__arena *a) {
 
 /* 0 or less: no limit but the library's. */
 static int lstm__limit(int64_t wanted, int most) { return wanted > 0 && wanted < most ? (int)wanted : most; }
-
 static lstm_load_desc lstm__load_desc_of(const lstm_load_desc *desc) {
   lstm_load_desc none = LSTM__ZERO;
   return desc ? *desc : none;
@@ -7200,7 +7154,6 @@ LSTM_API lstm_status lstm_save(const lstm_model *model, const lstm_save_desc *de
 
 /* --- files by name ----------------------------------------------------------------------------------------------- */
 #ifndef LSTM_NO_STDIO
-
 #ifdef _WIN32
 typedef wchar_t lstm__path;
 #define LSTM__STDIO(name) _w##name
@@ -7237,7 +7190,6 @@ static lstm_status lstm__fail_io(lstm_error *error, const char *what, const char
   return lstm__fail(error, LSTM_ERR_IO, "cannot %s %s%s: %s", what, path, suffix,
                     errno ? strerror(errno) : "unknown error");
 }
-
 static size_t lstm__read_stdio(void *user, void *data, size_t size) {
   size_t got = fread(data, 1, size, (FILE *)user);
   return got == 0 && ferror((FILE *)user) ? (size_t)-1 : got;
@@ -7291,12 +7243,10 @@ LSTM_API lstm_status lstm_save_file(const lstm_model *model, const lstm_save_des
   lstm__free(a, path);
   return status;
 }
-
 #endif /* LSTM_NO_STDIO */
 
 /* --- checkpoints ------------------------------------------------------------------------------------------------- */
 #ifndef LSTM_NO_TRAINING
-
 /* The best weights under the model's names, the current ones if none were kept. */
 static lstm__content lstm__checkpoint_of(const lstm_trainer *t, const lstm_save_desc *desc) {
   lstm__content c = lstm__content_of(t->model, desc);
@@ -7371,11 +7321,9 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
   lstm__free(&d.allocator, f.work);
   return f.status;
 }
-
 #endif /* LSTM_NO_TRAINING */
 #undef LSTM__BAD
 #endif /* LSTM_NO_FILES */
-
 #elif defined(LSTM__PASS)
 /* [SECTION] Vector vocabulary =========================================================================================
    One block per instruction set. V is a vector of VL floats, loaded and stored unaligned. V_MIN and V_MAX return their
@@ -7384,7 +7332,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #if !LSTM__WANTED(LSTM__PASS % 10) || (LSTM__PASS / 10 == 1 && !LSTM__HAS_PORTABLE) || \
     (LSTM__PASS == 1 && !LSTM__HAS_HARD) || (LSTM__PASS == 21 && !LSTM__HAS_SOFT)
 /* not in this build */
-
 #elif LSTM__PASS % 10 == 1
 #define VL 1
 #define V float
@@ -7412,7 +7359,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #elif LSTM__PASS == 1
 #define V_FMA(a, b, c) __builtin_fmaf(a, b, c)
 #endif
-
 #elif LSTM__PASS == 2 && defined(LSTM__X86) && !defined(LSTM_NO_SSE2)
 #define LSTM__TARGET LSTM__TARGET_OF("sse2")
 #define VL 4
@@ -7421,7 +7367,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_POW2(t) _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(t), 23))
 #define V_POS(d, y) _mm_and_ps(d, _mm_cmpgt_ps(y, _mm_setzero_ps()))
 #define LSTM__TILE_ROWS 3
-
 #elif LSTM__PASS % 10 == 3 && defined(LSTM__X86) && !defined(LSTM_NO_AVX2)
 #define LSTM__TARGET LSTM__TARGET_OF("avx2,fma")
 #define VL 8
@@ -7430,7 +7375,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_POW2(t) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23))
 #define V_POS(d, y) _mm256_and_ps(d, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ))
 #define LSTM__TILE_ROWS 3
-
 #elif LSTM__PASS % 10 == 4 && defined(LSTM__X86) && !defined(LSTM_NO_AVX512)
 #define LSTM__TARGET LSTM__TARGET_OF("avx512f,avx512vl,avx512dq,avx512bw")
 #define VL 16
@@ -7443,7 +7387,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_LOW(v) _mm512_maskz_mov_ps(0xff, v)
 #define V_HIGH(v) _mm512_maskz_shuffle_f32x4(0xff, v, v, 0x4e)
 #define LSTM__TILE_ROWS 6
-
 #elif LSTM__PASS % 10 == 5 && defined(LSTM__ARM64) && !defined(LSTM_NO_NEON)
 #define VL 4
 #define V float32x4_t
@@ -7460,7 +7403,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_POW2(t) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(t), 23))
 #define V_POS(d, y) vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(d), vcgtq_f32(y, vdupq_n_f32(0.0f))))
 #define LSTM__TILE_ROWS 6
-
 #elif LSTM__PASS == 6 && defined(LSTM__WASM32) && !defined(LSTM_NO_WASM)
 #define VL 4
 #define V v128_t
@@ -7616,7 +7558,6 @@ LSTM__OFTEN V K(expm1_of_tanh)(V x) {
 
 /* Within 2.5 ulp, as tanh below. */
 IN V K(sigmoid)(V x) { return V_DIV(V_SET(1.0f), K(one_plus_exp)(x, 87.0f)); }
-
 LSTM__OFTEN V K(tanh)(V x) {
   V e = K(expm1_of_tanh)(x);
   return V_SIGN(V_DIV(e, V_ADD(e, V_SET(2.0f))), x);
@@ -7963,7 +7904,6 @@ IN V K(new_cell)(const lstm__gate_job *job, int u, K(quad) q, V *unclipped) {
 
 /* y + m (other - y): exactly y where m is 0, and exactly `other` where it is 1. */
 IN V K(mix)(V m, V other, V y) { return V_FMA(m, other, V_FNMA(m, y, y)); }
-
 IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zone + u) : V_SET(job->o->zoneout); }
 
 /* Layer norm of the four gates, to z = gain (...) + bias; what backward needs goes to `keep`: the normalised sums in
@@ -8188,7 +8128,6 @@ FN void K(map)(int activation, int n, float *x) {
   if (activation <= LSTM_LINEAR) return;
   for (int i = 0; i < n; i += VL) V_ST(x + i, K(activate)(activation, V_LD(x + i)));
 }
-
 FN void K(map_backward)(int activation, int n, const float *y, float *dy) {
   if (activation <= LSTM_LINEAR) return;
   for (int i = 0; i < n; i += VL) V_ST(dy + i, K(through)(activation, V_LD(dy + i), V_LD(y + i)));
@@ -8302,5 +8241,4 @@ static const lstm__kernels *const LSTM__JOIN(lstm__table_, LSTM__SUFFIX) = LSTM_
 #undef LSTM__TARGET
 #undef LSTM__TABLE
 #undef LSTM__PASS
-
 #endif /* LSTM__PASS */
