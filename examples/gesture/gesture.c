@@ -658,7 +658,8 @@ int main(int argc, char **argv) {
   open_window(&window, &renderer, &texture);
   g.ready = path && load_model(&g, path);
   before = allocations;
-  if (!g.ready) begin_lesson(&g, -1);
+  if (g.ready) puts("ready");
+  else begin_lesson(&g, -1);
   play(&g, renderer, texture, seconds);
   printf("%d frames, longest %.2f ms; lstm.h allocated %d times after the start\n", g.frames, g.worst * 1e3,
          allocations - before);

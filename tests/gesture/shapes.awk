@@ -1,5 +1,5 @@
 # The mouse's way along a gesture, as commands for xdotool.
-# usage: awk -v shape=circle -v x=300 -v y=300 -v size=200 -v seed=1 -v pause=0.004 -f shapes.awk
+# usage: awk -v shape=circle -v x=300 -v y=300 -v size=200 -v seed=1 -v pause=0.002 -f shapes.awk
 # (x, y): the middle, in pixels of the screen. Another hand than the game's own generator: it knows nothing of it.
 
 function move(px, py) {
