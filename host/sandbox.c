@@ -429,30 +429,33 @@ static void limit_process(size_t memory) {
 
 #ifdef __linux__
 
-/* A second gate behind the first one: Landlock, where the kernel has it. Its rules are for folders, so it lets through
-   what is in the folder of a file that is named. The numbers of its system calls are the same on every machine. */
+/* A second gate behind the first one: Landlock, where the kernel has it. A file that is to be made, or replaced, lets
+   its whole folder through here. The numbers of these system calls are the same on every machine. */
 enum { CREATE_RULESET = 444, ADD_RULE, RESTRICT_SELF, VERSION = 1, UNDER_PATH = 1 };
 enum { L_EXECUTE = 1, L_WRITE = 2, L_READ = 4, L_LIST = 8, L_REMOVE = 32, L_MAKE = 256, L_ALL = (1 << 13) - 1 };
 
 /* As the kernel has it: packed. */
 typedef struct under_path {
   uint64_t access;
-  int32_t folder;
+  int32_t at;
 } __attribute__((packed)) under_path;
 
-static void allow_folders(int rules, const char *const *path, uint64_t access) {
+static void allow_paths(int rules, const char *const *path, uint64_t access) {
   for (; path && *path; path++) {
     char full[PATH_MAX], *slash;
     struct stat info;
     under_path rule;
+    int exists, is_folder;
     if (!resolve(*path, full)) continue;
     slash = strrchr(full, '/');
-    if (slash && !(stat(full, &info) == 0 && S_ISDIR(info.st_mode))) slash[slash == full] = 0;
-    rule.access = access;
-    rule.folder = open(full, O_PATH | O_CLOEXEC);
-    if (rule.folder < 0) continue;
+    exists = stat(full, &info) == 0;
+    is_folder = exists && S_ISDIR(info.st_mode);
+    if (slash && !is_folder && (!exists || access & L_WRITE)) slash[slash == full] = 0, is_folder = 1;
+    rule.access = is_folder ? access : L_READ;
+    rule.at = open(full, O_PATH | O_CLOEXEC);
+    if (rule.at < 0) continue;
     syscall(ADD_RULE, rules, UNDER_PATH, &rule, 0);
-    close(rule.folder);
+    close(rule.at);
   }
 }
 
@@ -462,8 +465,8 @@ static void lock_process(const lstm_limits *limits) {
   int rules = version < 1 ? -1 : (int)syscall(CREATE_RULESET, handled, version < 4 ? 8 : 16, 0);
   tzset(); /* reads a file */
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || rules < 0) return;
-  allow_folders(rules, limits->read, L_READ | L_LIST);
-  allow_folders(rules, limits->write, L_READ | L_LIST | L_WRITE | L_REMOVE | L_MAKE);
+  allow_paths(rules, limits->read, L_READ | L_LIST);
+  allow_paths(rules, limits->write, L_READ | L_LIST | L_WRITE | L_REMOVE | L_MAKE);
   syscall(RESTRICT_SELF, rules, 0);
   close(rules);
 }

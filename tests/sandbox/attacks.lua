@@ -235,6 +235,7 @@ add{"every function of lstm that writes a file", [[
   local history = m:fit(set, {epochs = 2, batch = 2, verbose = 0})
   refused("writefile", pcall(lstm.writefile, path, "x"))
   refused("writenpy", pcall(lstm.writenpy, path, lstm.zeros(1)))
+  refused("writewav", pcall(lstm.writewav, path .. ".wav", lstm.zeros{4, 1}, 8000))
   refused("save", pcall(m.save, m, path))
   refused("plot", pcall(lstm.plot.history, history, path .. ".svg"))
   refused("report", pcall(lstm.report, path .. ".html", {model = m, history = history}))
@@ -354,9 +355,9 @@ add{"coroutines instead of instructions", "while true do coroutine.wrap(function
 add{"training instead of instructions", DATA .. [[
   while true do pcall(m.predict, m, set.x) end]], 0, "", process = false, options = "--instructions 1e6",
   embed = {1, "stopped after 1000000 instructions: the limit"}}
-add{"the time of each call", [[
-  return function() local t = os.clock() + 0.05 while os.clock() < t do end end]], 0, "", process = false,
-  options = "--timeout 0.5 --calls 12", embed = {0, ""}}
+add{"many calls, each with instructions of its own", [[
+  return function() for _ = 1, 300000 do end end]], 0, "", process = false,
+  options = "--instructions 1e6 --calls 12", embed = {0, ""}}
 add{"one call of many that does not return", [[
   return function(k) print(k) while k == 3 do end end]], 0, "", process = false, options = "--calls 9",
   embed = {1, "3\nembed: stopped after 0.3 s: the time limit"}}
