@@ -266,6 +266,12 @@ test: $(AFTER_SETUP) ## run every test that needs no Python, node or emulator (O
 	@$(MAKE) --no-print-directory -k $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS)) test-run || true
 	@sh tests/summary.sh $(BUILD)/results $(foreach t,$(ONLY),$(call name,$(t)))
 
+test-lua: $(ANY) ## the Lua tests in the interpreter LUA=5.1, 5.2, 5.3, 5.4 or luajit, with the module made for it
+	@MAKE="$(MAKE)" BUILD=$(BUILD) FILES="$(filter tests/lua/%.lua,$(ONLY))" sh tests/lua/matrix.sh -v $(LUA)
+
+lua-matrix: $(MODULE) ## the Lua tests in every interpreter that is installed: a table
+	@MAKE="$(MAKE)" BUILD=$(BUILD) FILES="$(filter tests/lua/%.lua,$(ONLY))" sh tests/lua/matrix.sh $(LUAS)
+
 learn: ## every learning task, also those that make test leaves out; prints what each reached
 	@$(MAKE) --no-print-directory test ONLY="$(wildcard tests/learn/*.c)"; status=$$?; \
 	  grep -hE '^[a-zA-Z].*: ' $(BUILD)/results/learn_*.txt | grep -v '^skipped: '; exit $$status

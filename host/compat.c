@@ -41,7 +41,8 @@ void host_getvalue(lua_State *L, int index, int n) {
 
 int lua_isinteger(lua_State *L, int index) {
   lua_Number n = lua_tonumber(L, index);
-  return lua_type(L, index) == LUA_TNUMBER && n == (lua_Number)(lua_Integer)n;
+  return lua_type(L, index) == LUA_TNUMBER && n >= -9007199254740992.0 && n <= 9007199254740992.0 &&
+         n == (lua_Number)(lua_Integer)n;
 }
 
 #endif

@@ -715,21 +715,6 @@ static int data_eprint(lua_State *L) {
   return 0;
 }
 
-/* interrupted() -> whether Ctrl-C was pressed since the last call of hold(true). */
-static int data_interrupted(lua_State *L) {
-  lua_pushboolean(L, host_interrupted != 0);
-  return 1;
-}
-
-/* hold(true): the caller polls interrupted(); until hold(false) Ctrl-C raises nothing by itself. Returns what held
-   before. */
-static int data_hold(lua_State *L) {
-  int before = host_holding != 0;
-  host_holding = lua_toboolean(L, 1);
-  lua_pushboolean(L, before);
-  return 1;
-}
-
 static const luaL_Reg rng_methods[] = {
     {"index", rng_index}, {"uniform", rng_uniform}, {"shuffle", rng_shuffle}, {"state", rng_state}, {NULL, NULL}};
 
@@ -753,8 +738,6 @@ static const luaL_Reg functions[] = {{"readfile", data_readfile},
                                      {"columns", data_columns},
                                      {"now", data_now},
                                      {"eprint", data_eprint},
-                                     {"interrupted", data_interrupted},
-                                     {"hold", data_hold},
                                      {NULL, NULL}};
 
 void host_open_data(lua_State *L, int core) {

@@ -149,6 +149,7 @@ lstm_rng *host_checkrng(lua_State *L, int arg);
 double host_now(void *unused); /* seconds of a clock that only goes forward */
 void host_open_data(lua_State *L, int core);
 void host_open_folder(lua_State *L, int core);
+void host_open_interrupt(lua_State *L, int core); /* interrupt.c */
 
 /* A file that is read piece by piece, or a string: [at, end) is what is there and not used yet. */
 typedef struct host_source {
@@ -233,6 +234,7 @@ void host_open_pool(lua_State *L, int core);
 /* --- the command line (main.c, module.c) -------------------------------------------------------------------------- */
 
 extern volatile sig_atomic_t host_interrupted; /* set by Ctrl-C */
+extern volatile sig_atomic_t host_catches;     /* the command line catches Ctrl-C */
 extern volatile sig_atomic_t host_holding;     /* somebody polls host_interrupted: do not raise in plain code */
 
 /* Calls the function below `arguments` values on the stack; the message of an error gets the script's traceback. */

@@ -468,6 +468,12 @@ function lstm.zscore(set) end
 ---@return number
 function lstm.rmse(a, b) end
 
+---`#object`, also for the tables of this module in Lua 5.1 and LuaJIT, where `#` does not ask them: tokens, tables,
+---windows, sequences, vocabularies.
+---@param object any
+---@return integer
+function lstm.len(object) end
+
 ---Counts of targets by class: of the truth (rows) and of the guess (columns). tostring: a table, or of more than 20
 ---classes the most frequent mistakes. `#confusion`: how many classes.
 ---@class lstm.Confusion

@@ -43,6 +43,7 @@ static void catch_interrupts(void) {
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
+  host_catches = 1;
 }
 
 /* --- errors ------------------------------------------------------------------------------------------------------- */

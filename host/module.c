@@ -7,8 +7,6 @@
 
 #include "host.h"
 
-volatile sig_atomic_t host_interrupted, host_holding;
-
 /* --- errors ------------------------------------------------------------------------------------------------------- */
 
 /* Pushes "file:line: " of the innermost function that a user wrote: not C, and not one of the embedded helpers. */
@@ -543,6 +541,7 @@ int luaopen_lstm_core(lua_State *L) {
   host_open_pool(L, core);
   host_open_array(L, core);
   host_open_data(L, core);
+  host_open_interrupt(L, core);
   host_open_folder(L, core);
   host_open_csv(L, core);
   host_open_text(L, core);

@@ -65,7 +65,7 @@ end
 local function convert(item, text)
   local value = text
   if item.type ~= "string" then value = tonumber(text) end
-  if item.type ~= "string" and text:find("[xX]") then value = nil end       -- decimal only
+  if item.type ~= "string" and text:find("[xXnN]") then value = nil end     -- decimal, finite
   local checked, want = options.value(value, {type = item.type, min = item.min, max = item.max, above = item.above,
     below = item.below, choices = item.choices})
   if value == nil or checked == nil then

@@ -294,7 +294,7 @@ function Run:close()
   if self.history.best and self.opts.restore_best then self.trainer:restore_best() end
   self.trainer:close()
   self.bar:close()
-  core.hold(self.held)
+  core.hold(false)
   core.threads(self.threads)
 end
 
@@ -446,6 +446,6 @@ return function(model, train, given, how)
     title = opts.title or "training", total = run.total, start = run.position, verbose = opts.verbose,
   }
   run.kept_steps = run.trainer:kept()
-  run.held = core.hold(true)
-  for active in guarded(run) do return active:finish(active:loop()) end      -- luacheck: ignore 512
+  core.hold(true)
+  return guarded(run, function() return run:finish(run:loop()) end)
 end

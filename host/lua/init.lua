@@ -47,7 +47,7 @@ local sources = {
   embedding = {"lstm.layers", "embedding"}, lstm = {"lstm.layers", "lstm"}, gru = {"lstm.layers", "gru"},
   dense = {"lstm.layers", "dense"}, dropout = {"lstm.layers", "dropout"},
   show = {"lstm.show", "value"}, help = {"lstm.help", "print"},
-  seq2seq = {"lstm.seq2seq", "new"}, seed = {"lstm.seeds", "set"},
+  seq2seq = {"lstm.seq2seq", "new"}, seed = {"lstm.seeds", "set"}, len = {"lstm.methods", "len"},
 }
 
 -- A name that is near to one of the module's is a mistake; any other is nil, so that a script can ask what is there.

@@ -38,4 +38,13 @@ function methods.guard(class, kind, fields, strict)
   end})
 end
 
+--- #object, also where Lua ignores __len of tables (5.1, LuaJIT).
+function methods.len(object)
+  local meta = getmetatable(object)
+  if type(object) == "table" and type(meta) == "table" and meta.__len then return meta.__len(object) end
+  local ok, n = pcall(function() return #object end)
+  if not ok then core.raise("len: something with a length expected, got " .. options.show(object)) end
+  return n
+end
+
 return methods

@@ -8,7 +8,7 @@ local core = require "lstm.core"
 local options = {}
 
 local tointeger = math.tointeger or function(x)      -- Lua 5.1 has no integers; a whole number is one
-  return x == math.floor(x) and x or nil
+  return x == math.floor(x) and x - x == 0 and x or nil
 end
 
 -- Edit distance (insert, delete, substitute, swap of neighbours) between two short strings.

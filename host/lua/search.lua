@@ -256,7 +256,7 @@ function Search:close()
   if self.closed then return end
   self.closed = true
   self.bar:close()
-  core.hold(self.held)
+  core.hold(false)
   seeds.restore(self.seeds)
 end
 
@@ -310,15 +310,14 @@ function search.run(given)
   }, Search)
   self.bar = progress.new{title = "search", unit = folds and "fold" or "trial", total = #plan * (folds or 1),
     start = self.done, verbose = opts.verbose == 2 and 0 or opts.verbose}
-  self.held = core.hold(true)
-  for active in guarded(self) do                                 -- luacheck: ignore 512
-    local ok
-    ok, message, status = active:run()
-    active:close()
+  core.hold(true)
+  return guarded(self, function()
+    local ok, why, kind = self:run()
+    self:close()
     table_of:sort()
-    if not ok then return nil, message, status, table_of end
+    if not ok then return nil, why, kind, table_of end
     return table_of
-  end
+  end)
 end
 
 return search

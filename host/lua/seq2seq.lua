@@ -763,6 +763,8 @@ end
 --- How many numbers training adjusts, in both.
 function Pair:parameters() return self.encoder:parameters() + self.decoder:parameters() end
 
-function Pair:__tostring() return ("encoder:\n%s\n\ndecoder:\n%s"):format(self.encoder, self.decoder) end
+function Pair:__tostring()
+  return ("encoder:\n%s\n\ndecoder:\n%s"):format(tostring(self.encoder), tostring(self.decoder))
+end
 
 return seq2seq

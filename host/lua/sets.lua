@@ -5,6 +5,7 @@
 -- batch size.
 
 local core = require "lstm.core"
+local methods = require "lstm.methods"
 local options = require "lstm.options"
 local sequences = require "lstm.sequences"
 
@@ -31,12 +32,6 @@ local function new(fields)
   return setmetatable(fields, Set)
 end
 
--- #object, also where Lua ignores __len of tables (5.1).
-local function length(object)
-  local meta = getmetatable(object)
-  return type(meta) == "table" and meta.__len and meta.__len(object) or #object
-end
-
 local function plural(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
 
 -- Windows of a table, and every user's object with the same fields and gather(indices, x, y).
@@ -56,7 +51,7 @@ local function from_windows(model, data, learns, where)
       plural(data.outputs, "target")))
   end
   return new{
-    count = length(data), seq = data.look_back, has_targets = true, source = data.data, targets = data.starts,
+    count = methods.len(data), seq = data.look_back, has_targets = true, source = data.data, targets = data.starts,
     make = function(_, n) return core.zeros{data.look_back, n, data.width}, core.zeros{n, data.outputs} end,
     fill = function(_, indices, x, y) data:gather(indices, x, y) end,
   }

@@ -31,7 +31,7 @@ local function windows()
   train, validation = lstm.table(lstm.array(values), {"a", "b"}):windows{look_back = 8, target = "a"}:split(0.8)
   model = lstm.model{input = 2, lstm.lstm(size), lstm.dropout(0.3), lstm.lstm(size), output = 1}
   function sample()
-    local i = lstm.rng(require "lstm.seeds".next()):index(#validation)
+    local i = lstm.rng(require "lstm.seeds".next()):index(lstm.len(validation))
     return ("%.9g"):format(model:predict(validation)[i][1])
   end
 end

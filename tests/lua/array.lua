@@ -23,7 +23,7 @@ function TestMaking.testRefused()
   fails("rows differ in length: 2 and 1", core.array, {{1, 2}, {3}})
   fails("a table of 2 expected, got number", core.array, {{1, 2}, 3})
   fails("number expected, got string", core.array, {1, "2"})
-  fails("number expected, got nil", core.array, {1, nil, 3})
+  if #{1, nil, 3} == 3 then fails("number expected, got nil", core.array, {1, nil, 3}) end      -- LuaJIT: 1
   fails("more than 4 dimensions", core.array, {{{{{1}}}}})
   fails("does not fit an int32", core.array, {1.5}, "int32")
   fails("does not fit an int32", core.array, {2147483648}, "int32")

@@ -21,7 +21,9 @@ function TestEmbedded.testCodeAndLines()
     if name:find "%." then
       lu.assertTrue(text == source, name)
     else
-      lu.assertTrue(string.dump(assert(load(text, "=x"))) == string.dump(assert(load(source, "=x"))), name)
+      local small, whole = assert(load(text, "=x")), assert(load(source, "=x"))
+      -- LuaJIT does not dump tables in the same order twice
+      if not jit then lu.assertTrue(string.dump(small) == string.dump(whole), name) end    -- luacheck: ignore 113
     end
     count = count + 1
   end

@@ -80,7 +80,7 @@ function TestNpy.testThereAndBack()
       lu.assertTrue(assert(lstm.npy(path)) == a)
     end
   end
-  local header = assert(lstm.readfile(path)):match("^\147NUMPY\1\0..([^\n]*\n)")
+  local header = assert(lstm.readfile(path)):match("^\147NUMPY\1%z..([^\n]*\n)")
   lu.assertEquals((10 + #header) % 64, 0)
 end
 

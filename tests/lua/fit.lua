@@ -503,6 +503,10 @@ function TestResume.testPatienceStaysSpent()
   lu.assertEquals(#fit(4), rows + 2)
 end
 
+-- The host ends with exit code 130 after Ctrl-C; in another interpreter the script decides, and the interpreter does
+-- what it always does with the second one.
+local plain = os.getenv "LSTM_PLAIN"
+
 -- Runs a script in a host of its own; returns the exit code and what it said.
 local function run(script_text, arguments)
   local script, out = os.tmpname(), os.tmpname()
@@ -567,8 +571,9 @@ function TestResume.testInterrupt()
   local whole = assert(lstm.load(path .. ".whole"))
   local code, said = start("", ("while ! grep -q running %s; do sleep 0.01; done; kill -INT $pid;"):format(out))
   if not said:find "interrupted" then lu.skip "the run ended before the signal came" end
-  lu.assertEquals(code, 130)
-  lu.assertStrContains(said, "running\ninterrupted\tinterrupted\nlstm: interrupted after step ")
+  lu.assertEquals(code, plain and 1 or 130)
+  if plain then lu.assertStrContains(said, "interrupted\tinterrupted\n")
+  else lu.assertStrContains(said, "running\ninterrupted\tinterrupted\nlstm: interrupted after step ") end
   lu.assertStrContains(said, (' of 4000, resume with resume = "%s"'):format(path))
   code, said = start(path, "")
   lu.assertEquals({code, said}, {0, ""})
@@ -608,20 +613,23 @@ end
 function TestResume.testFirstInterrupt()
   os.remove(path)
   local code, said = signalled(("checkpoint = %q,"):format(path), "one")
-  lu.assertEquals(code, 130)
+  lu.assertEquals(code, plain and 0 or 130)
   lu.assertStrContains(said, ('running\nnil\tinterrupted after step 30 of 60, resume with resume = "%s"\tinterrupted\t')
     :format(path))
   lu.assertStrContains(said, "\nstopped: interrupted\n")
   lu.assertEquals(assert(lstm.load(path)).core:meta()["fit.position"], "30")
   code, said = signalled("", "one")
-  lu.assertEquals(code, 130)
+  lu.assertEquals(code, plain and 0 or 130)
   lu.assertStrContains(said, "interrupted after step 30 of 60, the run cannot go on: that needs checkpoint = path\t")
 end
 
 -- The second one ends the process at once, and the last checkpoint is whole.
 function TestResume.testSecondInterrupt()
   os.remove(path)
-  lu.assertEquals({signalled(("checkpoint = %q,"):format(path), "two")}, {130, "running\n"})
+  local code, said = signalled(("checkpoint = %q,"):format(path), "two")
+  lu.assertEquals(code, plain and 1 or 130)
+  lu.assertEquals(said:match "^running\n(.?)", plain and os.getenv "LSTM":sub(1, 1) or "")
+  if plain then lu.assertStrContains(said, "interrupted!") end
   lu.assertEquals(assert(lstm.load(path)).core:meta()["fit.position"], "20")
 end
 

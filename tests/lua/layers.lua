@@ -19,7 +19,7 @@ local options = {
 
 local function numbers(...)
   local x, rng = lstm.zeros{...}, lstm.rng(5)
-  local flat = x:reshape{#x:bytes() // 4}
+  local flat = x:reshape{#x:bytes() / 4}
   for i = 1, #flat do flat[i] = rng:uniform() * 2 - 1 end
   return x
 end

@@ -9,7 +9,7 @@ local path = os.tmpname()
 
 local function numbers(...)
   local x, rng = lstm.zeros{...}, lstm.rng(5)
-  local flat = x:reshape{#x:bytes() // 4}
+  local flat = x:reshape{#x:bytes() / 4}
   for i = 1, #flat do flat[i] = rng:uniform() * 2 - 1 end
   return x
 end
@@ -99,7 +99,7 @@ function TestRates.testSchedules()
     return list
   end
   local step = rates{schedule = "step", schedule_steps = 2, schedule_factor = 0.5, optimizer = "sgd"}
-  for n = 1, 9 do lu.assertAlmostEquals(step[n], 0.5 ^ (n // 2), 1e-6) end
+  for n = 1, 9 do lu.assertAlmostEquals(step[n], 0.5 ^ math.floor(n / 2), 1e-6) end
   local slow = rates{schedule = "exponential", schedule_factor = 0.9, optimizer = "sgd"}
   for n = 1, 9 do lu.assertAlmostEquals(slow[n], 0.9 ^ n, 1e-6) end
   local cosine = rates{schedule = "cosine", schedule_steps = 8, optimizer = "sgd"}
@@ -498,7 +498,7 @@ function TestWrongUses.testSentences()
   sees("lengths: number 1 is 6, 0 to 5 expected", t.train, t, bx, by, {lengths = lstm.array({6, 1, 1, 1}, "int32")})
   sees("train: the trainer has no loss", none.train, none, bx, by)
   sees("backward: there was no forward pass", none.backward, none)
-  sees("lr: a finite rate of at least 0 expected, got -1.0", t.lr, t, -1)
+  sees("lr: a finite rate of at least 0 expected, got -0.5", t.lr, t, -0.5)
   sees('gradient: the model has no tensor "rnn.weight"; tensors() lists them', t.gradient, t, "rnn.weight")
   sees("scale_gradients: the factor must be a number, got no value", t.scale_gradients, t)
   sees('trainer: there is no method "step"; did you mean "step_norms"?', function() t:step() end)
