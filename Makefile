@@ -26,8 +26,8 @@ DEPS     = -MMD -MP
 # Tests are compiled in half the time at -O1; the bits do not depend on it, as make isa-matrix shows.
 TEST_OPT ?= -O1
 
-# DEBUG=1, or a -g among the flags, keeps what a debugger and valgrind need to show where they are. Without it lstm.h's
-# functions have no unwind tables (21 KB) and ./lstm and the module no symbols (43 KB): ./lstm is to stay under 1 MB. The
+# DEBUG=1, or a -g among the flags, keeps what a debugger and valgrind need to show where they are. Without it lstm.h
+# has no unwind tables (21 KB), and ./lstm and the module have no symbols (43 KB): ./lstm is to stay under 1 MB. The
 # binding keeps its tables: in LuaJIT, or a Lua compiled as C++, errors are exceptions that pass through its frames,
 # never through those of lstm.h.
 DEBUG   ?=

@@ -1,6 +1,6 @@
-/* interrupt.c: Ctrl-C while something long runs that polls: fit, search. In the host the command line catches it all the
-   time (main.c). In another program the module takes the signal for so long only, and gives it back: what the program
-   does with Ctrl-C stays as it was. */
+/* interrupt.c: Ctrl-C while something long runs that polls: fit, search. In the host the command line catches it all
+   the time (main.c). In another program the module takes the signal for so long only, and gives it back: what the
+   program does with Ctrl-C stays as it was. */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -32,7 +32,7 @@ static int is_ours(void) {
 
 static void take_signal(void) {
   struct sigaction action;
-  if (sigaction(SIGINT, NULL, &before) != 0 || before.sa_handler == SIG_IGN || before.sa_handler == on_interrupt) return;
+  if (sigaction(SIGINT, NULL, &before) != 0 || before.sa_handler == SIG_IGN || is_ours()) return;
   host_interrupted = 0;
   action = before;
   action.sa_flags = SA_RESTART; /* a callback's files need not know */

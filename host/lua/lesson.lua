@@ -105,6 +105,7 @@ end
 --- Ends the lesson now: the model has its best weights so far.
 function Lesson:close()
   if not self.routine then return end
+  if coroutine.status(self.routine) == "suspended" then core.hold(true) end -- what pause let go of, close lets go of
   self.routine = nil
   self.stopped = "closed"
   self.run_of:close()

@@ -155,7 +155,8 @@ function TestHelp.testEveryMethodByValue()
     local owner, method = name:match "^(%l+):(.+)$"
     if owner and objects[owner] then
       local text = assert(help.text(name), name)
-      lu.assertStrContains(assert(help.text(objects[owner][method]), name), method .. "(")
+      local found = name == "state:bytes" and "save" or method            -- two names of one function
+      lu.assertStrContains(assert(help.text(objects[owner][method]), name), found .. "(")
       lu.assertStrContains(text, name .. "(")
     end
   end

@@ -25,6 +25,9 @@ local makers = {
   Model = function() return lstm.model{input = 1, hidden = 2, output = {"a", "b"}, seed = 1} end,
   State = function() return network():state() end,
   Trainer = function() return network():trainer{} end,
+  Lesson = function()
+    return assert(network():lesson({x = lstm.zeros{2, 3, 1}, y = lstm.zeros{2, 3, 1}}, {epochs = 1}))
+  end,
   Pair = function() return lstm.seq2seq{encoder = network(), decoder = network()} end,
   History = function() return lstm.history.new() end,
   Bar = function() return lstm.progress.new{verbose = 0} end,
