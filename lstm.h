@@ -2035,16 +2035,11 @@ static lstm_status lstm__check_option(const lstm_layer *l, int i, const lstm__op
                                                     o->name, (int)x, most);
 }
 
-/* What is wrong with layer i's residual connection, or NULL. */
-static const char *lstm__residual_flaw(const lstm_model_desc *d, int i) {
-  const lstm_layer *l = d->layers + i;
-  if (!l->residual) return NULL;
-  if (i < d->layer_count - 1) return "residual belongs to the last layer";
-  if (l->activation > LSTM_LINEAR) return "residual needs linear outputs, without an activation";
+/* 1: there are inputs of the model to add to the outputs of layer i. */
+static int lstm__can_add_inputs(const lstm_model_desc *d, int i) {
   for (int k = 0; k < i; k++)
-    if (d->layers[k].read) return "residual needs an output of every step: read all";
-  if (d->layers[0].type == LSTM_LAYER_EMBEDDING) return "residual adds inputs to the outputs, but these are tokens";
-  return l->size > d->input_size ? "residual needs as many inputs of the model as outputs" : NULL;
+    if (d->layers[k].read || d->layers[k].type == LSTM_LAYER_EMBEDDING) return 0;
+  return i == d->layer_count - 1 && d->layers[i].activation <= LSTM_LINEAR && d->layers[i].size <= d->input_size;
 }
 
 /* Checks what can be checked of one layer alone. */
@@ -2052,7 +2047,7 @@ static lstm_status lstm__check_layer(const lstm_model_desc *d, int i, int last_r
   const lstm_layer *l = d->layers + i;
   lstm_error *error = d->error;
   const lstm__kind *kind = l->type < LSTM_LAYER_TYPE_COUNT ? lstm__kind_of((int)l->type) : NULL;
-  const char *what = lstm__residual_flaw(d, i);
+  const char *what = NULL;
   if (!kind) return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: unknown type %d", i, (int)l->type);
   if (kind->sized && l->size < 1)
     return lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: size is %d, wanted 1 to %d", i, l->size, LSTM_MAX_SIZE);
@@ -2073,6 +2068,8 @@ static lstm_status lstm__check_layer(const lstm_model_desc *d, int i, int last_r
   if (l->forget == LSTM_FORGET_NOISE && !(l->noise > 0 && l->noise <= 1))
     what = "forget = noise needs noise above 0 and at most 1";
   if (l->projection > l->size) what = "projection is wider than the cell";
+  if (l->residual && !lstm__can_add_inputs(d, i))
+    what = "residual: only in the last layer, linear, read all, O <= I features";
   return what ? lstm__fail(error, LSTM_ERR_ARGUMENT, "layer %d: %s", i, what) : LSTM_OK;
 }
 
@@ -4715,10 +4712,8 @@ static void lstm__loss_tile(lstm_trainer *t, const lstm__tape *top, int from, in
     lstm__put_row(z, weight > 0 && t->weight > 0 ? lstm__row(&top->y, r) : NULL, n, width);
     t->row_losses[r] = 0;
     if (!(weight > 0) || !(t->weight > 0)) continue;
-    if (t->loss.kind == LSTM_ESR) {
-      t->row_losses[r] = lstm__esr(t, &top->y, r, n, z);
-      continue;
-    }
+    if (t->loss.kind == LSTM_ESR) t->row_losses[r] = lstm__esr(t, &top->y, r, n, z);
+    if (t->loss.kind == LSTM_ESR) continue;
     t->row_losses[r] = lstm__mul(weight, lstm__row_loss(k, &t->loss, n, z, &t->batch, (size_t)r, NULL));
     k->scale(width, z, (float)(weight / t->weight));
   }

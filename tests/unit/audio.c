@@ -162,19 +162,20 @@ static void check_flaw(lstm_layer *layers, int count, int input, const char *sen
 }
 
 static void test_what_it_refuses(void **unused) {
+  static const char wanted[] = "layer 1: residual: only in the last layer, linear, read all, O <= I features";
   lstm_layer layers[3];
   (void)unused;
   layers[0] = lstm_lstm(4), layers[1] = lstm_dense(2), layers[2] = lstm_dense(2);
   layers[1].residual = 1;
-  check_flaw(layers, 3, 2, "layer 1: residual belongs to the last layer");
-  check_flaw(layers, 2, 1, "layer 1: residual needs as many inputs of the model as outputs");
+  check_flaw(layers, 3, 2, wanted);
+  check_flaw(layers, 2, 1, wanted);
   layers[1].activation = LSTM_TANH;
-  check_flaw(layers, 2, 2, "layer 1: residual needs linear outputs, without an activation");
+  check_flaw(layers, 2, 2, wanted);
   layers[1].activation = LSTM_LINEAR;
   layers[0].read = LSTM_READ_LAST;
-  check_flaw(layers, 2, 2, "layer 1: residual needs an output of every step: read all");
+  check_flaw(layers, 2, 2, wanted);
   layers[0] = lstm_embedding(4);
-  check_flaw(layers, 2, 2, "layer 1: residual adds inputs to the outputs, but these are tokens");
+  check_flaw(layers, 2, 2, wanted);
   layers[0] = lstm_lstm(4);
   layers[0].residual = 1;
   check_flaw(layers, 2, 2, "layer 0: lstm has no residual");
