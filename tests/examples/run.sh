@@ -5,10 +5,10 @@
 # What needs a tool that is missing is skipped, with the reason. Prints "N passed, N failed" last.
 set -u
 : "${BUILD:=build}" "${CC:=cc}" "${CXX:=c++}"
-dir=$BUILD/examples
 object=$BUILD/host/lstm_impl.o
 quick=
 [ "${1:-}" != --quick ] || { quick=1; shift; }
+dir=$BUILD/examples${quick:+-quick}
 all=$(ls -d examples/*.c examples/*.cpp examples/gesture 2>/dev/null | sed 's,.*/,,; s,\..*,,; /^train$/d')
 wanted=${*:-"train $all"}
 [ -z "$quick" ] || [ $# -gt 0 ] || wanted=$(echo "$wanted" | sed '/^gesture$/d')
