@@ -335,6 +335,9 @@ bench: $(BUILD)/bench/bench ## measure; prints a table and writes build/bench.js
 bench-denormals: $(BUILD)/bench/denormals ## what a step costs when all fades into subnormal numbers; a minute
 	@$(BUILD)/bench/denormals
 
+bench-slices: $(BUILD)/bench/slices ## how long calls of lstm_train_some take, and by how much they exceed their budget
+	@$(BUILD)/bench/slices $(BENCH_ARGS)
+
 vs-torch: $(BUILD)/bench/bench ## the works of `make bench` in turns with PyTorch; writes build/vs_torch.json
 	@python3 tests/bench/vs_torch.py --bench $(BUILD)/bench/bench --json $(BUILD)/vs_torch.json $(BENCH_ARGS)
 

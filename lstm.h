@@ -901,7 +901,7 @@ typedef struct lstm_slice {
 
 /* lstm_train a few tiles at a time: at least one in each call, in this thread. Call it with the same batch, its arrays
    unchanged, until *done is 1; then *loss is set, and weights, moments and carried states are bit for bit lstm_train's.
-   A tile is about half a million multiply-adds, more where one row of a layer takes more. While a step is under way
+   A tile is about half a million multiply-adds, more where 4 rows of a layer take more. While a step is under way
    what the trainer has of its window is not to be read, and any other function that changes the trainer, lstm_train
    too, ends it first: it gives it up, leaving no trace; but once its update has begun, it finishes it. A learning rate
    that is set waits for the next update. The update is the step's last tiles: only then do the model's weights change
@@ -4215,7 +4215,7 @@ static void lstm__run_deep(lstm_trainer *t, lstm__tile *tile, const lstm__tape *
   size_t room = LSTM__SLICE / work;
   int span = depth;
   if (t->sliced && room / (size_t)size < (size_t)depth) span = lstm__int_max(1, (int)(room / (size_t)size));
-  if (t->sliced && room < (size_t)size) size = lstm__int_max(1, (int)room);
+  if (t->sliced && room < (size_t)size) size = lstm__int_min(size, lstm__int_max(4, (int)room));
   for (t->first = 0; t->first < depth; t->first = t->last) {
     t->last = lstm__int_min(depth, t->first + span);
     lstm__run(t, tile, tape, count, size);
@@ -5168,12 +5168,12 @@ static int lstm__backward_cell(lstm_trainer *t, lstm__tape *tape, int wants_inpu
   lstm__run_serial(t, lstm__leave_initial, tape, t->B, (size_t)l->columns);
   if (tape->ids) {
     lstm__run_serial(t, lstm__token_copy_tile, tape, t->unique_count, (size_t)l->in);
-    lstm__run_deep(t, lstm__token_tile, tape, lstm__panels(l->columns), 1, rows, 256);
+    lstm__run_deep(t, lstm__token_tile, tape, lstm__panels(l->columns), 1, rows, 1024);
     lstm__run_deep(t, lstm__token_row_tile, tape, t->unique_count, LSTM__GROUP, 1, lstm__work_of(l));
   }
   lstm__run_weights(t, tape);
   if (l->vectors)
-    lstm__run_deep(t, lstm__vector_tile, tape, lstm__tiles(l->units, 16), 1, rows, 64 * (size_t)l->vectors);
+    lstm__run_deep(t, lstm__vector_tile, tape, lstm__tiles(l->units, 16), 1, rows, 256 * (size_t)l->vectors);
   if (tape->ids || !wants_input) return l->reverse;
   lstm__run_rows(t, lstm__input_tile, tape);
   if (!l->reverse) lstm__flip(t);
@@ -5196,7 +5196,7 @@ static int lstm__backward_dropout(lstm_trainer *t, lstm__tape *tape, int wants_i
 
 static int lstm__backward_embedding(lstm_trainer *t, lstm__tape *tape, int wants_input) {
   (void)wants_input;
-  lstm__run_deep(t, lstm__embed_back_tile, tape, lstm__tiles(tape->l->out, 16), 1, t->T * t->B, 64);
+  lstm__run_deep(t, lstm__embed_back_tile, tape, lstm__tiles(tape->l->out, 16), 1, t->T * t->B, 256);
   return 0;
 }
 
@@ -5476,7 +5476,7 @@ static void lstm__zero_tile(lstm_trainer *t, const lstm__tape *tape, int from, i
 }
 
 static void lstm__walk_zero(lstm_trainer *t) {
-  lstm__run_serial(t, lstm__zero_tile, NULL, (int)((t->model->plan.params + 15) / 16), 8);
+  lstm__run_serial(t, lstm__zero_tile, NULL, (int)((t->model->plan.params + 15) / 16), 128);
 }
 
 LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *t) {
