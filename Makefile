@@ -114,7 +114,7 @@ RESULTS    = $(foreach t,$(1),$(BUILD)/results/$(call name,$(t)).txt)
 .SUFFIXES:
 FORCE:
 .PHONY: FORCE all setup setup-dev demo test learn baselines check sanitize tsan valgrind fuzz cross golden bench \
-        bench-denormals report-test examples module need-any test-lua lua-matrix \
+        bench-denormals report-test small examples module need-any test-lua lua-matrix \
         vs-torch vs-onednn isa-matrix ulp install uninstall clean help need-lua need-cmocka need-luaunit test-run
 
 # `make setup test` in one call: nothing is looked for or built before setup has ended, also with -j.
@@ -325,6 +325,9 @@ fuzz: ## fuzz each target for TIME=60 seconds (needs clang)
 	     -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$n tests/fuzz/corpus/$$n \
 	     > $(BUILD)/fuzz/$$n.log 2>&1 \
 	  && echo "ok fuzz $$n" || { tail -n 60 $(BUILD)/fuzz/$$n.log; echo "not ok fuzz $$n"; exit 1; }; done
+
+small: $(LSTM) ## code sizes of models without files, and one that runs on a Cortex-M4 in QEMU, if there is one
+	@LSTM=$(LSTM) BUILD=$(BUILD) CC="$(CC)" sh tests/small/run.sh
 
 report-test: $(LSTM) ## open lstm.report's pages in a headless Chromium, if there is one
 	@LSTM=$(LSTM) BUILD=$(BUILD) sh tests/report/run.sh

@@ -28,8 +28,8 @@ local reserved = {}
 for word in ([[alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default
   delete do double else enum explicit export extern false float for friend goto if inline int long main mutable
   namespace new noexcept not nullptr operator or private protected public register restrict return short signed sizeof
-  static struct switch template this throw true try typedef typeid typename union unsigned using virtual void volatile while
-  xor]]):gmatch("%a+") do reserved[word] = true end
+  static struct switch template this throw true try typedef typeid typename union unsigned using virtual void volatile
+  while xor]]):gmatch("%a+") do reserved[word] = true end
 
 local function is_name(name)
   return name:find("^%a[%w_]*$") and #name <= 60 and not reserved[name] and not name:lower():find("^lstm_")

@@ -67,7 +67,7 @@ macro LSTM_ASSERT "$custom '-DLSTM_ASSERT(x)=custom_assert((x)?1:0)' -Wno-unused
 macro NDEBUG "-DNDEBUG"
 cp lstm.h "$dir/renamed.h"
 macro LSTM_HEADER "-I$dir '-DLSTM_HEADER=\"renamed.h\"' '-DSMOKE_HEADER=\"renamed.h\"'"
-for m in NO_STDIO NO_FILES NO_TRAINING; do macro LSTM_$m "-DLSTM_$m"; done
+for m in NO_STDIO NO_FILES NO_TRAINING SMALL; do macro LSTM_$m "-DLSTM_$m"; done
 for m in NO_SIMD NO_SSE2 NO_AVX2 NO_AVX512; do
   quick LSTM_$m "-DLSTM_$m -DLSTM_NO_PORTABLE"
   parse LSTM_$m "-DLSTM_$m"
@@ -79,6 +79,7 @@ if have clang; then # where they take something away
   task "LSTM_NO_WASM on wasm32" "$other --target=wasm32 -msimd128 -DLSTM_NO_WASM lstm.h"
 fi
 macro LSTM_NO_everything "-DLSTM_NO_STDIO -DLSTM_NO_FILES -DLSTM_NO_TRAINING"
+macro LSTM_SMALL_without_files "-DLSTM_SMALL -DLSTM_NO_FILES -DLSTM_NO_TRAINING"
 for m in $(grep -o '^#ifndef LSTM_MAX_[A-Z_]*' lstm.h | awk '{print $2}'); do # every limit, at a low value
   case $m in
     LSTM_MAX_LAYERS) macro $m -D$m=4 ;;
