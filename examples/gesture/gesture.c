@@ -210,7 +210,9 @@ static int best_of(const float *p) {
 }
 
 static void end_name(game *g) {
-  printf("new gesture: %s\n", g->gestures[g->naming].name);
+  gesture *of = &g->gestures[g->naming];
+  if (!of->name[0]) SDL_snprintf(of->name, sizeof of->name, "new %d", g->naming - KNOWN + 1);
+  printf("new gesture: %s\n", of->name);
   g->naming = -1;
   SDL_StopTextInput();
 }
@@ -300,8 +302,14 @@ static void press_key(game *g, SDL_Keycode key) {
   if (name && (key == SDLK_RETURN || key == SDLK_ESCAPE)) end_name(g);
   if (name) return;
   if (key == SDLK_t) press_teach(g);
-  if (key == SDLK_ESCAPE && g->teaching < 0) g->quit = 1;
-  if (key == SDLK_ESCAPE && g->teaching >= 0) g->gestures[g->teaching].examples = 0, g->teaching = -1;
+  if (key != SDLK_ESCAPE) return;
+  if (g->teaching < 0) {
+    g->quit = 1;
+  } else {
+    g->gestures[g->teaching].examples = 0;
+    g->next_free = g->teaching - KNOWN;
+    g->teaching = -1;
+  }
 }
 
 /* --- the picture -------------------------------------------------------------------------------------------------- */
@@ -327,7 +335,7 @@ static void draw_backdrop(picture *p) {
   for (i = 0; i < CLASSES; i++) box(p, PANEL, (float)(TOP + i * 56), PANEL_WIDTH, 50, 10, SHEET, 1);
 }
 
-static int is_there(const game *g, int kind) { return kind < KNOWN || kind == OTHER || g->gestures[kind].examples > 0; }
+static int is_there(const game *g, int kind) { return kind < KNOWN || kind >= OTHER || g->gestures[kind].examples > 0; }
 
 static void draw_percent(picture *p, float right, float y, float height, float share, uint32_t colour) {
   char s[16];

@@ -219,7 +219,9 @@ function love.keypressed(key)
   elseif key == "t" then
     deaf = true
     press_teach()
-  elseif key == "escape" and teaching then examples[teaching], icons[teaching], teaching = nil, nil, nil
+  elseif key == "escape" and teaching then
+    examples[teaching], icons[teaching] = nil, nil
+    next_free, teaching = teaching, nil
   elseif key == "escape" then love.event.quit()
   end
 end
