@@ -176,19 +176,8 @@
    smoothing, class weights and more. lstm_evaluate gives the loss of a batch without training, from a state of its own.
 
    What may not stop for a step (a game) trains a clone, a slice in each frame: lstm_train_some does tiles of the step
-   until a deadline of your clock, goes on in the next call, and gives the bits of lstm_train. States go on under the
-   new weights:
-   ```
-   // 1 when the hundredth step is done and the crowd has the clone's mind.
-   static int learn(lstm_trainer *trainer, const lstm_batch *batch, lstm_slice slice, const lstm_model **mind) {
-     int done;
-     slice.deadline = slice.clock(slice.user) + 500e-6; // a clock of seconds
-     if (lstm_train_some(trainer, batch, &slice, &done, NULL) != LSTM_OK) return -1;
-     if (!done || lstm_trainer_steps(trainer) < 100) return 0; // the next frame goes on, or has the next batch
-     *mind = lstm_trainer_model(trainer);
-     return 1;
-   }
-   ```
+   until a deadline of your clock, goes on in the next call, until *done is 1, and gives the bits of lstm_train. Then
+   lstm_step takes the clone: states go on under the new weights. examples/gesture/gesture.c does so.
 
    LEVEL 3: THE PARTS OF A TRAINING STEP -------------------------------------------------------------------------------
    lstm_train is lstm_trainer_forward, _loss, _zero_gradients, _backward, _clip and _update, in this order. In between,
@@ -201,20 +190,9 @@
 
    GAMES AND PLUGINS ---------------------------------------------------------------------------------------------------
    A crowd is one model and one state, a lane for each; of 1,024 lanes with 32 units and 8 inputs one takes 155 ns
-   together, 211 alone (the products need 86 at this CPU's peak, AVX-512). All lanes are one block without pointers, so
-   that copying it saves, forks and rolls back everything (examples/npcs.c). A saved game is the same bytes:
-   ```
-   size_t size = lstm_state_saved_size(state);
-   char *ticks = (char *)malloc(8 * size);
-   if (!ticks) return 1;
-   for (size_t t = 0; t < 100; t++) {
-     memcpy(ticks + t % 8 * size, state, size); // before the tick
-     lstm_step(model, state, x, y);
-   }
-   memcpy(state, ticks + 97 % 8 * size, size); // back to tick 97: the same steps give the same bits again
-   if (lstm_state_restore(model, state, ticks, size) != LSTM_OK) return 1; // what a file holds is looked at first
-   free(ticks);
-   ```
+   together, 211 alone (the products need 86 at this CPU's peak, AVX-512). All lanes are one block without pointers:
+   copying its lstm_state_saved_size(state) bytes saves, forks and rolls back everything, and the same steps give the
+   same bits again (examples/npcs.c). A saved game is these bytes: lstm_state_restore looks at them first.
 
    A lane that is put to zero jumps, and one hears it (a pop): let a state `rest` settle once, without input, and begin
    there: lstm_state_copy_lane(state, lane, rest, 0). Retrained weights take over between two steps: give lstm_step the
@@ -2702,11 +2680,9 @@ static lstm_status lstm__set_up_static(const lstm_static_model *from, lstm_model
   memset(m, 0, sizeof *m);
   if (from->version != LSTM_STATIC_VERSION) return LSTM_ERR_VERSION;
   if (!from->layers || from->layer_count < 1 || !from->packed) return LSTM_ERR_ARGUMENT;
-  d->input_size = from->input_size;
-  d->layer_count = from->layer_count;
-  d->layers = from->layers;
-  d->output = from->output;
-  d->numerics = from->numerics;
+  lstm_model_desc described = {from->input_size, from->layer_count, from->layers, from->output, LSTM_INIT_DEFAULT,
+                               LSTM_ISA_AUTO, 0, {NULL, NULL, NULL}, NULL, from->numerics};
+  *d = described;
   for (int i = 0; i < d->layer_count; i++)
     if ((unsigned)d->layers[i].type - 1 >= LSTM_LAYER_TYPE_COUNT - 1) return LSTM_ERR_MISMATCH;
   lstm_status status = lstm__walk_layers(d, from, &m->plan, layers, NULL);
@@ -2760,20 +2736,13 @@ LSTM_API lstm_status lstm_model_to_static(const lstm_model *model, lstm_static_m
   if (out) memset(out, 0, sizeof *out);
   if (!model || !out) return LSTM_ERR_ARGUMENT;
   if (!model->tensors) return LSTM_ERR_UNSUPPORTED;
-  out->version = LSTM_STATIC_VERSION;
-  out->input_size = model->desc.input_size;
-  out->layer_count = model->desc.layer_count;
-  out->output = model->desc.output;
-  out->numerics = model->desc.numerics;
-  out->fingerprint = model->fingerprint;
-  out->layers = model->described;
-  out->packed = model->packed;
-  out->packed_count = model->plan.packed;
-  out->table = model->table_valid ? model->table : NULL;
-  out->table_count = out->table ? model->plan.table : 0;
-  out->params = model->params;
-  out->param_count = model->plan.params;
-  out->whole = 1;
+  const lstm_model_desc *d = &model->desc;
+  const lstm__plan *p = &model->plan;
+  const float *table = model->table_valid ? model->table : NULL;
+  const lstm_static_model view = {
+      LSTM_STATIC_VERSION, d->input_size, d->layer_count, d->output, d->numerics, LSTM_ISA_AUTO, model->fingerprint,
+      model->described, p->packed, table ? p->table : 0, p->params, model->packed, table, model->params, 1};
+  *out = view;
   return LSTM_OK;
 }
 
@@ -3960,8 +3929,6 @@ static const char *lstm__resolve_numbers(const lstm_model *m, lstm_trainer_desc 
 
 static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc *d) {
   lstm_error *e = d->error;
-  const char *wrong;
-  lstm_status s;
   if (!d->batch_size) d->batch_size = 1;
   if (!d->seq_len) d->seq_len = 1;
   if (d->batch_size < 1 || d->seq_len < 1)
@@ -3971,12 +3938,12 @@ static lstm_status lstm__resolve_trainer(const lstm_model *m, lstm_trainer_desc 
     return lstm__fail(e, LSTM_ERR_LIMIT, "batch_size %d times seq_len %d is over the limit", d->batch_size, d->seq_len);
   if (d->carry_state && m->plan.bidirectional)
     return lstm__fail(e, LSTM_ERR_ARGUMENT, "carry_state does not go with a bidirectional layer");
-  s = lstm__within(e, "loss", (int)d->loss, 0, LSTM_LOSS_COUNT - 1, LSTM_ERR_ARGUMENT);
+  lstm_status s = lstm__within(e, "loss", (int)d->loss, 0, LSTM_LOSS_COUNT - 1, LSTM_ERR_ARGUMENT);
   if (s == LSTM_OK) s = lstm__within(e, "optimizer", (int)d->optimizer, 0, LSTM_OPTIMIZER_COUNT - 1, LSTM_ERR_ARGUMENT);
   if (s == LSTM_OK) s = lstm__within(e, "schedule", (int)d->schedule, 0, LSTM_SCHEDULE_COUNT - 1, LSTM_ERR_ARGUMENT);
   if (s != LSTM_OK) return s;
   if (d->optimizer == LSTM_OPTIMIZER_DEFAULT) d->optimizer = LSTM_ADAM;
-  wrong = lstm__resolve_numbers(m, d);
+  const char *wrong = lstm__resolve_numbers(m, d);
   if (wrong) return lstm__fail(e, LSTM_ERR_ARGUMENT, "%s", wrong);
   if (d->loss != LSTM_LOSS_NONE && m->desc.output != LSTM_OUTPUT_AUTO && m->desc.output != lstm__loss_output[d->loss])
     return lstm__fail(e, LSTM_ERR_MISMATCH, "the model's output is %s, but this loss needs %s",
@@ -4003,9 +3970,7 @@ static int lstm__needs_rows(const lstm_model *m, int i) {
 }
 
 /* Floats of transposed weights: panels of up to 64 columns over the input, a row for each (padded) output. */
-static size_t lstm__back_count(const lstm__layer *l, int columns) {
-  return (size_t)lstm__pad16(columns) * (size_t)l->columns;
-}
+static size_t lstm__back_count(const lstm__layer *l, int columns) { return lstm__at(lstm__pad16(columns), l->columns); }
 
 /* An array of a trainer; of no floats: NULL. */
 typedef struct lstm__array {
@@ -4102,17 +4067,14 @@ static lstm_trainer *lstm__carve_trainer(lstm__arena *a, const lstm_model *m, co
 }
 
 static lstm_status lstm__measure_trainer(const lstm_model *m, lstm_trainer_desc *d, size_t *size) {
-  lstm__arena arena;
+  lstm__arena arena = {NULL, 0, 0};
   size_t floats, row = (size_t)m->plan.widest * 128 + (size_t)m->desc.input_size * 4; /* more than a tape's row takes */
   lstm_status status = lstm__resolve_trainer(m, d);
   if (status != LSTM_OK) return status;
   if (!m->tensors) return lstm__fail(d->error, LSTM_ERR_UNSUPPORTED, "a static model cannot be trained");
-  memset(&arena, 0, sizeof arena);
-  if (m->plan.params / 16 >= INT_MAX ||
-      !lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), row, &floats))
-    arena.overflow = 1;
-  else
-    (void)lstm__carve_trainer(&arena, m, d);
+  arena.overflow = m->plan.params / 16 >= INT_MAX ||
+                   !lstm__mul_ok((size_t)d->batch_size * ((size_t)d->seq_len + 1), row, &floats);
+  if (!arena.overflow) (void)lstm__carve_trainer(&arena, m, d);
   *size = arena.used;
   return arena.overflow ? lstm__fail(d->error, LSTM_ERR_LIMIT, "the trainer is too large for this machine") : LSTM_OK;
 }
@@ -4202,10 +4164,8 @@ static void lstm__run_some(lstm_trainer *t, lstm__phase *phase, int tiles) {
 static void lstm__run(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape, int count, int size) {
   lstm__phase phase = {t, tile, tape, count, size};
   int tiles = count > 0 ? lstm__tiles(count, size) : 0;
-  if (t->sliced)
-    lstm__run_some(t, &phase, tiles);
-  else if (tiles)
-    lstm__execute(&t->desc.executor, tiles, lstm__phase_task, &phase);
+  if (t->sliced) lstm__run_some(t, &phase, tiles);
+  if (!t->sliced && tiles) lstm__execute(&t->desc.executor, tiles, lstm__phase_task, &phase);
 }
 
 /* A phase whose tiles walk over a depth: steps or rows, t->first .. t->last - 1. work: multiply-adds, or what takes as
@@ -4224,10 +4184,9 @@ static void lstm__run_deep(lstm_trainer *t, lstm__tile *tile, const lstm__tape *
 
 /* What is done in order: at once, or, where a step is sliced, in small tiles. */
 static void lstm__run_serial(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape, int count, size_t work) {
-  if (t->sliced && count > 0)
-    lstm__run_deep(t, tile, tape, count, count, 1, work);
-  else
-    tile(t, tape, 0, count);
+  int sliced = t->sliced && count > 0;
+  if (sliced) lstm__run_deep(t, tile, tape, count, count, 1, work);
+  if (!sliced) tile(t, tape, 0, count);
 }
 
 /* Everything that is made from the weights. */
@@ -4257,38 +4216,31 @@ static const float *lstm__copy_list(float *to, const float *from, int count) {
 
 static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *desc, void *memory, size_t size,
                                         lstm_trainer **out) {
-  lstm_trainer_desc d;
   lstm__arena arena;
-  lstm_trainer *t;
-  size_t needed, i;
+  size_t needed;
   void *block;
-  int width;
-  lstm_status status;
   if (out) *out = NULL;
   if (!m || !desc || !out) return LSTM_ERR_ARGUMENT;
-  d = *desc;
-  status = lstm__measure_trainer(m, &d, &needed);
+  lstm_trainer_desc d = *desc;
+  lstm_status status = lstm__measure_trainer(m, &d, &needed);
   if (status != LSTM_OK) return status;
   status = lstm__place(&d.allocator, needed, memory, size, &arena, &block, d.error);
   if (status != LSTM_OK) return status;
   memset(arena.base, 0, needed);
-  *out = t = lstm__carve_trainer(&arena, m, &d);
+  lstm_trainer *t = *out = lstm__carve_trainer(&arena, m, &d);
   t->model = m;
   t->desc = d;
   t->desc.error = NULL;
   t->desc.class_weights = lstm__copy_list(t->class_weights, d.class_weights, lstm_model_output_size(m));
   t->desc.layer_rates = lstm__copy_list(t->layer_rates, d.layer_rates, m->desc.layer_count);
-  t->loss.kind = d.loss;
-  t->loss.delta = d.huber_delta;
-  t->loss.smoothing = d.label_smoothing;
-  t->loss.emphasis = d.pre_emphasis;
-  t->loss.class_weights = t->class_weights;
+  const lstm__loss loss = {d.loss, d.huber_delta, d.label_smoothing, d.pre_emphasis, t->class_weights};
+  t->loss = loss;
   t->block = block;
   t->rate = d.learning_rate;
   t->one = 1;
-  width = d.executor.run && d.executor.width > 1 ? lstm__int_min(d.executor.width, d.batch_size) : 1;
+  int width = d.executor.run && d.executor.width > 1 ? lstm__int_min(d.executor.width, d.batch_size) : 1;
   t->group = lstm__int_min(LSTM__GROUP, lstm__tiles(d.batch_size, width));
-  for (i = 0; lstm_model_takes_ids(m) && i < (size_t)m->desc.input_size; i++) t->slot_of[i] = -1;
+  for (int i = 0; lstm_model_takes_ids(m) && i < m->desc.input_size; i++) t->slot_of[i] = -1;
   lstm_trainer_reset(t);
   if (d.loss != LSTM_LOSS_NONE) m->desc.output = lstm__loss_output[d.loss];
   lstm__trainer_refresh(t);
@@ -4296,27 +4248,24 @@ static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *
 }
 
 LSTM_API lstm_status lstm_trainer_size(const lstm_model *model, const lstm_trainer_desc *desc, size_t *size) {
-  lstm_trainer_desc d;
   if (size) *size = 0;
   if (!model || !desc || !size) return LSTM_ERR_ARGUMENT;
-  d = *desc;
+  lstm_trainer_desc d = *desc;
   return lstm__measure_trainer(model, &d, size);
 }
 
 LSTM_API lstm_status lstm_trainer_create(lstm_model *model, const lstm_trainer_desc *desc, lstm_trainer **out) {
   return lstm__create_trainer(model, desc, NULL, 0, out);
 }
-
 LSTM_API lstm_status lstm_trainer_create_in(lstm_model *model, const lstm_trainer_desc *desc, void *memory, size_t size,
                                             lstm_trainer **out) {
   return lstm__create_trainer(model, memory ? desc : NULL, memory, size, out);
 }
 
 LSTM_API void lstm_trainer_destroy(lstm_trainer *trainer) {
-  lstm_model *m;
   if (!trainer) return;
   lstm__settle(trainer);
-  m = trainer->model;
+  lstm_model *m = trainer->model;
   if (m->table && !m->table_valid) { /* training went without it; steps may have it again */
     m->table_valid = 1;
     lstm__fill_table(m, 0, m->desc.input_size);
@@ -4333,11 +4282,9 @@ static const lstm__tape *lstm__top(const lstm_trainer *t) { return t->tapes + t-
 static void lstm__run_rows(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape) {
   lstm__run_deep(t, tile, tape, lstm__rows_of(t, tape), LSTM__GROUP, 1, lstm__work_of(tape->l));
 }
-
 static void lstm__run_lanes(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape) {
   lstm__run_deep(t, tile, tape, t->B, t->group, 1, lstm__work_of(tape->l) * (size_t)t->T);
 }
-
 static void lstm__run_steps(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape) {
   lstm__run_deep(t, tile, tape, t->B, t->group, t->T, lstm__work_of(tape->l));
 }
@@ -4349,7 +4296,6 @@ static int lstm__is_live(const lstm_trainer *t, int r) { return r / t->B < t->le
 LSTM__FORCE_INLINE lstm__rows lstm__rows_from(const float *p, int at, int width, const int *index) {
   return lstm__rows_at(p ? p + lstm__at(at, width) : NULL, (size_t)width, index);
 }
-
 LSTM__FORCE_INLINE lstm__out_rows lstm__out_rows_from(float *p, int at, int width, const int *index) {
   return lstm__out_rows_at(p ? p + lstm__at(at, width) : NULL, (size_t)width, index);
 }
@@ -4437,9 +4383,7 @@ static int lstm__active_lanes(const lstm_trainer *t, int step, int from, int end
 
 /* Where a cell's step reads and writes: the first rows of slots of its tape. */
 static int lstm__slot_in(const lstm_trainer *t, const lstm__layer *l, int step) { return (step + l->reverse) * t->B; }
-static int lstm__slot_out(const lstm_trainer *t, const lstm__layer *l, int step) {
-  return (step + 1 - l->reverse) * t->B;
-}
+static int lstm__slot_out(const lstm_trainer *t, const lstm__layer *l, int k) { return (k + 1 - l->reverse) * t->B; }
 
 /* Recurrent dropout (Gal and Ghahramani, 2016): h as the weights see it. */
 static void lstm__mask_rows(const lstm__tape *tape, const lstm__cell_step *s, int at, const int *lanes) {
@@ -4459,10 +4403,8 @@ static void lstm__set_step(const lstm_trainer *t, const lstm__tape *tape, int st
   int at = step * t->B, in = lstm__slot_in(t, l, step), out = lstm__slot_out(t, l, step);
   int width = l->out_pad, wide = l->units_pad;
   s->job.rows = n;
-  if (tape->ids)
-    s->job.x = lstm__rows_from(lstm__param(m, m->layers, LSTM__T_TABLE), 0, m->layers[0].out, tokens);
-  else
-    s->job.x = lstm__rows_at(lstm__row(&tape->x, at), tape->x.stride, lanes);
+  if (tape->ids) s->job.x = lstm__rows_from(lstm__param(m, m->layers, LSTM__T_TABLE), 0, m->layers[0].out, tokens);
+  if (!tape->ids) s->job.x = lstm__rows_at(lstm__row(&tape->x, at), tape->x.stride, lanes);
   s->job.start = lstm__rows_from(tape->ids && m->table_valid ? m->table : NULL, 0, l->columns, tokens);
   s->job.h = s->h_prev = lstm__rows_from(tape->out, in, width, lanes);
   if (tape->masked) s->job.h = lstm__rows_from(tape->masked, at, width, lanes);
@@ -4570,13 +4512,11 @@ static void lstm__copy_live(const lstm_trainer *t, int first, int end, int n, ls
   for (int r = first; r < end; r++)
     lstm__put_row(to + lstm__at(r, n), lstm__is_live(t, r) ? lstm__row(&from, r) : NULL, n, n);
 }
-
 static void lstm__inputs_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   int in = t->model->desc.input_size;
   (void)tape;
   lstm__copy_live(t, from, end, in, lstm__rows_from(t->batch.x, 0, in, NULL), t->input);
 }
-
 static void lstm__clear_rows(float *p, int from, int end, int width) {
   if (p) memset(p + lstm__at(from, width), 0, lstm__at(end - from, width) * sizeof(float));
 }
@@ -4669,16 +4609,14 @@ static void lstm__carry_tile(lstm_trainer *t, const lstm__tape *tape, int from, 
   lstm__final_states(t, t->carry, from, end);
   for (int lane = from; lane < end; lane++) t->anew[lane] = t->fresh[lane] && !t->lengths[lane] ? 1.0f : 0.0f;
 }
-
 static void lstm__carry_states(lstm_trainer *t) {
   if (t->desc.carry_state) lstm__run_serial(t, lstm__carry_tile, NULL, t->B, (size_t)t->model->plan.state_size + 1);
 }
 
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
-  lstm_status status;
   if (!t || !batch) return LSTM_ERR_ARGUMENT;
   lstm__settle(t);
-  status = lstm__forward_window(t, batch, y);
+  lstm_status status = lstm__forward_window(t, batch, y);
   if (status == LSTM_OK) lstm__carry_states(t);
   return status;
 }
@@ -4724,17 +4662,13 @@ static void lstm__targets_tile(lstm_trainer *t, const lstm__tape *tape, int from
   t->status = lstm__check_targets(t->model, &t->batch, &t->loss);
   t->weight = t->loss_sum = 0;
 }
-
 static void lstm__weights_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
-  for (int r = from; r < end; r++)
-    t->weight += lstm__row_share(&t->batch, &t->loss, r / t->B, r % t->B, tape->l->out);
+  for (int r = from; r < end; r++) t->weight += lstm__row_share(&t->batch, &t->loss, r / t->B, r % t->B, tape->l->out);
 }
-
 static void lstm__loss_sum_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   (void)tape;
   for (int r = from; r < end; r++) t->loss_sum += t->row_losses[r];
 }
-
 static float lstm__mean_loss(const lstm_trainer *t) { return t->weight > 0 ? (float)(t->loss_sum / t->weight) : 0; }
 
 static lstm_status lstm__walk_loss(lstm_trainer *t) {
@@ -4750,19 +4684,17 @@ static lstm_status lstm__walk_loss(lstm_trainer *t) {
 }
 
 LSTM_API lstm_status lstm_trainer_loss(lstm_trainer *t, const lstm_batch *batch, float *loss) {
-  lstm_batch b;
-  lstm_status status;
   if (loss) *loss = 0;
   if (!t || !batch) return LSTM_ERR_ARGUMENT;
   lstm__settle(t);
   if (!t->has_forward) return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "there was no forward pass");
-  b = *batch;
+  lstm_batch b = *batch;
   if (!b.seq_len) b.seq_len = t->desc.seq_len;
   if (!b.batch_size) b.batch_size = t->desc.batch_size;
   if (b.seq_len != t->T || b.batch_size != t->B)
     return lstm__fail(b.error, LSTM_ERR_SHAPE, "the batch is not the one of the forward pass");
   t->batch = b;
-  status = lstm__walk_loss(t);
+  lstm_status status = lstm__walk_loss(t);
   if (t->status != LSTM_OK) return status;
   t->has_loss = 1;
   if (loss) *loss = lstm__mean_loss(t);
@@ -4778,10 +4710,7 @@ LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_sta
 /* [SECTION] Backward ==================================================================================================
    flow[k] holds the gradient of a layer's outputs, flow[1 - k] takes that of its inputs. */
 
-static float *lstm__other_flow(const lstm_trainer *t) {
-  return t->gradients_at == t->flow[0] ? t->flow[1] : t->flow[0];
-}
-
+static float *lstm__other_flow(const lstm_trainer *t) { return t->flow[t->gradients_at == t->flow[0]]; }
 static float *lstm__grad_of(const lstm_trainer *t, const lstm__layer *l, int kind) {
   return t->grad + t->model->tensors[l->tensor[kind]].offset;
 }
@@ -4848,9 +4777,8 @@ static void lstm__outer(const lstm_model *m, int n, int rows, int columns, const
 /* The last k % 16 inputs of a panel of outputs: these are the lanes, so the sums come and go transposed. */
 static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, float *grad, int panel, int k0,
                                int rows) {
-  float g[15 * 64];
+  float g[15 * 64] = {0};
   int count = p->k - k0, width = lstm__int_min(64, (int)p->ldd - panel * 64), column, row, block, i, j, pass;
-  memset(g, 0, sizeof g);
   for (pass = 0; pass < 2; pass++) {
     for (column = 0; column < width; column += block) {
       int live = lstm__run_of(p->l, p->kind, panel * 64 + column, &row, &block);
@@ -4901,7 +4829,6 @@ static void lstm__weight_tile(lstm_trainer *t, const lstm__tape *tape, int from,
   (void)end;
   (void)lstm__weigh(t, tape, from);
 }
-
 static void lstm__run_weights(lstm_trainer *t, const lstm__tape *tape) {
   lstm__run_deep(t, lstm__weight_tile, tape, lstm__weigh(t, tape, -1), 1, t->T * t->B, 64 * LSTM__GRADIENT_K);
 }
@@ -4920,7 +4847,6 @@ static void lstm__input_tile(lstm_trainer *t, const lstm__tape *tape, int from, 
   lstm__input_rows(t, tape, lstm__output_gradients(t, tape), from, end,
                    tape->l->branch && !tape->l->reverse); /* the backward direction was first */
 }
-
 static void lstm__dense_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   size_t at = lstm__at(from, tape->l->out_pad);
   t->model->kernels->map_backward((int)tape->l->o.activation, (end - from) * tape->l->out_pad, tape->out + at,
@@ -5017,8 +4943,7 @@ static void lstm__vector_tile(lstm_trainer *t, const lstm__tape *tape, int from,
     float *sum = tape->keep + lstm__at(i, l->units_pad) + from;
     for (int r = lstm__int_max(1, t->first); r < t->last; r++)
       t->model->kernels->add(16, sum, sum + lstm__at(r, l->units_pad * l->vectors));
-    if (t->last == t->T * t->B)
-      lstm__add_row(t->grad + lstm__vector_at(t->model, l, i) + from, sum, end - from);
+    if (t->last == t->T * t->B) lstm__add_row(t->grad + lstm__vector_at(t->model, l, i) + from, sum, end - from);
   }
 }
 
@@ -5193,7 +5118,6 @@ static int lstm__backward_dropout(lstm_trainer *t, lstm__tape *tape, int wants_i
   if (tape->out) lstm__run_rows(t, lstm__dropout_back_tile, tape);
   return 1;
 }
-
 static int lstm__backward_embedding(lstm_trainer *t, lstm__tape *tape, int wants_input) {
   (void)wants_input;
   lstm__run_deep(t, lstm__embed_back_tile, tape, lstm__tiles(tape->l->out, 16), 1, t->T * t->B, 256);
@@ -5228,13 +5152,11 @@ static void lstm__enter_output(lstm_trainer *t) {
   int rows = lstm__rows_of(t, top), n = top->l->out, width = top->l->out_pad, r;
   if (!t->has_loss) memset(t->flow[0], 0, lstm__at(rows, width) * sizeof(float));
   for (r = 0; t->gradients && t->gradients->d_output && r < rows; r++)
-    if (lstm__is_live(t, r))
-      lstm__add_row(t->flow[0] + lstm__at(r, width), t->gradients->d_output + lstm__at(r, n), n);
+    if (lstm__is_live(t, r)) lstm__add_row(t->flow[0] + lstm__at(r, width), t->gradients->d_output + lstm__at(r, n), n);
   t->gradients_at = t->flow[0];
 }
 
 LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flow) {
-  size_t in, r, rows;
   if (!t) return LSTM_ERR_ARGUMENT;
   lstm__settle(t);
   if (!t->has_forward) return LSTM_ERR_ARGUMENT;
@@ -5243,17 +5165,14 @@ LSTM_API lstm_status lstm_trainer_backward(lstm_trainer *t, const lstm_flow *flo
   if (!t->has_loss && !(flow && (flow->d_output || flow->d_final))) return LSTM_ERR_ARGUMENT;
   t->gradients = flow;
   lstm__enter_output(t);
-  in = (size_t)t->model->desc.input_size;
-  rows = flow && flow->d_input ? (size_t)t->T * (size_t)t->B : 0;
-  for (r = 0; top->l->o.residual && r < rows; r++)
+  size_t in = (size_t)t->model->desc.input_size, rows = flow && flow->d_input ? lstm__at(t->T, t->B) : 0;
+  for (size_t r = 0; top->l->o.residual && r < rows; r++)
     lstm__put_row(flow->d_input + r * in, t->flow[0] + r * (size_t)top->l->out_pad, top->l->out, (int)in);
   lstm__backward_layers(t);
-  for (r = 0; r < rows; r++) {
+  for (size_t r = 0; r < rows; r++) {
     const float *d = t->gradients_at + r * (size_t)lstm__pad16((int)in);
-    if (top->l->o.residual)
-      lstm__add_row(flow->d_input + r * in, d, (int)in);
-    else
-      memcpy(flow->d_input + r * in, d, in * sizeof(float));
+    if (top->l->o.residual) lstm__add_row(flow->d_input + r * in, d, (int)in);
+    if (!top->l->o.residual) memcpy(flow->d_input + r * in, d, in * sizeof(float));
   }
   t->gradients = NULL;
   t->has_forward = t->has_loss = 0;
@@ -5411,13 +5330,9 @@ static void lstm__update_segment(lstm_trainer *t, float factor, size_t from, siz
   const lstm__kernels *k = t->model->kernels;
   lstm__update_job u = lstm__update_of(t, factor);
   size_t rest = (to - from) % 16, whole = to - from - rest;
-  float copy[4][16], *at[4];
-  at[0] = t->model->params + from;
-  at[1] = t->grad + from;
-  at[2] = t->m1 + from;
-  at[3] = t->m2 ? t->m2 + from : NULL;
+  float *at[] = {t->model->params + from, t->grad + from, t->m1 + from, t->m2 ? t->m2 + from : NULL};
+  float copy[4][16] = {{0}};
   k->update((int)whole, at[0], at[1], at[2], at[3], &u);
-  memset(copy, 0, sizeof copy);
   for (int i = 0; i < 4; i++)
     if (at[i]) memcpy(copy[i], at[i] + whole, rest * sizeof(float));
   k->update(rest ? 16 : 0, copy[0], copy[1], copy[2], copy[3], &u);
@@ -5452,10 +5367,9 @@ static lstm_status lstm__walk_clip(lstm_trainer *t) {
 }
 
 LSTM_API lstm_status lstm_trainer_clip(lstm_trainer *t, float *norm) {
-  lstm_status status;
   if (!t) return LSTM_ERR_ARGUMENT;
   lstm__settle(t);
-  status = lstm__walk_clip(t);
+  lstm_status status = lstm__walk_clip(t);
   if (norm) *norm = t->norm;
   return status;
 }
@@ -5474,11 +5388,9 @@ static void lstm__zero_tile(lstm_trainer *t, const lstm__tape *tape, int from, i
   (void)tape;
   lstm__clear_rows(t->grad, from, end, 16);
 }
-
 static void lstm__walk_zero(lstm_trainer *t) {
   lstm__run_serial(t, lstm__zero_tile, NULL, (int)((t->model->plan.params + 15) / 16), 128);
 }
-
 LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *t) {
   lstm__settle(t);
   lstm__walk_zero(t);
@@ -5581,7 +5493,6 @@ LSTM_API lstm_status lstm_train(lstm_trainer *t, const lstm_batch *batch, float 
   if (t) lstm__settle(t);
   return lstm_train_some(t, batch, NULL, &done, loss);
 }
-
 LSTM_API lstm_model *lstm_trainer_model(const lstm_trainer *trainer) { return trainer->model; }
 LSTM_API const lstm_trainer_desc *lstm_trainer_desc_of(const lstm_trainer *trainer) { return &trainer->desc; }
 LSTM_API uint64_t lstm_trainer_steps(const lstm_trainer *trainer) { return trainer->steps; }
@@ -5590,11 +5501,9 @@ LSTM_API float lstm_trainer_scheduled_rate(const lstm_trainer *t) { return lstm_
 LSTM_API float lstm_trainer_norm(const lstm_trainer *trainer) { return trainer->norm; }
 LSTM_API int lstm_trainer_under_way(const lstm_trainer *t) { return !t->stage ? 0 : t->stage < LSTM__UPDATE ? 1 : 2; }
 LSTM_API double lstm_trainer_weight(const lstm_trainer *trainer) { return trainer->weight; }
-
 LSTM_API lstm_status lstm_trainer_gradient(const lstm_trainer *trainer, int i, lstm_tensor *out) {
   return trainer ? lstm__tensor_view(trainer->model, i, trainer->grad, out) : LSTM_ERR_ARGUMENT;
 }
-
 LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *values) {
   if (!trainer || !values || trainer->T == 0 || trainer->stage) return LSTM_ERR_ARGUMENT;
   lstm__final_states(trainer, values, 0, trainer->B);
@@ -7866,15 +7775,13 @@ FN float K(normalise)(int n, float *x, size_t stride) {
 FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const float *gain, float *dbias, float root) {
   float sum[16] = {0}, dot[16] = {0}, live[16];
   int blocks = (n + 15) / 16;
-  V minus_mean, slope;
   for (int i = 0; i < blocks; i++)
     for (int j = 0; j < 16; j += VL) {
       V d = V_MUL(V_LD(dy + (size_t)i * stride + j), V_LD(gain + i * 16 + j));
       V_ST(sum + j, V_FMA(V_LD(dy + (size_t)i * stride + j), V_LD(gain + i * 16 + j), V_LD(sum + j)));
       V_ST(dot + j, V_FMA(d, V_LD(xhat + i * 16 + j), V_LD(dot + j)));
     }
-  minus_mean = V_SET(-(K(tree)(sum) / (float)n));
-  slope = V_SET(K(tree)(dot) / (float)n);
+  V minus_mean = V_SET(-(K(tree)(sum) / (float)n)), slope = V_SET(K(tree)(dot) / (float)n);
   for (int i = 0; i < blocks; i++) {
     for (int j = 0; j < 16; j++) live[j] = i * 16 + j < n ? root : 0.0f;
     for (int j = 0; j < 16; j += VL) {
