@@ -622,8 +622,7 @@ typedef struct lstm_tensor {
 
 /* Random weights. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY, UNSUPPORTED (isa, numerics). */
 LSTM_API lstm_status lstm_model_create(const lstm_model_desc *desc, lstm_model **out);
-/* The same in memory of the caller's, of at least the size that lstm_model_size gives, aligned to LSTM_ALIGNMENT.
-   Allocates: never. Errors: as above, and MEMORY where `size` is too small. */
+/* The same in the caller's memory: lstm_model_size bytes (or MEMORY) aligned to LSTM_ALIGNMENT. Allocates: never. */
 LSTM_API lstm_status lstm_model_size(const lstm_model_desc *desc, size_t *size);
 LSTM_API lstm_status lstm_model_create_in(const lstm_model_desc *desc, void *memory, size_t size, lstm_model **out);
 /* Frees it (memory of the caller's is left to the caller). NULL is allowed. States and trainers of it must be gone. */
@@ -696,8 +695,7 @@ typedef struct lstm_state_desc {
   int seq_len; /* bidirectional models: the longest sequence; 0: 1. Scratch grows with it, see MEMORY */
 } lstm_state_desc;
 
-/* Creates a state at the model's initial state: learned where a layer has learned_state, else zero. desc NULL:
-   defaults. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY. */
+/* Begins as lstm_state_begin says. desc NULL: defaults. On failure *out is NULL. Errors: ARGUMENT, LIMIT, MEMORY. */
 LSTM_API lstm_status lstm_state_create(const lstm_model *model, const lstm_state_desc *desc, lstm_state **out);
 LSTM_API lstm_status lstm_state_size(const lstm_model *model, const lstm_state_desc *desc, size_t *size);
 LSTM_API lstm_status lstm_state_create_in(const lstm_model *model, const lstm_state_desc *desc, void *memory,
@@ -767,8 +765,7 @@ typedef enum lstm_loss {
   LSTM_LOSS_COUNT
 } lstm_loss;
 
-/* A window of B sequences, time-major. T' is T = seq_len, or 1 where the model reads the last step. What is not used is
-   NULL. Padding (steps at or after a lane's length) may hold anything. */
+/* A window of B sequences. T' is T, or 1 where the model reads once. NULL: not used. Padding may hold anything. */
 typedef struct lstm_batch {
   int seq_len;                /* T; 0: the trainer's */
   int batch_size;             /* B; 0: the trainer's or the state's lanes */
@@ -2546,8 +2543,7 @@ static lstm_status lstm__measure_model(const lstm_model_desc *d, size_t meta_siz
   return arena.overflow ? lstm__fail(d->error, LSTM_ERR_LIMIT, "the model is too large for this machine") : LSTM_OK;
 }
 
-/* The one way in which models come to be: all weights zero, nothing packed, room for meta_size bytes of metadata.
-   memory NULL: from the description's allocator. */
+/* How models come to be: weights 0, nothing packed, room for metadata. memory NULL: of the description's allocator. */
 static lstm_status lstm__build_model(const lstm_model_desc *d, size_t meta_size, void *memory, size_t memory_size,
                                      lstm_model **out) {
   lstm__plan plan;
@@ -2604,8 +2600,7 @@ static void lstm__init_normal(float *w, size_t count, uint64_t seed, uint64_t st
   }
 }
 
-/* Orthonormal columns: Gram-Schmidt on normal numbers, each vector twice ("twice is enough"). w [rows][columns];
-   scratch holds the columns, [columns][rows padded]. */
+/* Orthonormal columns w [rows][columns]: Gram-Schmidt, twice, on normal numbers. scratch [columns][rows padded]. */
 static void lstm__init_orthogonal(const lstm__kernels *k, float *w, int rows, int columns, float *scratch,
                                   uint64_t seed, uint64_t stream) {
   int n = lstm__pad16(rows);
@@ -3422,8 +3417,7 @@ static double lstm__row_loss(const lstm__kernels *k, const lstm__loss *loss, int
   return lstm__distance(loss, n, z, b->targets + at * (size_t)n);
 }
 
-/* The weight of target row `at` of lane `lane` at step t, without its class's: 0 in the burn-in, in padding and where
-   there is no target. What is read once has its target at step 0. */
+/* The weight of a lane's target at step t (0 if read once) without its class's: 0 in burn-in, padding, without one. */
 static double lstm__target_weight(const lstm_batch *b, const lstm__loss *loss, int t, int lane) {
   size_t at = lstm__row_at(b, t, lane);
   if (t < b->burn_in || t >= lstm__length(b, lane)) return 0;
@@ -3608,8 +3602,7 @@ static void lstm__finish_pool(lstm__group *g) {
   lstm__take_rows(g, &g->infer.in, 0);
 }
 
-/* Nodes from .. end - 1 over all steps of a group: from the input (source -1) or from sequence 0, to sequence `to`; to
-   -1: to what is read once, or to the caller. */
+/* Nodes from .. end - 1 over a group's steps: from the input (source -1) or sequence 0 to sequence `to`, or out: -1. */
 static void lstm__walk_nodes(lstm__group *g, int from, int end, int source, int to) {
   const lstm_model *m = g->run->m;
   const lstm__layer *l = m->layers + lstm__int_min(from, end - 1);
@@ -3795,9 +3788,8 @@ LSTM_API lstm_status lstm_forward_ids(const lstm_model *model, lstm_state *state
 
 #ifndef LSTM_NO_TRAINING
 /* [SECTION] Trainer ===================================================================================================
-   A training step is a list of phases; a phase is a set of independent tiles, which the executor may spread. Forward
-   and backward go over rows (lanes, or steps and lanes); weight gradients over their outputs. Each number is one chain,
-   whoever computes it. */
+   A training step is a list of phases; a phase, a set of independent tiles, which the executor may spread: of rows
+   (lanes, or steps and lanes); of weight gradients, over outputs. Each number is one chain, whoever computes it. */
 
 #define LSTM__CHUNK 4096    /* floats of the parameter vector in a tile */
 #define LSTM__GRADIENT_K 64  /* inputs of a weight gradient's tile */
@@ -4095,8 +4087,7 @@ static void lstm__pack_back(const lstm_model *m, float *to, const lstm__layer *l
 static int lstm__tiles(int count, int size) { return (count + size - 1) / size; }
 static int lstm__panels(int columns) { return lstm__tiles(columns, 64); }
 
-/* Of a node with weights: the panels of the forward ones, then of the transposed ones. Makes tile `index` where that is
-   one; returns how many there are. */
+/* Panels of a node's weights: forward, then transposed. Makes tile `index`, if there is such; returns how many are. */
 static int lstm__repack(const lstm_trainer *t, const lstm__tape *tape, int index) {
   const lstm__layer *l = tape->l;
   const struct {
@@ -4459,8 +4450,7 @@ static void lstm__join_tile(lstm_trainer *t, const lstm__tape *tape, int from, i
 typedef struct lstm__pass {
   void (*run)(lstm_trainer *t, lstm__tile *tile, const lstm__tape *tape);
   lstm__tile *forward; /* where the layer has a tape->out */
-  /* Adds to the gradients of its tensors and takes the gradient on to its inputs. Returns 0 where no node below is left
-     to be visited. */
+  /* Adds to its tensors' gradients, takes the gradient on to its inputs. Returns 0 where no node below is left. */
   int (*backward)(lstm_trainer *t, lstm__tape *tape, int wants_input);
 } lstm__pass;
 
@@ -4575,8 +4565,7 @@ static lstm_status lstm__begin_window(lstm_trainer *t, const lstm_batch *batch) 
   return LSTM_OK;
 }
 
-/* The window's forward pass; the carried states are left alone. Between the phases of such a walk nothing is done but
-   to set pointers: a sliced step walks it in each call. */
+/* The window's forward pass. Between the phases of such a walk only pointers are set: a sliced step repeats it. */
 static void lstm__walk_forward(lstm_trainer *t) {
   lstm__tape *tape, *top = t->tapes + t->model->plan.layers - 1;
   int rows = t->T * t->B;
@@ -4729,8 +4718,7 @@ static const float *lstm__output_gradients(const lstm_trainer *t, const lstm__ta
   return tape->gates ? tape->gates : t->gradients_at;
 }
 
-/* Gradient of a node's weights: which = 0 from the input, 1 bias; of a cell also 2 from h, 3 b_hn, 4 projection. With
-   layer norm the bias is among the vectors. */
+/* Gradient of weights: which = 0 input, 1 bias (a vector with layer norm); of a cell also 2 h, 3 b_hn, 4 projection. */
 static int lstm__weight_product(const lstm_trainer *t, const lstm__tape *tape, int which, lstm__product *p) {
   const lstm__layer *l = tape->l;
   static const int kinds[2][5] = {
@@ -4793,8 +4781,7 @@ static void lstm__product_rest(const lstm_trainer *t, const lstm__product *p, fl
   }
 }
 
-/* Tile `index` of a gradient: a panel of outputs and up to LSTM__GRADIENT_K inputs, whole vectors of them in place;
-   over rows t->first .. t->last - 1. */
+/* Tile `index` of a gradient: a panel of outputs, LSTM__GRADIENT_K inputs at most; rows t->first .. t->last - 1. */
 static void lstm__product_tile(const lstm_trainer *t, const lstm__product *p, int index) {
   int slices = lstm__product_slices(p), panel = index / slices, k0 = index % slices * LSTM__GRADIENT_K, n, column;
   int whole = p->k / 16 * 16, width = lstm__int_min(LSTM__GRADIENT_K, whole - k0), end = (int)p->ldd, row, block;
@@ -4988,8 +4975,7 @@ static void lstm__split_row(const lstm__layer *l, const float *d, float *forward
   if (backward) memcpy(backward, d + (l->o.merge == LSTM_MERGE_CONCAT ? width : 0), width * sizeof(float));
 }
 
-/* The part of a join's gradient `once` that step `step` of a lane takes, in `row`. The largest value's goes to the
-   first step that has it, which takes it out of `once`. */
+/* The part of a join's gradient `once` for a step of a lane, in `row`. The first step with the largest takes it out. */
 static void lstm__share_row(const lstm_trainer *t, const lstm__tape *tape, int step, int lane, float *once,
                             float *row) {
   const lstm__layer *l = tape->l;
@@ -5298,9 +5284,8 @@ static float lstm__rate_at(const lstm_trainer *t, uint64_t n) {
 /* What the kernels need for update t->steps, of tensors with this factor of the rate. */
 static lstm__update_job lstm__update_of(const lstm_trainer *t, float factor) {
   const lstm_trainer_desc *d = &t->desc;
-  lstm__update_job u;
+  lstm__update_job u = LSTM__ZERO;
   float rate = (float)((double)t->step_rate * (double)factor);
-  memset(&u, 0, sizeof u);
   u.optimizer = d->optimizer;
   u.rate = rate;
   u.nesterov = d->nesterov;
@@ -5445,8 +5430,7 @@ static lstm_status lstm__go_on(lstm_trainer *t) {
 
 static const lstm_slice lstm__unbounded = {0, NULL, NULL, 0};
 
-/* Before anything else is done with a trainer: a step under way ends. Where its update has begun it is finished, else
-   given up: nothing is left of it. */
+/* Ends a step under way, before anything else is done: where its update has begun it is finished, else given up. */
 static void lstm__settle(lstm_trainer *t) {
   t->slice = &lstm__unbounded;
   if (t->stage >= LSTM__UPDATE) (void)lstm__go_on(t);
@@ -7569,8 +7553,7 @@ IN V K(fade)(V x) {
   return V_MUL(x, V_SUB(V_SET(1.0f), V_POS(V_SET(1.0f), V_SUB(V_SET(1e-30f), V_ABS(x)))));
 }
 
-/* i = sigmoid(z.a), f = sigmoid(z.b), g = tanh(z.c), o = sigmoid(z.d); c = f c' + i g; h = o tanh(c). i and g share a
-   division, and so do f and o: 1/a = b / (a b). */
+/* i, f, o = sigmoid(z.a, z.b, z.d), g = tanh(z.c); c = f c' + i g; h = o tanh(c). i and g, f and o share divisions. */
 IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape, size_t apart) {
   const V one = V_SET(1.0f);
   V di = K(one_plus_exp)(z.a, 43.0f), df = K(one_plus_exp)(z.b, 43.0f), dO = K(one_plus_exp)(z.d, 43.0f);
@@ -7589,12 +7572,10 @@ IN void K(end_cell)(const lstm__cell_job *job, int r, int u, size_t apart, const
   float *tape = job->tape.p ? K(gates_of)(lstm__out_row(&job->tape, r), u) : NULL;
   K(quad) halves = {V_LOW(q.a), V_HIGH(q.a), V_LOW(q.b), V_HIGH(q.b)};
   if (wide) q = halves;
-  if (job->raw) {
-    K(store4)(4, 16, tape, q);
-    return;
-  }
-  K(gates)
-  (q, lstm__row(&job->c, r) + u, lstm__out_row(&job->c_out, r) + u, lstm__out_row(&job->h_out, r) + u, tape, apart);
+  if (job->raw) K(store4)(4, 16, tape, q);
+  if (!job->raw)
+    K(gates)(q, lstm__row(&job->c, r) + u, lstm__out_row(&job->c_out, r) + u, lstm__out_row(&job->h_out, r) + u, tape,
+             apart);
 }
 
 /* R rows from r0 of the block of W units from unit u. */
@@ -7745,8 +7726,7 @@ FN float K(tree)(float *lane) {
 }
 
 /* --- the generic gate pass: all options of a cell, for one row; the equations are in CELLS in the manual --------- */
-/* Layer normalisation (Ba, Kiros and Hinton, 2016) of n units, 16 of them at x + b stride: x = (x - mean) / sqrt(var +
-   1e-5). Padding becomes 0. Returns 1 / sqrt(...). */
+/* Layer norm of n units, 16 at x + b stride: x = (x - mean) root; returns root, 1 / sqrt(var + 1e-5). Padding: 0. */
 FN float K(normalise)(int n, float *x, size_t stride) {
   float lane[16], live[16], mean, root[16];
   int blocks = (n + 15) / 16;
@@ -7813,8 +7793,7 @@ IN V K(new_cell)(const lstm__gate_job *job, int u, K(quad) q, V *unclipped) {
 IN V K(mix)(V m, V other, V y) { return V_FMA(m, other, V_FNMA(m, y, y)); }
 IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zone + u) : V_SET(job->o->zoneout); }
 
-/* Layer norm of the four gates, to z = gain (...) + bias; what backward needs goes to `keep`: the normalised sums in
-   the gains' rows, the roots at the beginning of the biases'. */
+/* Of the four gates, z = gain (...) + bias. keep: normalised sums in the gains' rows; roots where the biases' begin. */
 FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep) {
   const float *bias = gain + (size_t)job->units * 4;
   for (int k = 0; k < 4; k++, gain += job->units, bias += job->units) {
@@ -7906,10 +7885,8 @@ IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
   di = V_MUL(ds, o->coupled ? V_SUB(q.c, c) : q.c);
   df = V_MUL(ds, c);
   if (job->noise) df = V_FNMA(V_SET(o->noise), df, df);
-  if (o->coupled || o->forget == LSTM_FORGET_ZERO || o->forget == LSTM_FORGET_ONE)
-    df = V_SET(0.0f);
-  else
-    df = K(through)(G, df, q.b);
+  int fixed = o->coupled || o->forget == LSTM_FORGET_ZERO || o->forget == LSTM_FORGET_ONE;
+  df = fixed ? V_SET(0.0f) : K(through)(G, df, q.b);
   q.c = K(through)((int)o->activation, V_MUL(ds, q.a), q.c);
   q.a = K(through)(G, di, q.a);
   q.b = df;
@@ -7934,9 +7911,8 @@ FN void K(gate_backward)(const lstm__gate_job *job) {
   }
   for (int u = 0; u < job->units; u += VL) K(gates_back)(job, u, K(gates_of)(job->gates, u), V_LD(ds + u));
   for (int k = 0; norm && k < 4; k++) {
-    float *dbias = keep + (size_t)(4 + k) * units, root = dbias[0];
-    K(normalise_back)
-    (job->n, job->gates + k * 16, 64, keep + (size_t)k * units, norm + (size_t)k * units, dbias, root);
+    float *db = keep + (size_t)(4 + k) * units, root = db[0];
+    K(normalise_back)(job->n, job->gates + k * 16, 64, keep + (size_t)k * units, norm + (size_t)k * units, db, root);
   }
 }
 
@@ -8086,10 +8062,7 @@ FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lst
       root = V_SQRT(s);
     }
     if (u->optimizer == LSTM_RMSPROP) d = V_DIV(d, V_ADD(root, V_SET(u->epsilon)));
-    if (adam)
-      moment = V_FMA(V_SET(u->a), V_LD(m + i), V_MUL(V_SET(u->one_minus_a), d));
-    else
-      moment = V_FMA(V_SET(u->momentum), V_LD(m + i), d);
+    moment = V_FMA(V_SET(adam ? u->a : u->momentum), V_LD(m + i), adam ? V_MUL(V_SET(u->one_minus_a), d) : d);
     V_ST(m + i, moment);
     if (adam) {
       x = V_MUL(x, V_SET(u->decay));
