@@ -123,17 +123,8 @@
    bidirectional layer takes. Softmax and sigmoid models return probabilities. lstm_state_trace records the gates, c and
    h of chosen layers and lanes.
 
-   Text is written by drawing each token from the probabilities of the last:
-   ```
-   lstm_rng rng = {42, 0}; // seed, counter
-   float p[96];            // a model of 96 tokens
-   int32_t id = 0;
-   for (int i = 0; i < 100; i++) {
-     if (lstm_step_ids(model, state, &id, p) != LSTM_OK) return 1;
-     id = lstm_sample(p, 96, 0.8f, &rng); // temperature 0.8: a little more careful than 1
-     if (id < 0) return 1;                // no probability was a number
-   }
-   ```
+   Text is written by drawing each token from the probabilities of the last: lstm_step_ids(model, state, &id, p), then
+   id = lstm_sample(p, 96, 0.8f, &rng). A temperature of 0.8 is a little more careful than 1.
 
    LEVEL 2: TRAIN ------------------------------------------------------------------------------------------------------
    Describe the layers, describe the training, feed batches:
@@ -332,11 +323,10 @@
    lstm_load_desc.layers; `prefixes` renames. F32, F16 and BF16 are read. `assumed` receives what was taken for granted.
    What is missing or left over is refused by name.
 
-   A checkpoint (lstm_trainer_save) is a model file with the run beside the weights: trainer.* metadata for the
-   description and the counters, and the tensors `trainer.weights`, `trainer.moment1`, `trainer.moment2`,
-   `trainer.carry` and, with learned states, `trainer.anew` (which lanes have not begun). It loads as a model, too. The
-   model's own tensors are the best weights if lstm_trainer_keep_best was used, else the current ones.
-   lstm_trainer_resume goes on with the bits that the run would have had.
+   A checkpoint (lstm_trainer_save) is a model file, the best weights if lstm_trainer_keep_best was used, with the run
+   beside them: trainer.* metadata for the description and the counters, and the tensors `trainer.weights`, `.moment1`,
+   `.moment2`, `.carry` and, with learned states, `.anew` (which lanes have not begun). lstm_trainer_resume goes on with
+   the bits that the run would have had.
 
    UNTRUSTED INPUT -----------------------------------------------------------------------------------------------------
    The loader promises, for any bytes (tests/io has a test for each number):
@@ -1655,7 +1645,7 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 }
 
 /* The passes: this file includes itself for each instruction set. LSTM__PASS is its number in lstm_isa; 10 more for
-   portable numerics, 20 more for scalar code with an emulated fused multiply-add. A pass makes lstm__table_SUFFIX, NULL
+   portable numerics, 20 more for scalar code with an emulated fused multiply-add. A pass makes lstm__table_PASS, NULL
    where this build does not have it, and undefines what it was given. Its short names give way to the user's. */
 #pragma push_macro("K")
 #pragma push_macro("V")
@@ -1675,37 +1665,26 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #pragma fp_contract(off)
 #endif
 #define LSTM__PASS 21
-#define LSTM__SUFFIX soft
 #include LSTM_HEADER
 #define LSTM__PASS 1
-#define LSTM__SUFFIX hard
 #include LSTM_HEADER
 #define LSTM__PASS 11
-#define LSTM__SUFFIX scalar_portable
 #include LSTM_HEADER
 #define LSTM__PASS 2
-#define LSTM__SUFFIX sse2
 #include LSTM_HEADER
 #define LSTM__PASS 3
-#define LSTM__SUFFIX avx2
 #include LSTM_HEADER
 #define LSTM__PASS 13
-#define LSTM__SUFFIX avx2_portable
 #include LSTM_HEADER
 #define LSTM__PASS 4
-#define LSTM__SUFFIX avx512
 #include LSTM_HEADER
 #define LSTM__PASS 14
-#define LSTM__SUFFIX avx512_portable
 #include LSTM_HEADER
 #define LSTM__PASS 5
-#define LSTM__SUFFIX neon
 #include LSTM_HEADER
 #define LSTM__PASS 15
-#define LSTM__SUFFIX neon_portable
 #include LSTM_HEADER
 #define LSTM__PASS 6
-#define LSTM__SUFFIX wasm
 #include LSTM_HEADER
 #ifndef LSTM__HAS_KERNELS
 #error "lstm.h: LSTM_ONLY_ISA names an instruction set that this compiler cannot produce here"
@@ -1723,17 +1702,12 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 /* The table of a usable instruction set, or NULL. */
 static const lstm__kernels *lstm__kernels_of(lstm_isa isa, lstm_numerics numerics) {
   const lstm__kernels *const tables[][2] = {
-      {NULL, NULL},
-      {lstm__table_hard, lstm__table_scalar_portable},
-      {lstm__table_sse2, lstm__table_sse2}, /* it never fuses, nor does WASM */
-      {lstm__table_avx2, lstm__table_avx2_portable},
-      {lstm__table_avx512, lstm__table_avx512_portable},
-      {lstm__table_neon, lstm__table_neon_portable},
-      {lstm__table_wasm, lstm__table_wasm}};
+      {NULL, NULL}, {lstm__table_1, lstm__table_11}, {lstm__table_2, lstm__table_2}, {lstm__table_3, lstm__table_13},
+      {lstm__table_4, lstm__table_14}, {lstm__table_5, lstm__table_15}, {lstm__table_6, lstm__table_6}}; /* 2, 6 never fuse */
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
   if ((unsigned)isa >= LSTM_ISA_COUNT) return NULL;
   if (isa == LSTM_ISA_SCALAR && numerics != LSTM_PORTABLE && (!LSTM__HAS_HARD || lstm__x86_level() < 1))
-    return lstm__table_soft;
+    return lstm__table_21;
   if (isa == LSTM_ISA_AVX2 && lstm__x86_level() < 1) return NULL;
   if (isa == LSTM_ISA_AVX512 && lstm__x86_level() < 2) return NULL;
   return tables[isa][numerics == LSTM_PORTABLE];
@@ -2317,7 +2291,6 @@ static lstm_status lstm__make_plan(const lstm_model_desc *d, lstm__plan *p, lstm
   if (status == LSTM_OK) status = lstm__walk_layers(d, NULL, p, layers, tensors);
   return status == LSTM_OK && (tensors || !p->tensors) ? lstm__check_names(d, tensors, p->tensors) : status;
 }
-
 static uint64_t lstm__hash(uint64_t h, const void *data, size_t size) { /* FNV-1a */
   const unsigned char *p = (const unsigned char *)data;
   for (size_t i = 0; i < size; i++) h = (h ^ p[i]) * 0x100000001b3u;
@@ -2369,7 +2342,6 @@ static int lstm__run_of(const lstm__layer *l, int kind, int column, int *row, in
   *row = first < 0 ? 0 : first;
   return first < 0 ? 0 : lstm__int_min(*block, l->units - first % l->units);
 }
-
 static const float *lstm__param(const lstm_model *m, const lstm__layer *l, int kind) {
   return m->params + (m->tensors ? m->tensors[l->tensor[kind]].offset : (size_t)l->tensor[kind]);
 }
@@ -2807,7 +2779,6 @@ static const char *lstm__meta_string(const lstm_model *m, int i, int second) {
   for (int skip = 2 * i + second; skip > 0; skip--) s += strlen(s) + 1;
   return s;
 }
-
 LSTM_API const char *lstm_model_meta_key(const lstm_model *model, int i) { return lstm__meta_string(model, i, 0); }
 LSTM_API const char *lstm_model_meta_value(const lstm_model *model, int i) { return lstm__meta_string(model, i, 1); }
 LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
@@ -4244,7 +4215,6 @@ LSTM_API lstm_status lstm_trainer_size(const lstm_model *model, const lstm_train
   lstm_trainer_desc d = *desc;
   return lstm__measure_trainer(model, &d, size);
 }
-
 LSTM_API lstm_status lstm_trainer_create(lstm_model *model, const lstm_trainer_desc *desc, lstm_trainer **out) {
   return lstm__create_trainer(model, desc, NULL, 0, out);
 }
@@ -4839,7 +4809,6 @@ static void lstm__dense_back_tile(lstm_trainer *t, const lstm__tape *tape, int f
   t->model->kernels->map_backward((int)tape->l->o.activation, (end - from) * tape->l->out_pad, tape->out + at,
                                   t->gradients_at + at);
 }
-
 static void lstm__dropout_back_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   for (int r = from; r < end; r++) {
     float *d = t->gradients_at + lstm__at(r, tape->l->out_pad);
@@ -5248,7 +5217,6 @@ static void lstm__scale_tile(lstm_trainer *t, const lstm__tape *tape, int from, 
   t->model->kernels->scale((end - from) * 16, t->grad + (size_t)from * 16,
                            (float)((double)t->desc.clip_norm / ((double)t->norm + 1e-6)));
 }
-
 static double lstm__power(double x, uint64_t n) {
   double y = 1;
   for (; n; n >>= 1, x = lstm__mul(x, x))
@@ -5493,14 +5461,12 @@ LSTM_API lstm_status lstm_trainer_final(const lstm_trainer *trainer, float *valu
   lstm__final_states(trainer, values, 0, trainer->B);
   return LSTM_OK;
 }
-
 LSTM_API void lstm_trainer_reset(lstm_trainer *trainer) {
   size_t size = (size_t)trainer->desc.batch_size * (size_t)trainer->model->plan.state_size;
   lstm__settle(trainer);
   if (size > 0) memset(trainer->carry, 0, size * sizeof(float)); /* layers without a state carry nothing */
   for (int i = 0; i < trainer->desc.batch_size; i++) trainer->anew[i] = 1;
 }
-
 LSTM_API lstm_status lstm_trainer_set_learning_rate(lstm_trainer *trainer, float rate) {
   if (!trainer || !lstm__finite((double)rate) || rate < 0) return LSTM_ERR_ARGUMENT;
   trainer->rate = rate;
@@ -5558,14 +5524,12 @@ static double lstm__exact_dot(const double *matrix, size_t j, size_t n, const do
   for (size_t i = 0; i < n; i++) sum += lstm__mul(matrix[j * n + i], x[i]);
   return sum;
 }
-
 static void lstm__exact_norm(size_t n, double *z, const double *gamma, const double *beta) {
   double mean = 0, var = 0;
   for (size_t i = 0; i < n; i++) mean += z[i] / (double)n;
   for (size_t i = 0; i < n; i++) var += lstm__mul(z[i] - mean, z[i] - mean) / (double)n;
   for (size_t i = 0; i < n; i++) z[i] = lstm__mul(gamma[i], (z[i] - mean) / lstm__sqrt(var + 1e-5)) + beta[i];
 }
-
 static const double *lstm__exact_tensor(const lstm__exact *e, const lstm__layer *l, int kind) {
   return l->tensor[kind] < 0 ? NULL : e->w + e->t->model->tensors[l->tensor[kind]].offset;
 }
@@ -5894,14 +5858,12 @@ typedef struct lstm__json {
 static void lstm__json_space(lstm__json *j) {
   while (!j->bad && j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r')) ++j->at;
 }
-
 static int lstm__json_take(lstm__json *j, char c) {
   lstm__json_space(j);
   if (j->bad || j->at == j->end || *j->at != c) return 0;
   ++j->at;
   return 1;
 }
-
 static void lstm__json_want(lstm__json *j, char c) { j->bad |= !lstm__json_take(j, c); }
 
 /* Strict UTF-8: no overlong forms, no surrogates. Returns the bytes used, 0 where it is malformed. */
@@ -6722,7 +6684,6 @@ static float lstm__half_to_float(uint32_t h) {
   if (exponent) return lstm__float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
   return lstm__float_of_bits(sign | lstm__bits_of_float((float)fraction / 16777216.0f));
 }
-
 static float lstm__read_float(const unsigned char *p, int type) {
   if (type == LSTM__F32) return lstm__float_of_bits((uint32_t)lstm__from_le(p, 4));
   if (type == LSTM__BF16) return lstm__float_of_bits((uint32_t)lstm__from_le(p, 2) << 16);
@@ -7339,7 +7300,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_HIGH(v) (v)
 #endif
 
-#define K(name) LSTM__JOIN(lstm__##name##_, LSTM__SUFFIX)
+#define K(name) LSTM__JOIN(lstm__##name##_, LSTM__PASS)
 #define IN LSTM__TARGET LSTM__FORCE_INLINE
 #if defined(LSTM_NO_TRAINING) || LSTM__SMALL
 #define FN LSTM__TARGET LSTM__UNUSED static
@@ -8043,7 +8004,6 @@ FN void K(add)(int n, float *y, const float *x) { LSTM__TO_ALL(y, V_ADD(V_LD(y +
 FN void K(axpy)(int n, float *y, float a, const float *x) {
   LSTM__TO_ALL(y, V_FMA(V_SET(a), V_LD(x + i), V_LD(y + i)));
 }
-
 FN float K(dot)(int n, const float *a, const float *b) {
   float lane[16] = {0};
   for (int i = 0; i < n; i += 16)
@@ -8074,7 +8034,7 @@ FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lst
   }
 }
 
-static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
+static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__PASS) = {
     (lstm_isa)(LSTM__PASS % 10),
     LSTM__SMALL ? 0 : VL > 8 ? 2 * VL : VL, K(cell), K(gemm), K(gate_forward), K(gru_forward), K(blend), K(map),
     K(softmax), K(divide), K(add), K(axpy), K(dot)
@@ -8083,12 +8043,12 @@ static const lstm__kernels LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX) = {
     K(update)
 #endif
 };
-#define LSTM__TABLE &LSTM__JOIN(lstm__kernels_, LSTM__SUFFIX)
+#define LSTM__TABLE &LSTM__JOIN(lstm__kernels_, LSTM__PASS)
 #define LSTM__HAS_KERNELS
 #else
 #define LSTM__TABLE NULL
 #endif /* VL */
-static const lstm__kernels *const LSTM__JOIN(lstm__table_, LSTM__SUFFIX) = LSTM__TABLE;
+static const lstm__kernels *const LSTM__JOIN(lstm__table_, LSTM__PASS) = LSTM__TABLE;
 
 #undef VL
 #undef V
@@ -8116,7 +8076,6 @@ static const lstm__kernels *const LSTM__JOIN(lstm__table_, LSTM__SUFFIX) = LSTM_
 #undef FN
 #undef IN
 #undef LSTM__TILE_ROWS
-#undef LSTM__SUFFIX
 #undef LSTM__OP
 #undef LSTM__TARGET
 #undef LSTM__TABLE

@@ -118,7 +118,7 @@ static lstm_model *make_cell_model(const cell_case *c, int isa) {
   desc.seed = 43;
   assert_ok(lstm_model_create(&desc, &model));
 #if LSTM__HAS_SOFT
-  if (isa == SOFT) model->kernels = &lstm__kernels_soft;
+  if (isa == SOFT) model->kernels = &lstm__kernels_21;
 #endif
   for (i = 0; i < lstm_model_tensor_count(model); i++) {
     lstm_tensor t;

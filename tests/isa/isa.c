@@ -101,7 +101,7 @@ static lstm_model *make_model(const shape *s, int isa, float dropout, int tiny) 
   desc.seed = 42;
   assert_ok(lstm_model_create(&desc, &model));
 #if LSTM__HAS_SOFT
-  if (isa == SOFT) model->kernels = &lstm__kernels_soft, lstm_model_refresh(model);
+  if (isa == SOFT) model->kernels = &lstm__kernels_21, lstm_model_refresh(model);
 #endif
   for (i = 0; tiny && i < lstm_model_tensor_count(model); i++) {
     lstm_tensor t;

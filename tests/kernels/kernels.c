@@ -21,7 +21,7 @@ static int find_tables(void **arg) {
   int isa;
   (void)arg;
 #if LSTM__HAS_SOFT
-  add_table(&lstm__kernels_soft, "scalar, emulated", 1);
+  add_table(&lstm__kernels_21, "scalar, emulated", 1);
 #endif
   for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++) {
     const lstm__kernels *own = lstm__kernels_of((lstm_isa)isa, LSTM_FUSED);

@@ -32,7 +32,7 @@ static void add_table(const lstm__kernels *table, const char *what) {
 static void find_tables(void) {
   int isa;
 #if LSTM__HAS_SOFT
-  if (!full) add_table(&lstm__kernels_soft, " emulated");
+  if (!full) add_table(&lstm__kernels_21, " emulated");
 #endif
   for (isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++) {
     const lstm__kernels *own = lstm__kernels_of((lstm_isa)isa, LSTM_FUSED);
