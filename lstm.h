@@ -1699,11 +1699,11 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #pragma pop_macro("FN")
 #pragma pop_macro("IN")
 
-/* The table of a usable instruction set, or NULL. */
+/* The table of a usable instruction set, or NULL. SSE2 and WASM (2, 6) never fuse. */
 static const lstm__kernels *lstm__kernels_of(lstm_isa isa, lstm_numerics numerics) {
   const lstm__kernels *const tables[][2] = {
       {NULL, NULL}, {lstm__table_1, lstm__table_11}, {lstm__table_2, lstm__table_2}, {lstm__table_3, lstm__table_13},
-      {lstm__table_4, lstm__table_14}, {lstm__table_5, lstm__table_15}, {lstm__table_6, lstm__table_6}}; /* 2, 6: no FMA */
+      {lstm__table_4, lstm__table_14}, {lstm__table_5, lstm__table_15}, {lstm__table_6, lstm__table_6}};
   if (isa == LSTM_ISA_AUTO) isa = lstm_isa_best();
   if ((unsigned)isa >= LSTM_ISA_COUNT) return NULL;
   if (isa == LSTM_ISA_SCALAR && numerics != LSTM_PORTABLE && (!LSTM__HAS_HARD || lstm__x86_level() < 1))
