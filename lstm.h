@@ -19,10 +19,6 @@
    The whole text above "Public API" is the manual; the declarations after it say what each function does.
    examples/train.c trains a network in 80 lines. Every example here is compiled by the tests, in C and in C++.
 
-   CONTENTS: use, glossary, layouts, cells, level 1: run, level 2: train, level 3: the parts of a step, games and
-   plugins, configuration, static models, memory, errors, threads, numerics, dispatch, file format, untrusted input,
-   limits, versions, index.
-
    USE -----------------------------------------------------------------------------------------------------------------
    Copy lstm.h into your project. It needs a C99 or C++11 compiler and a C library (malloc, free, memcpy and their kin;
    stdio only for lstm_load_file and lstm_save_file); it does not need -lm, threads or POSIX. One file defines
@@ -1650,13 +1646,9 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #pragma push_macro("K")
 #pragma push_macro("V")
 #pragma push_macro("VL")
-#pragma push_macro("FN")
-#pragma push_macro("IN")
 #undef K
 #undef V
 #undef VL
-#undef FN
-#undef IN
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* gcc 12's avx512fintrin.h in C++: gcc bug 105593 */
@@ -1696,8 +1688,6 @@ LSTM__FORCE_INLINE uint32_t lstm__bits_of_float(float f) {
 #pragma pop_macro("K")
 #pragma pop_macro("V")
 #pragma pop_macro("VL")
-#pragma pop_macro("FN")
-#pragma pop_macro("IN")
 
 /* The table of a usable instruction set, or NULL. SSE2 and WASM (2, 6) never fuse. */
 static const lstm__kernels *lstm__kernels_of(lstm_isa isa, lstm_numerics numerics) {
@@ -7301,16 +7291,16 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #endif
 
 #define K(name) LSTM__JOIN(lstm__##name##_, LSTM__PASS)
-#define IN LSTM__TARGET LSTM__FORCE_INLINE
+#define V_IN LSTM__TARGET LSTM__FORCE_INLINE
 #if defined(LSTM_NO_TRAINING) || LSTM__SMALL
-#define FN LSTM__TARGET LSTM__UNUSED static
+#define V_FN LSTM__TARGET LSTM__UNUSED static
 #else
-#define FN LSTM__TARGET static
+#define V_FN LSTM__TARGET static
 #endif
 #if LSTM__SMALL
-#define LSTM__OFTEN FN /* used so often that copies of it make the code large, but calls of it slow */
+#define LSTM__OFTEN V_FN /* used so often that copies of it make the code large, but calls of it slow */
 #else
-#define LSTM__OFTEN IN
+#define LSTM__OFTEN V_IN
 #endif
 
 #if !defined(V_FMA) || LSTM__PASS / 10 == 1
@@ -7333,7 +7323,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #else
 #define LSTM__KEEP(p) __asm__("" : "+m"(p))
 #endif
-IN V K(product)(V a, V b) {
+V_IN V K(product)(V a, V b) {
   V p = V_MUL(a, b);
   LSTM__KEEP(p);
   return p;
@@ -7353,7 +7343,7 @@ IN V K(product)(V a, V b) {
 
 #if VL == 1
 /* Correctly rounded: a float's root in double is never near enough to a midpoint of floats to be rounded wrongly. */
-IN float K(scalar_sqrt)(float x) {
+V_IN float K(scalar_sqrt)(float x) {
 #ifdef LSTM__X86
   return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
 #elif defined(__GNUC__) && defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4)
@@ -7383,7 +7373,7 @@ LSTM__OFTEN V K(reduce)(V x, V *scale) {
 }
 
 /* Within 1 ulp on -87..87, constant beyond; NaN stays NaN. */
-IN V K(exp)(V x) {
+V_IN V K(exp)(V x) {
   V scale, e;
   x = V_MIN(V_SET(87.0f), V_MAX(V_SET(-87.0f), x));
   e = K(reduce)(x, &scale);
@@ -7406,7 +7396,7 @@ LSTM__OFTEN V K(expm1_of_tanh)(V x) {
 }
 
 /* Within 2.5 ulp, as tanh below. */
-IN V K(sigmoid)(V x) { return V_DIV(V_SET(1.0f), K(one_plus_exp)(x, 87.0f)); }
+V_IN V K(sigmoid)(V x) { return V_DIV(V_SET(1.0f), K(one_plus_exp)(x, 87.0f)); }
 LSTM__OFTEN V K(tanh)(V x) {
   V e = K(expm1_of_tanh)(x);
   return V_SIGN(V_DIV(e, V_ADD(e, V_SET(2.0f))), x);
@@ -7418,7 +7408,7 @@ typedef struct K(quad) {
 } K(quad);
 
 /* nw vectors, `apart` floats from each other. */
-IN K(quad) K(load4)(const int nw, size_t apart, const float *p) {
+V_IN K(quad) K(load4)(const int nw, size_t apart, const float *p) {
   K(quad) q;
   q.a = V_LD(p);
   q.b = nw > 1 ? V_LD(p + apart) : q.a;
@@ -7427,14 +7417,14 @@ IN K(quad) K(load4)(const int nw, size_t apart, const float *p) {
   return q;
 }
 
-IN void K(store4)(const int nw, size_t apart, float *p, K(quad) q) {
+V_IN void K(store4)(const int nw, size_t apart, float *p, K(quad) q) {
   V_ST(p, q.a);
   if (nw > 1) V_ST(p + apart, q.b);
   if (nw > 2) V_ST(p + 2 * apart, q.c);
   if (nw > 3) V_ST(p + 3 * apart, q.d);
 }
 
-IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
+V_IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
   V v = V_SET(x);
   q.a = V_FMA(v, w.a, q.a);
   if (nw > 1) q.b = V_FMA(v, w.b, q.b);
@@ -7444,7 +7434,7 @@ IN K(quad) K(fma4)(const int nw, float x, K(quad) w, K(quad) q) {
 }
 
 /* acc[r] += sum over k < n of a[r][k * step] * w[k * stride]: R rows (a constant), nw vectors that are `apart`. */
-IN void K(chains)(const int R, const int nw, const float *const *a, size_t step, int n, const float *w, size_t apart,
+V_IN void K(chains)(const int R, const int nw, const float *const *a, size_t step, int n, const float *w, size_t apart,
                   size_t stride, K(quad) * acc) {
   const float *a0 = a[0], *a1 = a[R > 1 ? 1 : 0], *a2 = a[R > 2 ? 2 : 0], *a3 = a[R > 3 ? 3 : 0],
               *a4 = a[R > 4 ? 4 : 0], *a5 = a[R > 5 ? 5 : 0];
@@ -7486,19 +7476,19 @@ IN void K(chains)(const int R, const int nw, const float *const *a, size_t step,
 
 /* --- the cell ---------------------------------------------------------------------------------------------------- */
 /* Where unit u has its first gate in gates [units / 16][4][16]; the last block may be [4][8]. */
-IN float *K(gates_of)(float *gates, int u) { return gates + (size_t)(u / 16) * 64 + (size_t)(u % 16); }
+V_IN float *K(gates_of)(float *gates, int u) { return gates + (size_t)(u / 16) * 64 + (size_t)(u % 16); }
 
 /* How far the gates of unit u of n are apart: the width of its block. */
-IN size_t K(apart)(int u, int n) { return n - u / 16 * 16 < 16 ? 8 : 16; }
+V_IN size_t K(apart)(int u, int n) { return n - u / 16 * 16 < 16 ? 8 : 16; }
 
 /* VL gates of each kind at p; of a block of 8, vectors of 16 take 8 and zeros. */
-IN K(quad) K(load_gates)(size_t apart, const float *p) {
+V_IN K(quad) K(load_gates)(size_t apart, const float *p) {
   if (VL <= 8 || apart == 16) return K(load4)(4, apart, p);
   K(quad) q = {V_LD8(p), V_LD8(p + 8), V_LD8(p + 16), V_LD8(p + 24)};
   return q;
 }
 
-IN void K(store_gates)(size_t apart, float *p, K(quad) q) {
+V_IN void K(store_gates)(size_t apart, float *p, K(quad) q) {
   if (VL <= 8 || apart == 16) {
     K(store4)(4, apart, p, q);
     return;
@@ -7510,12 +7500,12 @@ IN void K(store_gates)(size_t apart, float *p, K(quad) q) {
 }
 
 /* Below 1e-30 in size: 0, so that what fades never comes to the subnormal numbers, which slow CPUs down. */
-IN V K(fade)(V x) {
+V_IN V K(fade)(V x) {
   return V_MUL(x, V_SUB(V_SET(1.0f), V_POS(V_SET(1.0f), V_SUB(V_SET(1e-30f), V_ABS(x)))));
 }
 
 /* i, f, o = sigmoid(z.a, z.b, z.d), g = tanh(z.c); c = f c' + i g; h = o tanh(c). i and g, f and o share divisions. */
-IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape, size_t apart) {
+V_IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape, size_t apart) {
   const V one = V_SET(1.0f);
   V di = K(one_plus_exp)(z.a, 43.0f), df = K(one_plus_exp)(z.b, 43.0f), dO = K(one_plus_exp)(z.d, 43.0f);
   V eg = K(expm1_of_tanh)(z.c), dg = V_ADD(eg, V_SET(2.0f));
@@ -7529,7 +7519,7 @@ IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, flo
 }
 
 /* What becomes of row r's sums for the units from u on. wide: a vector holds two gates of a block of 8. */
-IN void K(end_cell)(const lstm__cell_job *job, int r, int u, size_t apart, const int wide, K(quad) q) {
+V_IN void K(end_cell)(const lstm__cell_job *job, int r, int u, size_t apart, const int wide, K(quad) q) {
   float *tape = job->tape.p ? K(gates_of)(lstm__out_row(&job->tape, r), u) : NULL;
   K(quad) halves = {V_LOW(q.a), V_HIGH(q.a), V_LOW(q.b), V_HIGH(q.b)};
   if (wide) q = halves;
@@ -7540,7 +7530,7 @@ IN void K(end_cell)(const lstm__cell_job *job, int r, int u, size_t apart, const
 }
 
 /* R rows from r0 of the block of W units from unit u. */
-IN void K(cell_tile)(const int R, const int W, const lstm__cell_job *job, int u, int r0) {
+V_IN void K(cell_tile)(const int R, const int W, const lstm__cell_job *job, int u, int r0) {
   const float *x[6], *h[6], *w = job->w + (size_t)(u / 16) * (size_t)(1 + job->nx + job->nh) * 64;
   const int nw = VL > W ? 2 : 4, apart = VL > W ? VL : W;
   int nx = job->start.p ? 0 : job->nx;
@@ -7568,7 +7558,7 @@ typedef struct K(group) {
   K(quad) sum;
 } K(group);
 
-IN K(group) K(begin_group)(const lstm__cell_job *job, int u, const int nw) {
+V_IN K(group) K(begin_group)(const lstm__cell_job *job, int u, const int nw) {
   K(group) g;
   g.apart = K(apart)(u, job->units);
   g.w = job->w + (size_t)(u / 16) * (size_t)(1 + job->nx + job->nh) * 64 + u % 16;
@@ -7579,7 +7569,7 @@ IN K(group) K(begin_group)(const lstm__cell_job *job, int u, const int nw) {
 }
 
 /* Both groups at once: the chains of one are too few to keep the FMA units busy. pair 0: only the second. */
-IN void K(row_chains)(const int pair, const int nw, const float *a, int n, K(group) * first, K(group) * second) {
+V_IN void K(row_chains)(const int pair, const int nw, const float *a, int n, K(group) * first, K(group) * second) {
   const float *v = first->w, *w = second->w;
   const size_t apart = nw < 4 ? VL : second->apart, step = nw < 4 ? 32 : 4 * second->apart;
   K(quad) p = first->sum, q = second->sum;
@@ -7595,7 +7585,7 @@ IN void K(row_chains)(const int pair, const int nw, const float *a, int n, K(gro
 }
 
 /* A single row: the units from u on, and with `pair` the group before them. */
-IN void K(cell_groups)(const int pair, const int nw, const lstm__cell_job *job, int u) {
+V_IN void K(cell_groups)(const int pair, const int nw, const lstm__cell_job *job, int u) {
   K(group) second = K(begin_group)(job, u, nw), first = pair ? K(begin_group)(job, u - VL, 4) : second;
   if (!job->start.p && job->nx) K(row_chains)(pair, nw, lstm__row(&job->x, 0), job->nx, &first, &second);
   K(row_chains)(pair, nw, lstm__row(&job->h, 0), job->nh, &first, &second);
@@ -7605,7 +7595,7 @@ IN void K(cell_groups)(const int pair, const int nw, const lstm__cell_job *job, 
 
 /* Groups go in pairs where all weights stay in the first cache, where two share its lines, and where h_out may be h:
    both are read before either is written. An odd one of vectors of 16 is first, so that a narrow one has a partner. */
-FN void K(cell_of_row)(const lstm__cell_job *job) {
+V_FN void K(cell_of_row)(const lstm__cell_job *job) {
   int groups = (job->units + VL - 1) / VL;
   int pairs = VL <= 8 || groups <= 2 || job->units * (1 + job->nx + job->nh) < LSTM__NEAR;
   int count = pairs ? (groups + 1) / 2 : groups;
@@ -7620,7 +7610,7 @@ FN void K(cell_of_row)(const lstm__cell_job *job) {
   }
 }
 
-FN void K(cell)(const lstm__cell_job *job) {
+V_FN void K(cell)(const lstm__cell_job *job) {
   int u, blocks = (job->units + 15) / 16;
   if (job->rows == 1 && !LSTM__SMALL) {
     K(cell_of_row)(job);
@@ -7637,7 +7627,7 @@ FN void K(cell)(const lstm__cell_job *job) {
 
 /* Given dh and dc: do = dh tanh(c), dc += dh o (1 - tanh(c)^2), di = dc g, df = dc c', dg = dc i, and dc' = dc f;
    through the activations: dz_i = di i (1 - i), dz_f = df f (1 - f), dz_g = dg (1 - g^2), dz_o = do o (1 - o). */
-FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
+V_FN void K(cell_backward)(int n, float *gates, const float *c, const float *c_prev, const float *dh, float *dc) {
   const V one = V_SET(1.0f);
   for (int u = 0; u < n; u += VL) {
     float *at = K(gates_of)(gates, u);
@@ -7668,7 +7658,7 @@ LSTM__OFTEN V K(activate)(int f, V x) {
 }
 
 /* d times the derivative of f where f is y. */
-IN V K(through)(int f, V d, V y) {
+V_IN V K(through)(int f, V d, V y) {
   const V one = V_SET(1.0f);
   if (f == LSTM_TANH) return V_MUL(d, V_FNMA(y, y, one));
   if (f == LSTM_SIGMOID) return V_MUL(V_MUL(d, y), V_SUB(one, y));
@@ -7680,7 +7670,7 @@ IN V K(through)(int f, V d, V y) {
 }
 
 /* The fixed tree by which 16 lanes become one. */
-FN float K(tree)(float *lane) {
+V_FN float K(tree)(float *lane) {
   for (int width = 8; width; width /= 2)
     for (int j = 0; j < width; j++) lane[j] = lane[j] + lane[j + width];
   return lane[0];
@@ -7688,7 +7678,7 @@ FN float K(tree)(float *lane) {
 
 /* --- the generic gate pass: all options of a cell, for one row; the equations are in CELLS in the manual --------- */
 /* Layer norm of n units, 16 at x + b stride: x = (x - mean) root; returns root, 1 / sqrt(var + 1e-5). Padding: 0. */
-FN float K(normalise)(int n, float *x, size_t stride) {
+V_FN float K(normalise)(int n, float *x, size_t stride) {
   float lane[16], live[16], mean, root[16];
   int blocks = (n + 15) / 16;
   for (int pass = 0; pass < 2; pass++) {
@@ -7713,7 +7703,7 @@ FN float K(normalise)(int n, float *x, size_t stride) {
 
 /* Back through it: y = gain xhat + bias, dy at `stride` becomes dx = (dxhat - mean(dxhat) - xhat mean(dxhat xhat)) /
    sqrt(...), dxhat = gain dy. On return xhat is the gain's gradient, dy xhat, and dbias the bias's, dy. */
-FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const float *gain, float *dbias, float root) {
+V_FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const float *gain, float *dbias, float root) {
   float sum[16] = {0}, dot[16] = {0}, live[16];
   int blocks = (n + 15) / 16;
   for (int i = 0; i < blocks; i++)
@@ -7737,13 +7727,13 @@ FN void K(normalise_back)(int n, float *dy, size_t stride, float *xhat, const fl
 }
 
 /* f as the cell uses it, from the learned one. */
-IN V K(forget)(const lstm__gate_job *job, int u, V f) {
+V_IN V K(forget)(const lstm__gate_job *job, int u, V f) {
   if (job->noise) f = V_FMA(V_SET(job->o->noise), V_SUB(V_LD(job->noise + u), f), f);
   return f;
 }
 
 /* s = f c' + i g, and clipped (Sak, Senior and Beaufays, 2014). */
-IN V K(new_cell)(const lstm__gate_job *job, int u, K(quad) q, V *unclipped) {
+V_IN V K(new_cell)(const lstm__gate_job *job, int u, K(quad) q, V *unclipped) {
   V s = V_FMA(K(forget)(job, u, q.b), V_LD(job->c_prev + u), V_MUL(q.a, q.c)), limit = V_SET(job->o->cell_clip);
   *unclipped = s;
   if (job->o->cell_clip > 0) s = V_MIN(limit, V_MAX(V_SUB(V_SET(0.0f), limit), s));
@@ -7751,11 +7741,11 @@ IN V K(new_cell)(const lstm__gate_job *job, int u, K(quad) q, V *unclipped) {
 }
 
 /* y + m (other - y): exactly y where m is 0, and exactly `other` where it is 1. */
-IN V K(mix)(V m, V other, V y) { return V_FMA(m, other, V_FNMA(m, y, y)); }
-IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zone + u) : V_SET(job->o->zoneout); }
+V_IN V K(mix)(V m, V other, V y) { return V_FMA(m, other, V_FNMA(m, y, y)); }
+V_IN V K(zone)(const lstm__gate_job *job, int u) { return job->zone ? V_LD(job->zone + u) : V_SET(job->o->zoneout); }
 
 /* Of the four gates, z = gain (...) + bias. keep: normalised sums in the gains' rows; roots where the biases' begin. */
-FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep) {
+V_FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep) {
   const float *bias = gain + (size_t)job->units * 4;
   for (int k = 0; k < 4; k++, gain += job->units, bias += job->units) {
     float root = K(normalise)(job->n, job->gates + k * 16, 64);
@@ -7769,7 +7759,7 @@ FN void K(norm_gates)(const lstm__gate_job *job, const float *gain, float *keep)
 }
 
 /* i, f, g and s; s also goes to h, the rest to the gates. */
-IN void K(first_gates)(const lstm__gate_job *job, int u, float *gates) {
+V_IN void K(first_gates)(const lstm__gate_job *job, int u, float *gates) {
   const lstm_layer *o = job->o;
   const float *p = o->peephole ? job->vectors + u : NULL;
   K(quad) q = K(load4)(4, 16, gates);
@@ -7793,7 +7783,7 @@ IN void K(first_gates)(const lstm__gate_job *job, int u, float *gates) {
   V_ST(job->c + u, K(fade)(s));
 }
 
-FN void K(gate_forward)(const lstm__gate_job *job) {
+V_FN void K(gate_forward)(const lstm__gate_job *job) {
   size_t base = job->o->peephole ? 3 * (size_t)job->units : 0;
   const float *norm = job->o->layer_norm ? job->vectors + base : NULL;
   float *keep = norm && job->keep ? job->keep + base : NULL;
@@ -7812,7 +7802,7 @@ FN void K(gate_forward)(const lstm__gate_job *job) {
 }
 
 /* do = dh A(n), dn = dh o A'(n): dn goes to `dn`, do in place of o. */
-IN void K(output_back)(const lstm__gate_job *job, int u, float *gates, const float *norm, const float *xhat,
+V_IN void K(output_back)(const lstm__gate_job *job, int u, float *gates, const float *norm, const float *xhat,
                        float *dn) {
   V s, a, unclipped, dh = V_LD(job->dh + u), o = V_LD(gates + 48);
   s = K(new_cell)(job, u, K(load4)(4, 16, gates), &unclipped);
@@ -7823,7 +7813,7 @@ IN void K(output_back)(const lstm__gate_job *job, int u, float *gates, const flo
 }
 
 /* From the gradient of c (in dc) and of s (by way of h, in ds) to those of the gates' sums and of c'. */
-IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
+V_IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
   const lstm_layer *o = job->o;
   const int G = (int)o->gate_activation;
   const float *p = o->peephole ? job->vectors + u : NULL;
@@ -7860,7 +7850,7 @@ IN void K(gates_back)(const lstm__gate_job *job, int u, float *gates, V ds) {
   V_ST(job->dc + u, before);
 }
 
-FN void K(gate_backward)(const lstm__gate_job *job) {
+V_FN void K(gate_backward)(const lstm__gate_job *job) {
   size_t units = (size_t)job->units, base = job->o->peephole ? 3 * units : 0;
   const float *norm = job->o->layer_norm ? job->vectors + base : NULL;
   float *keep = norm ? job->keep + base : NULL, *ds = job->h;
@@ -7879,7 +7869,7 @@ FN void K(gate_backward)(const lstm__gate_job *job) {
 
 /* --- the GRU: Cho et al., 2014, with the reset gate after the product, as in cuDNN and PyTorch ------------------- */
 /* Sums of r, z, n from x, n from h; on return r, z, n and the last unchanged. */
-FN void K(gru_forward)(const lstm__gate_job *job) {
+V_FN void K(gru_forward)(const lstm__gate_job *job) {
   for (int u = 0; u < job->units; u += VL) {
     float *gates = K(gates_of)(job->gates, u);
     K(quad) q = K(load4)(4, 16, gates);
@@ -7891,7 +7881,7 @@ FN void K(gru_forward)(const lstm__gate_job *job) {
   }
 }
 
-FN void K(gru_backward)(const lstm__gate_job *job) {
+V_FN void K(gru_backward)(const lstm__gate_job *job) {
   for (int u = 0; u < job->units; u += VL) {
     float *gates = K(gates_of)(job->gates, u), *before = job->dc + u;
     K(quad) q = K(load4)(4, 16, gates);
@@ -7906,14 +7896,14 @@ FN void K(gru_backward)(const lstm__gate_job *job) {
   }
 }
 
-FN void K(blend)(int n, float *y, const float *mask, float rate, const float *other) {
+V_FN void K(blend)(int n, float *y, const float *mask, float rate, const float *other) {
   for (int i = 0; i < n; i += VL) {
     V m = mask ? V_LD(mask + i) : V_SET(rate);
     V_ST(y + i, K(mix)(m, V_LD(other + i), V_LD(y + i)));
   }
 }
 
-FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float *dother) {
+V_FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float *dother) {
   for (int i = 0; i < n; i += VL) {
     V m = mask ? V_LD(mask + i) : V_SET(rate), d = V_LD(dy + i);
     V_ST(dother + i, V_FMA(m, d, V_LD(dother + i)));
@@ -7923,7 +7913,7 @@ FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float
 
 /* --- matrix products --------------------------------------------------------------------------------------------- */
 /* R rows from r0 of nw * 16 columns from `column` of a panel that is `width` wide. */
-IN void K(gemm_tile)(const int R, const int nw, size_t width, const lstm__gemm_job *job, const float *w, int column,
+V_IN void K(gemm_tile)(const int R, const int nw, size_t width, const lstm__gemm_job *job, const float *w, int column,
                      int r0) {
   const float *a[6];
   float *c[6];
@@ -7945,7 +7935,7 @@ IN void K(gemm_tile)(const int R, const int nw, size_t width, const lstm__gemm_j
   }
 }
 
-IN void K(gemm_panel)(const int nw, const lstm__gemm_job *job, const float *w, int p) {
+V_IN void K(gemm_panel)(const int nw, const lstm__gemm_job *job, const float *w, int p) {
   if (LSTM__SMALL)
     for (int i = 0; i < nw * 16; i += 16)
       LSTM__EACH_TILE(job->rows, K(gemm_tile)(R, 1, (size_t)nw * 16, job, w + i, p * 64 + i, r));
@@ -7953,7 +7943,7 @@ IN void K(gemm_panel)(const int nw, const lstm__gemm_job *job, const float *w, i
     LSTM__EACH_TILE(job->rows, K(gemm_tile)(R, nw, (size_t)nw * 16, job, w, p * 64, r));
 }
 
-FN void K(gemm)(const lstm__gemm_job *job) {
+V_FN void K(gemm)(const lstm__gemm_job *job) {
   int p, panels = job->columns / 64, rest = job->columns / 16 % 4;
   const float *w = job->w;
   size_t panel = job->stride ? 64 : (size_t)(job->bias + job->k) * 64;
@@ -7968,16 +7958,16 @@ FN void K(gemm)(const lstm__gemm_job *job) {
 }
 
 /* --- element by element ------------------------------------------------------------------------------------------ */
-FN void K(map)(int activation, int n, float *x) {
+V_FN void K(map)(int activation, int n, float *x) {
   if (activation <= LSTM_LINEAR) return;
   for (int i = 0; i < n; i += VL) V_ST(x + i, K(activate)(activation, V_LD(x + i)));
 }
-FN void K(map_backward)(int activation, int n, const float *y, float *dy) {
+V_FN void K(map_backward)(int activation, int n, const float *y, float *dy) {
   if (activation <= LSTM_LINEAR) return;
   for (int i = 0; i < n; i += VL) V_ST(dy + i, K(through)(activation, V_LD(dy + i), V_LD(y + i)));
 }
 
-FN float K(softmax)(int n, float *z, float *top) {
+V_FN float K(softmax)(int n, float *z, float *top) {
   int j, padded = (n + 15) & ~15;
   float best, lane[16];
   for (int i = n; i < padded; i++) z[i] = z[0];
@@ -7996,15 +7986,15 @@ FN float K(softmax)(int n, float *z, float *top) {
 }
 
 #define LSTM__TO_ALL(y, value) for (int i = 0; i < n; i += VL) V_ST(y + i, value)
-FN void K(divide)(int n, float *x, float by) { LSTM__TO_ALL(x, V_DIV(V_LD(x + i), V_SET(by))); }
-FN void K(scale)(int n, float *x, float by) { LSTM__TO_ALL(x, V_MUL(V_LD(x + i), V_SET(by))); }
-FN void K(clip)(int n, float *x, float most) { LSTM__TO_ALL(x, V_MIN(V_SET(most), V_MAX(V_SET(-most), V_LD(x + i)))); }
-FN void K(add)(int n, float *y, const float *x) { LSTM__TO_ALL(y, V_ADD(V_LD(y + i), V_LD(x + i))); }
+V_FN void K(divide)(int n, float *x, float by) { LSTM__TO_ALL(x, V_DIV(V_LD(x + i), V_SET(by))); }
+V_FN void K(scale)(int n, float *x, float by) { LSTM__TO_ALL(x, V_MUL(V_LD(x + i), V_SET(by))); }
+V_FN void K(clip)(int n, float *x, float by) { LSTM__TO_ALL(x, V_MIN(V_SET(by), V_MAX(V_SET(-by), V_LD(x + i)))); }
+V_FN void K(add)(int n, float *y, const float *x) { LSTM__TO_ALL(y, V_ADD(V_LD(y + i), V_LD(x + i))); }
 /* y += a x */
-FN void K(axpy)(int n, float *y, float a, const float *x) {
+V_FN void K(axpy)(int n, float *y, float a, const float *x) {
   LSTM__TO_ALL(y, V_FMA(V_SET(a), V_LD(x + i), V_LD(y + i)));
 }
-FN float K(dot)(int n, const float *a, const float *b) {
+V_FN float K(dot)(int n, const float *a, const float *b) {
   float lane[16] = {0};
   for (int i = 0; i < n; i += 16)
     for (int j = 0; j < 16; j += VL) V_ST(lane + j, V_FMA(V_LD(a + i + j), V_LD(b + i + j), V_LD(lane + j)));
@@ -8012,7 +8002,7 @@ FN float K(dot)(int n, const float *a, const float *b) {
 }
 
 /* --- optimisers: the equations are in [SECTION] Optimisers ------------------------------------------------------- */
-FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
+V_FN void K(update)(int n, float *w, const float *g, float *m, float *v, const lstm__update_job *u) {
   int adam = u->optimizer == LSTM_ADAM || u->optimizer == LSTM_ADAMW;
   for (int i = 0; i < n; i += VL) {
     V x = V_LD(w + i), d = V_FMA(V_SET(u->l2), x, V_LD(g + i)), root = x, moment;
@@ -8073,8 +8063,8 @@ static const lstm__kernels *const LSTM__JOIN(lstm__table_, LSTM__PASS) = LSTM__T
 #undef V_LOW
 #undef V_HIGH
 #undef K
-#undef FN
-#undef IN
+#undef V_FN
+#undef V_IN
 #undef LSTM__TILE_ROWS
 #undef LSTM__OP
 #undef LSTM__TARGET
