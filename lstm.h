@@ -878,7 +878,6 @@ LSTM_API lstm_status lstm_trainer_evaluate(const lstm_trainer *trainer, lstm_sta
                                            lstm_metrics *metrics, const lstm_executor *executor);
 
 /* Level 3: the parts of lstm_train, in this order. Allocates: never, all of them. */
-
 /* Forward over the window, and the tape. y [T'][B][O] or NULL: logits or linear outputs, without softmax or sigmoid. */
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *trainer, const lstm_batch *batch, float *y);
 /* The loss of the last forward's outputs, and its gradient (kept inside). The batch is the one given to forward. */
@@ -944,16 +943,14 @@ typedef struct lstm_gradcheck_result {
   int tensor;               /* and the tensor: i of lstm_model_tensor */
 } lstm_gradcheck_result;
 
-/* tests/unit/check.c draws networks with all options: right gradients stay 5 times below this, and 99 of 100 are 40
-   times below; with one gate's derivative 1 % off, the error is at least 2.5 times this. Right gradients may exceed it
-   where float cancels (layer_norm of, or after, fewer than 4 units) or a kink of relu, max or a clip is hit exactly. */
+/* tests/unit/check.c: right gradients stay 5 times below this; one gate's derivative 1 % off gives at least 2.5 times
+   this. Right ones exceed it where float cancels (layer_norm near fewer than 4 units) or a kink is hit exactly. */
 #define LSTM_GRADCHECK_TOLERANCE 2e-4
 
-/* Checks a window's forward, loss and backward: each tensor's gradient, along random directions, against the central
-   difference of two forward passes in double precision. Errors are relative to the norm of the tensor's gradient (or to
-   1/1000 of that of all, if it is less). Slow. Afterwards the gradients are this window's, the tape is used up, all
-   else is as before. Allocates: one working memory, from the trainer's allocator. Errors: ARGUMENT, SHAPE, MEMORY,
-   LIMIT, NOT_FINITE, UNSUPPORTED (dropout, recurrent_dropout, zoneout and noise draw random numbers: set them to 0). */
+/* Compares each tensor's gradient in a window, along random directions, with the central difference of two forward
+   passes in double. Errors are relative to the norm of the tensor's gradient, at least 1/1000 of that of all. Slow. The
+   gradients become this window's, the tape is used up, all else is as before. Allocates: from the trainer's allocator.
+   Errors: ARGUMENT, SHAPE, MEMORY, LIMIT, NOT_FINITE, UNSUPPORTED (what draws random numbers must be 0). */
 LSTM_API lstm_status lstm_gradcheck(lstm_trainer *trainer, const lstm_batch *batch, const lstm_gradcheck_desc *desc,
                                     lstm_gradcheck_result *out);
 
@@ -1026,7 +1023,6 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #endif /* LSTM__PASS */
 
 /* ------- stop here if you only need the API: the implementation follows ------- */
-
 #if defined(LSTM_IMPLEMENTATION) && !defined(LSTM__PASS) && !defined(LSTM__IMPLEMENTED)
 #define LSTM__IMPLEMENTED
 
@@ -1803,7 +1799,6 @@ typedef struct lstm__kind {
   int (*plan)(lstm__walk *w, lstm__layer *l); /* adds its tensors */
   void (*infer)(lstm__inference *run, const lstm__layer *l); /* reads run->in, and sets it to its output */
 } lstm__kind;
-
 static const lstm__kind *lstm__kind_of(int type);
 
 /* --- options ----------------------------------------------------------------------------------------------------- */
@@ -4096,7 +4091,6 @@ typedef struct lstm__phase {
 } lstm__phase;
 
 static void lstm__settle(lstm_trainer *t);
-
 static void lstm__phase_task(void *context, int index) {
   const lstm__phase *p = (const lstm__phase *)context;
   p->tile(p->t, p->tape, index * p->size, lstm__int_min((index + 1) * p->size, p->count));
@@ -4413,7 +4407,6 @@ typedef struct lstm__pass {
   /* Adds to its tensors' gradients, takes the gradient on to its inputs. Returns 0 where no node below is left. */
   int (*backward)(lstm_trainer *t, lstm__tape *tape, int wants_input);
 } lstm__pass;
-
 static const lstm__pass *lstm__pass_of(const lstm__layer *l);
 
 /* Lanes by falling length (in order where equal), how many have each step, and which begin anew. */
