@@ -40,7 +40,7 @@ static sound new_sound(size_t count, int rate) {
 static sound pluck(double seconds, uint64_t seed) {
   sound s = new_sound((size_t)(seconds * RATE), RATE);
   lstm_rng rng = {0, 0};
-  float string[600];
+  float string[600] = {0};
   int period = 0, at = 0, note = 0;
   rng.seed = seed;
   for (size_t i = 0; i < s.count; i++) {
@@ -312,6 +312,11 @@ static lstm_model *learned(int *right) {
   return model;
 }
 
+static void stop(const char *name, const char *what) {
+  fprintf(stderr, "%s: %s\n", name, what);
+  exit(1);
+}
+
 int main(int count, char **given) {
   const char *file = count > 2 && !strcmp(given[1], "-m") ? given[2] : NULL;
   char **names = given + (file ? 3 : 1);
@@ -319,19 +324,18 @@ int main(int count, char **given) {
   lstm_model *model = NULL;
   lstm_state *state;
   sound in, out;
-  if (file && lstm_load_file(file, NULL, &model) != LSTM_OK) return fprintf(stderr, "%s: no model\n", file), 1;
+  in = files > 0 ? read_wav(names[0]) : pluck(10, 3);
+  if (!in.count) stop(names[0], "no WAV file of 16 bits or floats");
+  if (file && lstm_load_file(file, NULL, &model) != LSTM_OK) stop(file, "no model");
   if (!file) model = learned(&right);
   if (!model || lstm_model_takes_ids(model) || lstm_model_input_size(model) != 1 || lstm_model_output_size(model) != 1)
-    return fprintf(stderr, "a model of one input and one output is needed\n"), 1;
-  in = files > 0 ? read_wav(names[0]) : pluck(10, 3);
-  if (!in.count) return fprintf(stderr, "%s: no WAV file of 16 bits or floats\n", files > 0 ? names[0] : ""), 1;
+    stop(file ? file : "audio", "a model of one input and one output is needed");
   out = new_sound(in.count, in.rate);
   state = make_state(model);
-  if (!state) return fprintf(stderr, "the model is too large\n"), 1;
+  if (!state) stop(file ? file : "audio", "the model is too large");
   right &= show_reset(model, state, &in, out.x);
   right &= stream(model, state, &in, &out);
-  if (files > 1 && !write_wav(names[1], &out))
-    return fprintf(stderr, "%s: cannot write it\n", names[1]), 1;
+  if (files > 1 && !write_wav(names[1], &out)) stop(names[1], "cannot write it");
   lstm_state_destroy(state);
   lstm_model_destroy(model);
   free(in.x), free(out.x);

@@ -316,8 +316,8 @@ static host_array *outputs_for(lua_State *L, const host_array *x, int n, const i
   return y;
 }
 
-/* forward(x [T][I] or [T][N][I], or ids [T] or [T][N] [, y]) -> y of the same leading sizes, new or the one given; where
-   the model reads the last step only [O] or [N][O]. */
+/* forward(x [T][I] or [T][N][I], or ids [T] or [T][N] [, y]) -> y of the same leading sizes, new or the one given;
+   where the model reads the last step only [O] or [N][O]. */
 static int state_forward(lua_State *L) {
   host_state *s = check(L);
   const lstm_model *model = s->model->model;
