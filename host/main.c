@@ -365,10 +365,12 @@ static double read_amount(const char *text, int is_memory) {
 
 /* The sandbox's options, before there is a state. Returns an exit code, or -1 to go on. */
 static int read_limits(command_line *c) {
-  const char **lists = (const char **)calloc(2 * (size_t)c->argc + 4, sizeof *lists), **list;
+  static const char **lists; /* the two lists of paths: for as long as the process lives */
+  const char **list;
   int i, k, count[2] = {0, 0};
   double amounts[2] = {256 << 20, 30};
   const char *other = NULL;
+  lists = (const char **)calloc(2 * (size_t)c->argc + 4, sizeof *lists);
   if (!lists) return fputs("lstm: out of memory\n", stderr), FAILED;
   c->limits.read = lists;
   c->limits.write = lists + c->argc + 2;

@@ -343,8 +343,11 @@ typedef struct request {
 
 /* The libraries and lstm in the old globals, which stay those of lstm's own Lua; scripts get a table of their own. */
 static int make(lua_State *L) {
-  static const luaL_Reg tools[] = {
-      {"may", sandbox_may}, {"charge", sandbox_charge}, {"bound", sandbox_bound}, {"split", sandbox_split}, {NULL, NULL}};
+  static const luaL_Reg tools[] = {{"may", sandbox_may},
+                                   {"charge", sandbox_charge},
+                                   {"bound", sandbox_bound},
+                                   {"split", sandbox_split},
+                                   {NULL, NULL}};
   const request *r = (const request *)lua_touserdata(L, 1);
   lua_pushboolean(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
@@ -427,7 +430,7 @@ static void limit_process(size_t memory) {
   setrlimit(RLIMIT_CORE, &limit);
 }
 
-#ifdef __linux__
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) /* which looks into /proc at the end */
 
 /* A second gate behind the first one: Landlock, where the kernel has it. A file that is to be made, or replaced, lets
    its whole folder through here. The numbers of these system calls are the same on every machine. */
