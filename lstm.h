@@ -2631,7 +2631,8 @@ static lstm_status lstm__set_up_static(const lstm_static_model *from, lstm_model
   const lstm__plan *p = &m->plan;
   memset(m, 0, sizeof *m);
   if (from->version != LSTM_STATIC_VERSION) return LSTM_ERR_VERSION;
-  if (!from->layers || from->layer_count < 1 || !from->packed) return LSTM_ERR_ARGUMENT;
+  if (!from->layers || from->layer_count < 1 || !from->packed || (from->param_count && !from->params))
+    return LSTM_ERR_ARGUMENT;
   lstm_model_desc described = {from->input_size, from->layer_count, from->layers, from->output, LSTM_INIT_DEFAULT,
                                LSTM_ISA_AUTO, 0, {NULL, NULL, NULL}, NULL, from->numerics};
   *d = described;
@@ -2647,7 +2648,7 @@ static lstm_status lstm__set_up_static(const lstm_static_model *from, lstm_model
   m->described = (lstm_layer *)(uintptr_t)from->layers; /* a static model writes to none of these */
   m->packed = (float *)(uintptr_t)from->packed;
   m->table = (float *)(uintptr_t)from->table;
-  m->params = from->params ? (float *)(uintptr_t)from->params : m->packed;
+  m->params = from->params ? (float *)(uintptr_t)from->params : m->packed; /* of which nothing is read then */
   m->table_valid = m->table != NULL;
   m->plan.tensors = 0;
   return LSTM_OK;

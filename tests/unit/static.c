@@ -209,6 +209,8 @@ static void test_what_does_not_fit_is_refused(void **arg) {
   assert_status(try(&bad), LSTM_ERR_ARGUMENT);
   bad = good, bad.packed = NULL;
   assert_status(try(&bad), LSTM_ERR_ARGUMENT);
+  bad = good, bad.params = NULL;
+  assert_status(try(&bad), LSTM_ERR_ARGUMENT);
   bad = good, bad.layers = NULL;
   assert_status(try(&bad), LSTM_ERR_ARGUMENT);
   bad = good, bad.isa = (lstm_isa)99;
