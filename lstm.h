@@ -658,7 +658,6 @@ typedef struct lstm_static_model {
 } lstm_static_model;
 
 #define LSTM_STATIC_VERSION 1
-
 /* A model that runs on constants: they stay where they are, and must stay as long. `memory`, aligned to LSTM_ALIGNMENT,
    holds tables of lstm_model_static_size bytes. What changes or asks for parameters is UNSUPPORTED, trainers and files
    too. Allocates: never. Errors: ARGUMENT, VERSION, MISMATCH (damaged), MEMORY, UNSUPPORTED (isa, numerics). */
@@ -956,22 +955,11 @@ LSTM_API lstm_status lstm_gradcheck(lstm_trainer *trainer, const lstm_batch *bat
 
 /* --- files ------------------------------------------------------------------------------------------------------- */
 /* Takes `size` bytes; returns 1, or 0 on failure. */
-typedef struct lstm_writer {
-  int (*write)(void *user, const void *data, size_t size);
-  void *user;
-} lstm_writer;
-
+typedef struct lstm_writer { int (*write)(void *user, const void *data, size_t size); void *user; } lstm_writer;
 /* Fills `data` with up to `size` bytes; returns how many, 0 at the end, (size_t)-1 on failure. */
-typedef struct lstm_reader {
-  size_t (*read)(void *user, void *data, size_t size);
-  void *user;
-} lstm_reader;
-
+typedef struct lstm_reader { size_t (*read)(void *user, void *data, size_t size); void *user; } lstm_reader;
 /* A metadata pair: UTF-8 strings. Keys that begin with "lstm." or "trainer." are the library's. */
-typedef struct lstm_meta {
-  const char *key, *value;
-} lstm_meta;
-
+typedef struct lstm_meta { const char *key, *value; } lstm_meta;
 typedef struct lstm_save_desc {
   int meta_count;
   const lstm_meta *meta; /* [meta_count]; NULL: what the model was loaded with */
@@ -979,9 +967,7 @@ typedef struct lstm_save_desc {
 } lstm_save_desc;
 
 /* A name in a foreign file and what it is called here: {"encoder.lstm.", "rnn."}. */
-typedef struct lstm_prefix {
-  const char *from, *to;
-} lstm_prefix;
+typedef struct lstm_prefix { const char *from, *to; } lstm_prefix;
 
 typedef struct lstm_load_desc {
   int allow_not_finite; /* 1: NaN and infinite weights are accepted */
@@ -1191,10 +1177,7 @@ LSTM_API const char *lstm_status_name(lstm_status status) { return lstm__status_
 LSTM_API const char *lstm_status_text(lstm_status status) { return lstm__status_word(status, 1); }
 
 /* A growing text in a fixed buffer: counts what would not fit, always ends in 0. */
-typedef struct lstm__text {
-  char *data;
-  size_t capacity, length;
-} lstm__text;
+typedef struct lstm__text { char *data; size_t capacity, length; } lstm__text;
 
 /* A text in `data`; NULL only counts. */
 static lstm__text lstm__text_in(char *data, size_t capacity) {
@@ -1202,7 +1185,6 @@ static lstm__text lstm__text_in(char *data, size_t capacity) {
   if (t.capacity) data[0] = 0;
   return t;
 }
-
 static void lstm__put(lstm__text *t, const char *s, size_t n) {
   size_t room = t->capacity > t->length + 1 ? t->capacity - t->length - 1 : 0;
   size_t fits = n < room ? n : room;
@@ -1210,7 +1192,6 @@ static void lstm__put(lstm__text *t, const char *s, size_t n) {
   if (t->capacity) t->data[t->length < t->capacity ? t->length + fits : t->capacity - 1] = 0;
   t->length += n;
 }
-
 static void lstm__put_number(lstm__text *t, uint64_t value) {
   char digits[20];
   int i = 20;
@@ -1218,15 +1199,11 @@ static void lstm__put_number(lstm__text *t, uint64_t value) {
   while (value /= 10);
   lstm__put(t, digits + i, (size_t)(20 - i));
 }
-
 static void lstm__put_char(lstm__text *t, char c) { lstm__put(t, &c, 1); }
 static void lstm__put_string(lstm__text *t, const char *s) { lstm__put(t, s, strlen(s)); }
 
 /* Text that does not end in 0: part of a file, or of another text. */
-typedef struct lstm__piece {
-  const char *at;
-  size_t size;
-} lstm__piece;
+typedef struct lstm__piece { const char *at; size_t size; } lstm__piece;
 
 /* %s a string, %p a lstm__piece (at most 80 bytes of either), %d an int, %z a size_t, %%. No locale. */
 static void lstm__vprint(lstm__text *t, const char *format, va_list args) {
@@ -1380,11 +1357,7 @@ static void lstm__free(const lstm_allocator *a, void *p) {
 }
 
 /* One block, carved up by one function that runs twice: without a base it only measures. */
-typedef struct lstm__arena {
-  unsigned char *base;
-  size_t used;
-  int overflow;
-} lstm__arena;
+typedef struct lstm__arena { unsigned char *base; size_t used; int overflow; } lstm__arena;
 
 static void *lstm__carve(lstm__arena *a, size_t count, size_t size) {
   size_t bytes, start = a->used;
@@ -1528,19 +1501,9 @@ LSTM_API lstm_isa lstm_isa_from_name(const char *name) {
 
 /* [SECTION] Kernel table =========================================================================================== */
 #define LSTM__NEAR 1792 /* columns of four gates that stay in a first-level cache: 28 KB */
-
 /* Rows of a matrix: row r is at p + (index ? index[r] : r) * stride. */
-typedef struct lstm__rows {
-  const float *p;
-  size_t stride;
-  const int *index;
-} lstm__rows;
-
-typedef struct lstm__out_rows {
-  float *p;
-  size_t stride;
-  const int *index;
-} lstm__out_rows;
+typedef struct lstm__rows { const float *p; size_t stride; const int *index; } lstm__rows;
+typedef struct lstm__out_rows { float *p; size_t stride; const int *index; } lstm__out_rows;
 
 /* One timestep of an LSTM layer for `rows` rows. Packed weights: w [block][1 + nx + nh][4 gates][16 units], the first
    row the bias; the last block has 8 units where that is enough. Without x, `start` holds the chain's value after bias
@@ -1553,8 +1516,7 @@ typedef struct lstm__cell_job {
   lstm__out_rows h_out, c_out, tape; /* start, tape: i, f, g, o, see lstm__gate_at */
 } lstm__cell_job;
 
-/* c [rows][columns] = start + a [rows][k] * w. The elements of a row of a are `step` apart. w: panels of at most 64
-   columns, [panel][(1 +) k][width of the panel], or, with a stride, plain rows. */
+/* c [rows][columns] = start + a [rows][k] w, a's elements `step` apart. w: panels [(1 +) k][64 at most], or strided. */
 typedef struct lstm__gemm_job {
   int rows, k, columns; /* columns: a multiple of 16 */
   int bias;             /* 1: each panel begins with a row of start values; else the chain starts at 0, or at c */
@@ -1713,13 +1675,11 @@ LSTM_API lstm_isa lstm_isa_best(void) {
    of the description becomes one node, or several: dropout of its inputs, a cell for each direction, and their join. */
 
 #define LSTM__NAME 80
-
 /* What a tensor is to its node. From LSTM__T_NORM on, they begin as if they were not there. */
 enum {
   LSTM__T_TABLE, LSTM__T_WEIGHT, LSTM__T_DENSE_BIAS,
   LSTM__T_WEIGHT_IH, LSTM__T_WEIGHT_HH, LSTM__T_BIAS, LSTM__T_BIAS_HN, LSTM__T_PROJECTION, LSTM__T_PEEPHOLE,
-  LSTM__T_NORM, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS, LSTM__T_H0, LSTM__T_C0,
-  LSTM__T_COUNT
+  LSTM__T_NORM, LSTM__T_NORM_CELL, LSTM__T_NORM_CELL_BIAS, LSTM__T_H0, LSTM__T_C0, LSTM__T_COUNT
 };
 
 typedef struct lstm__tensor {
@@ -1730,7 +1690,6 @@ typedef struct lstm__tensor {
 } lstm__tensor;
 
 #define LSTM__NODE_JOIN LSTM_LAYER_TYPE_COUNT /* a node that merges directions, and reads last, mean or max */
-
 typedef struct lstm__layer {
   int type;                 /* lstm_layer_type or LSTM__NODE_JOIN */
   int described;            /* the layer of the description that it belongs to */
@@ -1822,7 +1781,6 @@ typedef struct lstm__option {
 } lstm__option;
 
 #define LSTM__OPTIONS 21
-
 static const lstm__option *lstm__options(void) {
 #define LSTM__AT(field) offsetof(lstm_layer, field)
   enum { EMBEDDING = 1 << LSTM_LAYER_EMBEDDING, DENSE = 1 << LSTM_LAYER_DENSE, DROPOUT = 1 << LSTM_LAYER_DROPOUT,
@@ -1857,9 +1815,7 @@ static const lstm__option *lstm__options(void) {
 static int lstm__is_float(const lstm__option *o) { return o->what == LSTM__NUMBER || o->what == LSTM__RATE; }
 
 /* Bytes of a flag, size or word: enums are as wide as an int, or shorter where the ABI (of small ARM CPUs) says so. */
-static size_t lstm__option_size(const lstm__option *o) {
-  return o->what == LSTM__WORD ? sizeof(lstm_read) : sizeof(int);
-}
+static size_t lstm__bytes_of(const lstm__option *o) { return o->what == LSTM__WORD ? sizeof(lstm_read) : sizeof(int); }
 
 /* What a layer has there. */
 static double lstm__option_value(const lstm_layer *l, const lstm__option *o) {
@@ -1867,7 +1823,7 @@ static double lstm__option_value(const lstm_layer *l, const lstm__option *o) {
   float number;
   int whole = 0;
   memcpy(&number, at, sizeof number);
-  memcpy(&whole, at, lstm__option_size(o));
+  memcpy(&whole, at, lstm__bytes_of(o));
   return lstm__is_float(o) ? (double)number : whole;
 }
 
@@ -2775,9 +2731,7 @@ LSTM_API const char *lstm_model_meta(const lstm_model *model, const char *key) {
 
 /* [SECTION] State ================================================================================================== */
 #define LSTM__GROUP 48 /* rows that go through the layers together: bounds scratch, and the length of a task */
-
-/* What persists: this head, then [lanes][lane_floats]: for each recurrent layer h [H padded], c [H padded]. A tail with
-   what belongs to this object alone, and scratch, come after saved_size bytes. */
+/* Persists: this head, [lanes][lane_floats], for each cell h, c [H padded]. After saved_size bytes: a tail, scratch. */
 struct lstm_state {
   uint64_t fingerprint; /* the model's */
   uint64_t saved_size;
@@ -2787,7 +2741,6 @@ struct lstm_state {
 };
 
 #define LSTM__STATE_VERSION 1
-
 /* Offsets in bytes of a state's parts; slot: floats of one task's scratch. */
 typedef struct lstm__state_layout {
   size_t saved, sums, scratch, slot, total;
@@ -2845,9 +2798,7 @@ static float *lstm__lane(lstm_state *s, int lane) { return (float *)(s + 1) + (s
 static const float *lstm__const_lane(const lstm_state *s, int lane) {
   return (const float *)(s + 1) + (size_t)lane * (size_t)s->lane_floats;
 }
-static lstm__state_tail *lstm__tail(lstm_state *s) {
-  return (lstm__state_tail *)(void *)((unsigned char *)s + s->saved_size);
-}
+static lstm__state_tail *lstm__tail(lstm_state *s) { return (lstm__state_tail *)(void *)((char *)s + s->saved_size); }
 static lstm_metrics *lstm__state_sums(lstm_state *s) {
   return (lstm_metrics *)(void *)((unsigned char *)s + lstm__tail(s)->at.sums);
 }
@@ -2898,7 +2849,6 @@ LSTM_API void lstm_state_destroy(lstm_state *state) {
 }
 LSTM_API int lstm_state_lanes(const lstm_state *state) { return (int)state->lanes; }
 LSTM_API size_t lstm_state_saved_size(const lstm_state *state) { return (size_t)state->saved_size; }
-
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state) {
   if (!model || !state) return LSTM_ERR_ARGUMENT;
   int fits = state->fingerprint == model->fingerprint && state->lane_floats == model->plan.lane &&
@@ -2929,7 +2879,6 @@ LSTM_API lstm_status lstm_state_reset_lane(lstm_state *state, int lane) {
   memset(lstm__lane(state, lane), 0, (size_t)state->lane_floats * sizeof(float));
   return LSTM_OK;
 }
-
 LSTM_API lstm_status lstm_state_copy_lane(lstm_state *to, int to_lane, const lstm_state *from, int from_lane) {
   if (!to || !from || to_lane < 0 || to_lane >= (int)to->lanes || from_lane < 0 || from_lane >= (int)from->lanes)
     return LSTM_ERR_ARGUMENT;
@@ -3922,10 +3871,7 @@ static int lstm__needs_rows(const lstm_model *m, int i) {
 static size_t lstm__back_count(const lstm__layer *l, int columns) { return lstm__at(lstm__pad16(columns), l->columns); }
 
 /* An array of a trainer; of no floats: NULL. */
-typedef struct lstm__array {
-  float **at;
-  size_t count;
-} lstm__array;
+typedef struct lstm__array { float **at; size_t count; } lstm__array;
 
 static void lstm__carve_arrays(lstm__arena *a, const lstm__array *arrays, size_t n) {
   for (size_t i = 0; i < n; i++) *arrays[i].at = arrays[i].count ? lstm__carve_floats(a, arrays[i].count) : NULL;
@@ -4253,7 +4199,6 @@ static void lstm__set_input(const lstm_trainer *t, lstm__tape *tape) {
   tape->y = lstm__rows_from(tape->out, l->recurrent && !l->reverse ? t->B : 0, l->out_pad, NULL);
   if (lstm__passes_through(l)) tape->y = tape->x;
 }
-
 static void lstm__embed_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   const lstm__layer *l = tape->l;
   const float *table = lstm__param(t->model, l, LSTM__T_TABLE);
@@ -4555,7 +4500,6 @@ static void lstm__carry_tile(lstm_trainer *t, const lstm__tape *tape, int from, 
 static void lstm__carry_states(lstm_trainer *t) {
   if (t->desc.carry_state) lstm__run_serial(t, lstm__carry_tile, NULL, t->B, (size_t)t->model->plan.state_size + 1);
 }
-
 LSTM_API lstm_status lstm_trainer_forward(lstm_trainer *t, const lstm_batch *batch, float *y) {
   if (!t || !batch) return LSTM_ERR_ARGUMENT;
   lstm__settle(t);
@@ -5051,7 +4995,6 @@ static int lstm__backward_dense(lstm_trainer *t, lstm__tape *tape, int wants_inp
   lstm__flip(t);
   return 1;
 }
-
 static int lstm__backward_dropout(lstm_trainer *t, lstm__tape *tape, int wants_input) {
   (void)wants_input;
   if (tape->out) lstm__run_rows(t, lstm__dropout_back_tile, tape);
@@ -5152,7 +5095,6 @@ LSTM_API lstm_status lstm_trainer_saturation(const lstm_trainer *trainer, int la
   memset(out, 0, sizeof *out);
   return lstm__read_gates(trainer, layer, out, NULL) ? LSTM_OK : LSTM_ERR_ARGUMENT;
 }
-
 LSTM_API lstm_status lstm_trainer_step_norms(const lstm_trainer *trainer, int layer, float *norms) {
   if (!trainer || !norms || !trainer->has_backward) return LSTM_ERR_ARGUMENT;
   memset(norms, 0, (size_t)trainer->T * sizeof(float));
@@ -6113,7 +6055,6 @@ static void lstm__own_value(lstm__file *f, const char *key, char value[LSTM__LIN
   if (!p || !lstm__decode(p->value, 1, &t) || t.length >= LSTM__LINE)
     LSTM__BAD(f, FORMAT, p ? "%s: too long" : "%s is missing", key);
 }
-
 static uint64_t lstm__own_count(lstm__file *f, const char *key) {
   char value[LSTM__LINE];
   uint64_t count = 0;
@@ -6121,7 +6062,6 @@ static uint64_t lstm__own_count(lstm__file *f, const char *key) {
   if (!lstm__parse_uint(lstm__piece_of(value), &count)) LSTM__BAD(f, FORMAT, "%s: \"%s\" is not a number", key, value);
   return count;
 }
-
 static int lstm__is_own_key(lstm__piece key) { return lstm__begins(key, "lstm.") || lstm__begins(key, "trainer."); }
 
 /* --- what is in a file ------------------------------------------------------------------------------------------- */
@@ -6247,10 +6187,8 @@ static const struct {
     LSTM__Y(INT, "best", has_best)};
 #undef LSTM__X
 #undef LSTM__Y
-enum {
-  LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0],
-  LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4
-};
+enum { LSTM__RUN_VALUES = sizeof lstm__run_values / sizeof lstm__run_values[0],
+       LSTM__RUN_OPTIONS = LSTM__RUN_VALUES - 4 };
 
 /* The hash of a list, as text. */
 static void lstm__put_hash(lstm__text *t, const float *list, int count) {
@@ -6329,7 +6267,7 @@ static int lstm__read_value(const lstm__option *o, lstm__piece value, lstm_layer
   if (lstm__is_float(o)) return lstm__parse_float(value, (float *)to);
   if (o->what == LSTM__WORD) n = lstm__word_index(value, o->words, o->word_count);
   if (o->what == LSTM__SIZE) n = lstm__parse_uint(value, &size) ? (int)(size < INT_MAX ? size : INT_MAX) : -1;
-  memcpy(to, &n, lstm__option_size(o));
+  memcpy(to, &n, lstm__bytes_of(o));
   return n >= (o->what == LSTM__WORD); /* word 0 is the default, which is left out */
 }
 
@@ -6674,8 +6612,7 @@ static float lstm__read_float(const unsigned char *p, int type) {
   return lstm__half_to_float((uint32_t)lstm__from_le(p, 2));
 }
 
-/* A tensor, which its entry replaces or is added to; `check`: it stays as it is. Zero addends are skipped, so that a -0
-   survives: bias_hh is zeros in our files. Returns 0 where a value is not finite. */
+/* An entry replaces a tensor, or is added (but for zeros: -0 survives); `check`: it stays. 0: a value is not finite. */
 static int lstm__read_item(const lstm__file *f, const lstm__entry *e, const lstm__item *t, int check) {
   size_t bytes = e->type == LSTM__F32 ? 4 : 2;
   const unsigned char *p = f->data + e->begin;
@@ -7087,7 +7024,6 @@ static lstm__content lstm__checkpoint_of(const lstm_trainer *t, const lstm_save_
   if (t->has_best) c.params = t->best;
   return c;
 }
-
 LSTM_API lstm_status lstm_trainer_save(const lstm_trainer *t, const lstm_save_desc *desc, const lstm_writer *writer) {
   if (!t) return LSTM_ERR_ARGUMENT;
   if (t->stage >= LSTM__UPDATE)
@@ -7397,9 +7333,7 @@ LSTM__OFTEN V K(tanh)(V x) {
 }
 
 /* --- chains: R rows of up to four accumulators, always in registers ---------------------------------------------- */
-typedef struct K(quad) {
-  V a, b, c, d;
-} K(quad);
+typedef struct K(quad) { V a, b, c, d; } K(quad);
 
 /* nw vectors, `apart` floats from each other. */
 V_IN K(quad) K(load4)(const int nw, size_t apart, const float *p) {
@@ -7494,9 +7428,7 @@ V_IN void K(store_gates)(size_t apart, float *p, K(quad) q) {
 }
 
 /* Below 1e-30 in size: 0, so that what fades never comes to the subnormal numbers, which slow CPUs down. */
-V_IN V K(fade)(V x) {
-  return V_MUL(x, V_SUB(V_SET(1.0f), V_POS(V_SET(1.0f), V_SUB(V_SET(1e-30f), V_ABS(x)))));
-}
+V_IN V K(fade)(V x) { return V_MUL(x, V_SUB(V_SET(1.0f), V_POS(V_SET(1.0f), V_SUB(V_SET(1e-30f), V_ABS(x))))); }
 
 /* i, f, o = sigmoid(z.a, z.b, z.d), g = tanh(z.c); c = f c' + i g; h = o tanh(c). i and g, f and o share divisions. */
 V_IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape, size_t apart) {
@@ -7896,7 +7828,6 @@ V_FN void K(blend)(int n, float *y, const float *mask, float rate, const float *
     V_ST(y + i, K(mix)(m, V_LD(other + i), V_LD(y + i)));
   }
 }
-
 V_FN void K(blend_backward)(int n, float *dy, const float *mask, float rate, float *dother) {
   for (int i = 0; i < n; i += VL) {
     V m = mask ? V_LD(mask + i) : V_SET(rate), d = V_LD(dy + i);
