@@ -859,14 +859,13 @@ typedef struct lstm_slice {
   double deadline; /* no tile but the call's first begins once clock(user) >= deadline */
 } lstm_slice;
 
-/* lstm_train a few tiles at a time: at least one in each call, in this thread. Call it with the same batch, its arrays
-   unchanged, until *done is 1; then *loss is set, and weights, moments and carried states are bit for bit lstm_train's.
-   A tile is about half a million multiply-adds, more where 4 rows of a layer take more. While a step is under way
-   what the trainer has of its window is not to be read, and any other function that changes the trainer, lstm_train
-   too, ends it first: it gives it up, leaving no trace; but once its update has begun, it finishes it. A learning rate
-   that is set waits for the next update. The update is the step's last tiles: only then do the model's weights change
-   (nobody else may use it), and save, keep_best and evaluate fail with ARGUMENT. A change of the weights from outside
-   begins a step anew. Allocates: never. Errors: as lstm_train, and ARGUMENT (another batch: ends no step). */
+/* lstm_train a few tiles (of half a million multiply-adds, or 4 rows of a wide layer) at a time, at least one in each
+   call, in this thread. Call it with the same batch, its arrays unchanged, until *done is 1: then *loss is set, and all
+   is bit for bit as after lstm_train. Meanwhile what the trainer has of its window is not to be read. What else changes
+   the trainer, lstm_train too, ends the step: gives it up without a trace, or, where its update has begun, finishes it;
+   weights that are changed from outside begin it anew. A new learning rate waits for the next update. The update is
+   the step's last tiles: only then do weights change (nobody else may use them), and save, keep_best and evaluate
+   fail with ARGUMENT. Allocates: never. Errors: as lstm_train, and ARGUMENT (another batch: ends no step). */
 LSTM_API lstm_status lstm_train_some(lstm_trainer *trainer, const lstm_batch *batch, const lstm_slice *slice, int *done,
                                      float *loss);
 /* Of a step: 0: none is under way; 1: one is, and the weights are as before it; 2: its update has begun. */
@@ -4544,14 +4543,13 @@ static void lstm__loss_tile(lstm_trainer *t, const lstm__tape *top, int from, in
   }
 }
 
-static void lstm__targets_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
-  (void)tape, (void)from, (void)end;
-  t->status = lstm__check_targets(t->model, &t->batch, &t->loss);
-  t->weight = t->loss_sum = 0;
-}
 static void lstm__weights_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
-  for (int r = from; r < end; r++) t->weight += lstm__row_share(&t->batch, &t->loss, r / t->B, r % t->B, tape->l->out);
+  if (from == 0) t->status = lstm__check_targets(t->model, &t->batch, &t->loss);
+  if (from == 0) t->weight = t->loss_sum = 0;
+  for (int r = from; t->status == LSTM_OK && r < end; r++)
+    t->weight += lstm__row_share(&t->batch, &t->loss, r / t->B, r % t->B, tape->l->out);
 }
+
 static void lstm__loss_sum_tile(lstm_trainer *t, const lstm__tape *tape, int from, int end) {
   (void)tape;
   for (int r = from; r < end; r++) t->loss_sum += t->row_losses[r];
@@ -4561,9 +4559,8 @@ static float lstm__mean_loss(const lstm_trainer *t) { return t->weight > 0 ? (fl
 static lstm_status lstm__walk_loss(lstm_trainer *t) {
   const lstm__tape *top = lstm__top(t);
   int rows = lstm__rows_of(t, top);
-  lstm__run_serial(t, lstm__targets_tile, NULL, 1, 1);
-  if (t->done < t->passed || t->status != LSTM_OK) return t->status;
   lstm__run_serial(t, lstm__weights_tile, top, rows, 8);
+  if (t->done < t->passed || t->status != LSTM_OK) return t->status;
   lstm__run_rows(t, lstm__loss_tile, top);
   lstm__run_serial(t, lstm__loss_sum_tile, NULL, rows, 4);
   if (t->done < t->passed || lstm__finite((double)lstm__mean_loss(t))) return LSTM_OK;
@@ -5272,7 +5269,7 @@ static void lstm__walk_zero(lstm_trainer *t) {
 }
 LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *t) {
   lstm__settle(t);
-  lstm__walk_zero(t);
+  lstm__zero_tile(t, NULL, 0, (int)((t->model->plan.params + 15) / 16));
 }
 
 /* Walks through the stage of the step under way. */
@@ -5283,7 +5280,7 @@ static lstm_status lstm__walk_stage(lstm_trainer *t) {
   if (t->stage == LSTM__FORWARD) lstm__walk_forward(t);
   if (t->stage == LSTM__LOSS) status = lstm__walk_loss(t);
   if (t->stage == LSTM__BACKWARD) {
-    lstm__walk_zero(t);
+    lstm__run_serial(t, lstm__zero_tile, NULL, (int)((t->model->plan.params + 15) / 16), 128);
     lstm__enter_output(t);
     lstm__backward_layers(t);
   }
@@ -5302,7 +5299,7 @@ static void lstm__next_stage(lstm_trainer *t) {
   if (next == LSTM__UPDATE) t->step_rate = lstm__rate_at(t, t->steps++);
   if (next == LSTM__REPACK) t->revision = ++t->model->revision; /* other trainers of this model notice */
   t->stage = next;
-  t->done = t->passed = 0;
+  t->done = 0;
 }
 
 /* Goes on with the step under way while the budget lasts. After a failure, lanes are where they were. */
@@ -5318,7 +5315,6 @@ static lstm_status lstm__go_on(lstm_trainer *t) {
   }
   t->windows = t->window;
   t->stage = t->sliced = t->has_loss = 0;
-  t->done = t->passed = 0;
   return status;
 }
 
@@ -5332,23 +5328,17 @@ static void lstm__settle(lstm_trainer *t) {
   t->done = t->passed = 0;
 }
 
-/* 1: the step under way is one of this batch. */
-static int lstm__is_batch(const lstm_trainer *t, const lstm_batch *b) {
-  const lstm_batch *a = &t->batch;
-  return a->seq_len == (b->seq_len ? b->seq_len : t->desc.seq_len) &&
-         a->batch_size == (b->batch_size ? b->batch_size : t->desc.batch_size) && a->x == b->x && a->ids == b->ids &&
-         a->targets == b->targets && a->target_ids == b->target_ids && a->weights == b->weights &&
-         a->lengths == b->lengths && a->reset == b->reset && a->initial == b->initial && a->burn_in == b->burn_in;
-}
-
 LSTM_API lstm_status lstm_train_some(lstm_trainer *t, const lstm_batch *batch, const lstm_slice *slice, int *done,
                                      float *loss) {
+  const lstm_batch *a;
   lstm_status status;
   if (loss) *loss = 0;
   if (done) *done = 0;
   if (!t || !batch || !done || (slice && slice->tiles < 0)) return LSTM_ERR_ARGUMENT;
   if (t->stage && t->stage < LSTM__UPDATE && t->revision != t->model->revision) lstm__settle(t); /* begins anew */
-  if (t->stage && !lstm__is_batch(t, batch))
+  a = &t->batch;
+  if (t->stage && (a->x != batch->x || a->ids != batch->ids || a->targets != batch->targets ||
+                   a->target_ids != batch->target_ids))
     return lstm__fail(batch->error, LSTM_ERR_ARGUMENT, "another batch, while a step is under way");
   if (!t->stage) {
     lstm__settle(t);
