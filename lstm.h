@@ -5264,9 +5264,6 @@ static void lstm__zero_tile(lstm_trainer *t, const lstm__tape *tape, int from, i
   (void)tape;
   lstm__clear_rows(t->grad, from, end, 16);
 }
-static void lstm__walk_zero(lstm_trainer *t) {
-  lstm__run_serial(t, lstm__zero_tile, NULL, (int)((t->model->plan.params + 15) / 16), 128);
-}
 LSTM_API void lstm_trainer_zero_gradients(lstm_trainer *t) {
   lstm__settle(t);
   lstm__zero_tile(t, NULL, 0, (int)((t->model->plan.params + 15) / 16));
