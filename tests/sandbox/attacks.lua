@@ -102,7 +102,7 @@ add{"an iterator that does not end", [[
 add{"output without an end", "while true do print(1) end", 124, TIME, quiet = true}
 add{"waiting for input that has no end", "while true do io.read('l') end", 1, MEMORY,
   input = "/dev/zero", embed = false}
-add{"two seconds, of which one is asked", "local t = os.time() + 20 while os.time() < t do end", 124, TIME}
+add{"a script that waits by the clock", "local t = os.time() + 20 while os.time() < t do end", 124, TIME}
 
 -- --- memory ---------------------------------------------------------------------------------------------------------
 
