@@ -283,7 +283,7 @@ examples: $(LSTM) ## build every example by the line in its first comment, and r
 	@LSTM=$(LSTM) BUILD=$(BUILD) CC="$(CC)" sh tests/examples/run.sh $(EXAMPLES)
 
 # Neither what is learned nor how exact a function is has anything to do with memory.
-UNSANITIZED := tests/compile/% tests/install/% tests/learn/% tests/kernels/ulp.c
+UNSANITIZED := tests/compile/% tests/install/% tests/learn/% tests/kernels/ulp.c tests/lua/test_hosts.sh
 SANITIZE := -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitize: ## the tests and the host with AddressSanitizer and UndefinedBehaviorSanitizer
 	@TEST_TIMEOUT=1200 ASAN_OPTIONS=allocator_may_return_null=1 $(MAKE) --no-print-directory test BUILD=build/sanitize \

@@ -2,7 +2,8 @@
 # Installs what building and testing need and what is not there yet; does nothing when everything is there.
 # usage: sh scripts/setup.sh [--dev]      (make setup, make setup-dev)
 # A C compiler and make are assumed. --dev adds what `make check`, sanitize, fuzz, cross, valgrind, the tests of what is
-# installed and of reports use; the parts of these that miss something skip, so nothing of it makes this script fail.
+# installed, of reports, other Luas, the gesture game and small devices use; the parts of these that miss something
+# skip, so nothing of it makes this script fail.
 set -u
 
 say() { echo "setup: $*"; }
@@ -65,6 +66,22 @@ has_luarocks() { have luarocks; }
 has_mandoc() { have mandoc; }
 has_groff() { have groff; }
 has_lua_interpreter() { have lua5.4; }
+# The other Luas that the module is made for, with headers; programs with a Lua of their own.
+has_lua5() { pkg-config --exists "lua$1" 2>/dev/null || pkg-config --exists "lua-$1" 2>/dev/null; }
+has_lua51() { has_lua5 5.1 && { have lua5.1 || have lua51; }; }
+has_lua52() { has_lua5 5.2 && { have lua5.2 || have lua52; }; }
+has_lua53() { has_lua5 5.3 && { have lua5.3 || have lua53; }; }
+has_luajit() { have luajit && pkg-config --exists luajit 2>/dev/null; }
+has_love() { have love; }
+has_neovim() { have nvim; }
+# The gesture game, and a screen that nobody sees for its test.
+has_sdl2() { pkg-config --exists sdl2 2>/dev/null; }
+has_xvfb() { have Xvfb; }
+has_xdotool() { have xdotool; }
+has_imagemagick() { have import || have magick; }
+# Small devices: a Cortex-M4, run by QEMU.
+has_gcc_arm() { have arm-none-eabi-gcc && [ -n "$(arm-none-eabi-gcc -print-file-name=nano.specs | grep /)" ]; }
+has_qemu_arm() { have qemu-system-arm; }
 has_chromium() { have chromium || have chromium-browser || have google-chrome; }
 
 # --- what are they called? ------------------------------------------------------------------------------------------
@@ -93,6 +110,36 @@ package() { # manager, thing -> package names (nothing: the manager does not hav
     apt-get:wasi) echo wasi-libc lld libclang-rt-dev-wasm32 ;;
     apt-get:node) echo nodejs ;;
     apt-get:lua_interpreter) echo lua5.4 ;;
+    apt-get:lua51) echo lua5.1 liblua5.1-0-dev ;;
+    apt-get:lua52) echo lua5.2 liblua5.2-dev ;;
+    apt-get:lua53) echo lua5.3 liblua5.3-dev ;;
+    apt-get:luajit) echo luajit libluajit-5.1-dev ;;
+    apt-get:sdl2) echo libsdl2-dev ;;
+    apt-get:gcc_arm) echo gcc-arm-none-eabi libnewlib-arm-none-eabi ;;
+    apt-get:qemu_arm) echo qemu-system-arm ;;
+    dnf:lua51) echo compat-lua compat-lua-devel ;;
+    dnf:lua52 | dnf:lua53) ;;
+    dnf:luajit) echo luajit luajit-devel ;;
+    dnf:sdl2) echo SDL2-devel ;;
+    dnf:xvfb) echo xorg-x11-server-Xvfb ;;
+    dnf:imagemagick) echo ImageMagick ;;
+    dnf:gcc_arm) echo arm-none-eabi-gcc-cs arm-none-eabi-newlib ;;
+    dnf:qemu_arm) echo qemu-system-arm ;;
+    pacman:lua5[123]) echo "$2" ;;
+    pacman:xvfb) echo xorg-server-xvfb ;;
+    pacman:gcc_arm) echo arm-none-eabi-gcc arm-none-eabi-newlib ;;
+    pacman:qemu_arm) echo qemu-system-arm ;;
+    apk:lua51) echo lua5.1 lua5.1-dev ;;
+    apk:lua52) echo lua5.2 lua5.2-dev ;;
+    apk:lua53) echo lua5.3 lua5.3-dev ;;
+    apk:luajit) echo luajit luajit-dev ;;
+    apk:sdl2) echo sdl2-dev ;;
+    apk:gcc_arm) echo gcc-arm-none-eabi newlib-arm-none-eabi ;;
+    apk:qemu_arm) echo qemu-system-arm ;;
+    brew:lua51) echo lua@5.1 ;;
+    brew:lua53) echo lua@5.3 ;;
+    brew:lua52 | brew:xvfb | brew:gcc_arm) ;;
+    brew:qemu_arm) echo qemu ;;
     dnf:libc) echo glibc-devel ;;
     dnf:pkgconfig) echo pkgconf-pkg-config ;;
     dnf:lua) echo lua-devel ;;
@@ -176,7 +223,8 @@ missing() {
 things="libc pkgconfig lua cmocka luaunit edit"
 [ "${1:-}" = "--dev" ] && things="$things gxx clang clang_tidy cppcheck luacheck valgrind qemu
   gcc_aarch64 gcc_riscv64 gcc_s390x gcc_i386 mingw wine wasi node luarocks mandoc groff
-  lua_interpreter chromium"
+  lua_interpreter lua51 lua52 lua53 luajit love neovim sdl2 xvfb xdotool imagemagick gcc_arm qemu_arm
+  chromium"
 
 todo=$(missing $things)
 if [ -z "$todo" ]; then

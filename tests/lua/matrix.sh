@@ -14,7 +14,10 @@ reasons=$results/reasons.txt
 skip() { echo "$1|$2" >>"$reasons"; } # reason|what
 
 interpreter() { # the program for a LUA, if there is one
-  case $1 in luajit) set -- luajit ^LuaJIT luajit ;; *) set -- "$1" "^Lua $1" "lua$1" "lua-$1" lua ;; esac
+  case $1 in
+    luajit) set -- luajit ^LuaJIT luajit ;;
+    *) set -- "$1" "^Lua $1" "lua$1" "lua-$1" "lua${1%.*}${1#*.}" lua ;;
+  esac
   pattern=$2
   shift 2
   for p in "$@"; do
@@ -24,6 +27,7 @@ interpreter() { # the program for a LUA, if there is one
 hosts_own() { # what a test of the host alone is about, or nothing
   case $(basename "$1" .lua) in
     cli | prompt | errors) echo "the host's command line, prompt and error reports" ;;
+    sandbox) echo "the sandbox of ./lstm" ;;
     scripts_*) echo "the scripts, run by ./lstm as its commands are" ;;
   esac
 }
