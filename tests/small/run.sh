@@ -50,14 +50,14 @@ row() { # limit of the code, name, prefix of the tools, model, command
 machine=$(uname -m)
 if [ "$machine" = x86_64 ] && have gcc; then
   host="gcc -static -nostartfiles -Wl,-e,main -Wno-main"
-  row 16384 "x86-64, SSE2" "" fused "$host -DLSTM_NO_PORTABLE -DLSTM_ONLY_ISA=SSE2"
+  row 16896 "x86-64, SSE2" "" fused "$host -DLSTM_NO_PORTABLE -DLSTM_ONLY_ISA=SSE2"
   row 18432 "x86-64, scalar, fused in software" "" fused "$host -DLSTM_NO_PORTABLE -DLSTM_ONLY_ISA=SCALAR"
   row 20480 "x86-64, AVX2" "" fused "$host -DLSTM_NO_PORTABLE -DLSTM_ONLY_ISA=AVX2"
 else echo "skip x86-64: this is $machine, or there is no gcc"; fi
 if have arm-none-eabi-gcc; then
   boot="-T tests/small/mps2.ld -I. tests/small/boot.c"
-  row 12288 "Cortex-M4" arm-none-eabi- fused "$m4 -DLSTM_NO_PORTABLE -DLSTM_ONLY_ISA=SCALAR" "$boot"
-  row 16384 "Cortex-M4, portable numerics too" arm-none-eabi- portable "$m4 -DLSTM_ONLY_ISA=SCALAR" "$boot"
+  row 12800 "Cortex-M4" arm-none-eabi- fused "$m4 -DLSTM_NO_PORTABLE -DLSTM_ONLY_ISA=SCALAR" "$boot"
+  row 16896 "Cortex-M4, portable numerics too" arm-none-eabi- portable "$m4 -DLSTM_ONLY_ISA=SCALAR" "$boot"
 else echo "skip Cortex-M4: arm-none-eabi-gcc is not installed (apt install gcc-arm-none-eabi)"; fi
 echo
 
