@@ -7,7 +7,7 @@
    voltage, and from zero it pops.
 
    audio [-m MODEL] [IN.wav [OUT.wav]]    MODEL: of one input and output, instead of learning one (lstm audio makes it);
-                                          IN.wav: 16 bits or float, its first channel, instead of a plucked string */
+                                          IN.wav: its first channel, instead of a plucked string */
 #define LSTM_IMPLEMENTATION
 #include "lstm.h"
 #include <stdio.h>
@@ -242,7 +242,7 @@ static uint32_t number(const unsigned char *p, int bytes) {
   return n;
 }
 
-/* The first channel of a WAV file of 16 bits or floats; count 0: it is none. */
+/* The first channel of a WAV file of 16, 24 or 32 bits or of floats; count 0: it is none. */
 static sound read_wav(const char *path) {
   sound s = {NULL, 0, RATE};
   unsigned char head[12], chunk[8], format[16] = {0}, frame[64];
@@ -250,15 +250,16 @@ static sound read_wav(const char *path) {
   if (!f || fread(head, 1, 12, f) != 12 || memcmp(head, "RIFF", 4) || memcmp(head + 8, "WAVE", 4)) goto done;
   while (fread(chunk, 1, 8, f) == 8) {
     uint32_t size = number(chunk + 4, 4), kind = number(format, 2), width = number(format + 12, 2);
-    int floats = kind == 3 && number(format + 14, 2) == 32;
-    if (!memcmp(chunk, "data", 4) && width && width <= sizeof frame && (floats || (kind == 1 && format[14] == 16))) {
+    int bytes = (int)number(format + 14, 2) / 8, fine = kind == 3 ? bytes == 4 : kind == 1 && bytes > 1 && bytes < 5;
+    if (!memcmp(chunk, "data", 4) && width >= (uint32_t)bytes && width <= sizeof frame && fine) {
       long at = ftell(f);
       if (fseek(f, 0, SEEK_END) || (long)(size / width * width) > ftell(f) - at || fseek(f, at, SEEK_SET)) break;
       s = new_sound(size / width, (int)(number(format + 4, 4) % 1000000) + !number(format + 4, 4));
       for (size_t i = 0; i < s.count && fread(frame, width, 1, f) == 1; i++) {
-        uint32_t bits = number(frame, floats ? 4 : 2);
-        if (floats) memcpy(&s.x[i], &bits, 4);
-        else s.x[i] = (float)(int32_t)(bits < 32768 ? (int32_t)bits : (int32_t)bits - 65536) / 32768.0f;
+        uint32_t bits = number(frame, bytes) << (32 - 8 * bytes);
+        int32_t sample;
+        memcpy(kind == 3 ? (void *)&s.x[i] : (void *)&sample, &bits, 4);
+        if (kind == 1) s.x[i] = (float)sample / 2147483648.0f;
       }
       break;
     }
@@ -325,7 +326,7 @@ int main(int count, char **given) {
   lstm_state *state;
   sound in, out;
   in = files > 0 ? read_wav(names[0]) : pluck(10, 3);
-  if (!in.count) stop(names[0], "no WAV file of 16 bits or floats");
+  if (!in.count) stop(names[0], "no WAV file of 16, 24 or 32 bits or floats");
   if (file && lstm_load_file(file, NULL, &model) != LSTM_OK) stop(file, "no model");
   if (!file) model = learned(&right);
   if (!model || lstm_model_takes_ids(model) || lstm_model_input_size(model) != 1 || lstm_model_output_size(model) != 1)
