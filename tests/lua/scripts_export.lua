@@ -132,7 +132,7 @@ function TestExport.testTheConstantsAreTheFile()
       found = found + 1
       local out = compiled(program, compiler)
       for name in pairs(models) do lu.assertStrContains(out, name .. " 0\n") end
-      if found == 1 and pcall(compiled, "int main(void) { return 0; }", compiler, "-m32") then
+      if found == 1 and pcall(compiled, "#include <errno.h>\nint main(void) { return 0; }\n", compiler, "-m32") then
         out = compiled(program, compiler, "-m32 -msse2 -mfpmath=sse")
         for name in pairs(models) do lu.assertStrContains(out, name .. " 0\n") end
       end
