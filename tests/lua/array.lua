@@ -301,7 +301,7 @@ end
 function TestFiles.testFaults()
   lu.assertEquals({lstm.readfile "/nonexistent"}, {nil, "cannot read /nonexistent: No such file or directory", "io"})
   lu.assertEquals({lstm.readfile "/tmp"}, {nil, "cannot read /tmp: Is a directory", "io"})
-  lu.assertEquals(lstm.folder "host/lua/../../examples/data", {"README.md", "daily-min-temperatures.csv"})
+  lu.assertEquals(lstm.folder "host/lua/../../examples/gesture/love", {"conf.lua", "main.lua", "strokes.lua"})
   lu.assertEquals({lstm.folder "/nonexistent"}, {nil, "cannot read /nonexistent: No such file or directory", "io"})
   lu.assertStrContains(select(2, lstm.folder "lstm.h"), "cannot read lstm.h: Not a directory")
   lu.assertErrorMsgContains("folder: the path", lstm.folder)
