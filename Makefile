@@ -177,7 +177,12 @@ $(LIBRARY): host/lstm_impl.c Makefile | $(AFTER_SETUP)
 	@echo "  cc   $<"
 	$(Q)$(CC) $(CFLAGS) $(UNWIND) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. $(CPPFLAGS) -c -o $@ $<
 
-$(BUILD)/host/%.o: host/%.c Makefile | need-lua
+# The headers of another Lua, as luarocks gives them, make other objects.
+$(BUILD)/lua-flags: FORCE | need-lua
+	@mkdir -p $(@D)
+	@echo '$(LUA_CFLAGS)' | cmp -s - $@ || echo '$(LUA_CFLAGS)' >$@
+
+$(BUILD)/host/%.o: host/%.c Makefile $(BUILD)/lua-flags | need-lua
 	@mkdir -p $(@D)
 	@echo "  cc   $<"
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(DEPS) -fPIC -fvisibility=hidden -I. -Ihost $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<

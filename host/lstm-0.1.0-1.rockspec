@@ -11,7 +11,7 @@ description = {
   labels = {"machine-learning", "lstm", "neural-network"},
 }
 supported_platforms = {"unix"}
-dependencies = {"lua >= 5.4, < 5.5"}
+dependencies = {"lua >= 5.1, < 5.5"}
 build = {
   type = "make",
   build_target = "build/rock/lstm.so",
