@@ -187,9 +187,8 @@
 
    What says "allocates: never" takes no lock either, calls no kernel and waits for nobody, and its work is bounded by
    the layers, lanes and steps (tests/unit/silent.c: every option). An audio thread steps a state of its own; a new
-   model comes to it through an atomic pointer, and is destroyed elsewhere. Subnormal numbers, those below 1.2e-38, slow
-   many CPUs down. Trained biases keep h and c away from them: silence costs what sound does. A model without biases
-   fades into them and stays there, unless FTZ and DAZ are on, as in audio threads (make bench-denormals).
+   model comes to it through an atomic pointer, and is destroyed elsewhere. Silence costs what sound does: a cell keeps
+   what fades away from subnormal numbers, those below 1.2e-38, which slow many CPUs down (make bench-denormals).
 
    CONFIGURATION -------------------------------------------------------------------------------------------------------
    Defined before the line that includes lstm.h with LSTM_IMPLEMENTATION; LSTM_STATIC and LSTM_API before every one. No
@@ -278,7 +277,8 @@
    In units in the last place of the exact value, in both ways: exp is within 1, sigmoid and tanh are within 2.5; a
    cell's gates, which share divisions, within 4.5, and its h = o tanh(c) within 3.5 of what its o and c give. exp and
    sigmoid are constant beyond -87 and 87, a cell's sigmoid beyond -43 and 43; tanh is 1 beyond 9.1. They take infinite
-   numbers; NaN gives NaN. tests/kernels/ulp.c compares with libm in double, with --full for all floats that matter.
+   numbers; NaN gives NaN. tests/kernels/ulp.c compares with libm in double, with --full for all floats that matter. A
+   c (a GRU's h) below 1e-30 in size is kept as 0.
 
    The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
    (FTZ, DAZ) on both sides; the library never changes these modes. -ffast-math and its like (/fp:fast) void it, and the

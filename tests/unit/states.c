@@ -1,5 +1,5 @@
 /* States in a game: memory of the caller's, saved games, roll back, rest states, a retrained model under running states,
-   and agents that share nothing but the model. tests/unit/state.c has the lanes and the refusals of a step. */
+   agents that share nothing but the model, and silence. tests/unit/state.c has the lanes and the refusals of a step. */
 #include "lstm.h"
 
 #include "../helpers.h"
@@ -291,6 +291,52 @@ static void test_agents_share_nothing(void **arg) {
   }
 }
 
+/* --- silence ------------------------------------------------------------------------------------------------------ */
+
+/* Zero biases, so that without input all fades. */
+static lstm_model *make_fading(int kind, lstm_isa isa) {
+  lstm_layer layer = kind == 1 ? lstm_gru(20) : lstm_lstm(20);
+  lstm_model_desc desc = {0};
+  lstm_model *model;
+  if (kind == 2) layer.peephole = 1;
+  if (kind == 3) layer.coupled = 1;
+  if (kind == 4) layer.projection = 7;
+  desc.input_size = I, desc.layers = &layer, desc.layer_count = 1, desc.seed = 3, desc.isa = isa;
+  assert_ok(lstm_model_create(&desc, &model));
+  return model;
+}
+
+/* Ends at zeros, not at the smallest numbers there are; not a number never fades. */
+static void check_fading(lstm_model *model, const char *name) {
+  float loud[I] = {2, -2, 1}, silence[I] = {0}, values[40] = {0}, zero = 0;
+  lstm_state *state = make_state(model, 1);
+  int S = lstm_model_state_size(model), left = S, steps = 0;
+  for (int t = 0; t < 50; t++) assert_ok(lstm_step(model, state, loud, NULL));
+  for (; left && steps < 5000; steps++) {
+    assert_ok(lstm_step(model, state, silence, NULL));
+    assert_ok(lstm_state_get(model, state, 0, values));
+    left = 0;
+    for (int i = 0; i < S; i++) left += values[i] != 0;
+  }
+  if (left || steps < 50) fail_msg("%s: %d of %d numbers are left after %d steps", name, left, S, steps);
+  values[S - 1] = zero / zero;
+  assert_ok(lstm_state_set(model, state, 0, values));
+  assert_ok(lstm_step(model, state, silence, NULL));
+  assert_ok(lstm_state_get(model, state, 0, values));
+  assert_true(values[S - 1] != values[S - 1]);
+  lstm_state_destroy(state);
+}
+
+static void test_what_fades_ends_at_zero(void **arg) {
+  (void)arg;
+  for (int isa = LSTM_ISA_SCALAR; isa < LSTM_ISA_COUNT; isa++)
+    for (int kind = 0; lstm_isa_usable((lstm_isa)isa) && kind < 5; kind++) {
+      lstm_model *model = make_fading(kind, (lstm_isa)isa);
+      check_fading(model, lstm_isa_name((lstm_isa)isa));
+      lstm_model_destroy(model);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_what_is_saved_is_a_head_and_the_lanes),
@@ -302,6 +348,7 @@ int main(void) {
       cmocka_unit_test(test_one_lane_begins_anew),
       cmocka_unit_test(test_a_retrained_model_goes_on_with_the_states),
       cmocka_unit_test(test_agents_share_nothing),
+      cmocka_unit_test(test_what_fades_ends_at_zero),
   };
   return cmocka_run_group_tests_name("unit/states", tests, NULL, NULL);
 }
