@@ -607,9 +607,9 @@ typedef struct job {
 static void read_column(lua_State *L, column *c, int stores) {
   int table = lua_gettop(L);
   c->index = host_field_int(L, table, "index", 1, 1, INT_MAX) - 1;
-  lua_getfield(L, table, "name");
+  host_field(L, table, "name");
   c->name = lua_tostring(L, -1);
-  lua_getfield(L, table, "order");
+  host_field(L, table, "order");
   c->order = lua_tostring(L, -1);
   c->part = host_field_bool(L, table, "text", 0) ? TEXT : host_field_choice(L, table, "part", NUMBER, date_parts);
   c->store = NULL, c->values = 0;

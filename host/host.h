@@ -59,6 +59,7 @@ int host_checkoptions(lua_State *L, int arg, const char *const names[], const ch
 uint64_t host_checkseed(lua_State *L, int arg);
 
 /* Fields of an options table; a missing field gives the default. */
+void host_field(lua_State *L, int table, const char *name); /* pushes it, raw */
 int host_field_int(lua_State *L, int table, const char *name, int missing, int min, int max);
 double host_field_number(lua_State *L, int table, const char *name, double missing);
 int host_field_bool(lua_State *L, int table, const char *name, int missing);

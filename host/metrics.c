@@ -15,7 +15,7 @@ typedef struct host_rows {
 /* The field of the options table as an array of `count` elements, or NULL. */
 static const host_array *read_array(lua_State *L, int table, const char *name, host_kind kind, size_t count) {
   const host_array *a = NULL;
-  lua_getfield(L, table, name);
+  host_field(L, table, name);
   if (!lua_isnil(L, -1)) {
     a = host_checkarray(L, -1, kind, 0, name);
     if (a->count != count) host_raise(L, "%s: its size does not fit the outputs", name);

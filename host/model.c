@@ -116,7 +116,7 @@ static void read_layer(lua_State *L, int table, lstm_layer *layer) {
     if (o->kind == CHOICE) whole = host_field_choice(L, table, o->name, 0, o->names);
     memcpy(place, &whole, sizeof whole);
   }
-  lua_getfield(L, table, "name"); /* the string stays alive in the layer's table */
+  host_field(L, table, "name"); /* the string stays alive in the layer's table */
   layer->name = lua_isnil(L, -1) ? NULL : host_checkstring(L, -1, NULL, "model: a layer's name");
   lua_pop(L, 1);
 }
@@ -124,7 +124,7 @@ static void read_layer(lua_State *L, int table, lstm_layer *layer) {
 /* The list of layers in the table's field `layers`; returns how many. */
 static int read_layers(lua_State *L, int table, lstm_layer *layers) {
   int i, n = 0;
-  lua_getfield(L, table, "layers");
+  host_field(L, table, "layers");
   if (!lua_isnil(L, -1)) {
     luaL_checktype(L, -1, LUA_TTABLE);
     n = (int)lua_rawlen(L, -1);
@@ -145,7 +145,7 @@ static lstm_numerics read_numerics(lua_State *L, int table) {
 
 static lstm_isa read_isa(lua_State *L, int table) {
   lstm_isa isa;
-  lua_getfield(L, table, "isa");
+  host_field(L, table, "isa");
   if (lua_isnil(L, -1)) {
     lua_getfield(L, LUA_REGISTRYINDEX, "lstm.isa");
     isa = (lstm_isa)lua_tointeger(L, -1);
@@ -547,7 +547,7 @@ enum { MAX_PREFIXES = 32, ASSUMED = 2048 };
 /* prefixes = {["encoder.lstm."] = "rnn."}; the strings stay alive in the table. */
 static int read_prefixes(lua_State *L, int table, lstm_prefix *prefixes) {
   int n = 0;
-  lua_getfield(L, table, "prefixes");
+  host_field(L, table, "prefixes");
   if (lua_istable(L, -1)) {
     lua_pushnil(L);
     while (lua_next(L, -2) != 0) {
@@ -592,7 +592,7 @@ static int model_load(lua_State *L) {
   desc.assumed = assumed;
   desc.assumed_capacity = sizeof assumed;
   desc.error = &error;
-  lua_getfield(L, 2, "data"); /* stays on the stack */
+  host_field(L, 2, "data"); /* stays on the stack */
   data = lua_tolstring(L, -1, &size);
   if (!data) {
     if (!path) return host_raise(L, "load: a path expected");

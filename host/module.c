@@ -118,6 +118,7 @@ int host_checkoptions(lua_State *L, int arg, const char *const names[], const ch
   int i;
   if (lua_isnoneornil(L, arg)) return 0;
   if (!lua_istable(L, arg)) host_raise(L, "%s: options must be a table, got %s", what, luaL_typename(L, arg));
+  if (lua_getmetatable(L, arg)) host_raise(L, "%s: options must be a table without a metatable", what);
   for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
     if (key && is_one_of(key, names)) continue;
@@ -149,9 +150,16 @@ uint64_t host_checkseed(lua_State *L, int arg) {
   return (uint64_t)(int64_t)lua_tonumber(L, arg);
 }
 
+/* No metamethod: it could close what is in use, or give an array that nothing keeps. */
+void host_field(lua_State *L, int table, const char *name) {
+  host_checktable(L, table, "options");
+  lua_pushstring(L, name);
+  lua_rawget(L, table);
+}
+
 int host_field_int(lua_State *L, int table, const char *name, int missing, int min, int max) {
   int value = missing;
-  lua_getfield(L, table, name);
+  host_field(L, table, name);
   if (!lua_isnil(L, -1)) {
     if (!whole(L, -1, min, max)) {
       host_raise(L, "option \"%s\" must be a whole number from %d to %d, got %s", name, min, max,
@@ -165,7 +173,7 @@ int host_field_int(lua_State *L, int table, const char *name, int missing, int m
 
 double host_field_number(lua_State *L, int table, const char *name, double missing) {
   double value = missing;
-  lua_getfield(L, table, name);
+  host_field(L, table, name);
   if (!lua_isnil(L, -1)) {
     if (lua_type(L, -1) != LUA_TNUMBER) {
       host_raise(L, "option \"%s\" must be a number, got a %s", name, luaL_typename(L, -1));
@@ -179,7 +187,7 @@ double host_field_number(lua_State *L, int table, const char *name, double missi
 
 int host_field_bool(lua_State *L, int table, const char *name, int missing) {
   int value = missing;
-  lua_getfield(L, table, name);
+  host_field(L, table, name);
   if (!lua_isnil(L, -1)) value = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;
@@ -198,7 +206,7 @@ static int raise_choice(lua_State *L, const char *name, const char *const names[
 
 int host_field_choice(lua_State *L, int table, const char *name, int missing, const char *const names[]) {
   int i;
-  lua_getfield(L, table, name);
+  host_field(L, table, name);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return missing;
@@ -214,7 +222,7 @@ int host_field_choice(lua_State *L, int table, const char *name, int missing, co
 
 uint64_t host_field_seed(lua_State *L, int table, const char *name) {
   uint64_t seed = 0;
-  lua_getfield(L, table, name);
+  host_field(L, table, name);
   if (!lua_isnil(L, -1)) seed = host_checkseed(L, -1);
   lua_pop(L, 1);
   return seed;

@@ -175,9 +175,9 @@ static int32_t symbol_id(lua_State *L) {
   int32_t id;
   host_getvalue(L, 1, 2);
   if (!lua_istable(L, -1)) host_raise(L, "step: the state knows no vocabulary");
-  lua_getfield(L, -1, "vocab");
+  host_field(L, lua_gettop(L), "vocab");
   if (!lua_istable(L, -1)) host_raise(L, "step: the model has no vocabulary");
-  lua_getfield(L, -1, "ids");
+  host_field(L, lua_gettop(L), "ids");
   if (!lua_istable(L, -1)) host_raise(L, "step: the vocabulary has no ids");
   lua_pushvalue(L, 2);
   lua_rawget(L, -2);
@@ -436,7 +436,7 @@ static int state_trace(lua_State *L) {
   if (lua_toboolean(L, 2) || lua_isnil(L, 2)) {
     if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
     host_checkoptions(L, 2, names, "trace");
-    lua_getfield(L, 2, "layer");
+    host_field(L, 2, "layer");
     trace.layer = host_checklayer(L, model, 3, "trace: layer");
     trace.lane = host_field_int(L, 2, "lane", 1, 1, s->lanes) - 1;
     trace.capacity = host_field_int(L, 2, "steps", 1000, 1, 1 << 20);

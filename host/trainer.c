@@ -79,7 +79,7 @@ static void read_targets(lua_State *L, const lstm_model *model, int y, lstm_loss
 static const host_array *read_field(lua_State *L, int table, const char *name, host_kind kind, int dims,
                                     const int *shape) {
   const host_array *a = NULL;
-  lua_getfield(L, table, name);
+  host_field(L, table, name);
   if (!lua_isnil(L, -1)) {
     a = host_checkarray(L, -1, kind, 0, name);
     host_checkshape(L, a, dims, shape, name);
@@ -93,7 +93,7 @@ static void read_reset(lua_State *L, int table, lstm_batch *batch) {
   int b, n = batch->batch_size;
   const host_array *a;
   unsigned char *flags;
-  lua_getfield(L, table, "reset");
+  host_field(L, table, "reset");
   if (lua_isnil(L, -1) || (lua_isboolean(L, -1) && !lua_toboolean(L, -1))) {
     lua_pop(L, 1);
     return;
@@ -361,7 +361,7 @@ static void begin_step(lua_State *L, host_trainer *t) {
   lua_pushvalue(L, 3);
   lua_newtable(L); /* 7 */
   for (i = 0; arrays[i] && lua_istable(L, 4); i++) {
-    lua_getfield(L, 4, arrays[i]);
+    host_field(L, 4, arrays[i]);
     copy_array(L, 8);
     lua_setfield(L, 7, arrays[i]);
   }
@@ -677,7 +677,7 @@ static int trainer_gradcheck(lua_State *L) {
   host_readbatch(L, model, 2, 0, LSTM_LOSS_NONE, host_batchoptions(L, 4, "gradcheck"), &batch);
   host_charge_steps(L, model, batch.seq_len, 300.0 * batch.batch_size); /* scalar, and again and again */
   luaL_checkstack(L, 13, "gradcheck");
-  for (i = 0; kept[i] && lua_istable(L, 4); i++) lua_getfield(L, 4, kept[i]); /* the loss may change the table */
+  for (i = 0; kept[i] && lua_istable(L, 4); i++) host_field(L, 4, kept[i]); /* the loss may change the table */
   memset(&desc, 0, sizeof desc);
   memset(&call, 0, sizeof call);
   call.L = L;

@@ -321,6 +321,19 @@ add{"a thousand threads", [[print(pcall(require "lstm".threads, 1000))
   print "fewer"]], 0, "fewer"}
 add{"the end of the program by lstm.args", [[require "lstm".args({{"file"}}, {"--nothing"})]], 2, "--nothing",
   embed = {1, "os.exit: not in the sandbox"}}
+add{"options that close what is in use", DATA .. [[
+  local t, v = m:trainer{batch = 8, seq = 20}, lstm.vocab("abc", "bytes")
+  local x, y = lstm.zeros{20, 8, 1}, lstm.zeros{8, 1}
+  local options = setmetatable({}, {__index = function() t:close() m.core:close() end})
+  for _, name in ipairs{"train", "train_some", "gradcheck"} do assert(not pcall(t[name], t, x, y, options), name) end
+  assert(not pcall(t.forward, t, x, options) and not pcall(t.evaluate, t, m:state(8), x, y, options))
+  assert(t:train(x, y))
+  local text = lstm.model{input = v, lstm.embedding(4), lstm.lstm(8), output = v}
+  local s = text:state()
+  text.vocab = nil
+  setmetatable(text, {__index = function() s:close() text.core:close() return v end})
+  assert(not pcall(s.step, s, "a") and s:step(1))
+  print "open"]], 0, "open"}
 add{"changed functions of lstm", [[
   local lstm = require "lstm"
   local said = {}
