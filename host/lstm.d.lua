@@ -947,9 +947,10 @@ function State:close() end
 ---@field model lstm.Model the clone: to be used when the lesson is done, not while it runs
 ---@field loss? number of the last step
 ---@field history? lstm.History when it is done
----@field stopped? string when it is done: why, as the history's
+---@field stopped? string when it is done: why, as the history's; "closed", or "error" of a callback
 local Lesson = {}
----Works for at most so long, to a tile of a step; at least one tile. True when the lesson is done; nil, message, status
+---Works for at most so long (math.huge: to the end), to a tile of a step; at least one tile. Not from a callback of the
+---lesson, as close. True when the lesson is done; nil, message, status
 ---where the world stops it ("not_finite", "interrupted").
 ---@param seconds number
 ---@return boolean? done, string? message, string? status

@@ -40,7 +40,7 @@ local function sliced(lesson, trainer)
     for name, value in pairs(extra or {}) do given[name] = value end
     breathe(lesson)
     while true do
-      given.seconds = math.max(0, lesson.deadline - core.now())
+      given.seconds = math.min(math.max(0, lesson.deadline - core.now()), 1e9)       -- a deadline may be infinite
       local done, loss, weight = trainer:train_some(x, y, given)
       if done == nil then return nil, loss, weight end               -- the message, the status
       if done then
@@ -75,7 +75,7 @@ local function resume(lesson, deadline)
   lesson.deadline = deadline
   local fine, result, message, status = coroutine.resume(lesson.routine)
   if not fine then
-    lesson.routine = nil
+    lesson.routine, lesson.stopped = nil, "error"
     if type(result) ~= "string" then error(result, 0) end
     core.raise((result:gsub("^[^\n]-:%d+: ", ""):gsub("^fit: ", "lesson: ")))
   end
@@ -85,13 +85,22 @@ local function resume(lesson, deadline)
   else lesson.problem, lesson.stopped = (tostring(message):gsub("^fit: ", "lesson: ")), status end
 end
 
+-- A callback runs inside of run.
+local function check_idle(lesson, what)
+  if coroutine.status(lesson.routine) == "suspended" then return end
+  core.raise(what .. ": the lesson is running, and calls this function: return false from it to end the lesson")
+end
+
 --- Works for at most so many seconds, but always does a little: one tile of a step, or what lies between two steps.
 -- Returns true when the lesson is done, else false; or nil, message, status where the world stops it: "not_finite",
 -- "interrupted". lesson.loss is the last step's.
 function Lesson:run(seconds)
   local given, wanted = options.value(seconds, {type = "number", min = 0})
   if not given then core.raise(("run: the seconds must be %s, got %s"):format(wanted, options.show(seconds))) end
-  if self.routine then resume(self, core.now() + seconds) end
+  if self.routine then
+    check_idle(self, "run")
+    resume(self, core.now() + seconds)
+  end
   if self.problem then return nil, self.problem, self.stopped end
   return not self.routine
 end
@@ -105,7 +114,8 @@ end
 --- Ends the lesson now: the model has its best weights so far.
 function Lesson:close()
   if not self.routine then return end
-  if coroutine.status(self.routine) == "suspended" then core.hold(true) end -- what pause let go of, close lets go of
+  check_idle(self, "close")
+  core.hold(true)                                                  -- what pause let go of, close lets go of
   self.routine = nil
   self.stopped = "closed"
   self.run_of:close()

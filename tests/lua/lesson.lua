@@ -96,6 +96,7 @@ end
 
 function TestLesson.testAllAtOnce()
   lu.assertEquals(assert(regression():lesson(data, {epochs = 2})):run(1000), true)
+  lu.assertEquals(assert(regression():lesson(data, {epochs = 2})):run(math.huge), true)
 end
 
 function TestLesson.testCallbacks()
@@ -114,6 +115,7 @@ function TestLesson.testAnErrorOfACallback()
   local lesson = assert(regression():lesson(data, {epochs = 3, on_step = function() error("mine") end}))
   fails("mine", lesson.run, lesson, 1000)
   lu.assertEquals(lesson:run(1), true)
+  lu.assertEquals(lesson.stopped, "error")
 end
 
 function TestLesson.testClosed()
@@ -253,6 +255,19 @@ function TestWrongUses.testRun()
   fails("run: the seconds must be a number", lesson.run, lesson)
   fails("run: the seconds must be", lesson.run, lesson, -1)
   fails('lesson: there is no method "progres"; did you mean "progress"?', function() return lesson:progres() end)
+end
+
+function TestWrongUses.testInsideOfACallback()
+  local lesson
+  local told = {}
+  lesson = assert(regression():lesson(data, {epochs = 1, batch = 11, on_step = function()
+    told[#told + 1] = select(2, pcall(lesson.run, lesson, 1)) .. select(2, pcall(lesson.close, lesson))
+  end}))
+  learn(lesson)
+  lu.assertEquals(#told, 2)
+  lu.assertStrContains(told[2], "run: the lesson is running")
+  lu.assertStrContains(told[2], "close: the lesson is running")
+  lu.assertEquals(lesson.stopped, "finished")
 end
 
 function TestWrongUses.testWhere()
