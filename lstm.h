@@ -2595,8 +2595,9 @@ static lstm_status lstm__set_up_static(const lstm_static_model *from, lstm_model
     if ((unsigned)d->layers[i].type - 1 >= LSTM_LAYER_TYPE_COUNT - 1) return LSTM_ERR_MISMATCH;
   lstm_status status = lstm__walk_layers(d, from, &m->plan, layers, NULL);
   if (status != LSTM_OK) return status;
-  if (from->fingerprint != p->fingerprint || from->packed_count != p->packed ||
-      from->table_count != (from->table ? p->table : 0) || from->param_count != (from->whole ? p->params : p->kept))
+  if (from->fingerprint != p->fingerprint || from->packed_count != p->packed || !from->table != !from->table_count ||
+      from->table_count != (from->table ? p->table : 0) || from->param_count != (from->whole ? p->params : p->kept) ||
+      (unsigned)from->output >= LSTM_OUTPUT_COUNT || (unsigned)from->numerics >= LSTM_NUMERICS_COUNT)
     return LSTM_ERR_MISMATCH;
   m->fingerprint = p->fingerprint;
   m->layers = layers;
@@ -4459,6 +4460,7 @@ static lstm_status lstm__begin_window(lstm_trainer *t, const lstm_batch *batch) 
   t->T = b.seq_len;
   t->B = b.batch_size;
   t->window = t->windows + 1;
+  t->status = LSTM_OK;
   t->has_forward = t->has_loss = t->has_backward = 0;
   return LSTM_OK;
 }
@@ -4560,10 +4562,11 @@ static lstm_status lstm__walk_loss(lstm_trainer *t) {
   const lstm__tape *top = lstm__top(t);
   int rows = lstm__rows_of(t, top);
   lstm__run_serial(t, lstm__weights_tile, top, rows, 8);
+  if (t->status != LSTM_OK) t->done = t->passed; /* at once, while the batch's error is this call's */
   if (t->done < t->passed || t->status != LSTM_OK) return t->status;
   lstm__run_rows(t, lstm__loss_tile, top);
   lstm__run_serial(t, lstm__loss_sum_tile, NULL, rows, 4);
-  if (t->done < t->passed || lstm__finite((double)lstm__mean_loss(t))) return LSTM_OK;
+  if (t->done < t->passed || lstm__finite(t->weight + (double)lstm__mean_loss(t))) return LSTM_OK;
   return lstm__fail(t->batch.error, LSTM_ERR_NOT_FINITE, "the loss is not finite");
 }
 

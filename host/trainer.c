@@ -1,5 +1,6 @@
 /* trainer.c: training runs, and batches as Lua gives them. */
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #include "host.h"
@@ -384,9 +385,9 @@ static int trainer_train_some(lua_State *L) {
   if (lstm_trainer_desc_of(t->trainer)->loss == LSTM_LOSS_NONE) host_raise(L, "train_some: the trainer has no loss");
   lua_settop(L, 4);
   if (options) {
-    double seconds = host_field_number(L, 4, "seconds", -1);
+    double seconds = host_field_number(L, 4, "seconds", HUGE_VAL); /* below 0: the time is over, a tile is done */
     slice.tiles = host_field_int(L, 4, "tiles", 0, 1, INT_MAX);
-    if (seconds >= 0) slice.clock = host_now;
+    if (seconds < HUGE_VAL) slice.clock = host_now;
     slice.deadline = host_now(NULL) + seconds;
   }
   if (!lstm_trainer_under_way(t->trainer)) {

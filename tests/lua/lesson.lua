@@ -224,6 +224,14 @@ function TestTrainSome.testGivenUp()
   lu.assertEquals(b:bytes(), a:bytes())
 end
 
+-- What is left of a frame that is over is below 0: that is no time, not all of it.
+function TestTrainSome.testTimeThatIsOver()
+  local x, y, options = batch()
+  for _, seconds in ipairs{0, -1e-9, -5} do
+    lu.assertEquals(trainer(regression()):train_some(x, y, {seconds = seconds, lengths = options.lengths}), false)
+  end
+end
+
 function TestTrainSome.testNotFinite()
   local x, y = batch()
   local m = regression()

@@ -239,7 +239,7 @@ static void test_ratios_by_hand(void **unused) {
 }
 
 static void test_silent_targets_have_no_loss(void **unused) {
-  static const float in[] = {1, 2}, silence[2];
+  static const float in[] = {1, 2}, silence[2], unknown[] = {1, NAN};
   lstm_batch batch = line(in, silence, 2);
   lstm_model *model = wire();
   lstm_trainer_desc desc = {0};
@@ -252,6 +252,9 @@ static void test_silent_targets_have_no_loss(void **unused) {
   assert_ok(lstm_trainer_create(model, &desc, &trainer));
   assert_ok(lstm_train(trainer, &batch, &loss));
   assert_true(loss == 0 && lstm_trainer_steps(trainer) == 0);
+  batch.targets = unknown; /* which is not the same as silence */
+  assert_status(lstm_train(trainer, &batch, &loss), LSTM_ERR_NOT_FINITE);
+  assert_true(lstm_trainer_steps(trainer) == 0);
   assert_ok(lstm_model_tensor(model, 1, &bias));
   assert_true(bias.data[0] == 0);
   lstm_trainer_destroy(trainer), lstm_model_destroy(model);

@@ -507,6 +507,43 @@ static void wrong_target(void **unused) {
   close_pair(&p);
 }
 
+/* So many targets take several tiles; what is wrong with one is said in the call that finds it, not to an error of
+   an earlier one. */
+static void said_in_the_same_call(void **unused) {
+  enum { T = 700, B = 100 };
+  static float x[T * B], weights[T * B];
+  lstm_layer layer = lstm_dense(1);
+  lstm_model_desc desc = {0};
+  lstm_trainer_desc how = {0};
+  lstm_batch batch = {0};
+  lstm_slice slice = {0};
+  lstm_model *model;
+  lstm_trainer *trainer;
+  lstm_status status;
+  lstm_error error;
+  int done, calls = 0;
+  (void)unused;
+  desc.input_size = desc.layer_count = slice.tiles = 1, desc.layers = &layer;
+  how.seq_len = T, how.batch_size = B, how.loss = LSTM_MSE;
+  assert_ok(lstm_model_create(&desc, &model));
+  assert_ok(lstm_trainer_create(model, &how, &trainer));
+  batch.x = batch.targets = x, batch.weights = weights, batch.error = &error;
+  weights[5] = -1;
+  do {
+    memset(&error, 0, sizeof error);
+    status = lstm_train_some(trainer, &batch, &slice, &done, NULL);
+    calls++;
+  } while (status == LSTM_OK && !done);
+  assert_status(status, LSTM_ERR_ARGUMENT);
+  assert_string_equal(error.message, "the weight at step 0 of lane 5 is negative or not finite");
+  assert_true(calls > 1);
+  weights[5] = 1; /* nothing of it is left */
+  slice.tiles = 0;
+  assert_ok(lstm_train_some(trainer, &batch, &slice, &done, NULL));
+  assert_int_equal(done, 1);
+  lstm_trainer_destroy(trainer), lstm_model_destroy(model);
+}
+
 /* Weights, moments and carried states are as before where the loss (size 1e30) or only the gradient is not finite. */
 static void not_finite(void **unused) {
   static const float sizes[] = {1e30f, 1.5e19f};
@@ -655,6 +692,7 @@ int main(void) {
       cmocka_unit_test(new_weights_amid_a_step),
       cmocka_unit_test(wrong_arguments),
       cmocka_unit_test(wrong_target),
+      cmocka_unit_test(said_in_the_same_call),
       cmocka_unit_test(not_finite),
       cmocka_unit_test(tiles_are_bounded),
       cmocka_unit_test(deadlines_and_counts),

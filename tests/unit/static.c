@@ -201,7 +201,13 @@ static void test_what_does_not_fit_is_refused(void **arg) {
   assert_status(try(&bad), LSTM_ERR_MISMATCH);
   bad = good, bad.param_count++;
   assert_status(try(&bad), LSTM_ERR_MISMATCH);
-  bad = good, bad.table = bad.packed, bad.table_count = 1;
+  for (int count = 0; count < 2; count++) {
+    bad = good, bad.table = bad.packed, bad.table_count = (size_t)count;
+    assert_status(try(&bad), LSTM_ERR_MISMATCH);
+  }
+  bad = good, bad.output = (lstm_output)77;
+  assert_status(try(&bad), LSTM_ERR_MISMATCH);
+  bad = good, bad.numerics = (lstm_numerics)77;
   assert_status(try(&bad), LSTM_ERR_MISMATCH);
   bad = good, bad.input_size = 8;
   assert_status(try(&bad), LSTM_ERR_MISMATCH);
