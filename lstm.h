@@ -7086,7 +7086,8 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #elif defined(LSTM__PASS)
 /* [SECTION] Vector vocabulary =========================================================================================
    One block per instruction set. V is a vector of VL floats, loaded and stored unaligned. V_MIN and V_MAX return their
-   second operand where one is NaN. V_POW2(t) is 2^n, t = n + 1.5 * 2^23 + 127; V_POS(d, y) is d where y > 0, else 0.
+   second operand where one is NaN. V_POW2(t) is 2^n, t = n + 1.5 * 2^23 + 127; V_POS(d, y) is d where y > 0, else 0;
+   V_FAR(x) is 0 where |x| < 1e-30, else x: what fades never comes to the subnormal numbers, which slow CPUs down.
    V_LD8 and V_ST8 move the lower 8 floats of 16, V_LOW and V_HIGH keep half; the rest is 0. */
 #if !LSTM__WANTED(LSTM__PASS % 10) || (LSTM__PASS / 10 == 1 && !LSTM__HAS_PORTABLE) || \
     (LSTM__PASS == 1 && !LSTM__HAS_HARD) || (LSTM__PASS == 21 && !LSTM__HAS_SOFT)
@@ -7109,6 +7110,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_SIGN(a, s) lstm__float_of_bits(lstm__bits_of_float(a) | (lstm__bits_of_float(s) & 0x80000000u))
 #define V_POW2(t) lstm__float_of_bits(lstm__bits_of_float(t) << 23)
 #define V_POS(d, y) ((y) > 0 ? (d) : 0.0f)
+#define V_FAR(x) ((x) < 1e-30f && (x) > -1e-30f ? 0.0f : (x))
 #define LSTM__TILE_ROWS 2
 #if LSTM__PASS == 21
 #define V_FMA(a, b, c) lstm__soft_fma(a, b, c)
@@ -7125,6 +7127,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__OP(name) _mm_##name##_ps
 #define V_POW2(t) _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(t), 23))
 #define V_POS(d, y) _mm_and_ps(d, _mm_cmpgt_ps(y, _mm_setzero_ps()))
+#define V_FAR(x) _mm_and_ps(x, _mm_cmpnlt_ps(V_ABS(x), V_SET(1e-30f)))
 #define LSTM__TILE_ROWS 3
 #elif LSTM__PASS % 10 == 3 && defined(LSTM__X86) && !defined(LSTM_NO_AVX2)
 #define LSTM__TARGET LSTM__TARGET_OF("avx2,fma")
@@ -7133,6 +7136,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__OP(name) _mm256_##name##_ps
 #define V_POW2(t) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23))
 #define V_POS(d, y) _mm256_and_ps(d, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ))
+#define V_FAR(x) _mm256_and_ps(x, _mm256_cmp_ps(V_ABS(x), V_SET(1e-30f), _CMP_NLT_UQ))
 #define LSTM__TILE_ROWS 3
 #elif LSTM__PASS % 10 == 4 && defined(LSTM__X86) && !defined(LSTM_NO_AVX512)
 #define LSTM__TARGET LSTM__TARGET_OF("avx512f,avx512vl,avx512dq,avx512bw")
@@ -7141,6 +7145,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define LSTM__OP(name) _mm512_##name##_ps
 #define V_POW2(t) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23))
 #define V_POS(d, y) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), d)
+#define V_FAR(x) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(V_ABS(x), V_SET(1e-30f), _CMP_NLT_UQ), x)
 #define V_LD8(p) _mm512_maskz_loadu_ps(0xff, p)
 #define V_ST8(p, v) _mm512_mask_storeu_ps(p, 0xff, v)
 #define V_LOW(v) _mm512_maskz_mov_ps(0xff, v)
@@ -7161,6 +7166,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_SIGN(a, s) vbslq_f32(vdupq_n_u32(0x80000000u), s, a)
 #define V_POW2(t) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(t), 23))
 #define V_POS(d, y) vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(d), vcgtq_f32(y, vdupq_n_f32(0.0f))))
+#define V_FAR(x) vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x), vcaltq_f32(x, V_SET(1e-30f))))
 #define LSTM__TILE_ROWS 6
 #elif LSTM__PASS == 6 && defined(LSTM__WASM32) && !defined(LSTM_NO_WASM)
 #define VL 4
@@ -7175,6 +7181,7 @@ LSTM_API lstm_status lstm_trainer_resume(lstm_trainer *trainer, const void *data
 #define V_SIGN(a, s) wasm_v128_or(a, wasm_v128_and(s, wasm_f32x4_splat(-0.0f)))
 #define V_POW2(t) wasm_i32x4_shl(t, 23)
 #define V_POS(d, y) wasm_v128_and(d, wasm_f32x4_gt(y, wasm_f32x4_splat(0.0f)))
+#define V_FAR(x) wasm_v128_andnot(x, wasm_f32x4_lt(V_ABS(x), V_SET(1e-30f)))
 #define LSTM__TILE_ROWS 3
 #endif
 
@@ -7417,9 +7424,6 @@ V_IN void K(store_gates)(size_t apart, float *p, K(quad) q) {
   V_ST8(p + 24, q.d);
 }
 
-/* Below 1e-30 in size: 0, so that what fades never comes to the subnormal numbers, which slow CPUs down. */
-V_IN V K(fade)(V x) { return V_MUL(x, V_SUB(V_SET(1.0f), V_POS(V_SET(1.0f), V_SUB(V_SET(1e-30f), V_ABS(x))))); }
-
 /* i, f, o = sigmoid(z.a, z.b, z.d), g = tanh(z.c); c = f c' + i g; h = o tanh(c). i and g, f and o share divisions. */
 V_IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, float *tape, size_t apart) {
   const V one = V_SET(1.0f);
@@ -7428,7 +7432,7 @@ V_IN void K(gates)(K(quad) z, const float *c_prev, float *c_out, float *h_out, f
   V ig = V_DIV(one, V_MUL(di, dg)), fo = V_DIV(one, V_MUL(df, dO));
   V i = V_MUL(ig, dg), g = V_SIGN(V_MUL(eg, V_MUL(ig, di)), z.c), f = V_MUL(fo, dO), o = V_MUL(fo, df);
   V c = V_FMA(f, V_LD(c_prev), V_MUL(i, g));
-  V_ST(c_out, K(fade)(c));
+  V_ST(c_out, V_FAR(c));
   V_ST(h_out, V_MUL(o, K(tanh)(c)));
   K(quad) q = {i, f, g, o};
   if (tape) K(store_gates)(apart, tape, q);
@@ -7696,7 +7700,7 @@ V_IN void K(first_gates)(const lstm__gate_job *job, int u, float *gates) {
   K(store4)(4, 16, gates, q);
   V_ST(job->h + u, s);
   if (o->zoneout > 0) s = K(mix)(K(zone)(job, u), c, s); /* Krueger et al., 2017 */
-  V_ST(job->c + u, K(fade)(s));
+  V_ST(job->c + u, V_SIGN(V_FAR(s), s));
 }
 
 V_FN void K(gate_forward)(const lstm__gate_job *job) {
@@ -7793,7 +7797,8 @@ V_FN void K(gru_forward)(const lstm__gate_job *job) {
     q.b = K(sigmoid)(q.b);
     q.c = K(tanh)(V_FMA(q.a, q.d, q.c));
     K(store4)(4, 16, gates, q);
-    V_ST(job->h + u, K(fade)(V_FMA(q.b, V_SUB(V_LD(job->c_prev + u), q.c), q.c)));
+    V h = V_FMA(q.b, V_SUB(V_LD(job->c_prev + u), q.c), q.c);
+    V_ST(job->h + u, V_FAR(h));
   }
 }
 
@@ -7973,6 +7978,7 @@ static const lstm__kernels *const LSTM__JOIN(lstm__table_, LSTM__PASS) = LSTM__T
 #undef V_SIGN
 #undef V_POW2
 #undef V_POS
+#undef V_FAR
 #undef V_LD8
 #undef V_ST8
 #undef V_LOW
