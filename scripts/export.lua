@@ -29,7 +29,7 @@ for word in ([[alignas alignof and asm auto bool break case catch char class con
   delete do double else enum explicit export extern false float for friend goto if inline int long main mutable
   namespace new noexcept not nullptr operator or private protected public register restrict return short signed sizeof
   static struct switch template this throw true try typedef typeid typename union unsigned using virtual void volatile
-  while xor]]):gmatch("%a+") do reserved[word] = true end
+  while xor NULL linux unix lstm]]):gmatch("%a+") do reserved[word] = true end
 
 local function is_name(name)
   return name:find("^%a[%w_]*$") and #name <= 60 and not reserved[name] and not name:lower():find("^lstm_")
@@ -37,7 +37,8 @@ end
 
 -- A name for C: what was asked for, or made of the file's.
 local function name_of(path)
-  local name = opt.name or path:match("([^/\\]*)$"):gsub("%.[^.]*$", ""):gsub("[^%w_]", "_")
+  local name = opt.name or path:match("([^/\\]*)$"):gsub("%.([ed][en]coder)$", "_%1")
+    :gsub("%.[^.]*$", ""):gsub("[^%w_]", "_")
   if not opt.name and not is_name(name) then name = "model_" .. name end
   if is_name(name) then return name end
   stop("--name " .. name .. ": a name in C has letters, digits and _, begins with a letter, and is no word of C or" ..
@@ -57,6 +58,9 @@ local name = name_of(opt.model)
 need(lstm.args.writable("--out", opt.out))
 local model, message = lstm.load(opt.model)
 need(model, require "lstm.sniff".no_model(opt.model) or message)
+if not rawget(model, "core") then
+  stop(("%s: two models: export %s.encoder and %s.decoder, each as a header"):format(opt.model, opt.model, opt.model))
+end
 local text, bytes = export.c(model, name, opt.seq)
 need(text, opt.model .. ": " .. tostring(bytes))
 if not opt.out then return io.write(text) end

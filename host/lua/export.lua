@@ -82,7 +82,7 @@ local function kept(model, table_serves)
   return values
 end
 
--- What the model is, for a comment: no text of its own may end it.
+-- What the model is, for a comment: no text of its own may end it, or be a trigraph.
 local function about(model)
   local lines = {}
   for line in (model.core:summary()):gmatch("[^\n]+") do
@@ -94,8 +94,21 @@ local function about(model)
   for _, name in ipairs(scaler and scaler.columns or {}) do
     lines[#lines + 1] = ("     input %s: (value - %.9g) / %.9g"):format(name, scaler.offset[name], scaler.factor[name])
   end
-  return (table.concat(lines, "\n"):gsub("%*/", "* /"):gsub("/%*", "/ *"))
+  return (table.concat(lines, "\n"):gsub("%*/", "* /"):gsub("/%*", "/ *"):gsub("%?%?", "? ?"))
 end
+
+local EXAMPLE = [[
+   int main(void) {
+     LSTM_ALIGNED static unsigned char model_memory[${NAME}_MODEL_BYTES], state_memory[${NAME}_STATE_BYTES];
+     static ${x};
+     static float ${y};
+     lstm_model *model;
+     lstm_state *state;
+${desc}     if (lstm_model_from_static(&${name}, model_memory, sizeof model_memory, &model) != LSTM_OK) return 1;
+     if (lstm_state_create_in(model, ${given}, state_memory, sizeof state_memory, &state) != LSTM_OK) return 1;
+     return ${call} != LSTM_OK; // ${often}
+   }
+]]
 
 local HEADER = [[
 /* ${name}.h, written by `lstm export --c`: a model as constants, for lstm.h ${version}.
@@ -110,17 +123,7 @@ ${about}
    #include "lstm.h"
    #include "${name}.h"
 
-   int main(void) {
-     LSTM_ALIGNED static unsigned char model_memory[${NAME}_MODEL_BYTES], state_memory[${NAME}_STATE_BYTES];
-     static ${x};
-     static float ${y};
-     lstm_model *model;
-     lstm_state *state;
-${desc}     if (lstm_model_from_static(&${name}, model_memory, sizeof model_memory, &model) != LSTM_OK) return 1;
-     if (lstm_state_create_in(model, ${given}, state_memory, sizeof state_memory, &state) != LSTM_OK) return 1;
-     return ${call} != LSTM_OK; // ${often}
-   }
-   ```
+${example}   ```
 */
 #ifndef LSTM_MODEL_${NAME}
 #define LSTM_MODEL_${NAME}
@@ -150,6 +153,15 @@ static const lstm_static_model ${name} = {
 -- ${word} becomes values.word.
 local function filled(text, values)
   return (text:gsub("%${(%w+_?%w*)}", function(word) return tostring(values[word]) end))
+end
+
+-- The example, where no variable has the model's own name.
+local function example(values)
+  local text = filled(EXAMPLE, setmetatable({name = "${name}"}, {__index = values}))
+  for _, word in ipairs{"model", "state", "x", "y", "desc", "model_memory", "state_memory"} do
+    if word == values.name then text = text:gsub("%f[%w_]" .. word .. "%f[^%w_]", "my_%0") end
+  end
+  return filled(text, values)
 end
 
 -- How the model is called: what goes in, what comes out, and the call.
@@ -192,6 +204,7 @@ function export.c(model, name, seq)
   values.inputs, values.outputs = model.core:sizes()
   values.output, values.numerics = description.output:upper(), description.numerics:upper()
   usage(values, ids, once, both)
+  values.example = example(values)
   return filled(HEADER, values), {flash = values.flash, model = values.model, state = values.state}
 end
 

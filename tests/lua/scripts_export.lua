@@ -184,6 +184,19 @@ function TestExport.testLabels()
   lu.assertStrContains((run("export " .. file)), "     outputs: up * / int x;, down\n")
 end
 
+-- The example is right for names that its variables would have, too; both parts of a pair have names of their own.
+function TestExport.testNamesOfTheExample()
+  local file = inside "state.safetensors"
+  assert(lstm.model{input = 1, hidden = 2, output = {"a??/", "*/b"}, seed = 1}:save(file))
+  local out = run("export " .. file)
+  lu.assertStrContains(out, "lstm_state *my_state;")
+  lu.assertStrContains(out, "lstm_model_from_static(&state, model_memory,")
+  lu.assertStrContains(out, "state_memory, sizeof state_memory, &my_state)")
+  lu.assertStrContains(out, "outputs: a? ?/, * /b\n")
+  assert(lstm.load(file):save(inside "state.encoder"))
+  lu.assertStrContains((run("export " .. folder .. "/state.encoder")), "lstm_static_model state_encoder = {\n")
+end
+
 function TestExport.testHelp() programs.check_help("scripts/export.lua", {"c", "name", "seq"}) end
 
 local TestWrongUses = {}
@@ -198,6 +211,12 @@ function TestWrongUses.testCommandLine()
   bias[1] = 0 / 0
   model:tensor("head.bias", bias)
   assert(model:save(nan))
+  local words = lstm.vocab("a\nb", "words")
+  local part = {input = words, lstm.embedding(2), lstm.lstm(2)}
+  assert(lstm.seq2seq{encoder = lstm.model(part), decoder = lstm.model{input = words, lstm.embedding(2), lstm.lstm(2),
+    output = words}}:save(folder .. "/pair"))
+  programs.remove_later(folder .. "/pair.encoder")
+  programs.remove_later(folder .. "/pair.decoder")
   local no_name = "a name in C has letters, digits and _, begins with a letter, and is no word of C or C++ nor lstm_..."
   local cases = {
     {"export", 2, "lstm export: MODEL is missing"},
@@ -214,6 +233,8 @@ function TestWrongUses.testCommandLine()
     {("export %s --name 3d"):format(good), 2, "lstm export: --name 3d: " .. no_name},
     {("export %s --name double"):format(good), 2, "lstm export: --name double: " .. no_name},
     {("export %s --name a-b"):format(good), 2, "lstm export: --name a-b: " .. no_name},
+    {("export %s/pair"):format(folder), 1, ("lstm export: %s/pair: two models: export %s/pair.encoder and " ..
+      "%s/pair.decoder, each as a header"):format(folder, folder, folder)},
     {("export %s --name lstm_x"):format(good), 2, "lstm export: --name lstm_x: " .. no_name},
     {("export %s --seq 0"):format(good), 2, 'lstm export: --seq must be a whole number from 1 to 1048576, got "0"'},
   }
