@@ -4087,12 +4087,14 @@ static void lstm__walk_refresh(lstm_trainer *t) {
   lstm_model *m = t->model;
   const lstm__tape *tape = t->tapes, *end = tape + m->plan.layers;
   /* stored start values follow the weights only where that is less work than a window without them */
-  m->table_valid =
+  int stored =
       m->table && m->desc.input_size <= t->desc.seq_len * t->desc.batch_size && t->tapes[m->plan.table_layer].ids;
+  m->table_valid = 0;
   for (; tape < end; tape++) lstm__run(t, lstm__repack_tile, tape, lstm__repack(t, tape, -1), 1);
-  if (m->table_valid)
+  if (stored)
     lstm__run_deep(t, lstm__table_tile, NULL, m->desc.input_size, LSTM__GROUP, 1,
                    lstm__work_of(m->layers + m->plan.table_layer));
+  m->table_valid = stored && t->done == t->passed;
 }
 
 /* After a change of the weights. */
@@ -5324,6 +5326,7 @@ static const lstm_slice lstm__unbounded = {0, NULL, NULL, 0};
 static void lstm__settle(lstm_trainer *t) {
   t->slice = &lstm__unbounded;
   if (t->stage >= LSTM__UPDATE) (void)lstm__go_on(t);
+  t->revision -= t->stage == LSTM__RENEW; /* the next step renews it all */
   t->stage = t->sliced = 0;
   t->done = t->passed = 0;
 }

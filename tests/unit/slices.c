@@ -459,6 +459,63 @@ static void new_weights_amid_a_step(void **unused) {
 
 /* --- errors ------------------------------------------------------------------------------------------------------- */
 
+/* A step that is given up while what is made from new weights is made leaves none of it half made. */
+static void given_up_amid_renewing(void **unused) {
+  int stage = LSTM__RENEW, tiles;
+  (void)unused;
+  for (tiles = 1; stage == LSTM__RENEW; tiles++) {
+    pair_of_twins p;
+    open_pair(&p);
+    for (size_t i = 0; i < p.cut.model->plan.params; i++) p.whole.model->params[i] = p.cut.model->params[i] *= -0.5f;
+    lstm_model_refresh(p.whole.model);
+    lstm_model_refresh(p.cut.model);
+    stage = do_tiles(p.cut.trainer, tiles);
+    assert_ok(lstm_train(p.whole.trainer, &windows[2].batch, NULL));
+    assert_ok(lstm_train(p.cut.trainer, &windows[2].batch, NULL));
+    assert_twins(&p.whole, &p.cut, 1);
+    close_pair(&p);
+  }
+  assert_true(tiles > 3);
+}
+
+/* Stored start values of tokens that one trainer left behind the weights, and another one is about to renew. */
+static void stepping_amid_renewing(void **unused) {
+  enum { TOKENS = 200 };
+  static int32_t ids[TOKENS], targets[TOKENS];
+  lstm_layer layers[] = {lstm_embedding(3), lstm_lstm(4), lstm_dense(2)};
+  lstm_model_desc desc = {0};
+  lstm_trainer_desc how = {0};
+  lstm_batch batch = {0};
+  lstm_slice slice = {1, NULL, NULL, 0};
+  lstm_model *model;
+  lstm_trainer *narrow, *wide;
+  lstm_state *state;
+  float y[2], again[2];
+  int done;
+  (void)unused;
+  desc.input_size = TOKENS, desc.layers = layers, desc.layer_count = 3;
+  assert_ok(lstm_model_create(&desc, &model));
+  how.loss = LSTM_CROSS_ENTROPY, how.batch_size = how.seq_len = 1, how.learning_rate = 0.5f;
+  how.optimizer = LSTM_SGD;
+  assert_ok(lstm_trainer_create(model, &how, &narrow));
+  how.seq_len = TOKENS;
+  assert_ok(lstm_trainer_create(model, &how, &wide));
+  assert_ok(lstm_state_create(model, NULL, &state));
+  batch.ids = ids, batch.target_ids = targets, batch.seq_len = 1;
+  assert_ok(lstm_train(narrow, &batch, NULL));
+  assert_ok(lstm_step_ids(model, state, ids, y));
+  batch.seq_len = 0;
+  for (int given_up = 0; given_up < 2; given_up++) {
+    if (!given_up) assert_ok(lstm_train_some(wide, &batch, &slice, &done, NULL));
+    if (!given_up) assert_int_equal(wide->stage, LSTM__RENEW);
+    if (given_up) lstm_trainer_reset(wide);
+    lstm_state_reset(state);
+    assert_ok(lstm_step_ids(model, state, ids, again));
+    assert_bits(y, again, 2);
+  }
+  lstm_state_destroy(state), lstm_trainer_destroy(wide), lstm_trainer_destroy(narrow), lstm_model_destroy(model);
+}
+
 static void wrong_arguments(void **unused) {
   pair_of_twins p;
   lstm_error error = {{0}, LSTM_OK};
@@ -690,6 +747,8 @@ int main(void) {
       cmocka_unit_test(destroyed_amid_an_update),
       cmocka_unit_test(resumed_amid_a_step),
       cmocka_unit_test(new_weights_amid_a_step),
+      cmocka_unit_test(given_up_amid_renewing),
+      cmocka_unit_test(stepping_amid_renewing),
       cmocka_unit_test(wrong_arguments),
       cmocka_unit_test(wrong_target),
       cmocka_unit_test(said_in_the_same_call),
