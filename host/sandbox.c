@@ -166,8 +166,19 @@ static int resolve(const char *path, char *out) {
   return 1;
 }
 
-/* Whether the path is one of a list, or in one of its folders. A file lends its name to those that belong to it: a pair
-   of models is in NAME.encoder and NAME.decoder. */
+/* Whether the rest of a path makes it a file that belongs to another one: a pair of models is in NAME.encoder and
+   NAME.decoder; .next and .probe are on their way. */
+static int belongs(const char *rest) {
+  static const char *const endings[] = {".encoder", ".decoder", ".next", ".probe"};
+  int i = 0;
+  while (*rest && i < 4) {
+    size_t n = strlen(endings[i]);
+    if (strncmp(rest, endings[i++], n) == 0) rest += n, i = 0;
+  }
+  return !*rest;
+}
+
+/* Whether the path is one of a list, or in one of its folders, or belongs to one of its files. */
 static int is_listed(lua_State *L, int list, const char *path) {
   int i, found = 0;
   for (i = 1; !found && lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
@@ -176,7 +187,7 @@ static int is_listed(lua_State *L, int list, const char *path) {
     size_t n = strlen(++allowed);
     if (n == 1) n = 0; /* the root */
     if (strncmp(path, allowed, n) == 0) {
-      found = !path[n] || (is_folder ? path[n] == '/' : path[n] == '.' && !strchr(path + n, '/'));
+      found = is_folder ? !path[n] || path[n] == '/' : belongs(path + n);
     }
     lua_pop(L, 1);
   }

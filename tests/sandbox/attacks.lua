@@ -272,6 +272,10 @@ add{"files that belong to a file", [[
   assert(lstm.writefile("DIR/out/b", "x"))
   assert(lstm.writefile("DIR/out/b.encoder", "x"))
   print(lstm.writefile("DIR/out/bc", "x"))]], 0, "cannot write DIR/out/bc: the sandbox", options = "--write DIR/out/b"}
+add{"a file whose name begins with a file's", [[
+  local lstm = require "lstm"
+  assert(lstm.readfile "DIR/in/a")
+  print(lstm.readfile "DIR/in/a.txt")]], 0, "cannot read DIR/in/a.txt: the sandbox", options = "--read DIR/in/a"}
 add{"a broken model", [[print(require "lstm".load "DIR/in/short.safetensors")]], 0, "short.safetensors: ",
   options = "--read DIR/in"}
 add{"a model whose header is as long as its file says", [[

@@ -14,6 +14,7 @@ local function prepare()
   for _, name in ipairs{"in", "out", "secret"} do os.execute("mkdir -p " .. quoted(folder .. "/" .. name)) end
   os.execute(("cd %s && ln -sf ../secret in/out && ln -sf ../secret/made in/pair"):format(quoted(folder)))
   assert(lstm.writefile(folder .. "/in/a.txt", "a"))
+  assert(lstm.writefile(folder .. "/in/a", "a"))
   assert(lstm.writefile(folder .. "/in.txt", "a"))
   assert(lstm.writefile(folder .. "/secret/s.txt", "secret"))
   assert(lstm.writefile(folder .. "/run.csv", "a,b\n1,2\n3,4\n"))
