@@ -33,6 +33,13 @@ static host_trainer *check(lua_State *L) {
   return t;
 }
 
+/* Raises where a step of train_some is under way, or (from = 2) amid its update. */
+static void check_settled(lua_State *L, const host_trainer *t, int from, const char *what) {
+  if (lstm_trainer_under_way(t->trainer) < from) return;
+  host_raise(L, "%s: a step of train_some is %s: go on with it until it is done", what,
+             from == 2 ? "amid its update" : "under way");
+}
+
 static int trainer_close(lua_State *L) {
   host_trainer *t = (host_trainer *)host_checkobject(L, 1, TRAINER);
   if (!t->trainer) return 0;
@@ -307,6 +314,7 @@ static int trainer_evaluate(lua_State *L) {
   lstm_batch batch;
   lstm_state *state;
   if (loss == LSTM_LOSS_NONE) host_raise(L, "evaluate: the trainer has no loss");
+  check_settled(L, t, 2, "evaluate");
   memset(&metrics, 0, sizeof metrics);
   host_readbatch(L, t->model->model, 3, 4, loss, host_batchoptions(L, 5, "evaluate"), &batch);
   state = host_checkstate(L, 2, batch.seq_len);
@@ -322,6 +330,7 @@ static int trainer_final(lua_State *L) {
   int shape[2];
   host_array *out;
   if (!t->batch.batch_size) host_raise(L, "final: there was no forward pass");
+  check_settled(L, t, 1, "final");
   shape[0] = t->batch.batch_size;
   shape[1] = lstm_model_state_size(t->model->model);
   out = host_newarray(L, HOST_FLOAT32, 2, shape);
@@ -748,6 +757,7 @@ static int trainer_norm(lua_State *L) {
 
 static int trainer_keep_best(lua_State *L) {
   host_trainer *t = check(L);
+  check_settled(L, t, 2, "keep_best");
   host_check(L, lstm_trainer_keep_best(t->trainer), NULL);
   t->kept = lstm_trainer_steps(t->trainer);
   return 0;

@@ -286,6 +286,21 @@ function TestWrongUses.testWhere()
   lu.assertStrContains(message, ("lesson.lua:%d: lesson: give steps"):format(line))
 end
 
+function TestWrongUses.testAmidAnUpdate()
+  local x, y, options = batch()
+  local m = regression()
+  local t = trainer(m)
+  t:train(x, y, options)
+  t:train_some(x, y, {tiles = 1})
+  fails("final: a step of train_some is under way: go on with it until it is done", t.final, t)
+  t:keep_best()
+  repeat t:train_some(x, y, {tiles = 1}) until t:steps() == 2
+  fails("keep_best: a step of train_some is amid its update: go on with it", t.keep_best, t)
+  fails("evaluate: a step of train_some is amid its update: go on with it", t.evaluate, t, m:batch_state(5), x, y)
+  t:train_some(x, y)
+  t:keep_best()
+end
+
 function TestWrongUses.testTrainSome()
   local x, y, options = batch()
   local t = trainer(regression())
