@@ -278,7 +278,7 @@
    cell's gates, which share divisions, within 4.5, and its h = o tanh(c) within 3.5 of what its o and c give. exp and
    sigmoid are constant beyond -87 and 87, a cell's sigmoid beyond -43 and 43; tanh is 1 beyond 9.1. They take infinite
    numbers; NaN gives NaN. tests/kernels/ulp.c compares with libm in double, with --full for all floats that matter. A
-   c (a GRU's h) below 1e-30 in size is kept as 0.
+   c (a GRU's h) below 1e-30 in size is kept as 0; h is made before that.
 
    The promise holds for finite numbers, in the default rounding mode, with the same treatment of subnormal numbers
    (FTZ, DAZ) on both sides; the library never changes these modes. -ffast-math and its like (/fp:fast) void it, and the

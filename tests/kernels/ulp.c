@@ -163,7 +163,7 @@ static void check_functions(uint32_t smallest, uint32_t stride) {
 }
 
 /* A cell without inputs: its sums are its biases. i, f, g and o each take all values, the others of a unit being other
-   ones of the chunk; h is compared with what the cell's own o and c give. */
+   ones of the chunk; h is compared with what the cell's own o and c give. Where c is kept as 0, it was below 1e-30. */
 static void cell_chunk(const sweep *s, const float *x, worst (*found)[VALUES]) {
   static const int turn[] = {0, 1237, 2503, 3769};
   float w[4 * CHUNK], tape[4 * CHUNK], zero[CHUNK] = {0}, c_prev[CHUNK], c[CHUNK], h[CHUNK];
@@ -187,7 +187,10 @@ static void cell_chunk(const sweep *s, const float *x, worst (*found)[VALUES]) {
     for (i = 0; i < CHUNK; i++) {
       int at = i / 16 * 64 + i % 16;
       for (k = 0; k < 4; k++, at += 16) note(&found[t][k], (double)tape[at], wanted[at], w[at]);
-      note(&found[t][4], (double)h[i], (double)tape[at - 16] * tanh((double)c[i]), c[i]);
+      if (c[i] != 0)
+        note(&found[t][4], (double)h[i], (double)tape[at - 16] * tanh((double)c[i]), c[i]);
+      else
+        assert_true(h[i] < 1e-30f && h[i] > -1e-30f);
     }
   }
 }
