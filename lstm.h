@@ -4112,7 +4112,7 @@ static const float *lstm__copy_list(float *to, const float *from, int count) {
 static lstm_status lstm__create_trainer(lstm_model *m, const lstm_trainer_desc *desc, void *memory, size_t size,
                                         lstm_trainer **out) {
   lstm__arena arena;
-  size_t needed;
+  size_t needed = 0;
   void *block;
   if (out) *out = NULL;
   if (!m || !desc || !out) return LSTM_ERR_ARGUMENT;
