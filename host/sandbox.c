@@ -493,6 +493,7 @@ static void lock_process(const lstm_limits *limits) { (void)limits; }
 
 int host_enter_sandbox(lua_State *L, const lstm_limits *limits, size_t memory) {
   int status;
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* the second alarm cannot flush: no whole line is lost */
   start_timer(limits->seconds);
   limit_process(memory);
   status = enter(L, limits, 1);

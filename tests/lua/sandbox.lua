@@ -88,6 +88,8 @@ function TestSandbox.testStandardStreams()
   -- what was printed before the time was over is not lost
   lu.assertEquals({sandboxed("io.write('first ') while true do end", "--timeout 0.2")},
     {124, "first ", "lstm: stopped after 0.2 s: the time limit (--timeout)\n"})
+  lu.assertEquals({sandboxed("print 'first' local s = ('a'):rep(2e5) s:find(('a*'):rep(20) .. 'b')", "--timeout 0.1")},
+    {124, "first\n", "lstm: stopped after 0.1 s: the time limit (--timeout)\n"})
 end
 
 function TestSandbox.testCommands()
