@@ -90,5 +90,8 @@ end
 
 local function summary() return ("lstm %s: %s"):format(core.version, table.concat(names(), ", ")) end
 
-return setmetatable(lstm, {__index = find, __pairs = all, __tostring = summary, sources = sources,
-  names = names})
+-- A copy: in a sandbox nobody is to say what is required.
+local shown = {}
+for name, source in pairs(sources) do shown[name] = {source[1], source[2]} end
+
+return setmetatable(lstm, {__index = find, __pairs = all, __tostring = summary, sources = shown, names = names})

@@ -338,6 +338,15 @@ add{"options that close what is in use", DATA .. [[
   setmetatable(text, {__index = function() s:close() text.core:close() return v end})
   assert(not pcall(s.step, s, "a") and s:step(1))
   print "open"]], 0, "open"}
+add{"changed sources of lstm", [[
+  local lstm = require "lstm"
+  local sources = getmetatable(lstm).sources
+  sources.other, sources.csv[1], sources.wav[1] = {"os"}, "lstm.core", "io"
+  for _, source in pairs(sources) do source[2] = "open" end
+  assert(not pcall(function() return lstm.other.getenv end))
+  assert(type(lstm.csv) ~= "function" and not lstm.csv.exists and type(lstm.wav) == "function")
+  assert(not lstm.wav "/etc/hosts")
+  print "none"]], 0, "none"}
 add{"changed functions of lstm", [[
   local lstm = require "lstm"
   local said = {}
