@@ -126,11 +126,13 @@ end
 
 local function gated_io(may)
   local open, io = io.open, io
-  return {write = io.write, read = io.read, stdout = io.stdout, stderr = io.stderr, open = function(path, mode)
+  local result = copy(io, {"write", "read", "flush", "stdout", "stderr"})
+  function result.open(path, mode)
     local fine, message, status = may(path, mode ~= nil and mode ~= "r" and mode ~= "rb")
     if not fine then return nil, message, status end
     return open(path, mode)
-  end}
+  end
+  return result
 end
 
 local function gated_os(may, by_process)
@@ -190,6 +192,17 @@ local function harmless_collectgarbage(collectgarbage, charge)
   end
 end
 
+-- What scripts expect and do not get says what to take instead. given: "--" or "limits."
+local function add_absent(globals, given)
+  local function absent(library, name, advice)
+    globals[library][name] = function() error(("%s.%s: not in the sandbox%s"):format(library, name, advice), 2) end
+  end
+  absent("io", "open", (": lstm.readfile and lstm.writefile take what %sread and %swrite name"):format(given, given))
+  absent("io", "lines", (": lstm.readfile reads what %sread names"):format(given))
+  absent("os", "getenv", ": give the script arguments")
+  for _, name in ipairs{"remove", "rename"} do absent("os", name, "") end
+end
+
 --- Restricts what lstm's own Lua has, and returns the globals of scripts.
 -- tools: may(path, writing), charge(instructions), bound(f, kind), split(own strings, scripts' strings), patterns,
 -- by_process
@@ -207,6 +220,8 @@ function sandbox.make(tools)
   globals.io = {stdout = writer(io.stdout), stderr = writer(io.stderr), read = tools.by_process and io.read or nil}
   local out = globals.io.stdout
   function globals.io.write(...) return out.write(out, ...) end
+  globals.io.flush = out.flush
+  add_absent(globals, tools.by_process and "--" or "limits.")
   strings.__index, strings.__metatable = bounded, false
   if not tools.patterns then
     local plain = all_of(bounded)

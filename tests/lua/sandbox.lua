@@ -106,6 +106,18 @@ function TestSandbox.testCommands()
     ("lstm forecast: cannot read %s.csv: the sandbox reads only what --read names\n"):format(base)})
 end
 
+-- A command that flushes what it writes.
+function TestSandbox.testCommandsThatWriteText()
+  assert(lstm.writefile(base .. ".csv", ("to be or not to be, "):rep(20)))
+  local code, out, problem = run(("--sandbox --read %s.csv --write %s.model chars %s.csv --steps 2 --batch 2 --seq 8 "
+    .. "--hidden 4 --embed 4 --sample 5 --verbose 0 --out %s.model"):format(base, base, base, base))
+  lu.assertEquals({code, (problem:match "crash[^\n]*" or problem:match "nil value[^\n]*")}, {0})
+  lu.assertStrMatches(out, ".+\nvalidation %d.*\n")
+  lu.assertEquals(run(("--sandbox --read %s.model sample %s.model --sample 5"):format(base, base)), 0)
+  lu.assertEquals({sandboxed "io.write 'a' io.flush() io.stdout:flush() print(io.flush() == io.stdout)"},
+    {0, "atrue\n", ""})
+end
+
 function TestSandbox.testTrainingIsTheSame()
   local chunk = [[
     local lstm = require "lstm"
@@ -154,6 +166,11 @@ function TestWrongUses.testWhatThereIsNot()
   wrong("table.insert(setmetatable({}, {__len = print}), 1)",
     "table.insert: a table with __len is not taken in the sandbox")
   wrong("table.unpack({}, 1, 1e9)", "table.unpack: more than 16777216 elements")
+  wrong("io.open 'x'",
+    "io.open: not in the sandbox: lstm.readfile and lstm.writefile take what --read and --write name")
+  wrong("io.lines 'x'", "io.lines: not in the sandbox: lstm.readfile reads what --read names")
+  wrong("os.getenv 'HOME'", "os.getenv: not in the sandbox: give the script arguments")
+  wrong("os.remove 'x'", "os.remove: not in the sandbox")
   wrong("load('', '=lstm/fit.lua')", 'load: a name cannot begin with "=lstm/"')
   wrong("table.concat{{}}", "invalid value (table) at index 1 in table for 'concat'")
   lu.assertEquals({sandboxed("local t = {} while true do t = {t} end", "--memory 8M")},
