@@ -860,7 +860,7 @@ typedef struct lstm_slice {
 } lstm_slice;
 
 /* lstm_train a few tiles (of half a million multiply-adds, or 4 rows of a wide layer) at a time, at least one in each
-   call, in this thread. Call it with the same batch, its arrays unchanged, until *done is 1: then *loss is set, and all
+   call, in this thread. Call it with the same batch, arrays unchanged, until *done is 1: only then is *loss set; all
    is bit for bit as after lstm_train. Meanwhile what the trainer has of its window is not to be read. What else changes
    the trainer, lstm_train too, ends the step: gives it up without a trace, or, where its update has begun, finishes it;
    weights that are changed from outside begin it anew. A new learning rate waits for the next update. The update is
@@ -5335,7 +5335,6 @@ LSTM_API lstm_status lstm_train_some(lstm_trainer *t, const lstm_batch *batch, c
                                      float *loss) {
   const lstm_batch *a;
   lstm_status status;
-  if (loss) *loss = 0;
   if (done) *done = 0;
   if (!t || !batch || !done || (slice && slice->tiles < 0)) return LSTM_ERR_ARGUMENT;
   if (t->stage && t->stage < LSTM__UPDATE && t->revision != t->model->revision) lstm__settle(t); /* begins anew */
@@ -5361,6 +5360,7 @@ LSTM_API lstm_status lstm_train_some(lstm_trainer *t, const lstm_batch *batch, c
 
 LSTM_API lstm_status lstm_train(lstm_trainer *t, const lstm_batch *batch, float *loss) {
   int done;
+  if (loss) *loss = 0;
   if (t) lstm__settle(t);
   return lstm_train_some(t, batch, NULL, &done, loss);
 }
