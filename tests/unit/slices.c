@@ -480,8 +480,8 @@ static void given_up_amid_renewing(void **unused) {
 
 /* Stored start values of tokens that one trainer left behind the weights, and another one is about to renew. */
 static void stepping_amid_renewing(void **unused) {
-  enum { TOKENS = 200 };
-  static int32_t ids[TOKENS], targets[TOKENS];
+  enum { SYMBOLS = 200 };
+  static int32_t ids[SYMBOLS], targets[SYMBOLS];
   lstm_layer layers[] = {lstm_embedding(3), lstm_lstm(4), lstm_dense(2)};
   lstm_model_desc desc = {0};
   lstm_trainer_desc how = {0};
@@ -493,12 +493,12 @@ static void stepping_amid_renewing(void **unused) {
   float y[2], again[2];
   int done;
   (void)unused;
-  desc.input_size = TOKENS, desc.layers = layers, desc.layer_count = 3;
+  desc.input_size = SYMBOLS, desc.layers = layers, desc.layer_count = 3;
   assert_ok(lstm_model_create(&desc, &model));
   how.loss = LSTM_CROSS_ENTROPY, how.batch_size = how.seq_len = 1, how.learning_rate = 0.5f;
   how.optimizer = LSTM_SGD;
   assert_ok(lstm_trainer_create(model, &how, &narrow));
-  how.seq_len = TOKENS;
+  how.seq_len = SYMBOLS;
   assert_ok(lstm_trainer_create(model, &how, &wide));
   assert_ok(lstm_state_create(model, NULL, &state));
   batch.ids = ids, batch.target_ids = targets, batch.seq_len = 1;
