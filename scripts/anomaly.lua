@@ -346,7 +346,7 @@ end
 local function load_and_exit()
   program:check_load_options{"file", "load", "truth", "show", "no_header", "missing", "plot", "verbose"}
   local model = program:open(opt.load, "anomaly")
-  if not model.pipeline or not model.meta.anomaly_limit then stop(opt.load .. " was not made by this script") end
+  if not model.pipeline or not model.meta.anomaly_limit then program:check_maker(opt.load, {}, "anomaly") end
   lstm.args.recall(opt, given, model.meta.anomaly)
   local data = read_data(model.pipeline.columns)
   data.columns = model.pipeline.columns

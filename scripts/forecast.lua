@@ -545,7 +545,7 @@ local function load_and_exit()
   program:check_load_options{"file", "load", "target", "no_header", "missing", "look_back", "ahead", "steps", "next",
     "hidden", "test", "plot", "plot_rows", "report", "verbose"}
   local model = program:open(opt.load, "forecast")
-  if not model.pipeline then stop(opt.load .. " was not made by this script") end
+  if not model.pipeline then program:check_maker(opt.load, {}, "forecast") end
   program:check_conflict(opt.load, model.meta.forecast, {"test", "missing", "no_header"})
   lstm.args.recall(opt, given, model.meta.forecast)
   local data = read_for(model)

@@ -54,9 +54,9 @@ local function stop(message)
   os.exit(2, true)
 end
 
--- Runs an embedded script as `lstm NAME ...` would.
-local function run(name, words)
-  words[0] = name
+-- Runs an embedded script as `lstm NAME ...` would. called: the name that its errors begin with, else that.
+local function run(name, words, called)
+  words[0] = called or name
   for i = -1, -20, -1 do words[i] = arg[i] end
   arg = words                                                    -- luacheck: ignore (what scripts read)
   local chunk = assert(load(text_of(name), "=lstm/" .. FOLDER .. name .. ".lua"))
@@ -108,7 +108,11 @@ lstm sample poems.safetensors --prime "The " --temperature 0.7
 ]],
   run = function(words)
     if not words[1] or words[1]:sub(1, 1) == "-" then stop "sample: MODEL is missing" end
-    return run("chars", {"--load", (table.unpack or unpack)(words)})     -- luacheck: ignore (Lua 5.1)
+    local called = "sample"
+    for _, word in ipairs(words) do
+      if wants_help{word} then called = "chars" end                      -- the help is that command's
+    end
+    return run("chars", {"--load", (table.unpack or unpack)(words)}, called)     -- luacheck: ignore (Lua 5.1)
   end,
 }
 

@@ -197,13 +197,18 @@ function Program:swapped(path)
   return ("%s is no model, but %s is one: they are swapped"):format(path, file)
 end
 
+-- What does in Lua what a command does with --load.
+local in_lua = {chars = "generate", forecast = "forecast", classify = "classify", sentiment = "classify",
+  audio = "state", anomaly = "forecast", tag = "predict", stack = "predict"}
+
 --- Ends the program where meta, that of a model in `path`, has nothing by the name of this program, telling which
--- command it belongs to.
+-- command it belongs to, or what to do with a model of a Lua script. meta: nil for a pair of models.
 function Program.check_maker(_, path, meta, name)
   if meta and meta[name] then return end
   local other = sniff.command(meta)
   args.stop(other and ("%s is a model of lstm %s, not of lstm %s"):format(path, other, name) or
-    path .. " was not made by this script")
+    ("%s was not made by lstm %s: use it in Lua, with lstm.load%s"):format(path, name,
+      meta and in_lua[name] and " and model:" .. in_lua[name] or ""))
 end
 
 --- The model of a file that a program saved with meta[name]; or the end.

@@ -172,6 +172,7 @@ function TestCommands.testTrainAndSampleText()
   code, out, err = run(("sample %s --sample 20"):format(quoted(model)))
   lu.assertEquals(code, 0, err)
   lu.assertTrue(#out >= 20)
+  lu.assertStrContains(select(2, run(("sample %s --help"):format(quoted(model)))), "usage: lstm chars")
   os.remove(text)
   os.remove(model)
 end
@@ -216,7 +217,7 @@ function TestWrongUses.testOfCommands()
     {"forecast x.csv --hiden 3", 2, "lstm forecast: unknown option --hiden, did you mean --hidden?\n"},
     {"forecast none.csv", 1, "lstm forecast: cannot read none.csv: No such file or directory\n"},
     {"chars none.txt --verbose 0", 1, "lstm chars: cannot read none.txt: No such file or directory\n"},
-    {"sample none.safetensors", 1, "lstm chars: cannot read none.safetensors: No such file or directory\n"},
+    {"sample none.safetensors", 1, "lstm sample: cannot read none.safetensors: No such file or directory\n"},
   } do
     lu.assertEquals({run(case[1])}, {case[2], "", case[3]}, case[1])
   end

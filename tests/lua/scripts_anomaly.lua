@@ -98,7 +98,8 @@ function TestWrongUses.testOptions()
   check_failure(script .. "--load no/such.model", "cannot read no/such.model")
   local other = path()
   assert(lstm.model{input = 2, hidden = 3, seed = 1}:save(other))
-  check_failure(script .. "--load " .. other, other .. " was not made by this script")
+  check_failure(script .. "--load " .. other,
+    other .. " was not made by lstm anomaly: use it in Lua, with lstm.load and model:forecast")
 end
 
 programs.finish{TestAnomaly = TestAnomaly, TestWrongUses = TestWrongUses}

@@ -115,7 +115,8 @@ function TestWrongUses.testFiles()
   check_failure(script .. saved(all_dry + 0 / 0) .. " " .. wet .. quick, "has samples that are no numbers")
   check_failure(script .. saved(lstm.zeros{0, 1}) .. " " .. wet .. quick, "is empty")
   assert(lstm.model{input = 1, hidden = 2, output = 1}:save(other))
-  check_failure(script .. dry .. " --load " .. other .. " --out x.wav", other .. " was not made by this script")
+  check_failure(script .. dry .. " --load " .. other .. " --out x.wav",
+    other .. " was not made by lstm audio: use it in Lua, with lstm.load and model:state")
   check_failure("scripts/forecast.lua " .. with("a\n1\n") .. " --load " .. model,
     model .. " is a model of lstm audio, not of lstm forecast")
 end

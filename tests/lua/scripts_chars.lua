@@ -202,13 +202,15 @@ function TestChars.testLoadWrites()
   check_failure("scripts/chars.lua --load no/such.model", "cannot read no/such.model")
   local other, vocab = path(), lstm.vocab "ab"
   assert(lstm.model{input = vocab, hidden = 2, output = vocab}:save(other))
-  check_failure("scripts/chars.lua --load " .. other, other .. " was not made by this script")
+  check_failure("scripts/chars.lua --load " .. other,
+    other .. " was not made by lstm chars: use it in Lua, with lstm.load and model:generate")
   local function half() return lstm.model{input = vocab, hidden = 2, output = vocab} end
   local pair = path()
   assert(lstm.seq2seq{encoder = half(), decoder = half(), start = "a", stop = "a"}:save(pair))
   for _, suffix in ipairs{".encoder", ".decoder"} do programs.remove_later(pair .. suffix) end
   for _, script in ipairs{"chars", "sentiment", "tag", "stack"} do
-    check_failure(("scripts/%s.lua --load %s"):format(script, pair), pair .. " was not made by this script\n")
+    check_failure(("scripts/%s.lua --load %s"):format(script, pair),
+      ("%s was not made by lstm %s: use it in Lua, with lstm.load\n"):format(pair, script))
   end
   check_failure("scripts/cell.lua --load " .. pair, pair .. ": the first layer is no plain LSTM")
 end

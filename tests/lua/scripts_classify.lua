@@ -147,8 +147,10 @@ function TestWrongUses.testUsage()
   check_failure(script .. "--load no/such.model --text a", "cannot read no/such.model")
   local other = path()
   assert(lstm.model{input = 2, hidden = 3, seed = 1}:save(other))
-  check_failure(script .. "--load " .. other .. " --text a", other .. " was not made by this script")
-  check_failure(script .. words() .. " --resume " .. other, other .. " was not made by this script")
+  check_failure(script .. "--load " .. other .. " --text a",
+    other .. " was not made by lstm classify: use it in Lua, with lstm.load and model:classify")
+  check_failure(script .. words() .. " --resume " .. other,
+    other .. " was not made by lstm classify: use it in Lua, with lstm.load and model:classify")
 end
 
 programs.finish{TestClassify = TestClassify, TestWrongUses = TestWrongUses}

@@ -91,8 +91,10 @@ function TestWrongUses.testSentences()
   check_failure(files .. " --load " .. good, good .. ": this is not a safetensors file")
   local other = path()
   assert(lstm.model{input = 1, hidden = 2, output = 1}:save(other))
-  check_failure(script .. "--load " .. other, other .. " was not made by this script\n")
-  check_failure(files .. " --resume " .. other, other .. " was not made by this script\n")
+  check_failure(script .. "--load " .. other,
+    other .. " was not made by lstm sentiment: use it in Lua, with lstm.load and model:classify\n")
+  check_failure(files .. " --resume " .. other,
+    other .. " was not made by lstm sentiment: use it in Lua, with lstm.load and model:classify\n")
 end
 
 function TestWrongUses.testWithAModel()
