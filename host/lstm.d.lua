@@ -950,12 +950,12 @@ function State:close() end
 ---@field stopped? string when it is done: why, as the history's; "closed", or "error" of a callback
 local Lesson = {}
 ---Works for at most so long (math.huge: to the end), to a tile of a step; at least one tile. Not from a callback of the
----lesson, as close. True when the lesson is done; nil, message, status
----where the world stops it ("not_finite", "interrupted").
+---lesson, as close. True when the lesson is done; nil, message, status where the world stops it ("not_finite",
+---"interrupted"), or ("error") after the call that raised a callback's error.
 ---@param seconds number
 ---@return boolean? done, string? message, string? status
 function Lesson:run(seconds) end
----How much is done, 0 to 1.
+---How much is done, 0 to 1: 1 when the lesson is done; a lesson that is closed or fails stays where it was.
 ---@return number
 function Lesson:progress() end
 ---Ends it now: the model has its best weights so far.

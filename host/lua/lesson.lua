@@ -76,8 +76,9 @@ local function resume(lesson, deadline)
   local fine, result, message, status = coroutine.resume(lesson.routine)
   if not fine then
     lesson.routine, lesson.stopped = nil, "error"
+    lesson.problem = tostring(result):gsub("^[^\n]-:%d+: ", ""):gsub("^fit: ", "lesson: ")
     if type(result) ~= "string" then error(result, 0) end
-    core.raise((result:gsub("^[^\n]-:%d+: ", ""):gsub("^fit: ", "lesson: ")))
+    core.raise(lesson.problem)
   end
   if coroutine.status(lesson.routine) ~= "dead" then return end
   lesson.routine = nil
@@ -93,7 +94,8 @@ end
 
 --- Works for at most so many seconds, but always does a little: one tile of a step, or what lies between two steps.
 -- Returns true when the lesson is done, else false; or nil, message, status where the world stops it: "not_finite",
--- "interrupted". lesson.loss is the last step's.
+-- "interrupted". An error of a callback is raised by the call that it happens in; later ones return nil, message,
+-- "error". lesson.loss is the last step's.
 function Lesson:run(seconds)
   local given, wanted = options.value(seconds, {type = "number", min = 0})
   if not given then core.raise(("run: the seconds must be %s, got %s"):format(wanted, options.show(seconds))) end
@@ -105,10 +107,12 @@ function Lesson:run(seconds)
   return not self.routine
 end
 
---- How much of the lesson is done, 0 to 1: steps of those that there are.
+--- How much of the lesson is done, 0 to 1: steps of those that there are. It is 1 when the lesson is done, so not in
+-- the validation after its last step, and stays where it was when the lesson is closed or fails.
 function Lesson:progress()
-  if not self.routine then return 1 end
-  return self.run_of.position / self.run_of.total
+  if self.history then return 1 end
+  local run = self.run_of
+  return math.min(run.position, run.total - 0.5) / run.total
 end
 
 --- Ends the lesson now: the model has its best weights so far.

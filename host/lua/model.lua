@@ -575,7 +575,10 @@ function Model:fit(train, opts)
 end
 
 --- A clone that learns a slice at a time, see lesson.lua.
-function Model:lesson(data, opts) return all(require "lstm.lesson"(self, data, opts)) end
+function Model:lesson(data, opts)
+  if not is_model(self) then core.raise("lesson: a model expected before the colon, as in model:lesson(data)") end
+  return all(require "lstm.lesson"(self, data, opts))
+end
 
 --- Writes on, piece by piece, see generate.lua.
 function Model:generate(opts)

@@ -114,8 +114,27 @@ end
 function TestLesson.testAnErrorOfACallback()
   local lesson = assert(regression():lesson(data, {epochs = 3, on_step = function() error("mine") end}))
   fails("mine", lesson.run, lesson, 1000)
-  lu.assertEquals(lesson:run(1), true)
+  for _ = 1, 2 do lu.assertEquals({lesson:run(1)}, {nil, "mine", "error"}) end
   lu.assertEquals(lesson.stopped, "error")
+  lu.assertEquals(lesson:progress(), 1 / 3)
+  lu.assertEquals(#lesson.model:predict(data), 22)
+end
+
+function TestLesson.testAnErrorThatIsATable()
+  local mine = {}
+  local lesson = assert(regression():lesson(data, {epochs = 3, on_epoch = function() error(mine) end}))
+  local fine, problem = pcall(lesson.run, lesson, 1000)
+  lu.assertFalse(fine)
+  lu.assertIs(problem, mine)
+  local done, message, status = lesson:run(1)
+  lu.assertEquals({done, type(message), status}, {nil, "string", "error"})
+end
+
+-- The look after the last step is a part of the lesson.
+function TestLesson.testProgressInTheLastLook()
+  local lesson = assert(regression():lesson(data, {epochs = 2, batch = 22, validation = data, seed = 1}))
+  repeat lu.assertTrue(lesson:progress() < 1) until lesson:run(0)
+  lu.assertEquals(lesson:progress(), 1)
 end
 
 function TestLesson.testClosed()
@@ -126,6 +145,7 @@ function TestLesson.testClosed()
   lesson:close()
   lu.assertEquals(lesson:run(0), true)
   lu.assertEquals(lesson.stopped, "closed")
+  lu.assertTrue(lesson:progress() < 1)
   lu.assertEquals(#lesson.model:predict(data), 22)
 end
 
@@ -256,6 +276,7 @@ function TestWrongUses.testLesson()
   fails("lesson: options must be a table", m.lesson, m, data, 5)
   fails("lesson: momentum belongs to", m.lesson, m, data, {momentum = 0.5})
   fails("lesson", m.lesson, m, {x = numbers(3, 4, 3), y = numbers(3, 2)})
+  fails("lesson: a model expected before the colon, as in model:lesson(data)", m.lesson, data)
 end
 
 function TestWrongUses.testRun()
