@@ -2185,7 +2185,7 @@ static lstm_status lstm__check_tied(const lstm__walk *w, int in) {
 
 static lstm_status lstm__check_names(const lstm_model_desc *d, const lstm__tensor *tensors, int count) {
   for (int i = 0; i < count; i++)
-    for (int j = 0; LSTM__NAMES && j < i; j++)
+    for (int j = 0; LSTM__NAMES && tensors && j < i; j++)
       if (strcmp(tensors[i].name, tensors[j].name) == 0)
         return lstm__fail(d->error, LSTM_ERR_ARGUMENT, "two tensors would be called %s", tensors[i].name);
   return count ? LSTM_OK : lstm__fail(d->error, LSTM_ERR_ARGUMENT, "a model needs a layer that computes something");

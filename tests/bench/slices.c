@@ -99,9 +99,10 @@ static double sliced_step(job *j, double *calls, int *count, double *over, int *
 static void measure(job *j) {
   enum { ROOM = 1 << 20 };
   static double calls[ROOM], over[ROOM];
-  double *sliced = (double *)calloc((size_t)steps * 2, sizeof(double)), *whole = sliced + steps, most;
+  double *sliced = (double *)calloc((size_t)steps * 2, sizeof(double)), *whole, most;
   int i, count = 0, stopped = 0;
   if (!sliced) check(LSTM_ERR_MEMORY, "times");
+  whole = sliced + steps;
   open_job(j);
   for (i = -2; i < steps && count < ROOM / 2; i++) {
     double begin;

@@ -24,7 +24,8 @@ local function prepare()
   assert(lstm.writefile(folder .. "/in/huge.safetensors", "\255\255\255\255\255\255\255\127" .. bytes:sub(9)))
 end
 
--- A command's output (timeout's own exit code would be 124, too, unless it kills), then its exit code and its start and end in nanoseconds (seconds where date knows no %N).
+-- A command's output (timeout's own exit code would be 124, too, unless it kills), then its exit code and its start
+-- and end in nanoseconds (seconds where date knows no %N).
 local WRAP = [[s=$(date +%%s%%N); timeout -s KILL 20 %s; r=$?; echo; echo "$r $s $(date +%%s%%N)"]]
 
 local function start(attack, k, embed)
