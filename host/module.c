@@ -249,8 +249,8 @@ static void guard_methods(lua_State *L, const char *name) {
   lua_setmetatable(L, -2);
 }
 
-/* Pushes the globals that lstm's own Lua has: in a sandbox scripts have others. Returns 0, and pushes nothing, where they
-   are the same. */
+/* Pushes the globals that lstm's own Lua has: in a sandbox scripts have others. Returns 0, and pushes nothing, where
+   they are the same. */
 static int push_own_globals(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, "lstm.globals");
   if (!lua_isnil(L, -1)) return 1;

@@ -14,8 +14,8 @@
    - Make the state with lstm_memory_alloc: the memory of models, states, trainers and arrays counts, too.
    - Call lstm_sandbox first, on the new state: it opens the libraries and lstm, and puts a table of its own in place of
      the globals. Functions that the program adds afterwards are the program's: what they can do, scripts can.
-   - Load text only ("t"), under a name that does not begin with "=lstm/". Call with lua_pcall, and no handler that calls
-     what a script made (luaL_tolstring calls __tostring): the message by lua_tostring, which may be NULL.
+   - Load text only ("t"), under a name that does not begin with "=lstm/". Call with lua_pcall, and no handler that
+     calls what a script made (luaL_tolstring calls __tostring): the message by lua_tostring, which may be NULL.
    - Take away the hook before lua_close. Not set another one.
    - Keep a watchdog of its own where a hang must not happen whatever comes, best a process that can be killed. A C
      function is not interrupted: a training step (one of more than 5e9 multiply-adds is refused), a long string

@@ -1,5 +1,6 @@
 /* States in a game: memory of the caller's, saved games, roll back, rest states, a retrained model under running
-   states, agents that share nothing but the model, and silence. tests/unit/state.c has the lanes and the refusals of a step. */
+   states, agents that share nothing but the model, and silence. tests/unit/state.c has the lanes and the refusals of a
+   step. */
 #include "lstm.h"
 
 #include "../helpers.h"
