@@ -171,6 +171,7 @@ function TestWrongUses.testWhatThereIsNot()
   wrong("io.lines 'x'", "io.lines: not in the sandbox: lstm.readfile reads what --read names")
   wrong("os.getenv 'HOME'", "os.getenv: not in the sandbox: give the script arguments")
   wrong("os.remove 'x'", "os.remove: not in the sandbox")
+  wrong("table.sort({2, 1}, math.ult)", "table.sort: only functions of Lua compare in the sandbox")
   wrong("load('', '=lstm/fit.lua')", 'load: a name cannot begin with "=lstm/"')
   wrong("table.concat{{}}", "invalid value (table) at index 1 in table for 'concat'")
   lu.assertEquals({sandboxed("local t = {} while true do t = {t} end", "--memory 8M")},
