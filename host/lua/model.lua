@@ -308,7 +308,10 @@ function Model:isa() return self.core:describe().isa end
 --- "fused" or "portable".
 function Model:numerics() return self.core:describe().numerics end
 
-function Model:__tostring() return (require "lstm.summary"(self)) end
+function Model:__tostring()
+  if not pcall(self.core.sizes, self.core) then return "model (closed)" end
+  return (require "lstm.summary"(self))
+end
 
 --- A model with the same layers and weights.
 function Model:clone()
