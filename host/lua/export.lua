@@ -82,19 +82,97 @@ local function kept(model, table_serves)
   return values
 end
 
+-- --- tables: what numbers mean ---------------------------------------------------------------------------------------
+
+-- As a string of C: what could end it, be a trigraph or depend on the compiler's character set in octal digits.
+local function quoted(text)
+  return '"' .. text:gsub('[%c"\\?\127-\255]', function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
+end
+
+local function table_code(comment, type, name, words)
+  return ("/* %s */\nLSTM_UNUSED static const %s%s[%d] =\n%s;\n\n"):format(comment, type, name, #words,
+    listed(words, "    "))
+end
+
+local function strings_code(comment, name, list)
+  local words = {}
+  for i, text in ipairs(list) do words[i] = quoted(text) end
+  return table_code(comment, "char *const ", name, words)
+end
+
+-- The symbols of a vocabulary, by their ids.
+local function symbols_code(name, vocab, of)
+  local unknown = vocab.unknown ~= "error" and vocab.unknown ~= "skip" and vocab:id(vocab.unknown)
+  local rest = (" of each id%s%s"):format(of, unknown and "; " .. unknown .. " stands for all others" or "")
+  if vocab.kind ~= "bytes" then
+    local what = vocab.kind == "utf8" and "The character, in UTF-8," or "The word"
+    return strings_code(what .. rest, name, vocab:pieces())
+  end
+  local words = {}
+  for i, byte in ipairs(vocab:pieces()) do words[i] = ("0x%02x"):format(byte:byte()) end
+  return table_code("The byte" .. rest, "unsigned char ", name, words)
+end
+
+-- Offsets and factors of columns, `steps` times; nothing where a float has no room for one.
+local function scale_code(name, scaler, columns, steps, comment)
+  local offsets, factors = {}, {}
+  for i = 1, #columns * steps do
+    local column = columns[(i - 1) % #columns + 1]
+    local offset, factor = scaler.offset[column], scaler.factor[column]
+    if math.abs(offset) > 3.4e38 or factor > 3.4e38 or factor < 1.2e-38 then return "" end
+    offsets[i], factors[i] = number(offset), number(factor)
+  end
+  return table_code((comment:gsub("NAME", name)), "float ", name .. "_offset", offsets) ..
+    table_code("See " .. name .. "_offset.", "float ", name .. "_factor", factors)
+end
+
+-- What numbers mean, as constants that a program may leave unused.
+local function tables_of(model, name, inputs)
+  local own, code, vocab = model.pipeline, {}, model.vocab
+  local shared = vocab and vocab == model.output_vocab
+  local function add(text) code[#code + 1] = text end
+  if vocab then add(symbols_code(name .. "_symbols", vocab, shared and " that goes in or comes out" or "")) end
+  if model.output_vocab and not shared then
+    add(symbols_code(name .. "_output_symbols", model.output_vocab, " that comes out"))
+  end
+  if model.labels then add(strings_code("What each output stands for.", name .. "_labels", model.labels)) end
+  local columns = own and own.scaler and (own.columns or own.scaler.columns)
+  if columns and #columns == inputs then
+    add(scale_code(name .. "_input", own.scaler, columns, 1, "x[i] = (value - NAME_offset[i]) / NAME_factor[i]"))
+  end
+  if columns and own.targets then
+    add(scale_code(name .. "_output", own.scaler, own.targets, own.steps,
+      "value = y[i] * NAME_factor[i] + NAME_offset[i]"))
+  end
+  return table.concat(code)
+end
+
+-- What windows the model learned, and in what units.
+local function about_data(own)
+  local lines, scaler = {}, own.scaler
+  if own.look_back then
+    lines[1] = ("looks back %d step%s (from a state that is reset), foretells %s, %d ahead%s"):format(own.look_back,
+      own.look_back == 1 and "" or "s", table.concat(own.targets, ", "), own.ahead,
+      own.steps > 1 and (" and the %d after"):format(own.steps - 1) or "")
+  end
+  for _, name in ipairs(own.columns or scaler and scaler.columns or {}) do
+    lines[#lines + 1] = scaler and ("input %s: (value - %.9g) / %.9g"):format(name, scaler.offset[name],
+      scaler.factor[name]) or "input " .. name
+  end
+  for _, name in ipairs(scaler and own.targets or {}) do
+    lines[#lines + 1] = ("output %s: y * %.9g + %.9g"):format(name, scaler.factor[name], scaler.offset[name])
+  end
+  return lines
+end
+
 -- What the model is, for a comment: no text of its own may end it, or be a trigraph.
 local function about(model)
   local lines = {}
-  for line in (model.core:summary()):gmatch("[^\n]+") do
-    lines[#lines + 1] = "     " .. line:gsub(", runs on .*", "")
-  end
-  if model.labels then lines[#lines + 1] = "     outputs: " .. table.concat(model.labels, ", ") end
-  local pipe = rawget(model, "pipeline")
-  local scaler = type(pipe) == "table" and pipe.scaler
-  for _, name in ipairs(scaler and scaler.columns or {}) do
-    lines[#lines + 1] = ("     input %s: (value - %.9g) / %.9g"):format(name, scaler.offset[name], scaler.factor[name])
-  end
-  return (table.concat(lines, "\n"):gsub("%*/", "* /"):gsub("/%*", "/ *"):gsub("%?%?", "? ?"))
+  for line in (model.core:summary()):gmatch("[^\n]+") do lines[#lines + 1] = (line:gsub(", runs on .*", "")) end
+  if model.labels then lines[#lines + 1] = "outputs: " .. table.concat(model.labels, ", ") end
+  for _, line in ipairs(model.pipeline and about_data(model.pipeline) or {}) do lines[#lines + 1] = line end
+  local text = "     " .. table.concat(lines, "\n     ")
+  return (text:gsub("%*/", "* /"):gsub("/%*", "/ *"):gsub("%?%?", "? ?"))
 end
 
 local EXAMPLE = [[
@@ -130,7 +208,7 @@ ${example}   ```
 
 #include "lstm.h"
 
-#if LSTM_STATIC_VERSION != ${layout}
+${unused}#if LSTM_STATIC_VERSION != ${layout}
 #error "${name}.h was written for another version of lstm.h: write it again with the lstm export of this one"
 #endif
 
@@ -139,7 +217,7 @@ ${example}   ```
 ${longest}#define ${NAME}_MODEL_BYTES ${model}
 #define ${NAME}_STATE_BYTES ${state}
 
-${arrays}static const lstm_layer ${name}_layers[${layers}] = {
+${tables}${arrays}static const lstm_layer ${name}_layers[${layers}] = {
 ${layer_code}};
 
 static const lstm_static_model ${name} = {
@@ -148,6 +226,19 @@ static const lstm_static_model ${name} = {
     ${packed}, ${table}, ${params}, 0};
 
 #endif
+]]
+
+local UNUSED = [[
+/* Tables of what numbers mean. They are not among the bytes above: what a program does not read takes no room once it
+   is optimised, and is no reason for a warning. */
+#ifndef LSTM_UNUSED
+#ifdef __GNUC__
+#define LSTM_UNUSED __attribute__((unused))
+#else
+#define LSTM_UNUSED
+#endif
+#endif
+
 ]]
 
 -- ${word} becomes values.word.
@@ -203,6 +294,8 @@ function export.c(model, name, seq)
   values.layer_code = table.concat(layers, ",\n")
   values.inputs, values.outputs = model.core:sizes()
   values.output, values.numerics = description.output:upper(), description.numerics:upper()
+  values.tables = tables_of(model, name, values.inputs)
+  values.unused = values.tables ~= "" and UNUSED or ""
   usage(values, ids, once, both)
   values.example = example(values)
   return filled(HEADER, values), {flash = values.flash, model = values.model, state = values.state}

@@ -184,6 +184,75 @@ function TestExport.testLabels()
   lu.assertStrContains((run("export " .. file)), "     outputs: up * / int x;, down\n")
 end
 
+-- What a program needs to know of numbers, as tables: whether it reads them or not, no compiler warns.
+local ODD = {'a"b', "c\\n", "??/", "*/ d", "\195\1691", "\t2"}
+local USE = [[
+#define LSTM_IMPLEMENTATION
+#include "lstm.h"
+#include "labels.h"
+#include "bytes.h"
+#include "words.h"
+#include "rows.h"
+#include <stdio.h>
+static int is_used(void) { return labels.version + bytes.version + words.version + rows.version; }
+#ifdef READ
+#define COUNT(table) (int)(sizeof(table) / sizeof *(table))
+static void show(float offset, float factor) { printf("|%g %g", (double)offset, (double)factor); }
+int main(void) {
+  for (int i = 0; i < COUNT(labels_labels); i++) printf("%s|", labels_labels[i]);
+  for (int i = 0; i < COUNT(bytes_symbols); i++) printf("%02x", bytes_symbols[i]);
+  for (int i = 0; i < COUNT(words_symbols); i++) printf("|%s", words_symbols[i]);
+  for (int i = 0; i < COUNT(words_output_symbols); i++) printf("|%s", words_output_symbols[i]);
+  for (int i = 0; i < ROWS_INPUTS; i++) show(rows_input_offset[i], rows_input_factor[i]);
+  for (int i = 0; i < ROWS_OUTPUTS; i++) show(rows_output_offset[i], rows_output_factor[i]);
+  return !is_used();
+}
+#else
+int main(void) { return !is_used(); }
+#endif
+]]
+
+function TestExport.testTables()
+  local bytes, list = lstm.vocab '?"\\\n\200a7', {}
+  for i = 1, 40 do list[i] = {i / 4, 100 - i / 2} end
+  local rows = lstm.table(lstm.array(list), {"a", "b*/"})
+  local made = {
+    labels = lstm.model{input = 2, hidden = 3, output = ODD},
+    bytes = lstm.model{input = bytes, lstm.embedding(2), lstm.lstm(3), output = bytes},
+    words = lstm.model{input = lstm.vocab("one two", "words"), lstm.embedding(2), lstm.lstm(3),
+      output = lstm.vocab("\195\169a?", "utf8")},
+    rows = lstm.model{input = 2, hidden = 3, output = 2},
+  }
+  made.rows:fit(lstm.minmax(rows):apply(rows):windows{look_back = 5, target = "b*/", steps = 2},
+    {epochs = 1, verbose = 0})
+  local text = {}
+  for name, model in pairs(made) do
+    assert(model:save(inside(name .. ".safetensors")))
+    lu.assertEquals({select(2, run(("export %s/%s.safetensors -o %s"):format(folder, name, inside(name .. ".h"))))},
+      {"", 0})
+    text[name] = assert(lstm.readfile(inside(name .. ".h")))
+    for line in text[name]:gmatch "[^\n]+" do lu.assertTrue(#line <= 120, line) end
+  end
+  lu.assertStrContains(text.rows, "     looks back 5 steps (from a state that is reset), foretells b* /, 1 ahead and" ..
+    " the 1 after\n     input a: (value - 0.25) / 9.75\n     input b* /: (value - 80) / 19.5\n" ..
+    "     output b* /: y * 19.5 + 80\n")
+  lu.assertStrContains(text.words, "/* The word of each id; 1 stands for all others */\n")
+  lu.assertStrContains(text.labels, '"a\\042b"')
+  local found = 0
+  for _, compiler in ipairs(compilers) do
+    if has(compiler) then
+      found = found + 1
+      local flags = "-Wunused -Wunused-const-variable -DLSTM_NO_FILES"
+      lu.assertEquals(compiled(USE, compiler, flags), "")
+      if found == 1 then
+        lu.assertEquals(compiled(USE, compiler, flags .. " -DREAD"), table.concat(ODD, "|") .. "|0a22373f5c61c8" ..
+          "|\n|<unknown>|one|two|?|a|\195\169|0.25 9.75|80 19.5|80 19.5|80 19.5")
+      end
+    end
+  end
+  lu.skipIf(found == 0, "there is no C compiler")
+end
+
 -- The example is right for names that its variables would have, too; both parts of a pair have names of their own.
 function TestExport.testNamesOfTheExample()
   local file = inside "state.safetensors"
