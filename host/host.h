@@ -214,6 +214,7 @@ int host_batchoptions(lua_State *L, int arg, const char *what);
 void host_raise_layers(lua_State *L, const char *what, const lstm_error *error);
 extern const char *const host_loss_names[];
 extern const char *const host_output_names[];
+extern const char *const host_read_names[];
 /* The state that an argument is, ready for sequences of this length. */
 lstm_state *host_checkstate(lua_State *L, int arg, int seq_len);
 int host_pushmetrics(lua_State *L, const lstm_metrics *metrics); /* loss, weight, targets, correct; returns 4 */

@@ -847,10 +847,15 @@ function Model:close() end
 ---Where a model stands in a sequence, made by model:state.
 ---@class lstm.State
 local State = {}
----Numbers in, numbers out; an array in, an array out; a symbol or its number in, probabilities out.
----@param ... number|string|lstm.Array
+---Numbers, or a list of them, in, numbers out; an array in, an array out; a symbol or its number in, probabilities out.
+---@param ... number|number[]|string|lstm.Array
 ---@return any ...
 function State:step(...) end
+---One step of some lanes alone, none of them twice: x [n][I], or ids [n], gives y [n][O]. The others stay.
+---@param lanes lstm.Array int32 [n], numbers from 1
+---@param x lstm.Array
+---@return lstm.Array y
+function State:step_lanes(lanes, x) end
 ---One token in, without looking at the output.
 ---@param id integer from 0
 function State:feed(id) end
@@ -935,7 +940,7 @@ function State:restore(bytes) end
 ---Whose state it is.
 ---@return lstm.Model
 function State:model() end
----Goes on under another model of the same layers, as one that was trained further.
+---Goes on under another model of the same layers, also in what they read, as one that was trained further.
 ---@param model lstm.Model
 ---@return lstm.State self
 function State:use(model) end

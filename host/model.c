@@ -13,7 +13,7 @@ enum { MAX_LAYERS = 64, MAX_META = 1024 };
 static const char *const type_names[] = {"none", "embedding", "lstm", "dense", "dropout", "gru", NULL};
 static const char *const activation_names[] = {"default", "linear",       "tanh",     "sigmoid",
                                                "relu",    "hard_sigmoid", "softsign", NULL};
-static const char *const read_names[] = {"all", "last", "mean", "max", NULL};
+const char *const host_read_names[] = {"all", "last", "mean", "max", NULL};
 static const char *const forget_names[] = {"learned", "zero", "one", "noise", NULL};
 static const char *const merge_names[] = {"concat", "sum", NULL};
 static const char *const init_names[] = {"default", "pytorch", "zero", NULL};
@@ -74,7 +74,7 @@ static const layer_option layer_options[] = {
     {"rate", offsetof(lstm_layer, rate), NULL, NUMBER, DROPOUT},
     {"activation", offsetof(lstm_layer, activation), activation_names, CHOICE, DENSE | LSTM},
     {"gate_activation", offsetof(lstm_layer, gate_activation), activation_names, CHOICE, LSTM},
-    {"read", offsetof(lstm_layer, read), read_names, CHOICE, LSTM | GRU},
+    {"read", offsetof(lstm_layer, read), host_read_names, CHOICE, LSTM | GRU},
     {"peephole", offsetof(lstm_layer, peephole), NULL, FLAG, LSTM},
     {"coupled", offsetof(lstm_layer, coupled), NULL, FLAG, LSTM},
     {"projection", offsetof(lstm_layer, projection), NULL, COUNT, LSTM},
@@ -220,7 +220,7 @@ static int model_new(lua_State *L) {
 /* Sets the option in the table on the top, unless it is at its default and need not be shown. */
 static void push_option(lua_State *L, const lstm_layer *layer, const layer_option *o) {
   const void *place = (const char *)layer + o->place;
-  int whole, always = o->names == read_names || (o->kind == CHOICE && layer->type == LSTM_LAYER_DENSE);
+  int whole, always = o->names == host_read_names || (o->kind == CHOICE && layer->type == LSTM_LAYER_DENSE);
   float number;
   if (o->kind == NUMBER) {
     memcpy(&number, place, sizeof number);

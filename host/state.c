@@ -18,6 +18,7 @@ typedef struct host_state {
   lstm_trace trace;   /* values NULL: off; else they live in user value 3 */
   float *x, *y; /* [lanes][I], [lanes][O], behind this struct: a step makes no garbage */
   int32_t *ids; /* [lanes] */
+  int *who;     /* [lanes]: which of them step */
 } host_state;
 
 static host_state *check_at(lua_State *L, int arg) {
@@ -39,10 +40,11 @@ static int state_close(lua_State *L) {
 static host_state *push_state(lua_State *L, int model_arg, int lanes) {
   const host_model *model = host_checkmodel(L, model_arg);
   size_t inputs = (size_t)(lstm_model_takes_ids(model->model) ? 1 : lstm_model_input_size(model->model));
-  size_t outputs = (size_t)lstm_model_output_size(model->model), n = (size_t)lanes;
+  size_t outputs = (size_t)lstm_model_output_size(model->model), n = (size_t)lanes, lane;
   host_state *s;
   if (n > (size_t)PTRDIFF_MAX / 16 / (inputs + outputs + 1)) host_raise(L, "state: too many lanes");
-  s = (host_state *)host_newuserdata(L, sizeof *s + n * (inputs + outputs) * sizeof(float) + n * sizeof(int32_t), 4);
+  lane = (inputs + outputs) * sizeof(float) + sizeof(int32_t) + sizeof(int);
+  s = (host_state *)host_newuserdata(L, sizeof *s + n * lane, 4);
   memset(s, 0, sizeof *s);
   s->model = model;
   s->lanes = lanes;
@@ -51,6 +53,7 @@ static host_state *push_state(lua_State *L, int model_arg, int lanes) {
   s->x = (float *)(void *)(s + 1);
   s->y = s->x + n * inputs;
   s->ids = (int32_t *)(void *)(s->y + n * outputs);
+  s->who = (int *)(void *)(s->ids + n);
   memset(s->x, 0, n * (inputs + outputs) * sizeof(float));
   luaL_setmetatable(L, STATE);
   lua_pushvalue(L, model_arg);
@@ -115,17 +118,23 @@ static int state_new(lua_State *L) {
 
 /* --- steps -------------------------------------------------------------------------------------------------------- */
 
+static void check_directed(lua_State *L, const lstm_model *model) {
+  if (!lstm_model_bidirectional(model)) return;
+  host_raise(L, "step: a bidirectional model reads a sequence from both ends, so it cannot take it step by step; "
+                "state:forward and model:predict take it whole");
+}
+
+/* ids: the model takes tokens, so that an argument that is refused is one of them. */
+static void check_step(lua_State *L, const host_state *s, lstm_status status, const int32_t *ids) {
+  if (status == LSTM_ERR_ARGUMENT && ids) host_raise(L, "step: an id is out of range, there are %d tokens",
+                                                     lstm_model_input_size(s->model->model));
+  host_check(L, status, NULL);
+}
+
 static void step(lua_State *L, host_state *s, const float *x, const int32_t *ids) {
   const lstm_model *model = s->model->model;
-  lstm_status status;
-  if (lstm_model_bidirectional(model)) {
-    host_raise(L, "step: a bidirectional model reads a sequence from both ends, so it cannot take it step by step; "
-                  "state:forward and model:predict take it whole");
-  }
-  status = ids ? lstm_step_ids(model, s->state, ids, s->y) : lstm_step(model, s->state, x, s->y);
-  if (status == LSTM_ERR_ARGUMENT && ids) host_raise(L, "step: an id is out of range, there are %d tokens",
-                                                     lstm_model_input_size(model));
-  host_check(L, status, NULL);
+  check_directed(L, model);
+  check_step(L, s, ids ? lstm_step_ids(model, s->state, ids, s->y) : lstm_step(model, s->state, x, s->y), ids);
   s->stepped = 1;
 }
 
@@ -151,10 +160,24 @@ static int step_array(lua_State *L, host_state *s, const host_array *a) {
   return push_outputs(L, s);
 }
 
+/* Puts the numbers of a table at index 2, where it is alone, in its place; too few or too many stay there. Returns how
+   many there are. */
+static int unpack_numbers(lua_State *L, const host_state *s) {
+  int i, n = lua_gettop(L) - 1;
+  if (n != 1 || !lua_istable(L, 2)) return n;
+  n = lua_rawlen(L, 2) > (size_t)INT_MAX ? INT_MAX : (int)lua_rawlen(L, 2);
+  if (n != s->inputs) return n;
+  luaL_checkstack(L, n, "step");
+  for (i = 1; i <= n; i++) lua_rawgeti(L, 2, i);
+  lua_remove(L, 2);
+  return n;
+}
+
 /* Numbers in, numbers out: no garbage in a game's loop. */
 static int step_numbers(lua_State *L, host_state *s) {
-  int i, n = lua_gettop(L) - 1;
+  int i, n;
   if (s->lanes != 1) return host_raise(L, "step: a state of %d lanes takes an array", s->lanes);
+  n = unpack_numbers(L, s);
   if (n != s->inputs) {
     return host_raise(L, "step: %d number%s expected, got %d", s->inputs, s->inputs == 1 ? "" : "s", n);
   }
@@ -198,9 +221,53 @@ static int step_token(lua_State *L, host_state *s) {
   return push_outputs(L, s);
 }
 
+/* The lanes of an array (from 1) to s->who (from 0), none of them twice. Each lane's last place among them goes to ids
+   first, so that there is nothing to clear. */
+static void check_lanes(lua_State *L, host_state *s, const host_array *lanes) {
+  int k, n = lanes->shape[0];
+  for (k = 0; k < n; k++) {
+    int32_t lane = lanes->data.i[k];
+    if (lane < 1 || lane > s->lanes) host_raise(L, "step_lanes: lane %d of a state of %d", (int)lane, s->lanes);
+    s->ids[lane - 1] = k;
+  }
+  for (k = 0; k < n; k++) {
+    int lane = (int)lanes->data.i[k];
+    if (s->ids[lane - 1] != k) host_raise(L, "step_lanes: lane %d is named twice", lane);
+    s->who[k] = lane - 1;
+  }
+}
+
+/* step_lanes(lanes int32 [n], x [n][I] or ids [n]) -> y [n][O]: one step of these lanes (from 1) alone. */
+static int state_step_lanes(lua_State *L) {
+  host_state *s = check(L);
+  const lstm_model *model = s->model->model;
+  int takes_ids = lstm_model_takes_ids(model), wanted[2], k, n;
+  const host_array *lanes = host_checkarray(L, 2, HOST_INT32, 1, "step_lanes: the lanes"), *x;
+  size_t out = (size_t)s->outputs;
+  host_array *y;
+  check_directed(L, model);
+  wanted[0] = n = lanes->shape[0], wanted[1] = s->inputs;
+  x = host_checkarray(L, 3, takes_ids ? HOST_INT32 : HOST_FLOAT32, takes_ids ? 1 : 2, "step_lanes: x");
+  host_checkshape(L, x, takes_ids ? 1 : 2, wanted, "step_lanes: x");
+  check_lanes(L, s, lanes);
+  wanted[1] = s->outputs;
+  y = host_newarray(L, HOST_FLOAT32, 2, wanted);
+  if (n == 0) return 1;
+  check_step(L, s, takes_ids ? lstm_step_ids_lanes(model, s->state, s->who, n, x->data.i, y->data.f)
+                             : lstm_step_lanes(model, s->state, s->who, n, x->data.f, y->data.f),
+             takes_ids ? x->data.i : NULL);
+  for (k = 0; k < n; k++) memcpy(s->y + (size_t)s->who[k] * out, y->data.f + (size_t)k * out, out * sizeof(float));
+  s->stepped = 1;
+  return 1;
+}
+
 static int state_step(lua_State *L) {
   host_state *s = check(L);
   const host_array *a = host_toarray(L, 2);
+  if (!lua_isnoneornil(L, 3) && (a || lstm_model_takes_ids(s->model->model))) {
+    return host_raise(L, "step: one array%s expected, and nothing behind it%s", a ? "" : ", symbol or number",
+                      a ? "; state:step_lanes(lanes, x) steps some of the lanes" : "");
+  }
   if (a) return step_array(L, s, a);
   return lstm_model_takes_ids(s->model->model) ? step_token(L, s) : step_numbers(L, s);
 }
@@ -599,7 +666,8 @@ static int state_restore(lua_State *L) {
   const char *bytes = host_checkstring(L, 2, &size, "restore: the bytes");
   lstm_status status = lstm_state_restore(s->model->model, s->state, bytes, size);
   if (status != LSTM_OK) {
-    lua_pushfstring(L, size == wanted ? "restore: these bytes were saved by another model or version"
+    lua_pushfstring(L, size == wanted ? "restore: these bytes were saved by another version, or by a model of other "
+                                        "layers (a layer's read counts)"
                                       : "restore: %d bytes of a state of another model or other lanes; this one has %d",
                     (int)size, (int)wanted);
     return host_fault(L, status);
@@ -615,6 +683,19 @@ static int state_model(lua_State *L) {
   return 1;
 }
 
+/* Raises for a model that is not of the state's architecture; says where only the way a layer is read differs. */
+static int refuse_use(lua_State *L, const host_state *s, const lstm_model *model) {
+  const lstm_model_desc *ours = lstm_model_desc_of(s->model->model), *other = lstm_model_desc_of(model);
+  int i, differs = -1, same = ours->layer_count == other->layer_count;
+  for (i = 0; same && i < ours->layer_count; i++) {
+    same = ours->layers[i].type == other->layers[i].type && ours->layers[i].size == other->layers[i].size;
+    if (differs < 0 && ours->layers[i].read != other->layers[i].read) differs = i;
+  }
+  if (!same || differs < 0) return host_raise(L, "use: the model has other layers than the state's");
+  return host_raise(L, "use: layer %d of the model has read = \"%s\", that of the state's has \"%s\"", differs + 1,
+                    host_read_names[other->layers[differs].read], host_read_names[ours->layers[differs].read]);
+}
+
 /* use(model): the state goes on under a model of the same layers */
 static int state_use(lua_State *L) {
   host_state *s = check(L);
@@ -624,9 +705,7 @@ static int state_use(lua_State *L) {
   lua_pushliteral(L, "core");
   lua_rawget(L, 2);
   model = host_checkmodel(L, 3);
-  if (lstm_state_check(model->model, s->state) != LSTM_OK) {
-    host_raise(L, "use: the model has other layers than the state's");
-  }
+  if (lstm_state_check(model->model, s->state) != LSTM_OK) return refuse_use(L, s, model->model);
   s->model = model;
   host_setvalue(L, 1, 1);
   host_setvalue(L, 1, 2);
@@ -641,6 +720,7 @@ static int state_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {{"step", state_step},
+                                   {"step_lanes", state_step_lanes},
                                    {"feed", state_feed},
                                    {"output", state_output},
                                    {"argmax", state_argmax},

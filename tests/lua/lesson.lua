@@ -343,6 +343,8 @@ function TestWrongUses.testUse()
   local state = regression():state()
   fails("use: the model", state.use, state, 5)
   fails("use: the model has other layers than the state's", state.use, state, classifier())
+  fails('use: layer 2 of the model has read = "all", that of the state\'s has "last"', state.use, state,
+    lstm.model{input = 2, hidden = {4, 3}, output = 2, read = "all"})
   local closed = regression()
   closed:close()
   lu.assertError(state.use, state, closed)

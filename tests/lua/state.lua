@@ -8,6 +8,8 @@ local vocab = lstm.vocab "abc"
 local numbers = lstm.model{input = 2, hidden = {4, 3}, output = 3, read = "all", seed = 1}
 local text = lstm.model{input = vocab, lstm.embedding(4), lstm.lstm(5), output = vocab, seed = 1}
 
+local function lanes(...) return lstm.array({...}, "int32") end
+
 local TestStep = {}
 
 function TestStep.testNumbersInNumbersOut()
@@ -68,6 +70,31 @@ function TestStep.testLanes()
   many:reset(2)
   lu.assertEquals(many:values(2):sum(), 0)
   lu.assertNotEquals(many:values(1):sum(), 0)
+end
+
+function TestStep.testAListOfNumbers()
+  local a, b, c = numbers:state():step(0.1, 0.2)
+  lu.assertEquals({numbers:state():step{0.1, 0.2}}, {a, b, c})
+end
+
+-- Lanes that step alone step as others do, and those that are not named stay.
+function TestStep.testSomeLanes()
+  local many, all = numbers:state(4), numbers:state(4)
+  local x = lstm.array{{1, 2}, {3, 4}, {5, 6}, {7, 8}}
+  many:step(x)
+  all:step(x)
+  local before, was = many:values(2), many:output()
+  local y = many:step_lanes(lanes(4, 1), lstm.array{{0.1, 0.2}, {0.3, 0.4}})
+  local whole = all:step(lstm.array{{0.3, 0.4}, {0, 0}, {0, 0}, {0.1, 0.2}})
+  lu.assertEquals({y:shape()}, {2, 3})
+  lu.assertEquals({y[1], y[2]}, {whole[4], whole[1]})
+  lu.assertEquals({many:values(4), many:values(1)}, {all:values(4), all:values(1)})
+  lu.assertEquals(many:values(2), before)
+  lu.assertEquals({many:output()[1], many:output()[2], many:output()[4]}, {whole[1], was[2], whole[4]})
+  lu.assertEquals({many:step_lanes(lanes(), lstm.zeros{0, 2}):shape()}, {0, 3})
+  local talk, one = text:state(3), text:state()
+  lu.assertEquals(talk:step_lanes(lanes(2), lanes(1))[1], one:step "b")
+  lu.assertEquals({talk:best(2)}, {one:best()})
 end
 
 function TestStep.testMistakes()
@@ -294,12 +321,17 @@ local function says(sentence, f, ...)
   lu.assertEquals((message:gsub("^[^ ]-:%d+: ", "")), sentence)
 end
 
-local function lanes(...) return lstm.array({...}, "int32") end
-
 function TestWrongUses.testSteps()
   local state, crowd, talk = numbers:state(), numbers:state(2), text:state()
   says("step: 2 numbers expected, got 1", state.step, state, 1)
+  says("step: 2 numbers expected, got 1", state.step, state, {1})
+  says("step: 2 numbers expected, got 3", state.step, state, {1, 2, 3})
+  says("step: number expected as input 2, got string", state.step, state, {1, "x"})
+  says("step: number expected as input 1, got table", state.step, state, {1, 2}, 3)
   says("step: number expected as input 2, got string", state.step, state, 1, "x")
+  says("step: one array expected, and nothing behind it; state:step_lanes(lanes, x) steps some of the lanes",
+    crowd.step, crowd, lstm.zeros{2, 2}, lanes(1))
+  says("step: one array, symbol or number expected, and nothing behind it", talk.step, talk, "a", "b")
   says("step: 2 values expected, got an array of 3", state.step, state, lstm.zeros(3))
   says("step: a state of 2 lanes takes an array", crowd.step, crowd, 1, 2)
   says('step: "z" is no symbol of the model\'s vocabulary', talk.step, talk, "z")
@@ -312,6 +344,19 @@ function TestWrongUses.testSteps()
   says("forward: an id is out of range, there are 3 tokens", talk.forward, talk, lanes(1, 3))
   state:close()
   says("the state is closed", state.step, state, 1, 2)
+end
+
+function TestWrongUses.testStepLanes()
+  local crowd, talk, x = numbers:state(3), text:state(2), lstm.zeros{2, 2}
+  local before = crowd:values(2)
+  says("step_lanes: the lanes: int32 array expected, got table", crowd.step_lanes, crowd, {1, 2}, x)
+  says("step_lanes: x: float32 array expected, got nil", crowd.step_lanes, crowd, lanes(1, 2), nil)
+  says("step_lanes: x: shape [3][2] expected, got [2][2]", crowd.step_lanes, crowd, lanes(1, 2, 3), x)
+  says("step_lanes: lane 4 of a state of 3", crowd.step_lanes, crowd, lanes(4, 1), x)
+  says("step_lanes: lane 0 of a state of 3", crowd.step_lanes, crowd, lanes(1, 0), x)
+  says("step_lanes: lane 2 is named twice", crowd.step_lanes, crowd, lanes(2, 2), x)
+  says("step: an id is out of range, there are 3 tokens", talk.step_lanes, talk, lanes(1, 2), lanes(0, 3))
+  lu.assertEquals(crowd:values(2), before)
 end
 
 function TestWrongUses.testInside()
@@ -328,7 +373,8 @@ function TestWrongUses.testInside()
   lu.assertEquals({state:restore(state:save():sub(2))}, {nil,
     "restore: 319 bytes of a state of another model or other lanes; this one has 320", "mismatch"})
   lu.assertEquals({state:restore(("x"):rep(#state:save()))}, {nil,
-    "restore: these bytes were saved by another model or version", "mismatch"})
+    "restore: these bytes were saved by another version, or by a model of other layers (a layer's read counts)",
+    "mismatch"})
   says('state: there is no method "steps"; did you mean "step"?', function() return state.steps end)
   talk:step "a"
   says("sample: the temperature must not be negative", talk.sample, talk, -1, lstm.rng(1))
