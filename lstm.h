@@ -720,7 +720,7 @@ LSTM_API lstm_status lstm_state_trace(const lstm_model *model, lstm_state *state
 /* One step of all lanes: x [N][I] -> y [N][O]; y may be NULL. x and y must not overlap. Softmax and sigmoid models
    return probabilities. Allocates: never. Errors: ARGUMENT, MISMATCH, UNSUPPORTED (a token model, or bidirectional). */
 LSTM_API lstm_status lstm_step(const lstm_model *model, lstm_state *state, const float *x, float *y);
-/* The same for the n lanes named in lanes [n], no lane twice: x [n][I] -> y [n][O]. Allocates: never. */
+/* The same for lanes [n], none twice (not checked: outputs would be wrong): x [n][I] -> y [n][O]. Allocates: never. */
 LSTM_API lstm_status lstm_step_lanes(const lstm_model *model, lstm_state *state, const int *lanes, int n,
                                      const float *x, float *y);
 /* The same two for token models: ids [N] or [n], each 0 <= id < I. Allocates: never. */
