@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -351,16 +352,28 @@ static int find_script(int argc, char **argv) {
   return i < argc ? i : argc;
 }
 
-/* "64M", "1.5G", "500K" or bytes, "0.5" seconds; 0 for what is none of these. */
+/* "64M", "1.5gb", "500K" or bytes, "0.5" seconds; 0 for what is none of these. */
 static double read_amount(const char *text, int is_memory) {
   static const char units[] = "KMG";
   char *end;
   double amount = strtod(text, &end);
-  const char *unit = is_memory && *end ? strchr(units, *end) : NULL;
+  const char *unit = is_memory && *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
   if (unit) {
     for (end++; unit >= units; unit--) amount *= 1024;
   }
+  if (is_memory && end != text && toupper((unsigned char)*end) == 'B') end++;
   return end == text || *end || !(amount > 0 && amount < 1e15) ? 0 : amount;
+}
+
+/* Returns an exit code where a path to read is not there, or -1. A pair of models goes by a name without a file. */
+static int check_paths(const char *const *path) {
+  for (; *path; path++) {
+    char part[4096];
+    snprintf(part, sizeof part, "%s.encoder", *path);
+    if (access(part, F_OK) == 0 || access(*path, F_OK) == 0) continue;
+    return fprintf(stderr, "lstm: --read %s: %s\n", *path, strerror(errno)), FAILED;
+  }
+  return -1;
 }
 
 /* The sandbox's options, before there is a state. Returns an exit code, or -1 to go on. */
@@ -387,9 +400,13 @@ static int read_limits(command_line *c) {
     if (k == MEMORY || k == TIMEOUT) {
       amounts[k - MEMORY] = read_amount(value, k == MEMORY);
       if (amounts[k - MEMORY] == 0) {
-        return wrong_value(valued[k], k == MEMORY ? "bytes as in 64M expected, got " : "seconds expected, got ", value);
+        return wrong_value(valued[k], k == MEMORY ? "bytes, or a number with K, M or G as 64M, expected, got "
+                                                  : "seconds expected, got ", value);
       }
     } else {
+      if (!*value || (*value == '-' && value == c->argv[i])) {
+        return wrong_value(valued[k], "a path expected, got ", *value ? value : "nothing");
+      }
       list = lists + (k == WRITE) * (c->argc + 2);
       list[count[k == WRITE]++] = value;
     }
@@ -401,7 +418,7 @@ static int read_limits(command_line *c) {
   memory.limit = c->sandboxed ? (size_t)amounts[0] : 0;
   c->limits.seconds = amounts[1];
   c->limits.patterns = 1;
-  return -1;
+  return check_paths(c->limits.read);
 }
 
 int main(int argc, char **argv) {

@@ -208,9 +208,24 @@ int host_may(lua_State *L, const char *path, int writing) {
   return may;
 }
 
+/* Whether what is refused lacks a folder inside of what is named. Where a link leads is not told. */
+static int lacks_folder(lua_State *L, const char *path, int writing) {
+  char cut[PATH_MAX], *slash;
+  struct stat info;
+  int depth;
+  if (strlen(path) >= sizeof cut) return 0;
+  memcpy(cut, path, strlen(path) + 1);
+  for (depth = 0; (slash = strrchr(cut, '/')) != NULL && slash > cut; depth++) {
+    *slash = 0;
+    if (lstat(cut, &info) == 0) return depth > 0 && host_may(L, cut, writing);
+  }
+  return 0;
+}
+
 int host_refuse(lua_State *L, const char *path, int writing) {
   const char *verb = writing ? "write" : "read", *given = sandbox_of(L)->by_process ? "--" : "limits.";
-  lua_pushfstring(L, "cannot %s %s: the sandbox %ss only what %s%s names", verb, path, verb, given, verb);
+  if (lacks_folder(L, path, writing)) lua_pushfstring(L, "cannot %s %s: %s", verb, path, strerror(ENOENT));
+  else lua_pushfstring(L, "cannot %s %s: the sandbox %ss only what %s%s names", verb, path, verb, given, verb);
   return host_fault(L, LSTM_ERR_IO);
 }
 

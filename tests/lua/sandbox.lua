@@ -33,6 +33,9 @@ function TestSandbox.testScriptsAndArguments()
   lu.assertEquals({run("--sandbox", "print(1)")}, {0, "1\n", ""})
   lu.assertEquals({run "--sandbox -l lstm -e 'print(lstm.version)'"}, {0, version .. "\n", ""})
   lu.assertEquals({run "--sandbox --memory=64M --timeout 5 --threads 1 -e 'print(1)'"}, {0, "1\n", ""})
+  for _, size in ipairs{"64MB", "1g", "64000k", "0.1Gb", "67108864"} do
+    lu.assertEquals({sandboxed("print(1)", "--memory " .. size)}, {0, "1\n", ""}, size)
+  end
   lu.assertEquals({sandboxed "os.exit(7)"}, {7, "", ""})
 end
 
@@ -139,10 +142,15 @@ function TestWrongUses.testOptions()
   end
   wrong("--memory 64M -e ''", "only with --sandbox: --memory")
   wrong("--read x -e ''", "only with --sandbox: --read")
-  wrong("--sandbox --memory much -e ''", "--memory: bytes as in 64M expected, got much")
-  wrong("--sandbox --memory 0 -e ''", "--memory: bytes as in 64M expected, got 0")
+  wrong("--sandbox --memory much -e ''", "--memory: bytes, or a number with K, M or G as 64M, expected, got much")
+  wrong("--sandbox --memory 0 -e ''", "--memory: bytes, or a number with K, M or G as 64M, expected, got 0")
   wrong("--sandbox --timeout 5s -e ''", "--timeout: seconds expected, got 5s")
   wrong("--sandbox --timeout=-1 -e ''", "--timeout: seconds expected, got -1")
+  wrong("--sandbox --memory 64MX -e ''", "--memory: bytes, or a number with K, M or G as 64M, expected, got 64MX")
+  wrong("--sandbox --memory b -e ''", "--memory: bytes, or a number with K, M or G as 64M, expected, got b")
+  wrong("--sandbox --read -e ''", "--read: a path expected, got -e")
+  wrong("--sandbox --write '' -e ''", "--write: a path expected, got nothing")
+  wrong("--sandbox --read= -e ''", "--read: a path expected, got nothing")
   wrong("--sandbox --timeout", "a value is missing after --timeout")
   wrong("--sandbox -i", "there is no prompt in the sandbox")
   wrong("--sandboxed -e ''", "unknown option --sandboxed")
@@ -151,6 +159,10 @@ end
 function TestWrongUses.testPaths()
   lu.assertEquals({run "--sandbox --write /no/such/folder/x -e ''"},
     {1, "", "lstm: /no/such/folder/x: No such file or directory\n"})
+  lu.assertEquals({run "--sandbox --read no/such.csv -e ''"},
+    {1, "", "lstm: --read no/such.csv: No such file or directory\n"})
+  lu.assertEquals({sandboxed("assert(require 'lstm'.writefile('tests/no/n.txt', 'x'))", "--write tests")},
+    {1, "", "lstm: (command line):1: cannot write tests/no/n.txt: No such file or directory\n"})
   lu.assertEquals({sandboxed "print(require 'lstm'.readfile '/etc/hosts')"},
     {0, "nil\tcannot read /etc/hosts: the sandbox reads only what --read names\tio\n", ""})
   lu.assertEquals({sandboxed "assert(require 'lstm'.writefile('/tmp/no', 'x'))"},

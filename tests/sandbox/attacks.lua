@@ -257,6 +257,17 @@ add{"around the folder by a link", [[print(require "lstm".readfile "DIR/in/out/s
 add{"writing through a link to nowhere", [[
   print(require "lstm".writefile("DIR/in/pair", "x"))]], 0, "cannot write DIR/in/pair: the sandbox",
   options = "--write DIR/in"}
+add{"a folder that is not there", [[
+  print(require "lstm".writefile("DIR/out/sub/n.txt", "x"))]], 0,
+  "cannot write DIR/out/sub/n.txt: No such file or directory", options = "--write DIR/out"}
+add{"asking whether a folder outside is there", [[
+  local lstm = require "lstm"
+  for _, path in ipairs{"DIR/none/x", "DIR/secret/none/x", "DIR/out/../none/x", "DIR/out/../secret/none/x",
+    "DIR/in/out/none/x", "DIR/in/out/none/none/x", "DIR/in/pair/x", "DIR/in/pair/none/x"} do
+    local _, message = lstm.writefile(path, "x")
+    assert(#message >= #path + 50, message)                         -- the sandbox writes only what --write names
+  end
+  print "not told"]], 0, "not told", options = "--write DIR/out --write DIR/in"}
 add{"a name that begins like the folder's", [[
   print(require "lstm".readfile "DIR/in.txt")]], 0, "cannot read DIR/in.txt: the sandbox", options = "--read DIR/in"}
 add{"a path with a zero in it", [[
