@@ -468,6 +468,27 @@ function TestWrongUses.testUse()
     {input = 2, hidden = 2, embedding = 4, output = 1})
 end
 
+local TestStrings = {}
+
+-- The strings of a file as the manual page describes them to programs in C (FILES): they stay as they are.
+function TestStrings.testAreThoseOfTheManual()
+  local rows = lstm.table({{1, 10}, {2, 20}, {3, 30}, {4, 40}}, {"a", "b"})
+  local text = lstm.model{input = lstm.vocab "ba\255", lstm.embedding(2), lstm.lstm(1), output = {"up", "a=b\\\n"},
+    meta = {rate = 44100, on = true, at = "@x", odd = "\255", plain = "x", t = {a = 1}}}
+  local strings = assert(lstm.load{data = text:bytes()}).core:meta()
+  local wanted = {
+    vocab = "bytes-hex 6162ff", labels = "@table\n@number 1=up\n@number 2=a\\eb\\\\\\n", loss = "cross_entropy",
+    ["meta.rate"] = "@number 44100", ["meta.on"] = "@boolean true", ["meta.at"] = "@string @x",
+    ["meta.odd"] = "@hex ff", ["meta.plain"] = "x", ["meta.t"] = "@table\na=@number 1",
+  }
+  for key, value in pairs(wanted) do lu.assertEquals(strings[key], value, key) end
+  local m = lstm.model{input = 2, hidden = 2, output = 1}
+  assert(m:fit(lstm.minmax(rows):apply(rows):windows{look_back = 2, target = "b"}, {epochs = 1, verbose = 0}))
+  lu.assertEquals(assert(lstm.load{data = m:bytes()}).core:meta().pipeline, "@table\nahead=@number 1\n" ..
+    "columns=@table\\n@number 1\\ea\\n@number 2\\eb\nlook_back=@number 2\nscaler=@scaler minmax\\n1 3 a\\n10 30 b\n" ..
+    "steps=@number 1\ntargets=@table\\n@number 1\\eb")
+end
+
 local TestRefused = {}
 
 function TestRefused.testContradictions()
@@ -502,7 +523,8 @@ end
 
 local code = lu.LuaUnit.new():runSuiteByInstances{
   {"TestMaking", TestMaking}, {"TestLooking", TestLooking}, {"TestFiles", TestFiles}, {"TestRunning", TestRunning},
-  {"TestRefused", TestRefused}, {"TestClassify", TestClassify}, {"TestWrongUses", TestWrongUses},
+  {"TestStrings", TestStrings}, {"TestRefused", TestRefused}, {"TestClassify", TestClassify},
+  {"TestWrongUses", TestWrongUses},
 }
 os.remove(path)
 os.exit(code, true)
