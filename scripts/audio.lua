@@ -15,7 +15,9 @@ local lstm = require "lstm"
 local programs = require "lstm.program"
 
 local opt, given = lstm.args(programs.with({
-  about = "Learn an amplifier or effect from recordings before and behind it, and play through it.",
+  about = "Learn an amplifier or effect from recordings before and behind it, and play through it. The last line is" ..
+    " the error on the test part (ESR, error to signal): of the model, and after `dry` of the sound as it is." ..
+    " Playing begins at rest, as if silence had been played before.",
   examples = {
     {"dry.wav wet.wav --out amp.safetensors", "learns the device between two recordings"},
     {"guitar.wav --load amp.safetensors --out played.wav", "plays a recording through what was learned"},
@@ -38,7 +40,8 @@ local opt, given = lstm.args(programs.with({
   {"--val", default = 0.1, above = 0, below = 1, help = "share of the recordings to choose the best epoch by"},
   {"--test", default = 0.1, above = 0, below = 1, help = "share of the recordings, at their end, to test on"},
   {"--bits", default = 24, choices = {8, 16, 24, 32}, help = "of a WAV file that is written; 32 = float"},
-}, "patience", "init", "seed", "out", "load", "checkpoint", "resume", "loss_plot", "verbose"))
+  {"--loss-plot", type = "string", value = "FILE", alias = "--plot", help = "draw the loss here, as in loss.svg"},
+}, "patience", "init", "seed", "out", "load", "checkpoint", "resume", "verbose"))
 
 -- What shapes the model and the run: kept in the model file, so that --resume needs none of it again.
 local kept = {"epochs", "hidden", "cell", "plain", "window", "warm", "pre_emphasis", "lr", "batch", "clip", "val",
@@ -134,13 +137,14 @@ local function resting(model, lanes, rate)
   return state
 end
 
--- Plays [frames][lanes] through the model.
-local function play(model, sound, rate)
+-- Plays [frames][lanes] through the model. note: what to say of the sound.
+local function play(model, sound, rate, note)
   local frames, lanes = sound:shape()
   local state, began = resting(model, lanes, rate), os.clock()
   local played = state:forward(sound:reshape{frames, lanes, 1}):reshape{frames, lanes}
   local seconds = math.max(os.clock() - began, 1e-6)
-  program:say("%.1f s of sound in %.2f s: %.0f times real time", frames / rate, seconds, frames / rate / seconds)
+  program:say("%.1f s of sound%s in %.2f s: %.0f times real time", frames / rate, note or "", seconds,
+    frames / rate / seconds)
   return played
 end
 
@@ -150,7 +154,8 @@ end
 local function print_test(model, pair, from)
   local first = math.max(1, from - pair.rate)
   local function part(sound, start) return sound:slice(start, pair.count) end
-  local played = play(model, part(pair.dry, first), pair.rate)
+  local note = from > 1 and (" (%.1f s of test, and what is before it)"):format((pair.count - from + 1) / pair.rate)
+  local played = play(model, part(pair.dry, first), pair.rate, note)
   local truth = part(pair.wet, from)
   local ratio = lstm.metrics.esr(truth, played:slice(from - first + 1, #played))
   print(("test ESR %.4g (%.1f dB) dry %.4g"):format(ratio, 10 * math.log(ratio) / math.log(10),

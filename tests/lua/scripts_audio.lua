@@ -47,6 +47,18 @@ function TestAudio.testLearnsTheDevice()
   lu.assertTrue(tonumber(again:match("^test ESR (%S+)")) < 0.1, again)
 end
 
+function TestAudio.testSaysWhatIsTested()
+  local drawn = path(".svg")
+  local _, err, code = run(script .. dry .. " " .. wet .. quick:gsub("%-%-verbose 0 ", "") ..
+    "--epochs 1 --plot " .. drawn)
+  lu.assertEquals(code, 0)
+  -- 6000 samples at 8000 per second; a tenth of them is tested, and all before it is less than a second
+  lu.assertStrContains(err, "0.8 s of sound (0.1 s of test, and what is before it) in ")
+  lu.assertStrContains(assert(lstm.readfile(drawn)), "<svg")
+  local help = run("audio --help"):gsub("%s+", " ")
+  lu.assertStrContains(help, "after `dry` of the sound as it is. Playing begins at rest")
+end
+
 -- Every channel is a sound of its own, played from rest.
 function TestAudio.testPlays()
   lu.assertNotNil(learned)
