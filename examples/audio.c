@@ -325,6 +325,7 @@ int main(int count, char **given) {
   lstm_model *model = NULL;
   lstm_state *state;
   sound in, out;
+  if (files > 0 && names[0][0] == '-') stop("usage", "audio [-m MODEL] [IN.wav [OUT.wav]]");
   in = files > 0 ? read_wav(names[0]) : pluck(10, 3);
   if (!in.count) stop(names[0], "no WAV file of 16, 24 or 32 bits or floats");
   if (file && lstm_load_file(file, NULL, &model) != LSTM_OK) stop(file, "no model");

@@ -76,6 +76,11 @@ example_npcs() { # and a recorded game leads to the same place on every instruct
   done
 }
 example_raii() { run raii examples/raii.cpp; }
+example_audio() {
+  run audio examples/audio.c || return
+  check "audio says how it is called" "! $dir/audio --help 2>$dir/audio.err && cat $dir/audio.err &&
+    grep -q '^usage: ' $dir/audio.err"
+}
 example_gesture() { # with a driver of its own, which draws on a screen that nobody sees
   [ -f tests/gesture/run.sh ] || { skip gesture "tests/gesture/run.sh is not there"; return; }
   said=$(LSTM=${LSTM:-./lstm} sh tests/gesture/run.sh 2>&1)
@@ -90,7 +95,7 @@ example_gesture() { # with a driver of its own, which draws on a screen that nob
 
 for name in $wanted; do
   case $name in
-    train | step | pair | npcs | raii | gesture) "example_$name" ;;
+    train | step | pair | npcs | raii | audio | gesture) "example_$name" ;;
     *) run "$name" "examples/$name.c" ;;
   esac
 done
