@@ -733,8 +733,9 @@ local Model = {}
 ---@param options? lstm.FitOptions
 ---@return lstm.History?, string? message, string? status, lstm.History? partial
 function Model:fit(train, options) end
----A clone that learns a slice at a time, for what may not stop (a game): the weights that fit would give. nil, message,
----status for data that cannot be learned.
+---A clone that learns a slice at a time, for what may not stop (a game): the weights that fit would give. This call
+---looks at all data once, which may take 10 ms for 1,000 sequences: make lessons where there is time for that. nil,
+---message, status for data that cannot be learned.
 ---@param train any as for fit
 ---@param options? lstm.FitOptions without accumulate, checkpoint, csv, resume, seconds, threads, title and verbose
 ---@return lstm.Lesson?, string? message, string? status
@@ -954,9 +955,10 @@ function State:close() end
 ---@field history? lstm.History when it is done
 ---@field stopped? string when it is done: why, as the history's; "closed", or "error" of a callback
 local Lesson = {}
----Works for at most so long (math.huge: to the end), to a tile of a step; at least one tile. Not from a callback of the
----lesson, as close. True when the lesson is done; nil, message, status where the world stops it ("not_finite",
----"interrupted"), or ("error") after the call that raised a callback's error.
+---Works for at most so long (math.huge: to the end), to a tile of a step or a few sequences of the validation, but does
+---at least one of these (one validation sequence is never cut). Not from a callback of the lesson, as close. True when
+---the lesson is done; nil, message, status where the world stops it ("not_finite", "interrupted"), or ("error") after the
+---call that raised a callback's error.
 ---@param seconds number
 ---@return boolean? done, string? message, string? status
 function Lesson:run(seconds) end

@@ -75,11 +75,12 @@ end
 --   from the loss by name), metrics (from evaluate.wanted), confusion (a matrix to fill), carry (a batch goes on where
 --   the last one ended).
 function evaluate.meter(model, lanes, opts)
+  local make = opts.work and model.state or model.batch_state        -- small pieces: the caller's thread alone
   local names = opts.metrics or {}
   local _, outputs = model.core:sizes()
   local meter = setmetatable({
     loss = opts.loss, trainer = opts.trainer, carry = opts.carry, names = names, confusion = opts.confusion,
-    state = model:batch_state(lanes), sums = {0, 0, 0, 0}, errors = {0, 0, 0, 0},
+    state = make(model, lanes), sums = {0, 0, 0, 0}, errors = {0, 0, 0, 0},
     wants_errors = has(names, {rmse = true, mae = true, esr = true}),
   }, Meter)
   if has(names, {f1 = true}) then
@@ -87,9 +88,9 @@ function evaluate.meter(model, lanes, opts)
     meter.counts = core.zeros({3, classes}, "int32")
     meter.sided = opts.loss == "binary_cross_entropy" and classes == 2 and outputs == 1
   end
-  if meter.wants_errors or meter.counts or meter.confusion then meter.reader = model:batch_state(lanes) end
+  if meter.wants_errors or meter.counts or meter.confusion then meter.reader = make(model, lanes) end
   if opts.trainer and not opts.plain and has(names, {perplexity = true}) then
-    meter.plain, meter.plain_state = {0, 0, 0, 0}, model:batch_state(lanes)
+    meter.plain, meter.plain_state = {0, 0, 0, 0}, make(model, lanes)
   end
   return meter
 end
@@ -149,9 +150,15 @@ end
 
 -- --- a model on data ------------------------------------------------------------------------------------------------
 
+-- How many sequences of so many steps make one piece of about opts.work products, 1 to most.
+local function fitting(model, opts, steps, most)
+  if not opts.work then return most end
+  return math.max(1, math.min(most, math.floor(opts.work / (model:parameters() * math.max(1, steps)))))
+end
+
 -- One stream over the whole text, from rest, in pieces that are small enough to be interrupted.
 local function read_tokens(model, tokens, opts, stop)
-  local n, piece, at = #tokens.ids, 256, 0
+  local n, piece, at = #tokens.ids, fitting(model, opts, 1, 256), 0
   if n < 2 then core.raise(opts.where .. ": at least two tokens are needed") end
   opts.carry = true
   local meter = evaluate.meter(model, 1, opts)
@@ -168,7 +175,7 @@ local function read_tokens(model, tokens, opts, stop)
 end
 
 local function read_set(model, set, opts, stop)
-  local size = opts.batch or 256
+  local size = opts.batch or fitting(model, opts, set.seq, 256)
   if set.count == 0 then core.raise(opts.where .. ": the set is empty") end
   local meter = evaluate.meter(model, math.min(size, set.count), opts)
   set.burn_in = opts.burn_in
@@ -180,8 +187,9 @@ local function read_set(model, set, opts, stop)
 end
 
 --- The meter after the data; nil where stop() is true between two pieces.
--- opts: those of evaluate.meter; batch (default 256), burn_in (steps of each sequence that do not count), where (the
---   method's name for messages). The table is the callee's.
+-- opts: those of evaluate.meter; batch (default 256), burn_in (steps of each sequence that do not count), work (pieces
+--   of about so many products, for a stop that waits), where (the method's name for messages). The table is the
+--   callee's.
 function evaluate.run(model, data, opts, stop)
   opts.where = opts.where or "evaluate"
   if sets.is_tokens(model, data, opts.where, true) then return read_tokens(model, data, opts, stop) end

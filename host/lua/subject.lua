@@ -56,11 +56,11 @@ function one.trainer(model, source, opts)
   return core.trainer(model.core, model, trainer)
 end
 
--- The loss on data: by the trainer's own, which knows label_smoothing and its kin.
-function one.evaluate(model, data, opts, trainer, stop)
+-- The loss on data: by the trainer's own, which knows label_smoothing and its kin. work: see evaluate.run.
+function one.evaluate(model, data, opts, trainer, stop, work)
   local meter = evaluate.run(model, data, {
     loss = opts.loss, trainer = trainer, burn_in = opts.burn_in, metrics = opts.metrics,
-    plain = not opts.label_smoothing and not opts.class_weights,
+    plain = not opts.label_smoothing and not opts.class_weights, work = work,
   }, stop)
   return meter and meter:result()
 end

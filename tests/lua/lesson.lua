@@ -130,6 +130,37 @@ function TestLesson.testAnErrorThatIsATable()
   lu.assertEquals({done, type(message), status}, {nil, "string", "error"})
 end
 
+-- The calls that the validation after a step takes, and its row beside that of fit.
+local function check_look(make, train, options)
+  local stepped, calls, row = false, 0, nil
+  options.steps, options.seed, options.validation = 1, 1, train
+  local whole = make()
+  options.verbose = 0
+  local wanted = assert(whole:fit(train, options))
+  options.verbose = nil
+  options.on_step, options.on_epoch = function() stepped = true end, function(r) row = r end
+  local lesson = assert(make():lesson(train, options))
+  repeat
+    if stepped then calls = calls + 1 end
+  until lesson:run(0)
+  lu.assertAlmostEquals(row.val_loss, wanted[1].val_loss, 1e-9)
+  lu.assertEquals(row.accuracy, wanted[1].accuracy)
+  lu.assertEquals(lesson.model:bytes(), whole:bytes())
+  return calls
+end
+
+-- A look is cut into pieces of a few sequences, or a few steps of a text.
+function TestLesson.testSlicesOfALook()
+  local function large() return lstm.model{input = 2, hidden = 200, output = {"a", "b", "c"}, seed = 1} end
+  lu.assertTrue(check_look(large, labelled, {}) >= 5)
+  local text = ("the slow train learned to wait. "):rep(20)
+  local vocab = lstm.vocab(text)
+  local function writer()
+    return lstm.model{input = vocab, lstm.embedding(5), lstm.gru(300), output = vocab, seed = 1}
+  end
+  lu.assertTrue(check_look(writer, vocab:encode(text), {seq = 6}) >= 40)
+end
+
 -- The look after the last step is a part of the lesson.
 function TestLesson.testProgressInTheLastLook()
   local lesson = assert(regression():lesson(data, {epochs = 2, batch = 22, validation = data, seed = 1}))
