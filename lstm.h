@@ -692,7 +692,8 @@ LSTM_API int lstm_state_lanes(const lstm_state *state);
 LSTM_API size_t lstm_state_saved_size(const lstm_state *state); /* bytes to copy from the beginning of *state */
 LSTM_API lstm_status lstm_state_check(const lstm_model *model, const lstm_state *state); /* OK or MISMATCH */
 /* Brings back saved bytes, at any address. Errors: ARGUMENT, and MISMATCH where they are cut, or of another version,
-   architecture, number of lanes or byte order: then the state is as before. Values are not looked at: any bits pass. */
+   architecture (inputs, layers, tensors; whether it reads every step), number of lanes or byte order: then the state
+   is as before. Values are not looked at: any bits pass. */
 LSTM_API lstm_status lstm_state_restore(const lstm_model *model, lstm_state *state, const void *saved, size_t size);
 LSTM_API void lstm_state_reset(lstm_state *state);                                       /* all lanes to zero */
 LSTM_API lstm_status lstm_state_reset_lane(lstm_state *state, int lane);                 /* ARGUMENT */

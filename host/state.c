@@ -667,7 +667,7 @@ static int state_restore(lua_State *L) {
   lstm_status status = lstm_state_restore(s->model->model, s->state, bytes, size);
   if (status != LSTM_OK) {
     lua_pushfstring(L, size == wanted ? "restore: these bytes were saved by another version, or by a model of other "
-                                        "layers (a layer's read counts)"
+                                        "layers (read = \"all\" counts)"
                                       : "restore: %d bytes of a state of another model or other lanes; this one has %d",
                     (int)size, (int)wanted);
     return host_fault(L, status);
@@ -689,7 +689,7 @@ static int refuse_use(lua_State *L, const host_state *s, const lstm_model *model
   int i, differs = -1, same = ours->layer_count == other->layer_count;
   for (i = 0; same && i < ours->layer_count; i++) {
     same = ours->layers[i].type == other->layers[i].type && ours->layers[i].size == other->layers[i].size;
-    if (differs < 0 && ours->layers[i].read != other->layers[i].read) differs = i;
+    if (differs < 0 && !ours->layers[i].read != !other->layers[i].read) differs = i; /* all, or one of the others */
   }
   if (!same || differs < 0) return host_raise(L, "use: the model has other layers than the state's");
   return host_raise(L, "use: layer %d of the model has read = \"%s\", that of the state's has \"%s\"", differs + 1,

@@ -373,7 +373,7 @@ function TestWrongUses.testInside()
   lu.assertEquals({state:restore(state:save():sub(2))}, {nil,
     "restore: 319 bytes of a state of another model or other lanes; this one has 320", "mismatch"})
   lu.assertEquals({state:restore(("x"):rep(#state:save()))}, {nil,
-    "restore: these bytes were saved by another version, or by a model of other layers (a layer's read counts)",
+    "restore: these bytes were saved by another version, or by a model of other layers (read = \"all\" counts)",
     "mismatch"})
   says('state: there is no method "steps"; did you mean "step"?', function() return state.steps end)
   talk:step "a"
