@@ -85,7 +85,8 @@ i386() { # runs without an emulator
   linux i686-linux-gnu
   cc="$cc -msse2 -mfpmath=sse"
   digests
-  tests tests/kernels/kernels.c tests/io/*.c tests/unit/*.c
+  # unit/silent.c puts functions of its own in the place of malloc's, which a static program has already
+  tests tests/kernels/kernels.c tests/io/*.c $(ls tests/unit/*.c | grep -v silent)
   train here
 }
 wasm() {

@@ -756,5 +756,5 @@ int main(void) {
       cmocka_unit_test(tiles_are_bounded),
       cmocka_unit_test(deadlines_and_counts),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests_name("unit/slices", tests, NULL, NULL);
 }
