@@ -1,4 +1,6 @@
 /* What a Cortex-M4 needs to run main: vectors, start-up, memcpy and memset; output and the end by semihosting. */
+#include "memory.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -7,21 +9,6 @@ int main(void);
 void reset(void);
 void put(const char *text);
 size_t stack_used(void);
-void *memcpy(void *to, const void *from, size_t n);
-void *memset(void *to, int value, size_t n);
-
-void *memcpy(void *to, const void *from, size_t n) {
-  unsigned char *t = (unsigned char *)to;
-  const unsigned char *f = (const unsigned char *)from;
-  while (n--) *t++ = *f++;
-  return to;
-}
-
-void *memset(void *to, int value, size_t n) {
-  unsigned char *t = (unsigned char *)to;
-  while (n--) *t++ = (unsigned char)value;
-  return to;
-}
 
 static void host(int what, const void *argument) {
   register int r0 __asm__("r0") = what;

@@ -14,17 +14,7 @@ float x[JOIN(SIZE_NAME, _INPUTS)], y[JOIN(SIZE_NAME, _OUTPUTS)];
 int main(void);
 
 #ifndef __arm__ /* boot.c has these */
-void *memcpy(void *to, const void *from, size_t n) {
-  unsigned char *t = (unsigned char *)to;
-  const unsigned char *f = (const unsigned char *)from;
-  while (n--) *t++ = *f++;
-  return to;
-}
-void *memset(void *to, int value, size_t n) {
-  unsigned char *t = (unsigned char *)to;
-  while (n--) *t++ = (unsigned char)value;
-  return to;
-}
+#include "memory.h"
 #endif
 
 int main(void) {
